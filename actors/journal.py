@@ -1,0 +1,100 @@
+"""The journal an actor writes to: what `actors` needs of a store, as a protocol.
+
+`store.journal` has it on PostgreSQL, `tests/actors/memory_journal.py` in memory; one conformance suite holds both to the
+promises written here. Everything is per project, and a project's events are appended by number: two writers that try
+the same number are told apart by the store, never by luck.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+from engine.events import Event
+from engine.lookups import EventQuery, PostQuery, PostRecord
+from engine.replies import EventView
+
+
+class Liveness(Struct, frozen=True):
+    """When a reader last called, and under which name."""
+
+    actor: str
+    at: datetime
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """What a project's state is rebuilt from: the newest snapshot and what is beside it."""
+
+    snapshot: bytes | None
+    seq: int
+    """The last event the snapshot has folded; 0 without one."""
+    cursors: Mapping[int, int]
+    liveness: Mapping[int, Liveness]
+
+
+class Stored(Struct, frozen=True):
+    """An event as the journal holds it, and the writer that appended it."""
+
+    event: Event
+    writer: int
+
+
+class Journal(Protocol):
+    """Durable, ordered history of projects.
+
+    Every method raises `JournalUnavailable` when the store cannot be reached in time; only `append` can leave its
+    outcome open, and says so with `OutcomeUnknown`. All of them can be cancelled; a cancelled `append` may or may not
+    have happened.
+    """
+
+    @property
+    def writer(self) -> int:
+        """A random number that marks every event this journal object appends: it settles unknown outcomes exactly."""
+        ...
+
+    async def load(self, project_id: int) -> History:
+        """The newest snapshot, the cursors and the liveness of a project; empty for one never written to."""
+        ...
+
+    async def tail(self, project_id: int, after: int, limit: int) -> list[Stored]:
+        """At most `limit` events with numbers above `after`, in order."""
+        ...
+
+    async def append(
+        self, project_id: int, events: Sequence[Event], cursors: Mapping[int, int], *, holding_turn: bool = False
+    ) -> None:
+        """Write events and cursors (reader id to event number) in one commit: all of it, or nothing.
+
+        Returns once it is durable. A cursor never moves backwards. `holding_turn`: the caller is inside `turn`.
+
+        Raises:
+            Contended: one of the numbers is taken; nothing was written.
+            JournalUnavailable: nothing was written.
+            OutcomeUnknown: the connection was lost after the write was sent.
+        """
+        ...
+
+    def turn(self, project_id: int) -> AbstractAsyncContextManager[None]:
+        """Keep other writers of the project waiting, so that one who lost a race can read and write undisturbed.
+
+        For fairness only: numbers stay distinct without it. Given up when the connection is lost.
+        """
+        ...
+
+    async def write_snapshot(self, project_id: int, seq: int, state: bytes) -> None:
+        """Keep `state`, the fold of all events up to `seq`; an older one than the store has is ignored."""
+        ...
+
+    async def write_liveness(self, project_id: int, seen: Mapping[int, Liveness]) -> None:
+        """Keep when readers last called; a time never moves backwards."""
+        ...
+
+    async def events(self, project_id: int, query: EventQuery) -> list[EventView]:
+        """The events that match, without post bodies, read by index."""
+        ...
+
+    async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
+        """The posts that match, newest first, with bodies and acknowledgements, read by index."""
+        ...

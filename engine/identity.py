@@ -1,0 +1,67 @@
+"""Who is calling, and whom a name means.
+
+The engine never authenticates: it is handed a `Principal` that the bearer token already proved, and, where a command
+names somebody, the `Addressee` that `resolve` found in the project's `Roster`. Here are only those three and the rule
+for names; tokens, owners and grants live in `store.accounts`.
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from engine.refusals import Refusal, invalid, not_found
+
+OWNER = 0
+"""The reader id of the project's owner acting in person; participations count from 1."""
+
+
+class Principal(Struct, frozen=True, kw_only=True):
+    """An authenticated caller within one project.
+
+    `id` is the participation's id, or `OWNER`; `actor` is the name the ledger keeps, `handle/label` or the bare handle.
+    """
+
+    id: int
+    project_id: int
+    handle: str
+    label: str | None
+    project: str
+    is_admin: bool = False
+    liveness_window_seconds: int = 900
+
+    @property
+    def actor(self) -> str:
+        """The caller's name as the ledger writes it."""
+        return self.handle if self.label is None else f"{self.handle}/{self.label}"
+
+
+class Addressee(Struct, frozen=True):
+    """Somebody a command names: the reader's id and the qualified name at this moment."""
+
+    id: int
+    actor: str
+
+
+class Roster(Struct, frozen=True, kw_only=True):
+    """Who belongs to a project: the owner's handle, and the participation id of every label."""
+
+    handle: str
+    labels: Mapping[str, int]
+
+
+def resolve(name: str, roster: Roster) -> Addressee | Refusal:
+    """Find whom `name` means: `label`, `handle/label`, or the bare handle for the owner in person.
+
+    Handles are case-insensitive, labels are exact. A label equal to the handle wins over the owner, who is then
+    reached through the web admin only.
+    """
+    handle, slash, label = name.rpartition("/")
+    if not label:
+        return invalid(f"'{name}' is not a name: use a label, handle/label, or the owner's handle.")
+    if slash and handle.lower() != roster.handle.lower():
+        return not_found(f"no owner '{handle}' in this project; its owner is '{roster.handle}'.")
+    if (found := roster.labels.get(label)) is not None:
+        return Addressee(found, f"{roster.handle}/{label}")
+    if not slash and label.lower() == roster.handle.lower():
+        return Addressee(OWNER, roster.handle)
+    return not_found(f"no participant '{label}' in this project; list_participants shows who there is.")

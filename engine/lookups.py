@@ -1,0 +1,88 @@
+"""Reads of history that the state no longer holds.
+
+A `Lookup` is part of a decision: the question to put to the journal, bounded by what was durable when it was decided
+(`upto`), and how the rows complete the reply. It runs in the caller's own task, so a slow read never holds an actor up.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec import Struct
+
+from engine.events import Event
+from engine.replies import EventView, Reply
+from engine.terms import EventType
+
+
+class EventQuery(Struct, frozen=True, kw_only=True):
+    """Events of one project that match every given field.
+
+    `after` and `upto` bound the event number (exclusive, inclusive); `since` and `until` bound the time (both
+    inclusive). Newest first unless `oldest_first`.
+    """
+
+    upto: int
+    after: int = 0
+    actor: str | None = None
+    type: EventType | None = None
+    sequence: str | None = None
+    number: int | None = None
+    ref: str | None = None
+    tag: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    oldest_first: bool = False
+    limit: int
+
+
+class PostQuery(Struct, frozen=True, kw_only=True):
+    """Posts of one project, newest first, that match every given field.
+
+    `to` are the reader ids and lanes of which one must be addressed; `unacked_by` leaves out posts that this reader
+    has acknowledged.
+    """
+
+    upto: int
+    ids: tuple[int, ...] | None = None
+    to_id: int | None = None
+    to_lane: str | None = None
+    either: bool = False
+    """Whether `to_id` *or* `to_lane` is enough."""
+    by: int | None = None
+    ref: str | None = None
+    tag: str | None = None
+    thread: int | None = None
+    unacked_by: int | None = None
+    limit: int
+
+
+class AckFact(Struct, frozen=True, kw_only=True):
+    """One acknowledgement: the reader's id, the name then, and when."""
+
+    by: int
+    actor: str
+    at: datetime
+
+
+class PostRecord(Struct, frozen=True, kw_only=True):
+    """A post from history with everybody's acknowledgements, oldest first. `event.data` is a `Posted`."""
+
+    event: Event
+    acks: tuple[AckFact, ...] = ()
+
+
+class EventLookup(Struct, frozen=True):
+    """A question about events, and what makes a reply of the answer."""
+
+    query: EventQuery
+    complete: Callable[[list[EventView]], Reply]
+
+
+class PostLookup(Struct, frozen=True):
+    """A question about posts, and what makes a reply of the answer."""
+
+    query: PostQuery
+    complete: Callable[[list[PostRecord]], Reply]
+
+
+Lookup = EventLookup | PostLookup
