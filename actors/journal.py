@@ -7,38 +7,12 @@ the same number are told apart by the store, never by luck.
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from typing import Protocol
 
-from msgspec import Struct
-
 from engine.events import Event
+from engine.history import History, Liveness, Stored
 from engine.lookups import EventQuery, PostQuery, PostRecord
 from engine.replies import EventView
-
-
-class Liveness(Struct, frozen=True):
-    """When a reader last called, and under which name."""
-
-    actor: str
-    at: datetime
-
-
-class History(Struct, frozen=True, kw_only=True):
-    """What a project's state is rebuilt from: the newest snapshot and what is beside it."""
-
-    snapshot: bytes | None
-    seq: int
-    """The last event the snapshot has folded; 0 without one."""
-    cursors: Mapping[int, int]
-    liveness: Mapping[int, Liveness]
-
-
-class Stored(Struct, frozen=True):
-    """An event as the journal holds it, and the writer that appended it."""
-
-    event: Event
-    writer: int
 
 
 class Journal(Protocol):

@@ -1,15 +1,20 @@
-"""What can go wrong in the engine that is nobody's input.
+"""What can go wrong that is nobody's input.
 
     EngineError
-    ├── LedgerGap         events were applied out of order: a bug in whoever feeds them
-    └── UnknownEventType  the ledger holds a type this version does not know: written by a newer one
+    ├── LedgerGap           events were applied out of order: a bug in whoever feeds them
+    └── UnknownEventType    the ledger holds a type this version does not know: written by a newer one
+
+    JournalError            between whoever decides and whoever stores; declared here because both floors above share it
+    ├── Contended           another writer took one of the event numbers; nothing was written
+    ├── JournalUnavailable  the store cannot be reached; nothing was written
+    └── OutcomeUnknown      the connection was lost after the write was sent: it happened or it did not
 
 Refusals of the domain are values (`engine.refusals`), not exceptions.
 """
 
 
 class EngineError(Exception):
-    """The root of this package's exceptions."""
+    """The root of this package's own exceptions."""
 
 
 class LedgerGap(EngineError):
@@ -24,3 +29,19 @@ class UnknownEventType(EngineError):
 
     def __init__(self, type_name: str) -> None:
         super().__init__(f"unknown event type {type_name!r}: was the database written by a newer version?")
+
+
+class JournalError(Exception):
+    """The root of what a journal raises."""
+
+
+class Contended(JournalError):
+    """Another writer took one of the event numbers; nothing was written."""
+
+
+class JournalUnavailable(JournalError):
+    """The store cannot be reached in time; nothing was written."""
+
+
+class OutcomeUnknown(JournalError):
+    """The connection was lost after the write was sent: it happened or it did not."""
