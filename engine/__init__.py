@@ -1,0 +1,1 @@
+"""The rules of coordination: pure, synchronous, no clock, no I/O. Start with `engine.decide`."""

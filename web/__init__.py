@@ -1,0 +1,1 @@
+"""What the outside sees: the MCP endpoint, the web app and the command line."""
