@@ -26,7 +26,7 @@ class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return 0
 
 
-class Claim(Command):
+class Claim(Command, kw_only=True):
     """Take the next number of a sequence."""
 
     sequence: terms.SequenceName
@@ -34,7 +34,7 @@ class Claim(Command):
     key: terms.Key | None = None
 
 
-class SeedSequence(Command):
+class SeedSequence(Command, kw_only=True):
     """Create a sequence, or move it forward, or change how its numbers look."""
 
     sequence: terms.SequenceName
@@ -43,29 +43,29 @@ class SeedSequence(Command):
     pad: terms.Pad | None = None
 
 
-class ListSequences(Command):
+class ListSequences(Command, kw_only=True):
     """Show every sequence."""
 
 
-class LatestClaims(Command):
+class LatestClaims(Command, kw_only=True):
     """Show the newest claim of each sequence."""
 
 
-class Register(Command):
+class Register(Command, kw_only=True):
     """Say which lane the caller works in, and on what."""
 
     lane: terms.Lane
     status: terms.Status | None = None
 
 
-class WhoIsActive(Command):
+class WhoIsActive(Command, kw_only=True):
     """Show who called lately."""
 
     lane: terms.Lane | None = None
     within_seconds: terms.WindowSeconds | None = None
 
 
-class Post(Command):
+class Post(Command, kw_only=True):
     """Hand something over to a lane or a participant."""
 
     to_lane: terms.Lane | None = None
@@ -83,7 +83,7 @@ class Post(Command):
         return self.to_actor
 
 
-class ReadPosts(Command):
+class ReadPosts(Command, kw_only=True):
     """Read posts, newest first."""
 
     to_lane: terms.Lane | None = None
@@ -98,13 +98,13 @@ class ReadPosts(Command):
     wait_seconds: terms.WaitSeconds = 0
 
 
-class Ack(Command):
+class Ack(Command, kw_only=True):
     """Acknowledge a post."""
 
     post_id: terms.Id
 
 
-class Lease(Command):
+class Lease(Command, kw_only=True):
     """Announce work on a surface for a while."""
 
     surface: terms.Surface
@@ -114,19 +114,19 @@ class Lease(Command):
     wait_seconds: terms.WaitSeconds = 0
 
 
-class Release(Command):
+class Release(Command, kw_only=True):
     """End the caller's lease of a surface."""
 
     surface: terms.Surface
 
 
-class WhoHolds(Command):
+class WhoHolds(Command, kw_only=True):
     """Show active leases, all or those that overlap a surface."""
 
     surface: terms.Surface | None = None
 
 
-class TaskCreate(Command):
+class TaskCreate(Command, kw_only=True):
     """Write a task down."""
 
     title: terms.Title
@@ -141,7 +141,7 @@ class TaskCreate(Command):
         return self.owner
 
 
-class TaskAssign(Command):
+class TaskAssign(Command, kw_only=True):
     """Give a task to somebody."""
 
     task_id: terms.Id
@@ -153,13 +153,13 @@ class TaskAssign(Command):
         return self.owner
 
 
-class TaskStart(Command):
+class TaskStart(Command, kw_only=True):
     """Begin work on a task."""
 
     task_id: terms.Id
 
 
-class TaskBlock(Command):
+class TaskBlock(Command, kw_only=True):
     """Say that a task cannot go on."""
 
     task_id: terms.Id
@@ -167,20 +167,20 @@ class TaskBlock(Command):
     reason: terms.Reason
 
 
-class TaskResolve(Command):
+class TaskResolve(Command, kw_only=True):
     """Take blockers off a task."""
 
     task_id: terms.Id
     blocker: terms.Id | None = None
 
 
-class TaskShip(Command):
+class TaskShip(Command, kw_only=True):
     """Say that a task is done."""
 
     task_id: terms.Id
 
 
-class ListTasks(Command):
+class ListTasks(Command, kw_only=True):
     """Show tasks, newest first."""
 
     status: terms.TaskStatus | None = None
@@ -190,7 +190,7 @@ class ListTasks(Command):
     limit: terms.PageLimit = 50
 
 
-class QueryEvents(Command):
+class QueryEvents(Command, kw_only=True):
     """Search the ledger, newest first."""
 
     actor: terms.ActorName | None = None
@@ -206,7 +206,7 @@ class QueryEvents(Command):
     limit: terms.EventLimit = 100
 
 
-class WhatsNew(Command):
+class WhatsNew(Command, kw_only=True):
     """Catch up: what happened since the caller last asked, and what the caller holds and owes."""
 
     advance_cursor: bool = True
@@ -214,7 +214,7 @@ class WhatsNew(Command):
     wait_seconds: terms.WaitSeconds = 0
 
 
-class Touch(Command):
+class Touch(Command, kw_only=True):
     """Only say that the caller is alive: what every call does, for calls that ask nothing of the project's state."""
 
 
