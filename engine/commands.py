@@ -26,7 +26,7 @@ class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return 0
 
 
-class Claim(Command, kw_only=True):
+class Claim(Command, frozen=True, kw_only=True):
     """Take the next number of a sequence."""
 
     sequence: terms.SequenceName
@@ -34,7 +34,7 @@ class Claim(Command, kw_only=True):
     key: terms.Key | None = None
 
 
-class SeedSequence(Command, kw_only=True):
+class SeedSequence(Command, frozen=True, kw_only=True):
     """Create a sequence, or move it forward, or change how its numbers look."""
 
     sequence: terms.SequenceName
@@ -43,29 +43,29 @@ class SeedSequence(Command, kw_only=True):
     pad: terms.Pad | None = None
 
 
-class ListSequences(Command, kw_only=True):
+class ListSequences(Command, frozen=True, kw_only=True):
     """Show every sequence."""
 
 
-class LatestClaims(Command, kw_only=True):
+class LatestClaims(Command, frozen=True, kw_only=True):
     """Show the newest claim of each sequence."""
 
 
-class Register(Command, kw_only=True):
+class Register(Command, frozen=True, kw_only=True):
     """Say which lane the caller works in, and on what."""
 
     lane: terms.Lane
     status: terms.Status | None = None
 
 
-class WhoIsActive(Command, kw_only=True):
+class WhoIsActive(Command, frozen=True, kw_only=True):
     """Show who called lately."""
 
     lane: terms.Lane | None = None
     within_seconds: terms.WindowSeconds | None = None
 
 
-class Post(Command, kw_only=True):
+class Post(Command, frozen=True, kw_only=True):
     """Hand something over to a lane or a participant."""
 
     to_lane: terms.Lane | None = None
@@ -83,7 +83,7 @@ class Post(Command, kw_only=True):
         return self.to_actor
 
 
-class ReadPosts(Command, kw_only=True):
+class ReadPosts(Command, frozen=True, kw_only=True):
     """Read posts, newest first."""
 
     to_lane: terms.Lane | None = None
@@ -98,13 +98,13 @@ class ReadPosts(Command, kw_only=True):
     wait_seconds: terms.WaitSeconds = 0
 
 
-class Ack(Command, kw_only=True):
+class Ack(Command, frozen=True, kw_only=True):
     """Acknowledge a post."""
 
     post_id: terms.Id
 
 
-class Lease(Command, kw_only=True):
+class Lease(Command, frozen=True, kw_only=True):
     """Announce work on a surface for a while."""
 
     surface: terms.Surface
@@ -114,19 +114,19 @@ class Lease(Command, kw_only=True):
     wait_seconds: terms.WaitSeconds = 0
 
 
-class Release(Command, kw_only=True):
+class Release(Command, frozen=True, kw_only=True):
     """End the caller's lease of a surface."""
 
     surface: terms.Surface
 
 
-class WhoHolds(Command, kw_only=True):
+class WhoHolds(Command, frozen=True, kw_only=True):
     """Show active leases, all or those that overlap a surface."""
 
     surface: terms.Surface | None = None
 
 
-class TaskCreate(Command, kw_only=True):
+class TaskCreate(Command, frozen=True, kw_only=True):
     """Write a task down."""
 
     title: terms.Title
@@ -141,7 +141,7 @@ class TaskCreate(Command, kw_only=True):
         return self.owner
 
 
-class TaskAssign(Command, kw_only=True):
+class TaskAssign(Command, frozen=True, kw_only=True):
     """Give a task to somebody."""
 
     task_id: terms.Id
@@ -153,13 +153,13 @@ class TaskAssign(Command, kw_only=True):
         return self.owner
 
 
-class TaskStart(Command, kw_only=True):
+class TaskStart(Command, frozen=True, kw_only=True):
     """Begin work on a task."""
 
     task_id: terms.Id
 
 
-class TaskBlock(Command, kw_only=True):
+class TaskBlock(Command, frozen=True, kw_only=True):
     """Say that a task cannot go on."""
 
     task_id: terms.Id
@@ -167,20 +167,20 @@ class TaskBlock(Command, kw_only=True):
     reason: terms.Reason
 
 
-class TaskResolve(Command, kw_only=True):
+class TaskResolve(Command, frozen=True, kw_only=True):
     """Take blockers off a task."""
 
     task_id: terms.Id
     blocker: terms.Id | None = None
 
 
-class TaskShip(Command, kw_only=True):
+class TaskShip(Command, frozen=True, kw_only=True):
     """Say that a task is done."""
 
     task_id: terms.Id
 
 
-class ListTasks(Command, kw_only=True):
+class ListTasks(Command, frozen=True, kw_only=True):
     """Show tasks, newest first."""
 
     status: terms.TaskStatus | None = None
@@ -190,7 +190,7 @@ class ListTasks(Command, kw_only=True):
     limit: terms.PageLimit = 50
 
 
-class QueryEvents(Command, kw_only=True):
+class QueryEvents(Command, frozen=True, kw_only=True):
     """Search the ledger, newest first."""
 
     actor: terms.ActorName | None = None
@@ -206,7 +206,7 @@ class QueryEvents(Command, kw_only=True):
     limit: terms.EventLimit = 100
 
 
-class WhatsNew(Command, kw_only=True):
+class WhatsNew(Command, frozen=True, kw_only=True):
     """Catch up: what happened since the caller last asked, and what the caller holds and owes."""
 
     advance_cursor: bool = True
@@ -214,7 +214,7 @@ class WhatsNew(Command, kw_only=True):
     wait_seconds: terms.WaitSeconds = 0
 
 
-class Touch(Command, kw_only=True):
+class Touch(Command, frozen=True, kw_only=True):
     """Only say that the caller is alive: what every call does, for calls that ask nothing of the project's state."""
 
 

@@ -2,6 +2,7 @@
 
     EngineError
     ├── LedgerGap           events were applied out of order: a bug in whoever feeds them
+    ├── MissingAddressee    a command names somebody and was sent without whom it means: a bug in the sender
     └── UnknownEventType    the ledger holds a type this version does not know: written by a newer one
 
     JournalError            between whoever decides and whoever stores; declared here because both floors above share it
@@ -22,6 +23,13 @@ class LedgerGap(EngineError):
 
     def __init__(self, expected: int, got: int) -> None:
         super().__init__(f"expected event {expected}, got {got}")
+
+
+class MissingAddressee(EngineError):
+    """A command that names somebody was sent without its `Context.addressee`."""
+
+    def __init__(self) -> None:
+        super().__init__("the command names somebody; resolve the name and pass the addressee")
 
 
 class UnknownEventType(EngineError):

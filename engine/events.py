@@ -19,7 +19,7 @@ class _Data(Struct, frozen=True, kw_only=True, omit_defaults=True):
     type: ClassVar[str]
 
 
-class Claimed(_Data, kw_only=True):
+class Claimed(_Data, frozen=True, kw_only=True):
     """A number of a sequence was taken."""
 
     type: ClassVar[str] = "claim"
@@ -30,7 +30,7 @@ class Claimed(_Data, kw_only=True):
     key: str | None = None
 
 
-class Seeded(_Data, kw_only=True):
+class Seeded(_Data, frozen=True, kw_only=True):
     """A sequence was created or moved forward."""
 
     type: ClassVar[str] = "seed"
@@ -40,7 +40,7 @@ class Seeded(_Data, kw_only=True):
     pad: int
 
 
-class Registered(_Data, kw_only=True):
+class Registered(_Data, frozen=True, kw_only=True):
     """A participant said which lane it works in."""
 
     type: ClassVar[str] = "register"
@@ -48,7 +48,7 @@ class Registered(_Data, kw_only=True):
     status: str | None
 
 
-class Posted(_Data, kw_only=True):
+class Posted(_Data, frozen=True, kw_only=True):
     """A handoff was written. Its id is the event's number; `thread` is the id of the thread's first post."""
 
     type: ClassVar[str] = "post"
@@ -64,14 +64,14 @@ class Posted(_Data, kw_only=True):
     key: str | None = None
 
 
-class Acked(_Data, kw_only=True):
+class Acked(_Data, frozen=True, kw_only=True):
     """A post was acknowledged for the first time by this participant."""
 
     type: ClassVar[str] = "ack"
     post_id: int
 
 
-class Leased(_Data, kw_only=True):
+class Leased(_Data, frozen=True, kw_only=True):
     """A surface was leased or its lease renewed. The lease's id is the event's number."""
 
     type: ClassVar[str] = "lease"
@@ -81,14 +81,14 @@ class Leased(_Data, kw_only=True):
     mode: LeaseMode = "exclusive"
 
 
-class Released(_Data, kw_only=True):
+class Released(_Data, frozen=True, kw_only=True):
     """The caller's lease of a surface ended early."""
 
     type: ClassVar[str] = "release"
     surface: str
 
 
-class TaskCreated(_Data, kw_only=True):
+class TaskCreated(_Data, frozen=True, kw_only=True):
     """A task was written down, with an owner or without."""
 
     type: ClassVar[str] = "task_create"
@@ -101,7 +101,7 @@ class TaskCreated(_Data, kw_only=True):
     depends_on: tuple[int, ...] = ()
 
 
-class TaskAssigned(_Data, kw_only=True):
+class TaskAssigned(_Data, frozen=True, kw_only=True):
     """A task got its owner, or another one."""
 
     type: ClassVar[str] = "task_assign"
@@ -110,14 +110,14 @@ class TaskAssigned(_Data, kw_only=True):
     owner_id: int
 
 
-class TaskStarted(_Data, kw_only=True):
+class TaskStarted(_Data, frozen=True, kw_only=True):
     """Work on a task began."""
 
     type: ClassVar[str] = "task_start"
     task_id: int
 
 
-class TaskBlocked(_Data, kw_only=True):
+class TaskBlocked(_Data, frozen=True, kw_only=True):
     """A task cannot go on, for a reason and perhaps until another task ships."""
 
     type: ClassVar[str] = "task_block"
@@ -126,7 +126,7 @@ class TaskBlocked(_Data, kw_only=True):
     reason: str
 
 
-class TaskResolved(_Data, kw_only=True):
+class TaskResolved(_Data, frozen=True, kw_only=True):
     """Blockers of a task went: those on task `blocker`, or all of them."""
 
     type: ClassVar[str] = "task_resolve"
@@ -134,7 +134,7 @@ class TaskResolved(_Data, kw_only=True):
     blocker: int | None
 
 
-class TaskShipped(_Data, kw_only=True):
+class TaskShipped(_Data, frozen=True, kw_only=True):
     """A task is done."""
 
     type: ClassVar[str] = "task_ship"

@@ -38,16 +38,15 @@ class EventQuery(Struct, frozen=True, kw_only=True):
 class PostQuery(Struct, frozen=True, kw_only=True):
     """Posts of one project, newest first, that match every given field.
 
-    `to` are the reader ids and lanes of which one must be addressed; `unacked_by` leaves out posts that this reader
-    has acknowledged.
+    `ids` names them outright. `to_reader` finds those addressed to this reader in person, or to `reader_lane` where
+    that is given too; `unacked_by` leaves out those that this reader has acknowledged.
     """
 
     upto: int
     ids: tuple[int, ...] | None = None
-    to_id: int | None = None
+    to_reader: int | None = None
+    reader_lane: str | None = None
     to_lane: str | None = None
-    either: bool = False
-    """Whether `to_id` *or* `to_lane` is enough."""
     by: int | None = None
     ref: str | None = None
     tag: str | None = None

@@ -16,11 +16,11 @@ class Reply(Struct, frozen=True, kw_only=True):
     """The root of all replies."""
 
 
-class Touched(Reply, kw_only=True):
+class Touched(Reply, frozen=True, kw_only=True):
     """Nothing to say."""
 
 
-class ClaimedNumber(Reply, kw_only=True):
+class ClaimedNumber(Reply, frozen=True, kw_only=True):
     """The number that now belongs to the caller."""
 
     sequence: str
@@ -29,7 +29,7 @@ class ClaimedNumber(Reply, kw_only=True):
     note: str | None
 
 
-class SequenceSet(Reply, kw_only=True):
+class SequenceSet(Reply, frozen=True, kw_only=True):
     """A sequence as it stands after seeding."""
 
     sequence: str
@@ -49,7 +49,7 @@ class SequenceRow(Struct, frozen=True, kw_only=True):
     next_formatted: str
 
 
-class Sequences(Reply, kw_only=True):
+class Sequences(Reply, frozen=True, kw_only=True):
     """Every sequence, by name."""
 
     sequences: list[SequenceRow]
@@ -65,13 +65,13 @@ class ClaimRow(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class LatestClaimRows(Reply, kw_only=True):
+class LatestClaimRows(Reply, frozen=True, kw_only=True):
     """The newest claim of each sequence, by name."""
 
     sequences: list[ClaimRow]
 
 
-class RegisteredLane(Reply, kw_only=True):
+class RegisteredLane(Reply, frozen=True, kw_only=True):
     """The lane the caller now works in."""
 
     actor: str
@@ -89,13 +89,13 @@ class ActiveRow(Struct, frozen=True, kw_only=True):
     last_seen: datetime
 
 
-class Active(Reply, kw_only=True):
+class Active(Reply, frozen=True, kw_only=True):
     """Who called lately, latest first."""
 
     active: list[ActiveRow]
 
 
-class PostedPost(Reply, kw_only=True):
+class PostedPost(Reply, frozen=True, kw_only=True):
     """A post's ids, which are the same number twice, and its time."""
 
     post_id: int
@@ -127,13 +127,13 @@ class PostView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     acked_by: list[AckRow] | UnsetType = UNSET
 
 
-class Posts(Reply, kw_only=True):
+class Posts(Reply, frozen=True, kw_only=True):
     """Posts, newest first."""
 
     posts: list[PostView]
 
 
-class AckedPost(Reply, kw_only=True):
+class AckedPost(Reply, frozen=True, kw_only=True):
     """When the caller first acknowledged the post."""
 
     post_id: int
@@ -148,7 +148,7 @@ class OtherLease(Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-class GrantedLease(Reply, kw_only=True):
+class GrantedLease(Reply, frozen=True, kw_only=True):
     """The caller's lease; `lease_id` is a fencing token that grows with every grant in the project."""
 
     lease_id: int
@@ -157,7 +157,7 @@ class GrantedLease(Reply, kw_only=True):
     others: list[OtherLease]
 
 
-class ReleasedLeases(Reply, kw_only=True):
+class ReleasedLeases(Reply, frozen=True, kw_only=True):
     """How many leases ended: 0 or 1."""
 
     released: int
@@ -174,20 +174,20 @@ class LeaseRow(Struct, frozen=True, kw_only=True):
     mode: LeaseMode
 
 
-class Leases(Reply, kw_only=True):
+class Leases(Reply, frozen=True, kw_only=True):
     """Active leases, those that end first first."""
 
     leases: list[LeaseRow]
 
 
-class TaskState(Reply, kw_only=True):
+class TaskState(Reply, frozen=True, kw_only=True):
     """A task and where it stands now."""
 
     task_id: int
     status: TaskStatus
 
 
-class AssignedTask(Reply, kw_only=True):
+class AssignedTask(Reply, frozen=True, kw_only=True):
     """A task and whose it is now."""
 
     task_id: int
@@ -214,7 +214,7 @@ class TaskRow(Struct, frozen=True, kw_only=True):
     waits_for: list[int] | UnsetType = UNSET
 
 
-class Tasks(Reply, kw_only=True):
+class Tasks(Reply, frozen=True, kw_only=True):
     """Tasks, newest first."""
 
     tasks: list[TaskRow]
@@ -230,24 +230,25 @@ class EventView(Struct, frozen=True, kw_only=True):
     payload: dict[str, Any]
 
 
-class Events(Reply, kw_only=True):
+class Events(Reply, frozen=True, kw_only=True):
     """Events, newest first."""
 
     events: list[EventView]
 
 
-class PostHead(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
-    """A post without its body: enough to decide whether to read it."""
+class PostHead(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
+    """A post without its body: enough to decide whether to read it. What it does not have is left out."""
 
     post_id: int
     sender: str
-    to: str
-    subject: str | None
-    ref: str | None
+    to_lane: str | None = None
+    to_actor: str | None = None
+    subject: str | None = None
+    ref: str | None = None
     created_at: datetime
 
 
-class HeldLease(Struct, frozen=True, kw_only=True):
+class ActiveLease(Struct, frozen=True, kw_only=True):
     """One active lease, in the digest."""
 
     surface: str
@@ -263,7 +264,7 @@ class Omitted(Struct, frozen=True, kw_only=True, omit_defaults=True):
     awaiting_ack: int = 0
 
 
-class Digest(Reply, kw_only=True):
+class Digest(Reply, frozen=True, kw_only=True):
     """What happened since the cursor, oldest first, and what the caller holds and owes.
 
     `remaining` counts the events after the last one returned. `omitted` is there only when a list was cut.
@@ -274,6 +275,6 @@ class Digest(Reply, kw_only=True):
     remaining: int
     unacked_posts: list[PostHead]
     awaiting_ack: list[PostHead]
-    active_leases: list[HeldLease]
+    active_leases: list[ActiveLease]
     latest_claims: dict[str, str]
     omitted: Omitted | UnsetType = UNSET

@@ -28,7 +28,7 @@ EventType = Literal[
     "task_ship",
 ]
 
-# `$` alone would let a trailing newline through in Python; the lookahead refuses it there and is harmless in ECMAScript.
+# `$` alone lets a trailing newline through in Python; the lookahead refuses it there and is harmless in ECMAScript.
 SequenceName = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$(?!\n)")]
 Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
 Counter = Annotated[int, Meta(ge=0, le=ID_MAX)]

@@ -1,0 +1,53 @@
+"""The outcome of a decision, and what it may look at beside the state."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from engine.errors import MissingAddressee
+from engine.events import EventData
+from engine.identity import Addressee, Principal
+from engine.lookups import Lookup
+from engine.recall import Recall
+from engine.replies import Reply
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """Who asks, when, and what the state cannot know.
+
+    `now` is UTC in whole milliseconds and not before the ledger's last event. `addressee` is whom the command's
+    `addressee_name` means. `recall` has the posts that `engine.posts.needed` asked for. `patient`: the caller can wait
+    and will ask again, so a lease need not be granted into a conflict yet.
+    """
+
+    caller: Principal
+    now: datetime
+    addressee: Addressee | None = None
+    recall: Recall
+    patient: bool = False
+
+    def named(self) -> Addressee:
+        """Whom the command's `addressee_name` means.
+
+        Raises `MissingAddressee` when whoever sent the command did not resolve it.
+        """
+        if self.addressee is None:
+            raise MissingAddressee
+        return self.addressee
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """What a command comes to: an answer (or how to look it up), and the events to write first.
+
+    `cursor`: where the caller's `whats_new` goes on next time.
+    """
+
+    reply: Reply | Lookup
+    events: tuple[EventData, ...] = ()
+    cursor: int | None = None
+
+
+class Pending(Struct, frozen=True):
+    """Nothing was decided: somebody holds what the caller is ready to wait for, at the latest `until`."""
+
+    until: datetime
