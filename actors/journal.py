@@ -53,7 +53,7 @@ class Journal(Protocol):
     def turn(self, project_id: int) -> AbstractAsyncContextManager[None]:
         """Keep other writers of the project waiting, so that one who lost a race can read and write undisturbed.
 
-        For fairness only: numbers stay distinct without it. Given up when the connection is lost.
+        For fairness only: numbers stay distinct without it. Given up when the connection is lost; leaving never raises.
         """
         ...
 

@@ -6,6 +6,7 @@ and handed over beside the command, because participants are not part of the led
 """
 
 from datetime import datetime
+from typing import ClassVar
 
 from msgspec import Struct
 
@@ -13,7 +14,12 @@ from engine import terms
 
 
 class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The root of all commands."""
+    """The root of all commands.
+
+    `awaits` are the event types that can end a wait (`wait_seconds`); None means any.
+    """
+
+    awaits: ClassVar[frozenset[str] | None] = None
 
     @property
     def addressee_name(self) -> str | None:
@@ -86,6 +92,8 @@ class Post(Command, frozen=True, kw_only=True):
 class ReadPosts(Command, frozen=True, kw_only=True):
     """Read posts, newest first."""
 
+    awaits: ClassVar[frozenset[str] | None] = frozenset({"post", "register"})
+
     to_lane: terms.Lane | None = None
     to_me: bool = False
     from_me: bool = False
@@ -106,6 +114,8 @@ class Ack(Command, frozen=True, kw_only=True):
 
 class Lease(Command, frozen=True, kw_only=True):
     """Announce work on a surface for a while."""
+
+    awaits: ClassVar[frozenset[str] | None] = frozenset({"lease", "release"})
 
     surface: terms.Surface
     ttl_seconds: terms.TtlSeconds = 1800

@@ -15,6 +15,11 @@ from engine.terms import LeaseMode, TaskStatus
 class Reply(Struct, frozen=True, kw_only=True):
     """The root of all replies."""
 
+    @property
+    def is_news(self) -> bool:
+        """Whether this is worth ending a wait for."""
+        return True
+
 
 class Touched(Reply, frozen=True, kw_only=True):
     """Nothing to say."""
@@ -131,6 +136,11 @@ class Posts(Reply, frozen=True, kw_only=True):
     """Posts, newest first."""
 
     posts: list[PostView]
+
+    @property
+    def is_news(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.posts)
 
 
 class AckedPost(Reply, frozen=True, kw_only=True):
@@ -278,3 +288,8 @@ class Digest(Reply, frozen=True, kw_only=True):
     active_leases: list[ActiveLease]
     latest_claims: dict[str, str]
     omitted: Omitted | UnsetType = UNSET
+
+    @property
+    def is_news(self) -> bool:
+        """Whether anything happened."""
+        return bool(self.events)

@@ -1,0 +1,186 @@
+"""The directory: finds or starts a project's actor, supervises it, and waits on a caller's behalf.
+
+A caller's `ask` goes to the actor's mailbox; what the state does not hold is looked up in the journal, and waiting is
+done, in the caller's own task. So a slow read or a long wait never holds an actor up, and a cancelled caller leaves
+nothing behind.
+"""
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+import trio
+from msgspec import Struct
+
+from actors.errors import Busy, Crashed, Unavailable
+from actors.journal import Journal
+from actors.limits import Limits
+from actors.project import Passivated, ProjectActor
+from actors.retrying import Backoff
+from actors.statistics import DirectoryStatistics, Totals
+from engine.commands import AnyCommand
+from engine.decision import Pending
+from engine.errors import JournalUnavailable
+from engine.identity import Addressee, Principal
+from engine.lookups import EventLookup, Lookup, PostLookup
+from engine.refusals import Refusal
+from engine.replies import Reply
+
+log = structlog.get_logger(__name__)
+
+
+class Answer(Struct, frozen=True):
+    """A durable reply, and how many posts the caller still has to acknowledge after it."""
+
+    reply: Reply
+    unread: int
+
+
+def utc_now() -> datetime:
+    """The wall clock in UTC, in whole milliseconds, as the ledger keeps time."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+@dataclass(slots=True)
+class _Crashes:
+    """A project's crashes in a row, and the time before which its actor is not started again."""
+
+    in_a_row: int
+    not_before: float
+
+
+class Directory:
+    """All actors of one process. `run` owns them; `ask` reaches them."""
+
+    def __init__(
+        self, journal: Journal, *, clock: Callable[[], datetime] = utc_now, limits: Limits | None = None
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._totals = Totals()
+        self._actors: dict[int, ProjectActor] = {}
+        self._crashes: dict[int, _Crashes] = {}
+        self._nursery: trio.Nursery | None = None
+        self._stopping = trio.Event()
+        self._stopped = trio.Event()
+
+    async def ask(
+        self, caller: Principal, command: AnyCommand, *, addressee: Addressee | None = None
+    ) -> Answer | Refusal:
+        """Have a command decided, made durable and answered; waits up to the command's `wait_seconds` for news.
+
+        Cancelling cancels the wait, never a command that was accepted. Raises `Busy`, `Unavailable` or `Crashed`.
+        """
+        deadline = trio.current_time() + command.wait_seconds
+        while True:
+            patient = trio.current_time() < deadline
+            actor = self._find(caller.project_id)
+            try:
+                settled = await actor.submit(caller, command, addressee=addressee, patient=patient)
+            except Passivated:
+                continue
+            outcome, until = settled.outcome, deadline
+            if isinstance(outcome, Refusal):
+                return outcome
+            if isinstance(outcome, Pending):
+                until = min(deadline, self._trio_time(outcome.until))
+            else:
+                reply = await self._complete(caller.project_id, outcome.reply)
+                if reply.is_news or not patient or self._stopping.is_set():
+                    return Answer(reply, settled.unread)
+            with trio.move_on_at(until):
+                await actor.changed(command.awaits, settled.seq)
+
+    def statistics(self) -> DirectoryStatistics:
+        """What the actors do and have done."""
+        actors = list(self._actors.values())
+        return DirectoryStatistics(
+            actors=len(actors),
+            mailbox_depth=sum(actor.mailbox_depth for actor in actors),
+            waiting=sum(actor.waiting for actor in actors),
+            totals=copy(self._totals),
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Own the actors until `stop` has drained them; ready to be asked once started."""
+        try:
+            async with trio.open_nursery() as background:
+                background.start_soon(self._write_liveness)
+                async with trio.open_nursery() as self._nursery:
+                    task_status.started()
+                    await self._stopping.wait()
+                    self._nursery.cancel_scope.deadline = trio.current_time() + self._limits.stop_seconds_max
+                background.cancel_scope.cancel()
+        finally:
+            self._nursery = None
+            self._stopped.set()
+
+    async def stop(self) -> None:
+        """Stop intake, drain, commit, snapshot, close, within `stop_seconds_max`; waits end with what they have."""
+        self._stopping.set()
+        for actor in self._actors.values():
+            actor.close()
+        if self._nursery is not None:
+            await self._stopped.wait()
+
+    def _find(self, project_id: int) -> ProjectActor:
+        """The project's actor, started if need be."""
+        if self._nursery is None or self._stopping.is_set():
+            raise Unavailable("the server is stopping; try again in a moment.")
+        actor = self._actors.get(project_id)
+        if actor is not None and not actor.closed:
+            return actor
+        if (crashed := self._crashes.get(project_id)) is not None and trio.current_time() < crashed.not_before:
+            raise Crashed("this project's actor failed and is being restarted; try again in a moment.")
+        if len(self._actors) >= self._limits.actors_max:
+            self._totals.refused_busy += 1
+            raise Busy("too many projects are active at once; try again in a moment.")
+        actor = ProjectActor(project_id, self._journal, self._clock, self._limits, self._totals)
+        self._actors[project_id] = actor
+        self._nursery.start_soon(self._supervise, actor)
+        return actor
+
+    async def _supervise(self, actor: ProjectActor) -> None:
+        """Let an actor live; when it crashes, tell the operator and hold its next start back for a while."""
+        project_id = actor.project_id
+        try:
+            await actor.run()
+            self._crashes.pop(project_id, None)
+        except Exception:
+            in_a_row = self._crashes[project_id].in_a_row + 1 if project_id in self._crashes else 1
+            pause = min(self._limits.restart_seconds_max, self._limits.restart_seconds_min * 2**in_a_row)
+            self._crashes[project_id] = _Crashes(in_a_row, trio.current_time() + pause)
+            self._totals.crashes += 1
+            log.exception("actor crashed", project_id=project_id, in_a_row=in_a_row, restart_after_seconds=pause)
+        finally:
+            if self._actors.get(project_id) is actor:
+                del self._actors[project_id]
+
+    async def _complete(self, project_id: int, reply: Reply | Lookup) -> Reply:
+        """Look up in history what the state does not hold; retried like a commit."""
+        backoff = Backoff(self._limits)
+        while True:
+            try:
+                match reply:
+                    case EventLookup():
+                        return reply.complete(await self._journal.events(project_id, reply.query))
+                    case PostLookup():
+                        return reply.complete(await self._journal.posts(project_id, reply.query))
+                    case _:
+                        return reply
+            except JournalUnavailable as error:
+                if not await backoff.pause():
+                    raise Unavailable("the database does not answer; try again in a moment.") from error
+
+    async def _write_liveness(self) -> None:
+        while True:
+            await trio.sleep(self._limits.liveness_seconds)
+            for actor in list(self._actors.values()):
+                await actor.write_liveness()
+
+    def _trio_time(self, moment: datetime) -> float:
+        return trio.current_time() + (moment - self._clock()).total_seconds()

@@ -1,0 +1,27 @@
+"""What the actors of a process do and have done, for the operator's metrics."""
+
+from msgspec import Struct
+
+
+class Totals(Struct, kw_only=True):
+    """Running totals over all actors of a directory; each only grows."""
+
+    batches: int = 0
+    commands: int = 0
+    commits: int = 0
+    events: int = 0
+    conflicts: int = 0
+    rebuilds: int = 0
+    snapshots: int = 0
+    refused_busy: int = 0
+    unavailable: int = 0
+    crashes: int = 0
+
+
+class DirectoryStatistics(Struct, frozen=True, kw_only=True):
+    """A moment's view: actors in memory, commands in mailboxes, callers that wait for news; and the totals so far."""
+
+    actors: int
+    mailbox_depth: int
+    waiting: int
+    totals: Totals
