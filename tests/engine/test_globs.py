@@ -1,0 +1,256 @@
+"""Globs against the dullest matcher there is: enumerate every short path and look."""
+
+import itertools
+import sys
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.globs import ROOT, is_glob, normalise, overlap
+
+LENGTH_MAX = 200
+STEPS_MAX = 10 * LENGTH_MAX**2
+
+
+@pytest.mark.parametrize(
+    ("surface", "expected"),
+    [
+        ("a/b", "a/b"),
+        ("./a//b", "a/b"),
+        ("/a/b/", "a/b"),
+        ("a\\b\\c", "a/b/c"),
+        ("a/b/../c", "a/c"),
+        ("a/../../b", "../b"),
+        ("../../a", "../../a"),
+        ("a/..", "."),
+        ("/", "."),
+        ("", "."),
+        (".", "."),
+        ("...", "..."),
+        (".hidden/.", ".hidden"),
+        ("src/*/../b", "src/b"),
+        ("src/**/..", "src/**/.."),
+        ("src/**/../..", "src/**/../.."),
+        ("src/a**/..", "src"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("app/[id]/{page}.tsx", "app/[id]/{page}.tsx"),
+    ],
+)
+def test_a_surface_has_one_spelling(surface: str, expected: str) -> None:
+    assert normalise(surface) == expected
+
+
+@given(st.text(alphabet=["a", ".", "/", "\\", "*", "e", "\u0301"], max_size=12) | st.text(max_size=20))
+def test_normalising_twice_changes_nothing(surface: str) -> None:
+    once = normalise(surface)
+    assert normalise(once) == once
+    assert once
+    assert "\\" not in once
+    assert "//" not in once
+    assert once == once.strip("/")
+    assert "." not in once.split("/") or once == ROOT
+
+
+@pytest.mark.parametrize(
+    ("surface", "expected"), [("a/b", False), ("app/[id]/{x}", False), ("a/*", True), ("a?", True), ("**", True)]
+)
+def test_only_stars_and_question_marks_make_a_glob(surface: str, expected: bool) -> None:
+    assert is_glob(surface) is expected
+
+
+OVERLAPPING = [
+    ("a/b", "a/b"),
+    ("a/*", "a/b"),
+    ("a/**", "a"),
+    ("a/**", "a/b/c"),
+    ("**", "."),
+    ("**", "a/b"),
+    ("**/x", "x"),
+    ("**/test_*.py", "src/**"),
+    ("src/**/a.py", "src/*/*.py"),
+    ("src/*/a.py", "src/auth/*"),
+    ("**/a/**/b/**", "a/b"),
+    ("a/**/b", "**/c/**/b"),
+    ("a*", "*b"),
+    ("a*c", "a?c"),
+    ("a**c", "abc"),
+    ("a**", "a*"),
+    ("*a*", "*b*"),
+    ("*", "?"),
+    ("?", "é"),
+    ("a/**/**/b", "a/b"),
+    ("../**", "../a"),
+    ("app/[id]/*.tsx", "app/[id]/page.tsx"),
+]
+APART = [
+    ("a", "b"),
+    ("a", "A"),
+    ("a/*", "a"),
+    ("a/*", "a/b/c"),
+    ("a/**", "b/**"),
+    ("a/**", "ab/c"),
+    ("a/**", "."),
+    ("*", "."),
+    ("*", "a/b"),
+    ("?", "ab"),
+    ("*a", "*b"),
+    ("a*", "b*"),
+    ("a**c", "a/c"),
+    ("a?c", "a/c"),
+    ("src/**/a.py", "src/**/b.py"),
+    ("*/a", "**/b"),
+    ("app/[id]/*.tsx", "app/i/page.tsx"),
+    ("a{b,c}*", "ab"),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), OVERLAPPING)
+def test_surfaces_that_share_a_path_overlap(a: str, b: str) -> None:
+    assert overlap(a, b)
+    assert overlap(b, a)
+
+
+@pytest.mark.parametrize(("a", "b"), APART)
+def test_surfaces_that_share_no_path_do_not_overlap(a: str, b: str) -> None:
+    assert not overlap(a, b)
+    assert not overlap(b, a)
+
+
+def name_matches(pattern: str, name: str) -> bool:
+    """The definition, spelled out by backtracking; shares nothing with the code under test."""
+    if not pattern or not name:
+        return not name and not pattern.strip("*")
+    if pattern[0] == "*":
+        return name_matches(pattern[1:], name) or name_matches(pattern, name[1:])
+    return pattern[0] in {"?", name[0]} and name_matches(pattern[1:], name[1:])
+
+
+def path_matches(pattern: list[str], path: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not path
+    if pattern[0] == "**":
+        return any(path_matches(pattern[1:], path[n:]) for n in range(len(path) + 1))
+    return bool(path) and name_matches(pattern[0], path[0]) and path_matches(pattern[1:], path[1:])
+
+
+def matched_paths(surface: str, paths: list[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    pattern = [] if surface == ROOT else surface.split("/")
+    return {path for path in paths if path_matches(pattern, path)}
+
+
+def every(items: list[str], count_max: int) -> list[tuple[str, ...]]:
+    return [chosen for n in range(count_max + 1) for chosen in itertools.product(items, repeat=n)]
+
+
+def assert_decided_as_by_brute_force(surfaces: set[str], paths: list[tuple[str, ...]]) -> None:
+    matched = {surface: matched_paths(surface, paths) for surface in surfaces}
+    for a, b in itertools.product(surfaces, repeat=2):
+        assert overlap(a, b) == (not matched[a].isdisjoint(matched[b])), (a, b)
+
+
+# Two patterns that have a match in common have one that is no longer than what both demand together: anything beyond
+# is taken in by wildcards of both and can be left out. So short paths decide about short patterns. No pattern has a
+# "c": it stands for all the characters that only a wildcard matches.
+
+
+def test_names_overlap_exactly_when_some_name_matches_both() -> None:
+    patterns = {"".join(letters) for letters in every(["a", "b", "*", "?"], 3)} - {"", "**"}
+    names: list[tuple[str, ...]] = [("".join(letters),) for letters in every(["a", "b", "c"], 6)[1:]]
+    assert_decided_as_by_brute_force(patterns, names)
+
+
+def test_paths_overlap_exactly_when_some_path_matches_both() -> None:
+    patterns = {normalise("/".join(segments)) for segments in every(["a", "b", "*", "?", "**"], 3)}
+    assert_decided_as_by_brute_force(patterns, every(["a", "b", "c"], 6))
+
+
+def test_paths_of_longer_names_overlap_exactly_when_some_path_matches_both() -> None:
+    patterns = {normalise("/".join(segments)) for segments in every(["a", "ab", "*", "?", "a*", "*b", "**"], 2)}
+    assert_decided_as_by_brute_force(patterns, every(["a", "b", "c", "ab", "ca", "cb"], 4))
+
+
+@st.composite
+def paths_with_two_globs(draw: st.DrawFn) -> tuple[str, str, str]:
+    """A path, and two surfaces got from it by putting wildcards in the place of what they match."""
+    path = draw(st.lists(st.text(alphabet="abc", min_size=1, max_size=6), min_size=1, max_size=8))
+
+    def blurred(name: str) -> str:
+        start, end = sorted(draw(st.tuples(*[st.integers(0, len(name))] * 2)))
+        middle = draw(st.sampled_from([name[start:end], "*", "**", "?" * (end - start)]))
+        pattern = name[:start] + middle + name[end:]
+        return "*" if pattern == "**" else pattern
+
+    def glob() -> str:
+        start, end = sorted(draw(st.tuples(*[st.integers(0, len(path))] * 2)))
+        middle = draw(st.sampled_from([path[start:end], ["**"], ["**", "**"]]))
+        names = [blurred(name) for name in path]
+        return "/".join([*names[:start], *middle, *names[end:]]) or ROOT
+
+    return "/".join(path), glob(), glob()
+
+
+@given(paths_with_two_globs())
+def test_globs_that_were_made_from_one_path_overlap(made: tuple[str, str, str]) -> None:
+    path, a, b = made
+    assert overlap(a, b)
+    assert overlap(a, path)
+    assert overlap(path, b)
+
+
+surfaces = st.text(alphabet="ab/.*?", max_size=40).map(normalise)
+
+
+@given(surfaces, surfaces)
+def test_overlap_does_not_depend_on_who_came_first(a: str, b: str) -> None:
+    assert overlap(a, b) == overlap(b, a)
+
+
+@given(surfaces)
+def test_every_surface_overlaps_itself_and_everything(surface: str) -> None:
+    assert overlap(surface, surface)
+    assert overlap(surface, "**")
+
+
+def filled(unit: str, end: str) -> str:
+    return unit * ((LENGTH_MAX - len(end)) // len(unit)) + end
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (filled("*a", "b"), filled("*a", "c")),
+        (filled("a*", "b"), filled("?*", "c")),
+        (filled("?*", "b"), filled("a", "c")),
+        (filled("**/", "b"), filled("**/*/", "c")),
+        (filled("**/a/", "b"), filled("**/?/", "c")),
+        (filled("**/*a*/", "b"), filled("**/a*a/", "c")),
+        (filled("*/", "b"), filled("?/", "c")),
+    ],
+)
+def test_the_worst_surfaces_take_a_bounded_number_of_steps(a: str, b: str) -> None:
+    assert lines_run(a, b) < STEPS_MAX
+    assert lines_run(b, a) < STEPS_MAX
+
+
+def lines_run(a: str, b: str) -> int:
+    """How many lines `overlap(a, b)`, which is false here, executes; work without a bound is cut short."""
+    lines = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        if lines > STEPS_MAX:
+            raise AssertionError(f"more than {STEPS_MAX} steps for {a!r} and {b!r}")
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        shared = overlap(a, b)
+    finally:
+        sys.settrace(before)
+    assert not shared
+    return lines
