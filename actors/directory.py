@@ -95,6 +95,11 @@ class Directory:
             with trio.move_on_at(until):
                 await actor.changed(command.awaits, settled.seq)
 
+    def heard(self, project_id: int, seq: int) -> None:
+        """Another process made events of this project durable, up to `seq`; nothing happens where no actor lives."""
+        if (actor := self._actors.get(project_id)) is not None:
+            actor.heard(seq)
+
     def statistics(self) -> DirectoryStatistics:
         """What the actors do and have done."""
         actors = list(self._actors.values())

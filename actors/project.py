@@ -10,7 +10,7 @@ Callers use `submit` and `changed` from their own tasks; `run` is the actor's li
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,7 +20,7 @@ import trio
 from actors.errors import ActorError, Busy, Crashed, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
-from actors.recovery import rebuild
+from actors.recovery import catch_up, rebuild
 from actors.retrying import Backoff
 from actors.statistics import Totals
 from engine.commands import AnyCommand
@@ -92,8 +92,9 @@ class ProjectActor:
         self._clock = clock
         self._limits = limits
         self._totals = totals
-        self._intake, self._mailbox = trio.open_memory_channel[_Request](limits.mailbox_size_max)
+        self._intake, self._mailbox = trio.open_memory_channel[_Request | None](limits.mailbox_size_max)
         self._closed = False
+        self._heard = 0
         self._state: State | None = None
         self._batch: list[_Request] = []
         self._watchers: set[_Watcher] = set()
@@ -138,6 +139,14 @@ class ProjectActor:
             await watcher.woken.wait()
         finally:
             self._watchers.discard(watcher)
+
+    def heard(self, seq: int) -> None:
+        """Another writer's events up to `seq` are durable: catch up before the next answer, and wake who watches."""
+        if self._closed or self._state is None or seq <= self._state.seq:
+            return
+        self._heard = seq
+        with suppress(trio.WouldBlock):  # a full mailbox means that the next batch is due anyway
+            self._intake.send_nowait(None)
 
     def close(self) -> None:
         """Accept nothing more; what was accepted is still served. Everybody who watches is woken."""
@@ -189,21 +198,27 @@ class ProjectActor:
             self._abandon()
 
     async def _gather(self) -> bool:
-        """Fill the batch; False when there is nothing left to live for."""
-        while not self._batch:
-            with trio.move_on_after(self._limits.idle_seconds) as idle:
-                try:
-                    self._batch.append(await self._mailbox.receive())
-                except trio.EndOfChannel:
-                    return False
-            if idle.cancelled_caught and not self._watchers:
+        """Wait for something to do and fill the batch; False when there is nothing left to live for."""
+        try:
+            request = await self._first()
+            while True:
+                if request is not None:
+                    self._batch.append(request)
+                if len(self._batch) == self._limits.batch_size_max:
+                    return True
+                request = self._mailbox.receive_nowait()
+        except trio.WouldBlock:
+            return True
+        except trio.EndOfChannel:
+            return bool(self._batch)
+
+    async def _first(self) -> _Request | None:
+        """The next message; closes the actor when none came for long and nobody watches."""
+        while True:
+            with trio.move_on_after(self._limits.idle_seconds):
+                return await self._mailbox.receive()
+            if not self._watchers:
                 self.close()
-        while len(self._batch) < self._limits.batch_size_max:
-            try:
-                self._batch.append(self._mailbox.receive_nowait())
-            except (trio.WouldBlock, trio.EndOfChannel):
-                break
-        return True
 
     async def _serve(self) -> None:
         """Decide, commit and answer the batch; retry what the environment broke, within bounds."""
@@ -239,6 +254,9 @@ class ProjectActor:
             self._state, self._snapshot_seq = rebuilt.state, rebuilt.snapshot_seq
             self._state.seen.update(self._unwritten)
             self._totals.rebuilds += 1
+            self._wake(None)
+        elif self._state.seq < self._heard:
+            self._wake(await catch_up(self._state, self._journal, self.project_id, self._limits))
         return self._state
 
     async def _happened(self, unsettled: _Work) -> bool:
@@ -339,14 +357,10 @@ class ProjectActor:
 
     def _abandon(self) -> None:
         self.close()
-        while True:
-            try:
-                self._batch.append(self._mailbox.receive_nowait())
-            except (trio.WouldBlock, trio.EndOfChannel):
-                break
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                if (request := self._mailbox.receive_nowait()) is not None:
+                    self._batch.append(request)
         for request in self._batch:
-            if not request.done.is_set():
-                request.settle(
-                    Crashed("this project's actor failed while it held the call; try again with the same key.")
-                )
+            request.settle(Crashed("this project's actor failed while it held the call; try again with the same key."))
         self._batch.clear()

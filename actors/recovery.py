@@ -1,4 +1,4 @@
-"""Rebuilding a project's state from its journal: the newest snapshot, and the events after it."""
+"""A project's state from its journal: rebuilt from the newest snapshot, or brought up to date."""
 
 from dataclasses import dataclass
 
@@ -28,9 +28,17 @@ async def rebuild(journal: Journal, project_id: int, limits: Limits) -> Rebuilt:
     state = state or State()
     state.cursors.update(history.cursors)
     state.seen.update(history.liveness)
-    while page := await journal.tail(project_id, state.seq, limits.tail_page_events):
+    await catch_up(state, journal, project_id, limits)
+    return Rebuilt(state, snapshot_seq)
+
+
+async def catch_up(state: State, journal: Journal, project_id: int, limits: Limits) -> set[str]:
+    """Fold what is durable after the state's last event; returns the types of the events that came."""
+    types = set[str]()
+    while True:
+        page = await journal.tail(project_id, state.seq, limits.tail_page_events)
         for row in page:
             apply(state, row.event)
+            types.add(row.event.data.type)
         if len(page) < limits.tail_page_events:
-            break
-    return Rebuilt(state, snapshot_seq)
+            return types
