@@ -18,7 +18,7 @@ from actors.errors import Busy, Crashed, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
 from actors.project import Passivated, ProjectActor
-from actors.retrying import Backoff
+from actors.retrying import Backoff, doubled
 from actors.statistics import DirectoryStatistics, Totals
 from engine.commands import AnyCommand
 from engine.decision import Pending
@@ -76,7 +76,8 @@ class Directory:
         Cancelling cancels the wait, never a command that was accepted. Raises `Busy`, `Unavailable` or `Crashed`.
         """
         deadline = trio.current_time() + command.wait_seconds
-        while True:
+        answer: Answer | None = None
+        while answer is None or not self._stopping.is_set():
             patient = trio.current_time() < deadline
             actor = self._find(caller.project_id)
             try:
@@ -89,11 +90,12 @@ class Directory:
             if isinstance(outcome, Pending):
                 until = min(deadline, self._trio_time(outcome.until))
             else:
-                reply = await self._complete(caller.project_id, outcome.reply)
-                if reply.is_news or not patient or self._stopping.is_set():
-                    return Answer(reply, settled.unread)
+                answer = Answer(await self._complete(caller.project_id, outcome.reply), settled.unread)
+                if answer.reply.is_news or not patient:
+                    return answer
             with trio.move_on_at(until):
                 await actor.changed(command.awaits, settled.seq)
+        return answer
 
     def heard(self, project_id: int, seq: int) -> None:
         """Another process made events of this project durable, up to `seq`; nothing happens where no actor lives."""
@@ -115,13 +117,9 @@ class Directory:
         try:
             async with trio.open_nursery() as background:
                 background.start_soon(self._write_liveness)
-                async with trio.open_nursery() as self._nursery:
-                    task_status.started()
-                    await self._stopping.wait()
-                    self._nursery.cancel_scope.deadline = trio.current_time() + self._limits.stop_seconds_max
+                await self._own_actors(task_status)
                 background.cancel_scope.cancel()
         finally:
-            self._nursery = None
             self._stopped.set()
 
     async def stop(self) -> None:
@@ -131,6 +129,15 @@ class Directory:
             actor.close()
         if self._nursery is not None:
             await self._stopped.wait()
+
+    async def _own_actors(self, task_status: trio.TaskStatus[None]) -> None:
+        try:
+            async with trio.open_nursery() as self._nursery:
+                task_status.started()
+                await self._stopping.wait()
+                self._nursery.cancel_scope.deadline = trio.current_time() + self._limits.stop_seconds_max
+        finally:
+            self._nursery = None
 
     def _find(self, project_id: int) -> ProjectActor:
         """The project's actor, started if need be."""
@@ -157,7 +164,9 @@ class Directory:
             self._crashes.pop(project_id, None)
         except Exception:
             in_a_row = self._crashes[project_id].in_a_row + 1 if project_id in self._crashes else 1
-            pause = min(self._limits.restart_seconds_max, self._limits.restart_seconds_min * 2**in_a_row)
+            pause = doubled(
+                self._limits.restart_seconds_min, in_a_row - 1, seconds_max=self._limits.restart_seconds_max
+            )
             self._crashes[project_id] = _Crashes(in_a_row, trio.current_time() + pause)
             self._totals.crashes += 1
             log.exception("actor crashed", project_id=project_id, in_a_row=in_a_row, restart_after_seconds=pause)

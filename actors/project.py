@@ -95,6 +95,7 @@ class ProjectActor:
         self._intake, self._mailbox = trio.open_memory_channel[_Request | None](limits.mailbox_size_max)
         self._closed = False
         self._heard = 0
+        self._prodded = False
         self._state: State | None = None
         self._batch: list[_Request] = []
         self._watchers: set[_Watcher] = set()
@@ -142,11 +143,13 @@ class ProjectActor:
 
     def heard(self, seq: int) -> None:
         """Another writer's events up to `seq` are durable: catch up before the next answer, and wake who watches."""
-        if self._closed or self._state is None or seq <= self._state.seq:
+        self._heard = max(self._heard, seq)
+        known = self._state is not None and seq <= self._state.seq
+        if self._closed or self._prodded or known:
             return
-        self._heard = seq
         with suppress(trio.WouldBlock):  # a full mailbox means that the next batch is due anyway
             self._intake.send_nowait(None)
+            self._prodded = True
 
     def close(self) -> None:
         """Accept nothing more; what was accepted is still served. Everybody who watches is woken."""
@@ -200,7 +203,7 @@ class ProjectActor:
     async def _gather(self) -> bool:
         """Wait for something to do and fill the batch; False when there is nothing left to live for."""
         try:
-            request = await self._first()
+            request = None if self._batch else await self._first()
             while True:
                 if request is not None:
                     self._batch.append(request)
@@ -223,13 +226,13 @@ class ProjectActor:
     async def _serve(self) -> None:
         """Decide, commit and answer the batch; retry what the environment broke, within bounds."""
         backoff = Backoff(self._limits)
-        unsettled: _Work | None = None
+        unsettled: list[_Work] = []
         while True:
             try:
                 async with self._turn(contended=backoff.tries > 0):
                     state = await self._current_state()
-                    if unsettled is not None and await self._happened(unsettled):
-                        work = unsettled
+                    if (happened := await self._happened(unsettled, state)) is not None:
+                        work = happened
                         break
                     work = await self._decide(state)
                     await self._commit(work, holding_turn=backoff.tries > 0)
@@ -237,7 +240,7 @@ class ProjectActor:
             except JournalError as error:
                 self._state = None
                 if isinstance(error, OutcomeUnknown):
-                    unsettled = work
+                    unsettled.append(work)
                 if isinstance(error, Contended):
                     self._totals.conflicts += 1
                 if not await backoff.pause(immediately=isinstance(error, Contended)):
@@ -249,29 +252,43 @@ class ProjectActor:
         return self._journal.turn(self.project_id) if contended else nullcontext()
 
     async def _current_state(self) -> State:
+        self._prodded = False
         if self._state is None:
             rebuilt = await rebuild(self._journal, self.project_id, self._limits)
             self._state, self._snapshot_seq = rebuilt.state, rebuilt.snapshot_seq
             self._state.seen.update(self._unwritten)
             self._totals.rebuilds += 1
             self._wake(None)
-        elif self._state.seq < self._heard:
+        if self._state.seq < self._heard:
             self._wake(await catch_up(self._state, self._journal, self.project_id, self._limits))
         return self._state
 
-    async def _happened(self, unsettled: _Work) -> bool:
-        """Whether the ledger holds exactly the events whose outcome was unknown."""
-        events = unsettled.events
+    async def _happened(self, unsettled: list[_Work], state: State) -> _Work | None:
+        """The work that is durable after all, of those whose outcome was unknown; any of them may land late."""
+        for work in unsettled:
+            if await self._is_durable(work, state):
+                if work.events and work.events[-1].seq > state.seq:
+                    self._state = None  # it landed after the state was rebuilt
+                return work
+        return None
+
+    async def _is_durable(self, work: _Work, state: State) -> bool:
+        """Whether the journal holds exactly what this work was to write."""
+        events = work.events
         if not events:
-            return False
+            return all(state.cursors.get(reader) == seq for reader, seq in work.cursors.items())
         stored = await self._journal.tail(self.project_id, events[0].seq - 1, len(events))
         return [(row.writer, row.event) for row in stored] == [(self._journal.writer, event) for event in events]
 
     async def _decide(self, state: State) -> _Work:
-        recall = await self._recall(state)
+        """Decide the batch, or its beginning: up to a command that needs a post which left the state on the way."""
+        wanted = {post_id for request in self._batch if (post_id := needed(state, request.command)) is not None}
+        recall = await self._recall(state, wanted)
         work = _Work()
         now = max(self._clock(), state.at)
         for request in self._batch:
+            if needed(state, request.command) not in {None, *wanted}:
+                break
             self._see(state, request.caller, now)
             context = Context(
                 caller=request.caller,
@@ -282,18 +299,20 @@ class ProjectActor:
             )
             outcome = decide(state, request.command, context)
             if isinstance(outcome, Decision):
-                for event in stamp(state, request.caller, now, outcome.events):
-                    apply(state, event)
-                    recall.fold(event)
-                    work.events.append(event)
+                self._fold(work, state, recall, stamp(state, request.caller, now, outcome.events))
                 if outcome.cursor is not None:
                     state.cursors[request.caller.id] = work.cursors[request.caller.id] = outcome.cursor
             unread = len(state.posts.inbox(request.caller.id))
             work.answers.append((request, Settled(outcome, unread, state.seq)))
         return work
 
-    async def _recall(self, state: State) -> Recall:
-        wanted = {post_id for request in self._batch if (post_id := needed(state, request.command)) is not None}
+    def _fold(self, work: _Work, state: State, recall: Recall, events: list[Event]) -> None:
+        for event in events:
+            apply(state, event)
+            recall.fold(event)
+        work.events += events
+
+    async def _recall(self, state: State, wanted: set[int]) -> Recall:
         if not wanted:
             return Recall()
         query = PostQuery(upto=state.seq, ids=tuple(sorted(wanted)), limit=len(wanted))
@@ -313,7 +332,7 @@ class ProjectActor:
         self._totals.events += len(work.events)
 
     def _publish(self, work: _Work) -> None:
-        self._batch.clear()
+        del self._batch[: len(work.answers)]
         for request, settled in work.answers:
             request.settle(settled)
         self._totals.batches += 1
@@ -322,11 +341,11 @@ class ProjectActor:
             self._wake({event.data.type for event in work.events})
 
     def _fail(self, error: ActorError, reason: JournalError) -> None:
+        """Tell everybody, also who still waits in the mailbox: their turn would come one timeout after the other."""
+        self._drain()
         log.warning("batch failed", project_id=self.project_id, commands=len(self._batch), reason=str(reason))
         self._totals.unavailable += len(self._batch)
-        for request in self._batch:
-            request.settle(error)
-        self._batch.clear()
+        self._settle_all(error)
 
     def _wake(self, types: Iterable[str] | None) -> None:
         for watcher in self._watchers:
@@ -357,10 +376,16 @@ class ProjectActor:
 
     def _abandon(self) -> None:
         self.close()
+        self._drain()
+        self._settle_all(Crashed("this project's actor failed while it held the call; try again with the same key."))
+
+    def _drain(self) -> None:
         with suppress(trio.WouldBlock, trio.EndOfChannel):
             while True:
                 if (request := self._mailbox.receive_nowait()) is not None:
                     self._batch.append(request)
+
+    def _settle_all(self, error: ActorError) -> None:
         for request in self._batch:
-            request.settle(Crashed("this project's actor failed while it held the call; try again with the same key."))
+            request.settle(error)
         self._batch.clear()

@@ -4,6 +4,14 @@ import trio
 
 from actors.limits import Limits
 
+_DOUBLINGS_MAX = 32
+"""More make no difference to any pause, and past 1023 there is no float for the factor."""
+
+
+def doubled(seconds: float, times: int, *, seconds_max: float) -> float:
+    """`seconds`, doubled `times` times, and at most `seconds_max`."""
+    return min(seconds_max, seconds * (1 << min(times, _DOUBLINGS_MAX)))
+
 
 class Backoff:
     """The pauses of one operation's retries. `tries` counts the failures so far."""
@@ -18,7 +26,7 @@ class Backoff:
 
         `immediately`: the failure was not the environment's, so only yield.
         """
-        seconds = min(self._limits.backoff_seconds_max, self._limits.backoff_seconds_min * 2**self.tries)
+        seconds = doubled(self._limits.backoff_seconds_min, self.tries, seconds_max=self._limits.backoff_seconds_max)
         self.tries += 1
         if trio.current_time() + seconds >= self._deadline:
             return False
