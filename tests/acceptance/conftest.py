@@ -1,0 +1,114 @@
+"""A server as its users run it: the installed command in a process of its own, a project minted by that command."""
+
+import itertools
+import json
+import selectors
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from tests.postgres import Server
+
+HERE = Path(__file__).parent
+LLM_BUS = str(Path(sys.executable).with_name("llm-bus"))
+START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 30
+COMMAND_TIMEOUT_SECONDS = 60
+NPM_TIMEOUT_SECONDS = 300
+LISTENING = "listening on "
+
+
+class Bus(Struct, frozen=True):
+    """A running server: where it listens, and the database behind it."""
+
+    public_url: str
+    database_url: str
+
+    @property
+    def mcp_url(self) -> str:
+        return f"{self.public_url}/mcp"
+
+
+class Project(Struct, frozen=True):
+    """A project in which nothing has happened yet, with a token for each of the story's cast."""
+
+    slug: str
+    handle: str
+    tokens: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def bus(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
+    database_url = postgres.create_database()
+    log = tmp_path_factory.mktemp("bus") / "stderr.txt"
+    command = [LLM_BUS, "serve", "--port", "0", "--database-url", database_url]
+    with log.open("wb") as stderr, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as server:
+        try:
+            yield Bus(address_printed_by(server, log), database_url)
+        finally:
+            server.terminate()
+            try:
+                exit_code = server.wait(STOP_TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                raise
+    assert exit_code == 0, log.read_text()
+
+
+def address_printed_by(server: subprocess.Popen[bytes], log: Path) -> str:
+    """The address in the line that the server prints when it is ready."""
+    assert server.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(server.stdout, selectors.EVENT_READ)
+        while selector.select(START_TIMEOUT_SECONDS) and (line := server.stdout.readline().decode()):
+            if LISTENING in line:
+                return line.partition(LISTENING)[2].strip()
+    pytest.fail(f"the server did not start: {log.read_text()}")
+
+
+@pytest.fixture
+def project(bus: Bus, numbers: Iterator[int]) -> Project:
+    slug = handle = f"story-{next(numbers)}"
+    minted = {who: mint(bus, slug, handle, who, *flags) for who, *flags in (("lead", "--admin"), ("scout",))}
+    return Project(slug, handle, {who: answer["token"] for who, answer in minted.items()})
+
+
+def mint(bus: Bus, slug: str, handle: str, participant: str, *flags: str) -> dict[str, str]:
+    identity = ["--owner", f"{handle}@example.com", "--project", slug, "--participant", participant]
+    command = [LLM_BUS, "token", "mint", *identity, *flags, "--json", "--database-url", bus.database_url]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=COMMAND_TIMEOUT_SECONDS, text=True)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, str] = json.loads(done.stdout)
+    return answer
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[int]:
+    return itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The path of node, once the pinned clients of `package.json` are installed beside it."""
+    program, npm = shutil.which("node"), shutil.which("npm")
+    if program is None or npm is None:
+        pytest.skip("node and npm are not installed: the TypeScript clients tell no story on this machine")
+    wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
+    if installed_versions(wanted) != wanted:
+        command = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
+        subprocess.run(command, cwd=HERE, check=True, timeout=NPM_TIMEOUT_SECONDS)
+    return program
+
+
+def installed_versions(packages: dict[str, str]) -> dict[str, str]:
+    found = {}
+    for name in packages:
+        described = HERE / "node_modules" / name / "package.json"
+        if described.exists():
+            found[name] = json.loads(described.read_text())["version"]
+    return found

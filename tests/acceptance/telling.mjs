@@ -1,0 +1,28 @@
+// Tells a story through one client: reads {url, tokens, calls} from standard input, writes what
+// tests/acceptance/story.py calls a Telling to standard output.
+import { text } from "node:stream/consumers";
+
+// `connect(url, headers)` opens a client for one participant; `revision(client)` is what it agreed on.
+export async function tell({ connect, revision }) {
+  const { url, tokens, calls } = JSON.parse(await text(process.stdin));
+  const clients = {};
+  for (const [who, token] of Object.entries(tokens)) {
+    clients[who] = await connect(new URL(url), { Authorization: `Bearer ${token}` });
+  }
+  const outcomes = [];
+  for (const { who, tool, arguments: given } of calls) {
+    const result = await clients[who].callTool({ name: tool, arguments: given });
+    outcomes.push({
+      is_error: result.isError === true,
+      text: result.content.map((part) => part.text).join(""),
+      structured: result.structuredContent ?? null,
+    });
+  }
+  const [client] = Object.values(clients);
+  const { tools } = await client.listTools();
+  const telling = { protocol_version: revision(client), tools: tools.map((tool) => tool.name), outcomes };
+  for (const client of Object.values(clients)) {
+    await client.close();
+  }
+  process.stdout.write(JSON.stringify(telling));
+}
