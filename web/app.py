@@ -1,0 +1,101 @@
+"""The ASGI application: a guard and two roads, `/mcp` and everything else.
+
+The guard comes first for all: foreign hosts and origins get no further. `/mcp` goes to its endpoint without touching
+Quart; pages and probes are Quart's. Every HTTP request ends as one log line and one observation.
+"""
+
+from time import perf_counter
+
+import trio
+from quart import Response
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from web import asgi, problems
+from web.asgi import Message, Receive, Scope, Send
+from web.calls import Toolbox
+from web.endpoint import McpEndpoint
+from web.exchange import Exchange
+from web.hosts import HostGuard
+from web.kernel import Kernel
+from web.logs import log_request
+from web.metrics import Metrics
+from web.services import Services
+
+MCP_PATHS = frozenset({"/mcp", "/mcp/"})
+
+CALL_SECONDS_MAX = 120.0
+"""How long an MCP request may take in all: the longest wait, the slowest body and the actors' retries together."""
+
+
+class Application:
+    """The whole application, for an ASGI server to run."""
+
+    def __init__(self, services: Services, metrics: Metrics, pages: QuartTrio, guard: HostGuard) -> None:
+        kernel = Kernel(Toolbox(services))
+        self._mcp = McpEndpoint(kernel, services.authenticator, services.public_url)
+        self._metrics = metrics
+        self._pages = pages
+        self._guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        match scope["type"]:
+            case "http":
+                await self._serve(Exchange(scope, receive, perf_counter()), receive, send)
+            case "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+            case _:
+                await self._pages(scope, receive, send)  # type: ignore[arg-type]  # Quart has its own names for ASGI
+
+    async def _serve(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        try:
+            if not self._admits(exchange.scope):
+                await _refuse(exchange, receive, send)
+            elif exchange.scope["path"] in MCP_PATHS:
+                with trio.move_on_after(CALL_SECONDS_MAX) as limit:
+                    await self._mcp(exchange, receive, send)
+                if limit.cancelled_caught:
+                    exchange.outcome = "too_slow"
+            else:
+                await self._pages(exchange.scope, receive, _noting_status(exchange, send))  # type: ignore[arg-type]
+        finally:
+            self._metrics.observe(exchange)
+            log_request(exchange)
+
+    def _admits(self, scope: Scope) -> bool:
+        host, origin = asgi.header(scope, b"host"), asgi.header(scope, b"origin")
+        return self._guard.allows_host(host) and self._guard.allows_origin(origin)
+
+
+def create_pages() -> QuartTrio:
+    """The Quart side, without routes: blueprints bring those."""
+    pages = QuartTrio("web", static_folder=None)
+
+    @pages.errorhandler(HTTPException)
+    async def explain(error: HTTPException) -> tuple[dict[str, object], int]:
+        return {"ok": False, "error": error.name.lower().replace(" ", "_")}, error.code or 500
+
+    @pages.after_request
+    async def harden(response: Response) -> Response:
+        for name, value in asgi.SECURITY_HEADERS:
+            response.headers.setdefault(name.decode(), value.decode())
+        return response
+
+    return pages
+
+
+async def _refuse(exchange: Exchange, receive: Receive, send: Send) -> None:
+    problem = problems.FOREIGN_HOST
+    exchange.status, exchange.outcome = problem.status, problem.name
+    await asgi.refuse_unread(receive, send, problem.status, problem.body)
+
+
+def _noting_status(exchange: Exchange, send: Send) -> Send:
+    async def noting(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            exchange.outcome = "ok" if exchange.status < 400 else "refused"
+        await send(message)
+
+    return noting

@@ -1,0 +1,110 @@
+"""From what a client sent to a valid argument struct, or one sentence on what to change.
+
+Nothing malformed passes: the engine only ever sees structs that came from `Parser.parse`. A null argument is the same
+as none, numbers that are whole count as integers, times without a zone are UTC.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from engine.refusals import Refusal, invalid
+
+Arguments = TypeVar("Arguments", bound=Struct)
+
+_FIELD = re.compile(r" - at `\$\.(\w+)(?:\[(\d+)\])?.*`$", re.DOTALL)
+_NAMED_MAX = 64
+"""How much of an unknown argument's name is repeated to whoever sent it."""
+
+_HINTS = {
+    r"^[a-z0-9_-]{1,64}$(?!\n)": "be 1 to 64 characters of a-z, 0-9, '_' and '-'",
+    r"\S": "not be blank",
+}
+
+
+class Parser(Generic[Arguments]):
+    """Validates the arguments of one tool."""
+
+    def __init__(self, arguments: type[Arguments]) -> None:
+        self._type = arguments
+        self._times = frozenset(
+            field.name for field in msgspec.structs.fields(arguments) if field.type in (datetime, datetime | None)
+        )
+
+    def parse(self, given: Mapping[str, Any] | None) -> Arguments | Refusal:
+        """The arguments as a struct, or a refusal that names the field and what to do."""
+        kept: dict[str, Any] = {}
+        for name, value in (given or {}).items():
+            if name not in self._type.__struct_fields__:
+                known = ", ".join(self._type.__struct_fields__) or "none"
+                return invalid(f"'{shown(name)}' is not an argument of this tool; its arguments are: {known}.")
+            if value is None:
+                continue
+            if isinstance(value, str) and not _is_text(value):
+                return invalid(f"'{name}' must be text without NUL characters and lone surrogates.")
+            if name in self._times:
+                if (time := _utc(value)) is None:
+                    return invalid(f"'{name}' must be an ISO 8601 time such as 2026-01-31T12:00:00Z.")
+                kept[name] = time
+            else:
+                kept[name] = int(value) if isinstance(value, float) and value.is_integer() else value
+        try:
+            return msgspec.convert(kept, self._type)
+        except msgspec.ValidationError as error:
+            return invalid(self._sentence(str(error)))
+
+    def _sentence(self, problem: str) -> str:
+        """msgspec's message as a sentence for whoever sent the arguments."""
+        if missing := re.search(r"missing required field `(\w+)`", problem):
+            return f"'{missing[1]}' is missing; this tool needs it."
+        field = _FIELD.search(problem)
+        if field is None:
+            return "the arguments do not have the form that this tool's schema describes."
+        name = field[1] if field[2] is None else f"{field[1]}[{field[2]}]"
+        return f"'{name}' must {_requirement(problem[: field.start()], self._choices(field[1]))}."
+
+    def _choices(self, name: str) -> str:
+        annotation = next(field.type for field in msgspec.structs.fields(self._type) if field.name == name)
+        schema = msgspec.json.schema(annotation)
+        options = next((part["enum"] for part in (schema, *schema.get("anyOf", ())) if "enum" in part), [])
+        return ", ".join(map(str, options))
+
+
+def _requirement(problem: str, choices: str) -> str:
+    if pattern := re.search(r"matching regex '(.*)'$", problem):
+        return _HINTS.get(pattern[1].replace("\\\\", "\\"), f"match {pattern[1]}")
+    if bound := re.search(r"`(int|str|array)` (of length )?(>=|<=) (\d+)", problem):
+        noun = {"int": "", "str": " characters", "array": " items"}[bound[1]]
+        least = "at least" if bound[3] == ">=" else "at most"
+        return f"{'have' if bound[2] else 'be'} {least} {bound[4]}{noun}"
+    if "enum" in problem:
+        return f"be one of: {choices}"
+    words = {"str": "text", "int": "a whole number", "bool": "true or false", "array": "a list"}
+    wanted = re.search(r"Expected `(\w+)", problem)
+    if choices:
+        return f"be one of: {choices}"
+    return f"be {words.get(wanted[1], 'of another type')}" if wanted else "be of another form"
+
+
+def _utc(value: object) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return time and (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _is_text(value: str) -> bool:
+    """Whether PostgreSQL and UTF-8 can hold it."""
+    if "\0" in value:
+        return False
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def shown(name: str) -> str:
+    """The start of a name that somebody else chose, without what a reader could not see."""
+    return "".join(character if character.isprintable() else "?" for character in name[:_NAMED_MAX])

@@ -1,0 +1,65 @@
+"""Who is calling: from the `Authorization` header to a grant.
+
+Tokens are compared only as SHA-256, in memory first and in the store behind it. Strangers always cost one read of the
+store and get one and the same answer; unknown tokens are never kept. This module forgets a token at once when told
+(`forget`), and whatever another process changed after `GRANT_SECONDS_MAX`.
+"""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Protocol
+
+from store.accounts import Grant
+
+from web.cache import AgeingCache
+
+GRANT_SECONDS_MAX = 10.0
+"""How long a revocation made by another process may stay unnoticed here."""
+
+GRANTS_MAX = 20_000
+TOKEN_BYTES_MAX = 256
+"""Far longer than any token; what is longer is not even hashed."""
+
+_SCHEME = b"bearer "
+
+
+class TokenStore(Protocol):
+    """What authentication needs of the store."""
+
+    async def authenticate(self, token_hash: bytes) -> Grant | None:
+        """The grant behind a token's hash; None when unknown or revoked."""
+        ...
+
+
+class Authenticator:
+    """Turns bearer tokens into grants."""
+
+    def __init__(self, tokens: TokenStore) -> None:
+        self._tokens = tokens
+        self._grants = AgeingCache[bytes, Grant](ttl_seconds=GRANT_SECONDS_MAX, entries_max=GRANTS_MAX)
+
+    async def authenticate(self, authorization: bytes | None) -> Grant | None:
+        """The grant of the caller, also when its owner is suspended; None for everybody without a valid token.
+
+        Raises what the store raises when it cannot be asked.
+        """
+        if (token := _bearer(authorization)) is None:
+            return None
+        token_hash = sha256(token).digest()
+        return self._grants.get(token_hash) or await self._grants.load(token_hash, self._tokens.authenticate)
+
+    def forget(self, token_hashes: Iterable[bytes]) -> None:
+        """Ask the store about these tokens when they come next."""
+        self._grants.drop(*token_hashes)
+
+    def forget_all(self) -> None:
+        """Ask the store about every token when it comes next: after a change of names or rights."""
+        self._grants.clear()
+
+
+def _bearer(authorization: bytes | None) -> bytes | None:
+    """The token in an `Authorization` header; the scheme's case does not matter (RFC 9110 §11.1)."""
+    if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
+        return None
+    token = authorization[len(_SCHEME) :].strip()
+    return token if 0 < len(token) <= TOKEN_BYTES_MAX else None

@@ -1,0 +1,94 @@
+"""The bus as an MCP client sees it: the official SDK's client with a bearer token, and one way to fail.
+
+`doctor` and `demo` use it so that what they show is what an agent gets. It opens connections and keeps no state.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import httpx2
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+
+from web.errors import BusUnreachable, ToolRefused, WebError
+
+CALL_SECONDS_MAX = 75.0
+"""Longer than the longest wait a tool offers."""
+
+CONNECT_SECONDS_MAX = 5.0
+
+
+class BusClient:
+    """One connected agent."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.calls = 0
+        """How many tools were called."""
+
+    @property
+    def protocol_version(self) -> str:
+        """The revision that client and server agreed on."""
+        return self._client.protocol_version
+
+    async def tool_names(self) -> list[str]:
+        """The tools that the server offers."""
+        with _translated():
+            return [tool.name for tool in (await self._client.list_tools()).tools]
+
+    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Call a tool; its result.
+
+        Raises:
+            ToolRefused: the bus said no, with its sentence.
+            BusUnreachable: it did not answer, or not as an MCP server does.
+        """
+        self.calls += 1
+        with _translated():
+            result = await self._client.call_tool(tool, arguments)
+        if result.is_error:
+            raise ToolRefused(" ".join(getattr(part, "text", "") for part in result.content))
+        if result.structured_content is None:
+            raise BusUnreachable(f"the server answered {tool} without a result object.")
+        return dict(result.structured_content)
+
+
+@asynccontextmanager
+async def connect(mcp_url: str, token: str) -> AsyncIterator[BusClient]:
+    """Connect as an agent does; raises `BusUnreachable` with a sentence when that fails."""
+    timeout = httpx2.Timeout(CALL_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
+    headers = {"Authorization": f"Bearer {token}"}
+    with _translated():
+        async with httpx2.AsyncClient(headers=headers, timeout=timeout) as http:
+            transport = streamable_http_client(mcp_url, http_client=http)
+            async with Client(transport, read_timeout_seconds=CALL_SECONDS_MAX) as client:
+                yield BusClient(client)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise what went wrong as ours, out of the groups in which the SDK's tasks wrap it."""
+    try:
+        yield
+    except (httpx2.HTTPError, MCPError) as error:
+        raise _unreachable(error) from error
+    except BaseExceptionGroup as group:
+        match list(_leaves(group)):
+            case [WebError() as ours, *_]:
+                raise ours from group
+            case [(httpx2.HTTPError() | MCPError()) as cause, *_]:
+                raise _unreachable(cause) from group
+        raise
+
+
+def _unreachable(cause: Exception) -> BusUnreachable:
+    return BusUnreachable(str(cause).rstrip(".") or type(cause).__name__)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for part in group.exceptions:
+        if isinstance(part, BaseExceptionGroup):
+            yield from _leaves(part)
+        else:
+            yield part

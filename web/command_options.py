@@ -1,0 +1,68 @@
+"""Options that several commands share, and how flags become settings.
+
+Flags go before the environment, which only `web.config` reads; so no option here has an `envvar`, and its help names the
+variable instead.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from web.config import Settings, read_settings
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+def data_options(command: Command) -> Command:
+    """`--database-url` and `--data-dir`, which every command that touches data takes."""
+    command = click.option(
+        "--data-dir",
+        metavar="DIR",
+        type=click.Path(file_okay=False),
+        help="Where the embedded PostgreSQL keeps its data; default: the user's data directory. [LLM_BUS_DATA_DIR]",
+    )(command)
+    return click.option(
+        "--database-url",
+        metavar="URL",
+        help="PostgreSQL 15 to 18, as postgresql://user@host/name; default: the embedded one. [DATABASE_URL]",
+    )(command)
+
+
+def address_options(command: Command) -> Command:
+    """`--host`, `--port`, `--public-url`, `--allowed-hosts`, `--log-format`: how a server is reached and how it logs."""
+    for option in (
+        click.option("--log-format", type=click.Choice(["text", "json"]), help="How to log. [LOG_FORMAT, text]"),
+        click.option(
+            "--allowed-hosts", metavar="NAMES", help="More names it answers to, with commas. [ALLOWED_HOSTS]"
+        ),
+        public_url_option,
+        click.option("--port", metavar="PORT", help="0 lets the system choose. [PORT, 8787]"),
+        click.option("--host", metavar="HOST", help="The address to listen on. [HOST, 127.0.0.1]"),
+    ):
+        command = option(command)
+    return command
+
+
+def public_url_option(command: Command) -> Command:
+    """`--public-url`."""
+    option = click.option(
+        "--public-url", metavar="URL", help="Where clients reach it, when that differs. [PUBLIC_URL]"
+    )
+    return option(command)
+
+
+def url_option(text: str) -> Callable[[Command], Command]:
+    """`--url` of a running server, without the /mcp at its end."""
+
+    def strip(_: click.Context, __: click.Parameter, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise click.BadParameter(f"'{url}' must look like http://127.0.0.1:8787.")
+        return url and url.rstrip("/").removesuffix("/mcp")
+
+    return click.option("--url", metavar="URL", callback=strip, help=text)
+
+
+def settings_from(**flags: str | None) -> Settings:
+    """The settings that the given flags and the environment ask for; raises `ConfigurationError`."""
+    return read_settings(**flags)

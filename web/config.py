@@ -1,0 +1,90 @@
+"""The settings of one server, and the only module that reads the environment.
+
+Names are those of the environment variables, lower-cased; command line flags go before the environment. Nothing here
+opens, resolves or creates anything: a `Settings` is a promise that the words make sense, no more.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, cast
+from urllib.parse import urlsplit
+
+import msgspec
+import platformdirs
+from msgspec import Struct
+
+from web.errors import ConfigurationError
+
+LogFormat = Literal["text", "json"]
+
+PORT_MAX = 65_535
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """How one server runs. `port` 0 lets the system choose; `public_url` has no slash at its end."""
+
+    database_url: str | None = None
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8787
+    public_url: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    log_format: LogFormat = "text"
+
+    def bound_to(self, port: int) -> "Settings":
+        """These settings once the listening port is known: `port` is it, and `public_url` is there."""
+        return msgspec.structs.replace(self, port=port, public_url=self.public_url or _local_url(self.host, port))
+
+
+def read_settings(environ: Mapping[str, str] = os.environ, **flags: str | int | Path | None) -> Settings:
+    """The settings that `flags` (by field name; None: not given) and then `environ` ask for.
+
+    Raises `ConfigurationError` with a sentence that names the variable.
+    """
+
+    def given(name: str) -> str | None:
+        flag = flags.get(name)
+        return str(flag) if flag is not None else environ.get(name.upper(), "").strip() or None
+
+    return Settings(
+        database_url=given("database_url"),
+        data_dir=Path(given("data_dir") or environ.get("LLM_BUS_DATA_DIR") or platformdirs.user_data_dir("llm-bus")),
+        host=given("host") or "127.0.0.1",
+        port=_port(given("port") or "8787"),
+        public_url=_public_url(given("public_url")),
+        allowed_hosts=tuple(filter(None, (name.strip() for name in (given("allowed_hosts") or "").split(",")))),
+        log_format=_log_format(given("log_format") or "text"),
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > PORT_MAX:
+        raise ConfigurationError(f"PORT is '{text}'; it must be a number from 0 to {PORT_MAX}.")
+    return int(text)
+
+
+def _public_url(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        parts = urlsplit(text)
+        proper = parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment)
+        _ = parts.port  # a port that is no number raises only when it is read
+    except ValueError:
+        proper = False
+    if not proper:
+        raise ConfigurationError(f"PUBLIC_URL is '{text}'; it must look like https://bus.example.com.")
+    return text.rstrip("/")
+
+
+def _log_format(text: str) -> LogFormat:
+    if text not in ("text", "json"):
+        raise ConfigurationError(f"LOG_FORMAT is '{text}'; it must be 'text' or 'json'.")
+    return cast("LogFormat", text)
+
+
+def _local_url(host: str, port: int) -> str:
+    name = "127.0.0.1" if host in _EVERYWHERE else host
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

@@ -1,0 +1,45 @@
+"""What can go wrong at the edge.
+
+    WebError
+    ├── ConfigurationError   the operator's fault: a setting makes no sense; the message is the sentence to show
+    ├── BusUnreachable       the environment: as a client of the bus, no proper answer came
+    ├── ToolRefused          as a client of the bus, it said no: the tool's own sentence
+    └── RequestAborted       a request that ends before it is understood
+        ├── BodyTooLarge     the caller's fault: more bytes than the bound
+        ├── BodyTooSlow      the caller's fault: the body did not arrive in time
+        └── Disconnected     the caller is gone: nobody is left to answer
+
+Refusals of the domain are values (`engine.refusals`); what the floors below raise keeps its own names.
+"""
+
+
+class WebError(Exception):
+    """The root of this package's exceptions."""
+
+
+class ConfigurationError(WebError):
+    """A setting makes no sense; the message tells the operator which and what to do."""
+
+
+class BusUnreachable(WebError):
+    """The bus, called as its client, did not answer or not as an MCP server does; the message says what came."""
+
+
+class ToolRefused(WebError):
+    """The bus, called as its client, refused; the message is what the tool said."""
+
+
+class RequestAborted(WebError):
+    """A request that ends before it is understood."""
+
+
+class BodyTooLarge(RequestAborted):
+    """The body is larger than the bound; the rest of it was not read."""
+
+
+class BodyTooSlow(RequestAborted):
+    """The body did not arrive in time."""
+
+
+class Disconnected(RequestAborted):
+    """The client went away; there is nobody left to answer."""

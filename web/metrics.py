@@ -1,0 +1,71 @@
+"""Numbers for Prometheus: requests as they end, and what actors and pool report when they are scraped.
+
+Every label has a bounded set of values; nothing that a client chooses freely becomes one.
+"""
+
+from collections.abc import Callable, Iterator
+from time import perf_counter
+
+import msgspec
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from web.exchange import Exchange
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
+_TOTALS = frozenset({"opened", "discarded"})
+"""Fields that only grow, where a struct does not part them from the others."""
+
+
+class Metrics:
+    """This process's numbers, in a registry of their own."""
+
+    def __init__(self, **sources: Callable[[], Struct]) -> None:
+        """`sources` by subsystem: functions that return its statistics as a struct of numbers."""
+        self._registry = CollectorRegistry()
+        requests = Counter("llm_bus_requests", "Requests by tool and outcome", ["tool", "outcome"], registry=self._registry)
+        seconds = Histogram(
+            "llm_bus_request_seconds", "Time to answer, by tool", ["tool"], buckets=_SECONDS, registry=self._registry
+        )
+        self._requests, self._seconds = requests, seconds
+        for name, read in sources.items():
+            self._registry.register(_Statistics(f"llm_bus_{name}", read))
+
+    def observe(self, exchange: Exchange) -> None:
+        """Count a request that has ended."""
+        tool = exchange.tool or ("mcp" if exchange.rpc_method is not None else "http")
+        self._requests.labels(tool, exchange.outcome).inc()
+        self._seconds.labels(tool).observe(perf_counter() - exchange.started)
+
+    def scrape(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Statistics(Collector):
+    """A subsystem's statistics, read when somebody asks."""
+
+    def __init__(self, prefix: str, read: Callable[[], Struct]) -> None:
+        self._prefix = prefix
+        self._read = read
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _families(self._prefix, self._read(), totals=False)
+
+
+def _families(prefix: str, statistics: Struct, *, totals: bool) -> Iterator[Metric]:
+    for field in msgspec.structs.fields(statistics):
+        value = getattr(statistics, field.name)
+        name = f"{prefix}_{field.name}"
+        text = f"{type(statistics).__name__}.{field.name}"
+        if isinstance(value, Struct):
+            yield from _families(prefix, value, totals=True)
+        elif totals or field.name in _TOTALS:
+            yield CounterMetricFamily(name, text, value=value)
+        else:
+            yield GaugeMetricFamily(name, text, value=value)

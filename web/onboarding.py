@@ -1,0 +1,69 @@
+"""The words that bring somebody onto the bus: guide, instructions, connect commands, client configuration.
+
+The one source of these texts for tools, pages and the command line. A function that takes a `token` returns a secret:
+show it once, never log it.
+"""
+
+import shlex
+from datetime import datetime
+from importlib.resources import files
+from typing import Any
+
+TOKEN_VARIABLE = "LLM_BUS_TOKEN"  # noqa: S105 - the name of a variable, not a secret
+GUIDE_URI = "llm-bus://guide"
+SERVER_NAME = "llm-bus"
+
+_BEGINNING, _, _REST = files("web").joinpath("guide.md").read_text(encoding="utf-8").partition("<!--")
+INSTRUCTIONS = _BEGINNING.strip()
+"""How to coordinate, for every client that connects: under 1,500 characters."""
+
+GUIDE = f"{INSTRUCTIONS}\n\n{_REST.partition('-->')[2].strip()}\n"
+"""The same and more, in Markdown, for those who ask."""
+
+SETUP_NOTE = (
+    f"The token is shown only now. Put mcp_json into .mcp.json at the repository's root, set {TOKEN_VARIABLE} with env "
+    "in the agent's shell, and restart the agent."
+)
+
+
+def mcp_url(public_url: str) -> str:
+    """Where MCP clients connect."""
+    return f"{public_url}/mcp"
+
+
+def redeem_url(public_url: str) -> str:
+    """Where an invite code is redeemed."""
+    return f"{public_url}/join"
+
+
+def environment(token: str) -> str:
+    """The shell line that hands an agent its token."""
+    return f"export {TOKEN_VARIABLE}={token}"
+
+
+def mcp_json(public_url: str) -> dict[str, Any]:
+    """The content of `.mcp.json`; the token stays in the environment."""
+    server = {
+        "type": "http",
+        "url": mcp_url(public_url),
+        "headers": {"Authorization": f"Bearer ${{{TOKEN_VARIABLE}}}"},
+    }
+    return {"mcpServers": {SERVER_NAME: server}}
+
+
+def connect_command(public_url: str, token: str) -> str:
+    """The command that connects Claude Code."""
+    url = mcp_url(public_url)
+    return f'claude mcp add --transport http {SERVER_NAME} {url} --header "Authorization: Bearer {token}"'
+
+
+def invite_prompt(public_url: str, code: str, expires_at: datetime, participant_name: str | None = None) -> str:
+    """What to paste to an agent so that it joins by itself."""
+    body = f'{{"code": "{code}"}}' if participant_name else f'{{"code": "{code}", "name": "YOUR-NAME"}}'
+    call = f"curl -sS -X POST {redeem_url(public_url)} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
+    name = "" if participant_name else " Choose a short name for yourself in place of YOUR-NAME."
+    return (
+        f"Join this project's LLM Bus, where its agents coordinate.{name} Run: {call}\n"
+        "The answer holds your token, the files to write and what to do next. "
+        f"Keep the token out of version control. The code works until {expires_at:%Y-%m-%d %H:%M} UTC."
+    )

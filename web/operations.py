@@ -1,0 +1,51 @@
+"""What probes, scrapers and discovering clients ask: is it up, is it ready, what are the numbers, who guards it.
+
+No authentication, no secrets, nothing about projects.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import trio
+from quart import Blueprint, Response
+
+from store.errors import StoreError
+from web.kernel import VERSION
+from web.metrics import Metrics
+from web.onboarding import SERVER_NAME, mcp_url
+
+READY_SECONDS_MAX = 3.0
+"""How long the database may take to say that it is there."""
+
+
+def operations(public_url: str, metrics: Metrics, ping_store: Callable[[], Awaitable[object]]) -> Blueprint:
+    """The routes; `ping_store` returns when the database answers and raises what the store raises when it does not."""
+    routes = Blueprint("operations", __name__)
+
+    @routes.get("/healthz")
+    async def healthz() -> dict[str, object]:
+        return {"ok": True, "service": SERVER_NAME, "version": VERSION}
+
+    @routes.get("/readyz")
+    async def readyz() -> tuple[dict[str, object], int]:
+        try:
+            with trio.fail_after(READY_SECONDS_MAX):
+                await ping_store()
+        except (StoreError, trio.TooSlowError):
+            return {"ok": False, "error": "the database does not answer"}, 503
+        return {"ok": True}, 200
+
+    @routes.get("/metrics")
+    async def scrape() -> Response:
+        return Response(metrics.scrape(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    # RFC 9728 §3.1: clients look beside the resource's path first, then at the root.
+    @routes.get("/.well-known/oauth-protected-resource")
+    @routes.get("/.well-known/oauth-protected-resource/mcp")
+    async def protected_resource() -> dict[str, object]:
+        return {
+            "resource": mcp_url(public_url),
+            "authorization_servers": [],
+            "bearer_methods_supported": ["header"],
+        }
+
+    return routes

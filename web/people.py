@@ -1,0 +1,70 @@
+"""Granting, rotating, revoking and inviting, for whoever has the right to: the tools of leads and the web admin.
+
+The store makes the change and its audit record in one transaction; this module then makes it hold in this process at
+once, by dropping what is remembered of tokens and names. Whether the caller may is decided before, by whoever calls.
+"""
+
+from store.accounts import Accounts, Invite, ParticipantRow, Provisioned
+
+from web.auth import Authenticator
+from web.rosters import Rosters
+
+
+class People:
+    """Changes who takes part in a project. Every method raises what the store raises."""
+
+    def __init__(self, accounts: Accounts, authenticator: Authenticator, rosters: Rosters) -> None:
+        self._accounts = accounts
+        self._authenticator = authenticator
+        self._rosters = rosters
+
+    async def participants(self, project_id: int) -> list[ParticipantRow]:
+        """Everybody in the project, by name."""
+        return await self._accounts.list_participants(project_id)
+
+    async def provision(
+        self, project_id: int, name: str, *, kind: str | None, lane: str | None, is_admin: bool | None, by: str
+    ) -> Provisioned:
+        """A token for a participant, who is created when new; the token is in the answer and nowhere else."""
+        provisioned = await self._accounts.provision(
+            project_id, participant_name=name, kind=kind, lane=lane, is_admin=is_admin, by=by
+        )
+        self._rosters.forget(project_id)
+        self._authenticator.forget_all()
+        return provisioned
+
+    async def rotate(self, project_id: int, name: str, *, by: str) -> Provisioned | None:
+        """A new token for a participant, whose old ones stop working; None when the project has no such one."""
+        rotated = await self._accounts.rotate(project_id, name, by=by)
+        self._authenticator.forget_all()
+        return rotated
+
+    async def revoke(self, project_id: int, name: str, *, by: str) -> int:
+        """Stop all tokens of a participant from working; how many that were."""
+        revoked = await self._accounts.revoke(project_id, name, by=by)
+        self._authenticator.forget(revoked.token_hashes)
+        return revoked.count
+
+    async def invite(
+        self,
+        project_id: int,
+        name: str | None,
+        *,
+        kind: str | None,
+        lane: str | None,
+        is_admin: bool,
+        uses: int,
+        ttl_hours: int,
+        by: str,
+    ) -> Invite:
+        """A code that lets its holders join the project by themselves, `uses` times within `ttl_hours`."""
+        return await self._accounts.create_invite(
+            project_id,
+            participant_name=name,
+            kind=kind,
+            lane=lane,
+            is_admin=is_admin,
+            uses=uses,
+            ttl_hours=ttl_hours,
+            by=by,
+        )

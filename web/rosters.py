@@ -1,0 +1,46 @@
+"""Names in commands: whom `to_actor` or `owner` means, from a roster kept in memory.
+
+A name that is missing there may have been added by another process a moment ago, so it is looked for once more in the
+store before anybody hears `not_found`.
+"""
+
+from typing import Protocol
+
+from engine.identity import Addressee, Roster, resolve
+from engine.refusals import Refusal, not_found
+from web.cache import AgeingCache
+
+ROSTER_SECONDS_MAX = 30.0
+"""How long a removed name may still be resolved when another process removed it."""
+
+ROSTERS_MAX = 2_000
+
+
+class RosterStore(Protocol):
+    """What name resolution needs of the store."""
+
+    async def roster(self, project_id: int) -> Roster | None:
+        """Who belongs to a project; None when there is no such project."""
+        ...
+
+
+class Rosters:
+    """Resolves names within projects."""
+
+    def __init__(self, store: RosterStore) -> None:
+        self._store = store
+        self._rosters = AgeingCache[int, Roster](ttl_seconds=ROSTER_SECONDS_MAX, entries_max=ROSTERS_MAX)
+
+    async def resolve(self, name: str, project_id: int) -> Addressee | Refusal:
+        """Whom `name` means in this project, or a refusal; raises what the store raises."""
+        if (known := self._rosters.get(project_id)) is not None:
+            found = resolve(name, known)
+            if not isinstance(found, Refusal) or found.code != "not_found":
+                return found
+            self._rosters.drop(project_id)
+        fresh = await self._rosters.load(project_id, self._store.roster)
+        return not_found("this project no longer exists.") if fresh is None else resolve(name, fresh)
+
+    def forget(self, project_id: int) -> None:
+        """Read this project's names anew when they are next needed."""
+        self._rosters.drop(project_id)

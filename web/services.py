@@ -1,0 +1,25 @@
+"""What the edge stands on: the parts below, joined once per process and handed to whoever answers requests."""
+
+from dataclasses import dataclass, field
+
+import trio
+
+from actors import Directory
+from web.auth import Authenticator
+from web.people import People
+from web.rosters import Rosters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts, and the URL under which the world reaches them (no slash at its end).
+
+    `stopping` is set when the server no longer accepts connections: whoever waits for news answers with what it has.
+    """
+
+    directory: Directory
+    authenticator: Authenticator
+    rosters: Rosters
+    people: People
+    public_url: str
+    stopping: trio.Event = field(default_factory=trio.Event)

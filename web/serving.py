@@ -1,0 +1,81 @@
+"""Hypercorn's HTTP machinery on Trio, under bounds and with a way down.
+
+Hypercorn's own worker loop takes any number of connections and lets a connection's failure end the process; this one
+does not, and it drains: nothing new is accepted, idle connections close at once, running requests get
+`DRAIN_SECONDS_MAX`.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import structlog
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.lifespan import Lifespan
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework, ConnectionState
+
+from web.connections import BoundedListener, BoundedStream
+
+log = structlog.get_logger(__name__)
+
+IDLE_SECONDS_MAX = 30.0
+"""How long a connection may be open without a complete request head: before the first request and between two.
+
+A request that is being answered is not idle, however long it waits."""
+
+DRAIN_SECONDS_MAX = 10.0
+HEAD_BYTES_MAX = 32 * 1024
+"""Request line and headers together."""
+
+_UNLIMITED = 2**62
+
+
+async def serve(
+    app: ASGIFramework, listeners: Sequence[BoundedListener], stopping: trio.Event, ready: Callable[[], object]
+) -> None:
+    """Serve `app` until `stopping` is set and running requests have ended; closes the listeners.
+
+    Calls `ready` once connections are accepted. Cancelling cuts everything off.
+    """
+    config = _configuration()
+    context = WorkerContext(None)
+    async with trio.open_nursery() as lifespans:
+        lifespan = Lifespan(ASGIWrapper(app), config, {})
+        await lifespans.start(lifespan.handle_lifespan)
+        await lifespan.wait_for_startup()
+        async with trio.open_nursery() as connections:
+            async with trio.open_nursery() as accepting:
+                handler = partial(_handle, ASGIWrapper(app), config, context)
+                accepting.start_soon(
+                    partial(trio.serve_listeners, handler, listeners, handler_nursery=connections)
+                )
+                ready()
+                await stopping.wait()
+                accepting.cancel_scope.cancel()
+            await context.terminated.set()
+            connections.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS_MAX
+        await lifespan.wait_for_shutdown()
+        lifespans.cancel_scope.cancel()
+
+
+async def _handle(app: ASGIWrapper, config: Config, context: WorkerContext, stream: BoundedStream) -> None:
+    """One connection's life; its failure is its own."""
+    try:
+        await TCPServer(app, config, context, ConnectionState({}), stream).run()
+    except Exception:  # noqa: BLE001 - the supervisor of connections: one that fails must not take the server along
+        log.exception("connection failed")
+
+
+def _configuration() -> Config:
+    config = Config()
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.include_server_header = False
+    config.h11_max_incomplete_size = HEAD_BYTES_MAX
+    config.keep_alive_timeout = IDLE_SECONDS_MAX
+    config.keep_alive_max_requests = _UNLIMITED
+    return config

@@ -1,0 +1,74 @@
+"""How the command line speaks: results on standard output, everything on the way there on standard error.
+
+So a result can be piped while its reader still sees progress. Colours and spinners only on a terminal (rich looks, and
+respects NO_COLOR); elsewhere the same words in plain lines. Nothing here decides what to say.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+from rich import box
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+QUIET_SECONDS = 0.5
+"""What is done sooner is not worth a line."""
+
+RESULTS = Console(highlight=False, soft_wrap=True)
+NOTES = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def working(doing: str) -> Iterator[None]:
+    """Say what takes a while: a spinner that becomes a tick on a terminal, one plain line elsewhere."""
+    if not NOTES.is_terminal:
+        announcing = threading.Timer(QUIET_SECONDS, note, (f"{doing} …",))
+        announcing.start()
+        try:
+            yield
+        finally:
+            announcing.cancel()
+        return
+    began = time.monotonic()
+    with NOTES.status(f"{doing} …"):
+        yield
+    if (seconds := time.monotonic() - began) > QUIET_SECONDS:
+        NOTES.print(Text.assemble(("✓ ", "green"), doing, (f"  {seconds:.1f} s", "dim")))
+
+
+def note(text: str) -> None:
+    """One line on the way."""
+    NOTES.print(Text(text))
+
+
+def say(text: str = "") -> None:
+    """One line of the result, flushed at once: whoever started the program may be waiting for it."""
+    click.echo(text)
+
+
+def card(title: str, lines: Sequence[str]) -> None:
+    """A part of the result set apart; open at its sides, so that long lines can be copied from it."""
+    if not RESULTS.is_terminal:
+        for line in (title, *lines):
+            say(line)
+        return
+    RESULTS.print()
+    RESULTS.rule(Text(title, style="bold"), align="left", style="cyan")
+    for line in lines:
+        RESULTS.print(Text(line))
+    RESULTS.rule(style="cyan")
+
+
+def box_up(title: str, lines: Sequence[str]) -> None:
+    """A closing word: a box on a terminal, plain lines elsewhere."""
+    if not RESULTS.is_terminal:
+        for line in ("", title, *lines):
+            say(line)
+        return
+    panel = Panel(Text("\n".join(lines)), title=title, title_align="left", box=box.ROUNDED, border_style="cyan")
+    RESULTS.print()
+    RESULTS.print(panel, soft_wrap=False)
