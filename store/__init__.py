@@ -1,1 +1,7 @@
 """PostgreSQL: a native Trio driver, the journal, the accounts, migrations, and an embedded server."""
+
+from store.embedded import embedded_postgres
+from store.migrate import migrate, pending
+from store.opening import Store, open_store
+
+__all__ = ["Store", "embedded_postgres", "migrate", "open_store", "pending"]

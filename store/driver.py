@@ -1,0 +1,152 @@
+"""psycopg 3 on Trio: only the lock and the two waits are ours, the protocol is psycopg's.
+
+psycopg separates talking to PostgreSQL (generators that yield "wait until readable") from waiting. `TrioConnection`
+drives those generators with `trio.lowlevel`; `open_session` does the part of connecting that libpq cannot do without
+blocking: it resolves host names, and tries every address with a timeout of its own. Nothing here runs in a thread but
+name resolution.
+
+Invariant: a wait that does not end normally (cancelled, interrupted) closes the session. It is never left half-way.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import psycopg
+import trio
+from psycopg.abc import RV, ConnDict, PQGen, PQGenConn
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.waiting import Ready, Wait
+
+POSTGRES_PORT = "5432"
+
+
+class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
+    """A psycopg connection whose every wait is Trio's. Always in autocommit mode."""
+
+    def __init__(self, pgconn: psycopg.pq.abc.PGconn) -> None:
+        super().__init__(pgconn)
+        self.lock = trio.Lock()  # type: ignore[assignment]  # psycopg only enters it, and asyncio's needs its loop
+        self._autocommit = True
+
+    @classmethod
+    async def attempt(cls, conninfo: str) -> "TrioConnection":
+        """Connect to the one address that `conninfo` names. Cancellation leaves nothing open."""
+        return await _drive_connecting(cls._connect_gen(conninfo))
+
+    async def wait(
+        self,
+        gen: PQGen[RV],
+        interval: float = 0.0,
+        timeout: float | None = None,  # noqa: ASYNC109  # psycopg's signature; Trio's own deadlines bound it
+    ) -> RV:
+        """Carry a statement through to its end; if that is cut short, the session is closed."""
+        finished = False
+        try:
+            want = next(gen)
+            while True:
+                want = gen.send(await _ready(self.pgconn.socket, want))
+        except StopIteration as stop:
+            finished = True
+            result: RV = stop.value
+            return result
+        except psycopg.Error:
+            finished = True
+            raise
+        finally:
+            if not finished:
+                self.abandon()
+
+    def abandon(self) -> None:
+        """Close the socket without a word to the server."""
+        if not self.closed:
+            trio.lowlevel.notify_closing(self.pgconn.socket)
+        self._closed = True
+        self.pgconn.finish()
+
+
+async def open_session(conninfo: str, *, timeout_seconds: float) -> TrioConnection:
+    """Connect to the first address of `conninfo` that answers.
+
+    `timeout_seconds` bounds each address; a `connect_timeout` in `conninfo` takes its place.
+
+    Raises:
+        psycopg.OperationalError: no address answered; the text names what went wrong at each.
+    """
+    params = conninfo_to_dict(conninfo)
+    timeout_seconds = float(params.get("connect_timeout") or timeout_seconds)
+    failures: list[str] = []
+    for attempt in await _attempts(params, failures):
+        with trio.move_on_after(timeout_seconds):
+            try:
+                return await TrioConnection.attempt(make_conninfo("", **attempt))
+            except psycopg.OperationalError as error:
+                failures.append(str(error).strip())
+                continue
+        failures.append(f"{attempt.get('host')}: no answer within {timeout_seconds:g} s")
+    raise psycopg.OperationalError("; ".join(failures))
+
+
+async def _attempts(params: ConnDict, failures: list[str]) -> list[ConnDict]:
+    """One set of parameters for each address, as libpq would try them one after another."""
+    if not params.get("host") or params.get("hostaddr"):
+        return [params]
+    found: list[ConnDict] = []
+    for host, port in _hosts(params):
+        one = {**params, "host": host, "port": port}
+        if host.startswith(("/", "@")):
+            found.append(one)
+            continue
+        try:
+            answers = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
+        except OSError as error:
+            failures.append(f"cannot resolve {host!r}: {error}")
+            continue
+        found += ({**one, "hostaddr": str(address[0])} for *_, address in answers)
+    return found
+
+
+def _hosts(params: ConnDict) -> Iterator[tuple[str, str]]:
+    hosts = str(params["host"]).split(",")
+    ports = str(params.get("port") or POSTGRES_PORT).split(",")
+    for index, host in enumerate(hosts):
+        yield host, (ports[index] if len(ports) > 1 else ports[0]) or POSTGRES_PORT
+
+
+async def _drive_connecting(gen: PQGenConn[TrioConnection]) -> TrioConnection:
+    # The generator owns the half-open session; closing it, also when cancelled, drops the last reference.
+    try:
+        fd, want = next(gen)
+        while True:
+            fd, want = gen.send(await _ready(fd, want))
+    except StopIteration as stop:
+        session: TrioConnection = stop.value
+        return session
+    finally:
+        gen.close()
+
+
+async def _ready(fd: int, want: Wait) -> Ready:
+    """Wait until the socket is what psycopg wants of it."""
+    if want == Wait.R:
+        await trio.lowlevel.wait_readable(fd)
+        return Ready.R
+    if want == Wait.W:
+        await trio.lowlevel.wait_writable(fd)
+        return Ready.W
+    return await _readable_or_writable(fd)
+
+
+async def _readable_or_writable(fd: int) -> Ready:
+    # Only a statement larger than the socket's buffer comes here: the server may want to be heard before it listens on.
+    ready = Ready.NONE
+    async with trio.open_nursery() as nursery:
+
+        async def watch(wait: Callable[[int], Awaitable[None]], seen: Ready) -> None:
+            nonlocal ready
+            await wait(fd)
+            ready = Ready(ready | seen)
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(watch, trio.lowlevel.wait_readable, Ready.R)
+        nursery.start_soon(watch, trio.lowlevel.wait_writable, Ready.W)
+    return ready

@@ -1,0 +1,45 @@
+"""What can go wrong between this package and PostgreSQL.
+
+    StoreError
+    ├── InvalidName          the caller's fault: an email, slug or label that cannot be one; the sentence says why
+    ├── StoreUnavailable     the environment: the database cannot be reached in time, or refused; nothing was written
+    │   └── ConnectionLost   the connection went while a statement ran: it happened or it did not
+    ├── SchemaTooNew         the environment: a newer version of this program migrated the database
+    ├── EmbeddedUnavailable  the environment: the embedded PostgreSQL is not installed or does not start
+    ├── UniqueTaken          a row with this key exists; callers in this package turn it into an outcome
+    └── StatementFailed      ours: PostgreSQL refused a statement that it should have understood
+
+psycopg's exceptions end at `store.connection`. A journal's callers see `engine.errors.JournalError` instead.
+"""
+
+
+class StoreError(Exception):
+    """The root of this package's exceptions."""
+
+
+class InvalidName(StoreError):
+    """An email, slug or label that cannot be one; the sentence says why."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached in time, or refused for now; nothing was written."""
+
+
+class ConnectionLost(StoreUnavailable):
+    """The connection went while a statement ran: it happened or it did not."""
+
+
+class SchemaTooNew(StoreError):
+    """A newer version of this program migrated the database."""
+
+
+class EmbeddedUnavailable(StoreError):
+    """The embedded PostgreSQL is not installed or does not start; the sentence says what to do."""
+
+
+class UniqueTaken(StoreError):
+    """A row with this key exists; nothing was written."""
+
+
+class StatementFailed(StoreError):
+    """PostgreSQL refused a statement that it should have understood; nothing was written."""

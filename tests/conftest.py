@@ -1,0 +1,29 @@
+"""Fixtures that every package's tests share: a real PostgreSQL, and databases in it."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from store.opening import Store, open_store
+from tests.postgres import Server, fresh_database, running_server
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The session's PostgreSQL, started when the first test asks for it."""
+    with running_server(tmp_path_factory.mktemp("embedded")) as server:
+        yield server
+
+
+@pytest.fixture
+async def conninfo(postgres: Server) -> AsyncIterator[str]:
+    """A fresh, migrated database."""
+    async with fresh_database(postgres) as conninfo:
+        yield conninfo
+
+
+@pytest.fixture
+async def store(conninfo: str) -> AsyncIterator[Store]:
+    """An open store on a fresh database."""
+    async with open_store(conninfo) as store:
+        yield store
