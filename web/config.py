@@ -33,6 +33,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = ()
     log_format: LogFormat = "text"
 
+    @property
+    def local_url(self) -> str:
+        """Where a server with these settings is reached from this machine, whatever its `public_url`."""
+        return _local_url(self.host, self.port)
+
     def bound_to(self, port: int) -> "Settings":
         """These settings once the listening port is known: `port` is it, and `public_url` is there."""
         return msgspec.structs.replace(self, port=port, public_url=self.public_url or _local_url(self.host, port))
@@ -57,6 +62,11 @@ def read_settings(environ: Mapping[str, str] = os.environ, **flags: str | int | 
         allowed_hosts=tuple(filter(None, (name.strip() for name in (given("allowed_hosts") or "").split(",")))),
         log_format=_log_format(given("log_format") or "text"),
     )
+
+
+def read_token(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The token that this process was given to act as a participant; never a flag, which others could see."""
+    return environ.get("LLM_BUS_TOKEN", "").strip() or None
 
 
 def _port(text: str) -> int:

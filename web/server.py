@@ -5,6 +5,7 @@ then drain the actors. A second signal cuts all that short.
 """
 
 import signal
+from collections.abc import Callable, Sequence
 
 import structlog
 import trio
@@ -14,7 +15,7 @@ from store import Store, open_store
 from web.app import Application, create_pages
 from web.auth import Authenticator
 from web.config import Settings
-from web.connections import listen
+from web.connections import BoundedListener
 from web.hosts import HostGuard
 from web.metrics import Metrics
 from web.operations import operations
@@ -26,31 +27,39 @@ from web.serving import serve
 log = structlog.get_logger(__name__)
 
 
-async def run_server(
-    settings: Settings, conninfo: str, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+async def run_bus(
+    settings: Settings,
+    conninfo: str,
+    listeners: Sequence[BoundedListener],
+    stopping: trio.Event,
+    *,
+    ready: Callable[[], object],
 ) -> None:
-    """Run one server on a migrated database until a signal stops it; returns once everything is drained.
+    """Serve a migrated database on `listeners`, and close them, until `stopping` is set; then return, all drained.
 
-    Announces its URL on stdout, and to `task_status`, when it is ready. Raises `OSError` when it cannot listen.
+    `settings` are bound (`Settings.bound_to`). Calls `ready` once connections are accepted.
     """
-    listeners = await listen(settings.host, settings.port)
-    settings = settings.bound_to(listeners[0].port)
-    url = f"http://{settings.host}:{settings.port}"
-
-    def announce() -> None:
-        print(f"listening on {url}", flush=True)  # noqa: T201 - for whoever started the process: the contract's words
-        task_status.started(url)
-
     async with open_store(conninfo) as store, trio.open_nursery() as nursery:
-        services = join(store, settings)
-        nursery.start_soon(_stop_on_signals, services.stopping, nursery.cancel_scope)
+        services = join(store, settings, stopping)
         await nursery.start(services.directory.run)
-        await serve(create_app(services, store, settings), listeners, services.stopping, announce)
+        await serve(create_app(services, store, settings), listeners, stopping, ready)
         await services.directory.stop()
-        nursery.cancel_scope.cancel()
 
 
-def join(store: Store, settings: Settings) -> Services:
+async def stop_on_signals(stopping: trio.Event, everything: trio.CancelScope) -> None:
+    """Set `stopping` on the first SIGTERM or SIGINT, and cancel `everything` on the next; never returns."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            name = signal.Signals(number).name
+            if stopping.is_set():
+                log.warning("stopping at once", signal=name)
+                everything.cancel()
+            else:
+                log.info("stopping", signal=name)
+                stopping.set()
+
+
+def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
     """The parts of one process on top of an open store. `settings.public_url` must be known."""
     assert settings.public_url is not None  # noqa: S101 - bound_to() sets it
     authenticator = Authenticator(store.accounts)
@@ -61,6 +70,7 @@ def join(store: Store, settings: Settings) -> Services:
         rosters=rosters,
         people=People(store.accounts, authenticator, rosters),
         public_url=settings.public_url,
+        stopping=stopping,
     )
 
 
@@ -70,13 +80,3 @@ def create_app(services: Services, store: Store, settings: Settings) -> Applicat
     pages = create_pages()
     pages.register_blueprint(operations(services.public_url, metrics, store.ping))
     return Application(services, metrics, pages, HostGuard(services.public_url, settings.allowed_hosts))
-
-
-async def _stop_on_signals(stopping: trio.Event, everything: trio.CancelScope) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            if stopping.is_set():
-                log.warning("stopping at once", signal=signal.Signals(number).name)
-                everything.cancel()
-            log.info("stopping", signal=signal.Signals(number).name)
-            stopping.set()
