@@ -44,7 +44,7 @@ soak: $(VENV)/.installed-dev ## The tests that run for many minutes.
 	$(BIN)/pytest -m soak
 
 conformance: $(VENV)/.installed-dev ## The protocol's own conformance suite; needs npm.
-	$(BIN)/python -m tests.acceptance.conformance
+	$(BIN)/pytest -m conformance
 
 constraints: ## Write constraints.txt anew, from what pip chooses today.
 	rm -rf $(VENV)/resolve

@@ -39,7 +39,7 @@ class Story:
         self.scout = f"{handle}/scout"
         self.steps: list[Step] = []
 
-    def tell(self, who: str, tool: str, expected: Object | Refused, **arguments: Any) -> None:
+    def tell(self, who: str, tool: str, expected: Object | Refused, /, **arguments: Any) -> None:
         """Add a step: `who` calls `tool` with the arguments, and this must come of it."""
         self.steps.append(Step(Call(who, tool, arguments), expected))
 
@@ -260,7 +260,7 @@ def people(story: Story) -> None:
     story.tell("lead", "create_invite", Refused("invalid", "uses"), uses=51)
 
 
-def event(number: int, actor: str, kind: str, **payload: Any) -> Object:
+def event(number: int, actor: str, kind: str, /, **payload: Any) -> Object:
     """One event, as the ledger shows it."""
     return {"id": number, "ts": TIME, "actor": actor, "type": kind, "payload": payload}
 
