@@ -23,6 +23,7 @@ _NAMED_MAX = 64
 _HINTS = {
     r"^[a-z0-9_-]{1,64}$(?!\n)": "be 1 to 64 characters of a-z, 0-9, '_' and '-'",
     r"\S": "not be blank",
+    r"^[^/\s]([^/]*[^/\s])?$(?!\n)": "be a name without '/' and without spaces at its ends",
 }
 
 
@@ -58,7 +59,7 @@ class Parser(Generic[Arguments]):
             return invalid(self._sentence(str(error)))
 
     def _sentence(self, problem: str) -> str:
-        """msgspec's message as a sentence for whoever sent the arguments."""
+        """What msgspec says, as a sentence for whoever sent the arguments."""
         if missing := re.search(r"missing required field `(\w+)`", problem):
             return f"'{missing[1]}' is missing; this tool needs it."
         field = _FIELD.search(problem)
@@ -70,8 +71,7 @@ class Parser(Generic[Arguments]):
     def _choices(self, name: str) -> str:
         annotation = next(field.type for field in msgspec.structs.fields(self._type) if field.name == name)
         schema = msgspec.json.schema(annotation)
-        options = next((part["enum"] for part in (schema, *schema.get("anyOf", ())) if "enum" in part), [])
-        return ", ".join(map(str, options))
+        return ", ".join(next((part["enum"] for part in (schema, *schema.get("anyOf", ())) if "enum" in part), ()))
 
 
 def _requirement(problem: str, choices: str) -> str:

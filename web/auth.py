@@ -10,7 +10,6 @@ from hashlib import sha256
 from typing import Protocol
 
 from store.accounts import Grant
-
 from web.cache import AgeingCache
 
 GRANT_SECONDS_MAX = 10.0

@@ -36,11 +36,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def local_url(self) -> str:
         """Where a server with these settings is reached from this machine, whatever its `public_url`."""
-        return _local_url(self.host, self.port)
+        return _url("127.0.0.1" if self.host in _EVERYWHERE else self.host, self.port)
+
+    @property
+    def listening_url(self) -> str:
+        """The address it listens on, as a URL."""
+        return _url(self.host, self.port)
 
     def bound_to(self, port: int) -> "Settings":
         """These settings once the listening port is known: `port` is it, and `public_url` is there."""
-        return msgspec.structs.replace(self, port=port, public_url=self.public_url or _local_url(self.host, port))
+        bound = msgspec.structs.replace(self, port=port)
+        return msgspec.structs.replace(bound, public_url=self.public_url or bound.local_url)
 
 
 def read_settings(environ: Mapping[str, str] = os.environ, **flags: str | int | Path | None) -> Settings:
@@ -95,6 +101,5 @@ def _log_format(text: str) -> LogFormat:
     return cast("LogFormat", text)
 
 
-def _local_url(host: str, port: int) -> str:
-    name = "127.0.0.1" if host in _EVERYWHERE else host
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -67,7 +67,8 @@ class McpEndpoint:
             answer = await self._refuse(exchange) or await self._read(receive)
             if isinstance(answer, Problem):
                 exchange.status, exchange.outcome = answer.status, answer.name
-                await asgi.refuse_unread(receive, send, answer.status, answer.body, headers=(*answer.headers, *_HEADERS))
+                headers = (*answer.headers, *_HEADERS)
+                await asgi.refuse_unread(receive, send, answer.status, answer.body, headers=headers)
                 return
             exchange.status, body = await self._answer(exchange, answer)
             await asgi.respond(send, exchange.status, body, headers=_HEADERS)
@@ -130,7 +131,7 @@ class McpEndpoint:
             error = refused.error
         except ValidationError:
             error = _MALFORMED_PARAMS
-        except Exception:  # noqa: BLE001 - the supervisor of requests: one that fails must not take others along
+        except Exception:  # the supervisor of requests: one that fails must not take others along
             log.exception("request failed", rpc_method=message.method, tool=exchange.tool)
             error = jsonrpc.INTERNAL_ERROR
         exchange.outcome = "internal" if error.code == types.INTERNAL_ERROR else "refused"

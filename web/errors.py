@@ -2,6 +2,7 @@
 
     WebError
     ├── ConfigurationError   the operator's fault: a setting makes no sense; the message is the sentence to show
+    ├── CannotListen         the environment: the address is taken or not ours; the message says what to do
     ├── BusUnreachable       the environment: as a client of the bus, no proper answer came
     ├── ToolRefused          as a client of the bus, it said no: the tool's own sentence
     └── RequestAborted       a request that ends before it is understood
@@ -12,6 +13,8 @@
 Refusals of the domain are values (`engine.refusals`); what the floors below raise keeps its own names.
 """
 
+import errno
+
 
 class WebError(Exception):
     """The root of this package's exceptions."""
@@ -19,6 +22,18 @@ class WebError(Exception):
 
 class ConfigurationError(WebError):
     """A setting makes no sense; the message tells the operator which and what to do."""
+
+
+class CannotListen(WebError):
+    """The server cannot listen where it was told to; the message says what to do."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        if error.errno == errno.EADDRINUSE:
+            super().__init__(f"port {port} on {host} is taken: stop what listens there, or choose another --port.")
+        elif error.errno == errno.EACCES:
+            super().__init__(f"port {port} on {host} needs more rights: choose a --port above 1023.")
+        else:
+            super().__init__(f"cannot listen on {host}, port {port}: {error.strerror or error}. Correct --host.")
 
 
 class BusUnreachable(WebError):

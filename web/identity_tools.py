@@ -4,7 +4,7 @@ Their arguments, results and handlers. Who may call them is said in `web.tools`;
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -13,15 +13,14 @@ from engine import terms
 from engine.identity import Principal
 from engine.refusals import Refusal, not_found
 from engine.replies import Reply
-from store.accounts import Provisioned
+from store.accounts import Kind, Provisioned
 from web import onboarding
 from web.exchange import Exchange
 from web.sending import touch
 from web.services import Services
 
-# No slash, because it parts handle from label; no space at the ends and no control characters, because nobody sees them.
-ParticipantName = Annotated[str, Meta(max_length=64, pattern=r"^[^/\s](?:[^/\x00-\x1f]*[^/\s])?$(?!\n)")]
-Kind = Literal["agent", "human"]
+# No slash, because it parts handle from label; no space at the ends, because nobody sees it.
+ParticipantName = Annotated[str, Meta(max_length=64, pattern=r"^[^/\s]([^/]*[^/\s])?$(?!\n)")]
 Uses = Annotated[int, Meta(ge=1, le=50)]
 TtlHours = Annotated[int, Meta(ge=1, le=168)]
 
@@ -30,11 +29,11 @@ class Arguments(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The root of argument structs that are not commands."""
 
 
-class Nothing(Arguments, kw_only=True):
+class Nothing(Arguments, frozen=True, kw_only=True):
     """No arguments."""
 
 
-class Provision(Arguments, kw_only=True):
+class Provision(Arguments, frozen=True, kw_only=True):
     """Who gets a token, and as what."""
 
     participant_name: ParticipantName
@@ -43,13 +42,13 @@ class Provision(Arguments, kw_only=True):
     is_admin: bool | None = None
 
 
-class Named(Arguments, kw_only=True):
+class Named(Arguments, frozen=True, kw_only=True):
     """Whom it is about."""
 
     participant_name: ParticipantName
 
 
-class CreateInvite(Arguments, kw_only=True):
+class CreateInvite(Arguments, frozen=True, kw_only=True):
     """Whom a code lets in, how often and how long."""
 
     participant_name: ParticipantName | None = None
@@ -60,7 +59,7 @@ class CreateInvite(Arguments, kw_only=True):
     ttl_hours: TtlHours = 24
 
 
-class Self(Reply, kw_only=True):
+class Self(Reply, frozen=True, kw_only=True):
     """Who the caller is."""
 
     actor: str
@@ -81,7 +80,7 @@ class ParticipantView(Struct, frozen=True, kw_only=True):
     token_active: bool
 
 
-class Participants(Reply, kw_only=True):
+class Participants(Reply, frozen=True, kw_only=True):
     """Everybody in the project, by name."""
 
     participants: list[ParticipantView]
@@ -96,7 +95,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     mcp_json: dict[str, Any]
 
 
-class Credentials(Reply, kw_only=True):
+class Credentials(Reply, frozen=True, kw_only=True):
     """A participant and its new token, shown once."""
 
     project: str
@@ -108,7 +107,7 @@ class Credentials(Reply, kw_only=True):
     setup: Setup
 
 
-class RevokedTokens(Reply, kw_only=True):
+class RevokedTokens(Reply, frozen=True, kw_only=True):
     """How many tokens stopped working."""
 
     project: str
@@ -116,7 +115,7 @@ class RevokedTokens(Reply, kw_only=True):
     revoked: int
 
 
-class InviteCode(Reply, kw_only=True):
+class InviteCode(Reply, frozen=True, kw_only=True):
     """An invite, and what to paste to an agent."""
 
     code: str

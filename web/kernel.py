@@ -89,7 +89,12 @@ class Kernel:
             version=VERSION,
             title="LLM Bus",
             instructions=INSTRUCTIONS,
-            cache_hints={method: _UNCHANGING for method in ("server/discover", "resources/read", *_LISTS)},
+            cache_hints={
+                "server/discover": _UNCHANGING,
+                "tools/list": _UNCHANGING,
+                "resources/list": _UNCHANGING,
+                "resources/read": _UNCHANGING,
+            },
             on_list_tools=self._list_tools,
             on_list_resources=self._list_resources,
             on_read_resource=self._read_resource,
@@ -114,42 +119,40 @@ class Kernel:
             OneRequest(request_id, ServerMessageMetadata(request_context=exchange)),
             method,
             params,
-            connection=Connection.from_envelope(
-                route.protocol_version, route.client_info, route.client_capabilities
-            ),
+            connection=Connection.from_envelope(route.protocol_version, route.client_info, route.client_capabilities),
             lifespan_state={},
         )
 
-    async def _shorten(self, context: Context, call_next: CallNext) -> HandlerResult:
-        if context.method == "tools/call":
-            return await self._call_tool(context)
-        if context.method not in _LISTS or (context.params or {}).get("cursor") is not None:
-            return await call_next(context)
-        key = (context.method, context.protocol_version)
+    async def _shorten(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        if ctx.method == "tools/call":
+            return await self._call_tool(ctx)
+        if ctx.method not in _LISTS or (ctx.params or {}).get("cursor") is not None:
+            return await call_next(ctx)
+        key = (ctx.method, ctx.protocol_version)
         if key in self._lists:
-            methods.validate_client_request(context.method, context.protocol_version, context.params)
+            methods.validate_client_request(ctx.method, ctx.protocol_version, ctx.params)
         else:
-            shaped = await call_next(context)
+            shaped = await call_next(ctx)
             assert isinstance(shaped, dict)  # noqa: S101 - the kernel's own shaping is inside call_next
             self._lists[key] = shaped
         return self._lists[key]
 
-    async def _call_tool(self, context: Context) -> dict[str, Any]:
-        params = context.params or {}
-        methods.validate_client_request(context.method, context.protocol_version, params)
-        assert context.request is not None  # noqa: S101 - `answer` always gives it
-        result = await self._toolbox.call(context.request, params["name"], params.get("arguments"))
-        if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+    async def _call_tool(self, ctx: Context) -> dict[str, Any]:
+        params = ctx.params or {}
+        methods.validate_client_request(ctx.method, ctx.protocol_version, params)
+        assert ctx.request is not None  # noqa: S101 - `answer` always gives it
+        result = await self._toolbox.call(ctx.request, params["name"], params.get("arguments"))
+        if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
             result["resultType"] = "complete"
             result["_meta"] = {types.SERVER_INFO_META_KEY: self._server.server_info_stamp}
         return result
 
-    async def _list_tools(self, context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+    async def _list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         _refuse_cursor(params)
         return types.ListToolsResult(tools=self._toolbox.describe())
 
     async def _list_resources(
-        self, context: Context, params: types.PaginatedRequestParams | None
+        self, ctx: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
         _refuse_cursor(params)
         guide = types.Resource(
@@ -161,9 +164,7 @@ class Kernel:
         )
         return types.ListResourcesResult(resources=[guide])
 
-    async def _read_resource(
-        self, context: Context, params: types.ReadResourceRequestParams
-    ) -> types.ReadResourceResult:
+    async def _read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         if str(params.uri) != GUIDE_URI:
             raise MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": str(params.uri)})
         text = types.TextResourceContents(uri=GUIDE_URI, mime_type="text/markdown", text=GUIDE)

@@ -20,16 +20,18 @@ _TOTALS = frozenset({"opened", "discarded"})
 
 
 class Metrics:
-    """This process's numbers, in a registry of their own."""
+    """The numbers of this process, in a registry of their own."""
 
     def __init__(self, **sources: Callable[[], Struct]) -> None:
         """`sources` by subsystem: functions that return its statistics as a struct of numbers."""
         self._registry = CollectorRegistry()
-        requests = Counter("llm_bus_requests", "Requests by tool and outcome", ["tool", "outcome"], registry=self._registry)
-        seconds = Histogram(
-            "llm_bus_request_seconds", "Time to answer, by tool", ["tool"], buckets=_SECONDS, registry=self._registry
+        registry = self._registry
+        self._requests = Counter(
+            "llm_bus_requests", "Requests by tool and outcome", ["tool", "outcome"], registry=registry
         )
-        self._requests, self._seconds = requests, seconds
+        self._seconds = Histogram(
+            "llm_bus_request_seconds", "Time to answer, by tool", ["tool"], buckets=_SECONDS, registry=registry
+        )
         for name, read in sources.items():
             self._registry.register(_Statistics(f"llm_bus_{name}", read))
 

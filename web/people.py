@@ -4,8 +4,7 @@ The store makes the change and its audit record in one transaction; this module 
 once, by dropping what is remembered of tokens and names. Whether the caller may is decided before, by whoever calls.
 """
 
-from store.accounts import Accounts, Invite, ParticipantRow, Provisioned
-
+from store.accounts import Accounts, Invite, Kind, ParticipantRow, Provisioned
 from web.auth import Authenticator
 from web.rosters import Rosters
 
@@ -23,7 +22,7 @@ class People:
         return await self._accounts.list_participants(project_id)
 
     async def provision(
-        self, project_id: int, name: str, *, kind: str | None, lane: str | None, is_admin: bool | None, by: str
+        self, project_id: int, name: str, *, kind: Kind | None, lane: str | None, is_admin: bool | None, by: str
     ) -> Provisioned:
         """A token for a participant, who is created when new; the token is in the answer and nowhere else."""
         provisioned = await self._accounts.provision(
@@ -36,7 +35,8 @@ class People:
     async def rotate(self, project_id: int, name: str, *, by: str) -> Provisioned | None:
         """A new token for a participant, whose old ones stop working; None when the project has no such one."""
         rotated = await self._accounts.rotate(project_id, name, by=by)
-        self._authenticator.forget_all()
+        if rotated is not None:
+            self._authenticator.forget(rotated.revoked_hashes)
         return rotated
 
     async def revoke(self, project_id: int, name: str, *, by: str) -> int:
@@ -50,7 +50,7 @@ class People:
         project_id: int,
         name: str | None,
         *,
-        kind: str | None,
+        kind: Kind | None,
         lane: str | None,
         is_admin: bool,
         uses: int,

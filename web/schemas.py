@@ -1,7 +1,8 @@
 """The argument structs as compact JSON Schema.
 
-Every agent pays for these bytes in its context, so what msgspec writes is reduced to what a caller can act on: no
-titles, no references, no null alternatives (a null argument is the same as none), no defaults that say nothing.
+Every agent pays for these bytes in its context, so what msgspec writes is reduced to what helps to call the tool:
+types, choices, defaults, patterns, and the bounds that somebody might run into. The rest of the rules stand in the
+structs; who breaks one is told which. No titles, no references, no null alternatives: a null argument is none.
 """
 
 from typing import Any
@@ -9,44 +10,51 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from engine.terms import ID_MAX
-
 JsonSchema = dict[str, Any]
+
+LINE_LENGTH_MAX = 200
+"""Up to this a length bound is that of a name or a line, which hardly anybody exceeds."""
+
+_NUMBER_MAX = 2**31
+_AT_THE_VERY_END = r"(?!\n)"
+"""Python's `$` needs this; ECMAScript's, which JSON Schema means, does not."""
 
 
 def input_schema(arguments: type[Struct]) -> JsonSchema:
-    """The JSON Schema (2020-12) that an MCP client validates a tool's arguments with."""
+    """The JSON Schema (2020-12) of a tool's arguments."""
     _, components = msgspec.json.schema_components([arguments])
     described = components[arguments.__name__]
-    properties = {name: _compact(part, components) for name, part in described["properties"].items()}
-    schema: JsonSchema = {"type": "object", "properties": properties}
+    schema: JsonSchema = {
+        "type": "object",
+        "properties": {name: _compact(part) for name, part in described["properties"].items()},
+    }
     if required := described["required"]:
         schema["required"] = required
-    schema["additionalProperties"] = False
     return schema
 
 
-def _compact(part: JsonSchema, components: JsonSchema) -> JsonSchema:
-    if "$ref" in part:
-        part = components[part["$ref"].rpartition("/")[2]]
+def _compact(part: JsonSchema) -> JsonSchema:
     if "anyOf" in part:
         (only,) = (choice for choice in part["anyOf"] if choice != {"type": "null"})
         part = {**only, **{key: value for key, value in part.items() if key != "anyOf"}}
-    kept = {key: value for key, value in part.items() if _says_something(key, value)}
-    if "enum" in kept and "type" not in kept:
-        kept = {"type": "string", **kept}
+    kept: JsonSchema = {"type": "string"} if "enum" in part else {}
+    kept |= {key: value for key, value in part.items() if _helps(key, value)}
+    if "pattern" in kept:
+        kept["pattern"] = kept["pattern"].removesuffix(_AT_THE_VERY_END)
     if "items" in kept:
-        kept["items"] = _compact(kept["items"], components)
+        kept["items"] = _compact(kept["items"])
     return kept
 
 
-def _says_something(key: str, value: object) -> bool:
+def _helps(key: str, value: Any) -> bool:
     match key:
-        case "title" | "description":
-            return False
-        case "default":
-            return value not in (None, False, [], ())
-        case "maximum":
-            return value != ID_MAX
-        case _:
+        case "type" | "enum" | "items" | "pattern" | "maxItems":
             return True
+        case "default":
+            return value not in (None, False, 0, [], ())
+        case "maximum":
+            return bool(value < _NUMBER_MAX)
+        case "maxLength":
+            return bool(value > LINE_LENGTH_MAX)
+        case _:
+            return False

@@ -6,7 +6,7 @@ does not, and it drains: nothing new is accepted, idle connections close at once
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import structlog
@@ -16,8 +16,9 @@ from hypercorn.config import Config
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ConnectionState
+from hypercorn.typing import ConnectionState
 
+from web.asgi import Receive, Scope, Send
 from web.connections import BoundedListener, BoundedStream
 
 log = structlog.get_logger(__name__)
@@ -33,9 +34,11 @@ HEAD_BYTES_MAX = 32 * 1024
 
 _UNLIMITED = 2**62
 
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
 
 async def serve(
-    app: ASGIFramework, listeners: Sequence[BoundedListener], stopping: trio.Event, ready: Callable[[], object]
+    app: AsgiApp, listeners: Sequence[BoundedListener], stopping: trio.Event, ready: Callable[[], object]
 ) -> None:
     """Serve `app` until `stopping` is set and running requests have ended; closes the listeners.
 
@@ -44,14 +47,15 @@ async def serve(
     config = _configuration()
     context = WorkerContext(None)
     async with trio.open_nursery() as lifespans:
-        lifespan = Lifespan(ASGIWrapper(app), config, {})
+        wrapped = ASGIWrapper(app)  # type: ignore[arg-type]  # Hypercorn's names for what ASGI is are narrower
+        lifespan = Lifespan(wrapped, config, {})
         await lifespans.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as accepting:
-                handler = partial(_handle, ASGIWrapper(app), config, context)
+                handler = partial(_handle, wrapped, config, context)
                 accepting.start_soon(
-                    partial(trio.serve_listeners, handler, listeners, handler_nursery=connections)
+                    partial(trio.serve_listeners, handler, list(listeners), handler_nursery=connections)
                 )
                 ready()
                 await stopping.wait()
@@ -65,8 +69,9 @@ async def serve(
 async def _handle(app: ASGIWrapper, config: Config, context: WorkerContext, stream: BoundedStream) -> None:
     """One connection's life; its failure is its own."""
     try:
-        await TCPServer(app, config, context, ConnectionState({}), stream).run()
-    except Exception:  # noqa: BLE001 - the supervisor of connections: one that fails must not take the server along
+        # Hypercorn tells TLS by the stream's methods, not by its type.
+        await TCPServer(app, config, context, ConnectionState({}), stream).run()  # type: ignore[arg-type]
+    except Exception:  # the supervisor of connections: one that fails must not take the server along
         log.exception("connection failed")
 
 
