@@ -134,7 +134,10 @@ class Directory:
         try:
             async with trio.open_nursery() as self._nursery:
                 task_status.started()
-                await self._stopping.wait()
+                try:
+                    await self._stopping.wait()
+                finally:
+                    self._stopping.set()  # also when cancelled: a nursery that ends takes no more actors
                 self._nursery.cancel_scope.deadline = trio.current_time() + self._limits.stop_seconds_max
         finally:
             self._nursery = None
