@@ -58,7 +58,7 @@ _FOUND = "(select e.seq from events e where {conditions} order by e.seq desc lim
 
 _POSTS = """
 select p.seq, p.at, p.actor, p.participation_id, p.data::text, acks.ids, acks.actors, acks.times
-  from ({found} order by seq desc limit %(limit)s) as found
+  from (select seq from ({found}) as branch order by seq desc limit %(limit)s) as found
   join events p on p.project_id = %(project)s and p.seq = found.seq
  cross join lateral (
        select array_agg(a.participation_id order by a.seq) as ids, array_agg(a.actor order by a.seq) as actors,

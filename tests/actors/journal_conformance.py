@@ -1,0 +1,396 @@
+"""The promises of `actors.journal.Journal`, as tests that any journal must pass.
+
+Import everything from here into a test module that has a fixture `open_journal`: it opens journals on one and the same
+ledger, as several processes would, and gives each call another one. `tests/actors` runs them in memory, `tests/store`
+on PostgreSQL.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from actors.journal import Journal
+from engine.errors import Contended
+from engine.events import (
+    Acked,
+    Claimed,
+    Event,
+    EventData,
+    Leased,
+    Posted,
+    Registered,
+    Released,
+    Seeded,
+    TaskAssigned,
+    TaskBlocked,
+    TaskCreated,
+    TaskResolved,
+    TaskShipped,
+    TaskStarted,
+    payload,
+)
+from engine.history import Liveness, Stored
+from engine.lookups import EventQuery, PostQuery
+
+OpenJournal = Callable[[], Journal]
+
+PROJECT = 7
+BEGAN = datetime(2026, 3, 1, 12, 0, 0, 1000, tzinfo=UTC)
+ALICE, BOB, OWNER = 1, 2, 0
+NAMES = {ALICE: "ann/alice", BOB: "ann/bob", OWNER: "ann"}
+
+
+def event(seq: int, data: EventData, *, by: int = ALICE) -> Event:
+    """An event whose time follows from its number, in odd milliseconds."""
+    return Event(seq=seq, at=BEGAN + timedelta(milliseconds=997 * seq), actor=NAMES[by], by=by, data=data)
+
+
+def claim(seq: int, *, sequence: str = "adr", by: int = ALICE) -> Event:
+    return event(seq, Claimed(sequence=sequence, number=seq, formatted=f"{seq:04}", note=None), by=by)
+
+
+def post(
+    seq: int,
+    *,
+    by: int = ALICE,
+    to_lane: str | None = None,
+    to_id: int | None = None,
+    ref: str | None = None,
+    tag: str | None = None,
+    thread: int | None = None,
+) -> Event:
+    data = Posted(
+        to_lane=to_lane,
+        to_actor=None if to_id is None else NAMES[to_id],
+        to_id=to_id,
+        subject="s",
+        body=f"body {seq}",
+        ref=ref,
+        tag=tag,
+        thread=seq if thread is None else thread,
+        reply_to=thread,
+        key="secret",
+    )
+    return event(seq, data, by=by)
+
+
+def one_of_each() -> list[Event]:
+    """Every type of event, with every field set, and text that SQL, JSON and arrays would like to misread."""
+    odd = "a'b\"c\\d{e,f}%s\n\t\u2028é🦆"
+    data: list[EventData] = [
+        Seeded(sequence="adr", current=2**53 - 1, prefix=odd[:16], pad=12),
+        Claimed(sequence="adr", number=1, formatted=odd, note=odd, key="k"),
+        Registered(lane=odd, status=None),
+        Posted(
+            to_lane=odd,
+            to_actor=odd,
+            subject=odd,
+            body=odd * 100,
+            ref=odd,
+            tag=odd,
+            thread=4,
+            to_id=3,
+            reply_to=1,
+            key="k",
+        ),
+        Acked(post_id=4),
+        Leased(surface="src/**", ttl_seconds=60, note=odd, mode="shared"),
+        Released(surface="src/**"),
+        TaskCreated(task_id=1, title=odd, lane=None, owner=odd, detail=odd, owner_id=3, depends_on=(1, 2)),
+        TaskAssigned(task_id=1, owner=odd, owner_id=3),
+        TaskStarted(task_id=1),
+        TaskBlocked(task_id=1, on=None, reason=odd),
+        TaskResolved(task_id=1, blocker=2),
+        TaskShipped(task_id=1),
+    ]
+    return [event(seq, each) for seq, each in enumerate(data, 1)]
+
+
+async def test_what_was_appended_is_read_back_exactly(open_journal: OpenJournal) -> None:
+    journal, events = open_journal(), one_of_each()
+    await journal.append(PROJECT, events, {})
+    assert await journal.tail(PROJECT, 0, 100) == [Stored(each, journal.writer) for each in events]
+
+
+async def test_history_comes_in_pages_in_order_and_ends(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    for first in (1, 4, 7):
+        await journal.append(PROJECT, [claim(seq) for seq in range(first, first + 3)], {})
+    pages = [await journal.tail(PROJECT, after, 4) for after in (0, 4, 8, 9)]
+    assert [[row.event.seq for row in page] for page in pages] == [[1, 2, 3, 4], [5, 6, 7, 8], [9], []]
+
+
+async def test_a_project_never_written_to_is_empty(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    await journal.append(PROJECT, [claim(1)], {ALICE: 1})
+    history = await journal.load(PROJECT + 1)
+    assert (history.snapshot, history.seq, history.cursors, history.liveness) == (None, 0, {}, {})
+    assert await journal.tail(PROJECT + 1, 0, 10) == []
+    assert await journal.events(PROJECT + 1, EventQuery(upto=9, limit=9)) == []
+    assert await journal.posts(PROJECT + 1, PostQuery(upto=9, limit=9)) == []
+
+
+async def test_a_taken_number_is_contended_and_nothing_of_the_batch_is_written(open_journal: OpenJournal) -> None:
+    first, second = open_journal(), open_journal()
+    await first.append(PROJECT, [claim(1), claim(2)], {})
+    with pytest.raises(Contended):
+        await second.append(PROJECT, [claim(2, by=BOB), claim(3, by=BOB)], {BOB: 3})
+    assert [row.writer for row in await second.tail(PROJECT, 0, 10)] == [first.writer] * 2
+    assert (await second.load(PROJECT)).cursors == {}
+
+
+async def test_writers_are_told_apart(open_journal: OpenJournal) -> None:
+    first, second = open_journal(), open_journal()
+    await first.append(PROJECT, [claim(1)], {})
+    await second.append(PROJECT, [claim(2)], {})
+    assert first.writer != second.writer
+    assert [row.writer for row in await first.tail(PROJECT, 0, 10)] == [first.writer, second.writer]
+
+
+async def test_of_many_who_race_for_a_number_one_wins(open_journal: OpenJournal) -> None:
+    journals = [open_journal() for _ in range(8)]
+    outcomes: list[str] = []
+
+    async def race(journal: Journal) -> None:
+        try:
+            await journal.append(PROJECT, [claim(1)], {})
+        except Contended:
+            outcomes.append("contended")
+        else:
+            outcomes.append("won")
+
+    async with trio.open_nursery() as nursery:
+        for journal in journals:
+            nursery.start_soon(race, journal)
+    assert sorted(outcomes) == ["contended"] * 7 + ["won"]
+
+
+async def test_a_cursor_rides_on_a_commit_and_never_moves_backwards(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    await journal.append(PROJECT, [claim(1), claim(2)], {ALICE: 2, OWNER: 1})
+    await journal.append(PROJECT, [claim(3)], {ALICE: 1, BOB: 3})
+    await journal.append(PROJECT, [], {OWNER: 3})
+    assert (await journal.load(PROJECT)).cursors == {ALICE: 2, BOB: 3, OWNER: 3}
+
+
+async def test_nothing_to_append_is_no_error(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    await journal.append(PROJECT, [], {})
+    assert await journal.tail(PROJECT, 0, 10) == []
+
+
+async def test_the_newest_snapshot_stays(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    state = bytes(range(256)) * 1000
+    await journal.write_snapshot(PROJECT, 5, b"old")
+    await journal.write_snapshot(PROJECT, 9, state)
+    await journal.write_snapshot(PROJECT, 7, b"late")
+    history = await journal.load(PROJECT)
+    assert (history.seq, history.snapshot) == (9, state)
+
+
+async def test_liveness_never_moves_backwards(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    early, late = BEGAN, BEGAN + timedelta(milliseconds=1)
+    await journal.write_liveness(PROJECT, {ALICE: Liveness("ann/alice", late), OWNER: Liveness("ann", early)})
+    await journal.write_liveness(PROJECT, {ALICE: Liveness("old/alice", early), OWNER: Liveness("new", late)})
+    await journal.write_liveness(PROJECT, {})
+    assert (await journal.load(PROJECT)).liveness == {ALICE: Liveness("ann/alice", late), OWNER: Liveness("new", late)}
+
+
+async def test_a_turn_keeps_other_writers_waiting(open_journal: OpenJournal) -> None:
+    first, second = open_journal(), open_journal()
+    written: list[str] = []
+
+    async def append(journal: Journal, who: str) -> None:
+        await journal.append(PROJECT, [claim(2 if who == "second" else 1)], {}, holding_turn=who == "first")
+        written.append(who)
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery, first.turn(PROJECT):
+            nursery.start_soon(append, second, "second")
+            await second.append(PROJECT + 1, [claim(1)], {})
+            await wait_all_tasks_blocked(0.05)
+            assert written == []
+            await append(first, "first")
+    assert written == ["first", "second"]
+
+
+async def test_turns_follow_one_another(open_journal: OpenJournal) -> None:
+    inside = 0
+
+    async def take(journal: Journal) -> None:
+        nonlocal inside
+        async with journal.turn(PROJECT):
+            inside += 1
+            assert inside == 1
+            await trio.lowlevel.checkpoint()
+            inside -= 1
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            for _ in range(6):
+                nursery.start_soon(take, open_journal())
+
+
+async def test_a_turn_ends_with_an_error_and_with_cancellation(open_journal: OpenJournal) -> None:
+    first, second = open_journal(), open_journal()
+    with pytest.raises(ZeroDivisionError):
+        async with first.turn(PROJECT):
+            raise ZeroDivisionError
+    with trio.move_on_after(0):
+        async with first.turn(PROJECT):
+            await trio.sleep_forever()
+    with trio.fail_after(10):
+        async with first.turn(PROJECT):
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                async with second.turn(PROJECT):
+                    raise AssertionError("two turns at once")
+        await second.append(PROJECT, [claim(1)], {})
+
+
+async def test_events_show_what_the_engine_shows(open_journal: OpenJournal) -> None:
+    journal, events = open_journal(), one_of_each()
+    await journal.append(PROJECT, events, {})
+    found = await journal.events(PROJECT, EventQuery(upto=100, limit=100, oldest_first=True))
+    assert [view.payload for view in found] == [payload(each.data) for each in events]
+    assert [list(view.payload) for view in found] == [list(payload(each.data)) for each in events]
+    assert [(view.id, view.ts, view.actor, view.type) for view in found] == [
+        (each.seq, each.at, each.actor, each.data.type) for each in events
+    ]
+
+
+def ledger() -> list[Event]:
+    """Sixteen events in which every filter matches some and not others."""
+    return [
+        event(1, Seeded(sequence="adr", current=1, prefix="", pad=4)),
+        claim(2),
+        claim(3, by=BOB),
+        claim(4, sequence="rfc"),
+        post(5, to_lane="api"),
+        post(6, to_lane="web", by=BOB, ref="r", tag="t"),
+        post(7, to_id=BOB, ref="r"),
+        post(8, to_id=ALICE, by=BOB, tag="t", thread=5),
+        post(9, to_lane="api", to_id=BOB, ref="q", tag="u", thread=5),
+        post(10, to_id=OWNER, by=BOB),
+        event(11, Acked(post_id=5), by=BOB),
+        event(12, Acked(post_id=5), by=OWNER),
+        event(13, Acked(post_id=6), by=ALICE),
+        event(14, Acked(post_id=9), by=BOB),
+        event(15, Registered(lane="api", status=None), by=BOB),
+        claim(16, by=BOB),
+    ]
+
+
+AT = [each.at for each in ledger()]
+
+EVENT_QUERIES = {
+    "all": (EventQuery(upto=16, limit=16), list(range(16, 0, -1))),
+    "limit": (EventQuery(upto=16, limit=2), [16, 15]),
+    "oldest first": (EventQuery(upto=16, limit=2, oldest_first=True), [1, 2]),
+    "after and upto": (EventQuery(after=3, upto=5, limit=9), [5, 4]),
+    "actor": (EventQuery(upto=16, limit=3, actor="ann/bob"), [16, 15, 14]),
+    "unknown actor": (EventQuery(upto=16, limit=3, actor="ann/ALICE"), []),
+    "type": (EventQuery(upto=16, limit=9, type="ack"), [14, 13, 12, 11]),
+    "type nobody wrote": (EventQuery(upto=16, limit=9, type="lease"), []),
+    "sequence": (EventQuery(upto=16, limit=9, sequence="adr"), [16, 3, 2, 1]),
+    "sequence and number": (EventQuery(upto=16, limit=9, sequence="adr", number=3), [3]),
+    "number of another sequence": (EventQuery(upto=16, limit=9, sequence="rfc", number=3), []),
+    "ref": (EventQuery(upto=16, limit=9, ref="r"), [7, 6]),
+    "tag": (EventQuery(upto=16, limit=9, tag="t"), [8, 6]),
+    "ref and tag": (EventQuery(upto=16, limit=9, ref="r", tag="t"), [6]),
+    "ref and type": (EventQuery(upto=16, limit=9, ref="r", type="claim"), []),
+    "since": (EventQuery(upto=16, limit=9, since=AT[13]), [16, 15, 14]),
+    "since between": (EventQuery(upto=16, limit=9, since=AT[13] + timedelta(milliseconds=1)), [16, 15]),
+    "since the future": (EventQuery(upto=16, limit=9, since=AT[15] + timedelta(seconds=1)), []),
+    "until": (EventQuery(upto=16, limit=9, until=AT[1]), [2, 1]),
+    "until between": (EventQuery(upto=16, limit=9, until=AT[1] + timedelta(milliseconds=1)), [2, 1]),
+    "until the past": (EventQuery(upto=16, limit=9, until=AT[0] - timedelta(seconds=1)), []),
+    "since and until": (EventQuery(upto=16, limit=9, since=AT[2], until=AT[4]), [5, 4, 3]),
+    "everything": (
+        EventQuery(upto=16, after=1, limit=9, actor="ann/bob", type="claim", sequence="adr", since=AT[0], until=AT[9]),
+        [3],
+    ),
+}
+
+POST_QUERIES = {
+    "all": (PostQuery(upto=16, limit=9), [10, 9, 8, 7, 6, 5]),
+    "limit": (PostQuery(upto=16, limit=2), [10, 9]),
+    "upto": (PostQuery(upto=6, limit=9), [6, 5]),
+    "ids": (PostQuery(upto=16, limit=9, ids=(5, 8, 2, 99)), [8, 5]),
+    "no ids": (PostQuery(upto=16, limit=9, ids=()), []),
+    "to reader": (PostQuery(upto=16, limit=9, to_reader=BOB), [9, 7]),
+    "to owner": (PostQuery(upto=16, limit=9, to_reader=OWNER), [10]),
+    "to reader or lane": (PostQuery(upto=16, limit=9, to_reader=BOB, reader_lane="api"), [9, 7, 5]),
+    "to reader or lane, limit": (PostQuery(upto=16, limit=2, to_reader=BOB, reader_lane="api"), [9, 7]),
+    "to lane": (PostQuery(upto=16, limit=9, to_lane="api"), [9, 5]),
+    "by": (PostQuery(upto=16, limit=9, by=BOB), [10, 8, 6]),
+    "ref": (PostQuery(upto=16, limit=9, ref="r"), [7, 6]),
+    "tag": (PostQuery(upto=16, limit=9, tag="t"), [8, 6]),
+    "thread": (PostQuery(upto=16, limit=9, thread=5), [9, 8, 5]),
+    "unacked by bob": (PostQuery(upto=16, limit=9, unacked_by=BOB), [10, 8, 7, 6]),
+    "unacked by alice": (PostQuery(upto=16, limit=9, unacked_by=ALICE), [10, 9, 8, 7, 5]),
+    "everything": (
+        PostQuery(
+            upto=16, limit=9, to_reader=BOB, reader_lane="api", to_lane="api", by=ALICE, thread=5, unacked_by=ALICE
+        ),
+        [9, 5],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EVENT_QUERIES)
+async def test_events_that_match(open_journal: OpenJournal, name: str) -> None:
+    journal = open_journal()
+    await journal.append(PROJECT, ledger(), {})
+    await journal.append(PROJECT + 1, [claim(1), post(2, to_lane="api", ref="r", tag="t")], {})
+    query, expected = EVENT_QUERIES[name]
+    assert [view.id for view in await journal.events(PROJECT, query)] == expected
+
+
+@pytest.mark.parametrize("name", POST_QUERIES)
+async def test_posts_that_match(open_journal: OpenJournal, name: str) -> None:
+    journal = open_journal()
+    await journal.append(PROJECT, ledger(), {})
+    await journal.append(PROJECT + 1, [post(1, to_lane="api", to_id=BOB, ref="r", tag="t")], {})
+    query, expected = POST_QUERIES[name]
+    assert [record.event.seq for record in await journal.posts(PROJECT, query)] == expected
+
+
+async def test_posts_come_whole_with_their_acknowledgements_oldest_first(open_journal: OpenJournal) -> None:
+    journal, events = open_journal(), ledger()
+    await journal.append(PROJECT, events, {})
+    records = await journal.posts(PROJECT, PostQuery(upto=16, limit=9, ids=(5, 7)))
+    assert [record.event for record in records] == [events[6], events[4]]
+    assert [[(ack.by, ack.actor, ack.at) for ack in record.acks] for record in records] == [
+        [],
+        [(BOB, "ann/bob", AT[10]), (OWNER, "ann", AT[11])],
+    ]
+
+
+async def test_a_cancelled_append_is_all_there_or_not_at_all(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await journal.append(PROJECT, [claim(1), claim(2)], {ALICE: 2})
+    with trio.fail_after(10):
+        async with journal.turn(PROJECT):
+            stored, cursors = await journal.tail(PROJECT, 0, 9), (await journal.load(PROJECT)).cursors
+    assert (len(stored), cursors) in [(0, {}), (2, {ALICE: 2})]
+
+
+def test_every_filter_is_tried() -> None:
+    """A filter added to a query shows here until it has a row above."""
+    for queries, cls in ((EVENT_QUERIES, EventQuery), (POST_QUERIES, PostQuery)):
+        default = cls(upto=16, limit=9)
+        tried = {
+            field
+            for (query, _), field in product(queries.values(), cls.__struct_fields__)
+            if getattr(query, field) != getattr(default, field)
+        }
+        assert tried == set(cls.__struct_fields__)

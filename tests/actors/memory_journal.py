@@ -1,0 +1,175 @@
+"""A journal in memory, with the promises of `actors.journal.Journal` and faults on order.
+
+Several `MemoryJournal`s on one `MemoryLedger` are several processes on one database. The conformance suite holds it to
+what `store.journal` does on PostgreSQL, so that what is tested against it here is true there.
+"""
+
+import secrets
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+
+from engine.errors import Contended
+from engine.events import Acked, Claimed, Event, Posted, Seeded, payload
+from engine.history import History, Liveness, Stored
+from engine.lookups import AckFact, EventQuery, PostQuery, PostRecord
+from engine.replies import EventView
+
+Fault = Callable[[], Awaitable[None]]
+"""What an append meets on its way: it may raise a `JournalError`, sleep, or write foreign events."""
+
+
+def raising(error: Exception) -> Fault:
+    """A fault that is this error."""
+
+    async def fault() -> None:
+        raise error
+
+    return fault
+
+
+class MemoryLedger:
+    """What a database would hold."""
+
+    def __init__(self) -> None:
+        self.rows: defaultdict[int, list[Stored]] = defaultdict(list)
+        self.snapshots: dict[int, tuple[int, bytes]] = {}
+        self.cursors: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        self.liveness: defaultdict[int, dict[int, Liveness]] = defaultdict(dict)
+        self.turns: defaultdict[int, trio.Lock] = defaultdict(trio.Lock)
+
+
+class MemoryJournal:
+    """One process's journal on a ledger, its own unless one is given.
+
+    `before_append` and `after_append` hold the faults of the next appends, one each: `after` comes when the events are
+    durable, so an `OutcomeUnknown` there is one that happened, and one in `before` is one that did not.
+    """
+
+    def __init__(self, ledger: MemoryLedger | None = None) -> None:
+        self.ledger = MemoryLedger() if ledger is None else ledger
+        self.before_append: deque[Fault] = deque()
+        self.after_append: deque[Fault] = deque()
+        self._writer = secrets.randbits(63)
+
+    @property
+    def writer(self) -> int:
+        return self._writer
+
+    async def load(self, project_id: int) -> History:
+        await trio.lowlevel.checkpoint()
+        seq, state = self.ledger.snapshots.get(project_id, (0, None))
+        return History(
+            snapshot=state,
+            seq=seq,
+            cursors=dict(self.ledger.cursors[project_id]),
+            liveness=dict(self.ledger.liveness[project_id]),
+        )
+
+    async def tail(self, project_id: int, after: int, limit: int) -> list[Stored]:
+        await trio.lowlevel.checkpoint()
+        return self.ledger.rows[project_id][after : after + limit]
+
+    async def append(
+        self, project_id: int, events: Sequence[Event], cursors: Mapping[int, int], *, holding_turn: bool = False
+    ) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.before_append:
+            await self.before_append.popleft()()
+        if holding_turn or not events:
+            self._write(project_id, events, cursors)
+        else:
+            async with self.ledger.turns[project_id]:
+                self._write(project_id, events, cursors)
+        if self.after_append:
+            await self.after_append.popleft()()
+
+    def _write(self, project_id: int, events: Sequence[Event], cursors: Mapping[int, int]) -> None:
+        rows, known = self.ledger.rows[project_id], self.ledger.cursors[project_id]
+        if events and events[0].seq <= len(rows):
+            raise Contended(f"event {events[0].seq} of project {project_id} is taken")
+        assert [event.seq for event in events] == list(range(len(rows) + 1, len(rows) + 1 + len(events))), "a gap"
+        rows.extend(Stored(event, self._writer) for event in events)
+        for reader, seq in cursors.items():
+            known[reader] = max(seq, known.get(reader, 0))
+
+    @asynccontextmanager
+    async def turn(self, project_id: int) -> AsyncIterator[None]:
+        async with self.ledger.turns[project_id]:
+            yield
+
+    async def write_snapshot(self, project_id: int, seq: int, state: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        if seq > self.ledger.snapshots.get(project_id, (0, b""))[0]:
+            self.ledger.snapshots[project_id] = (seq, state)
+
+    async def write_liveness(self, project_id: int, seen: Mapping[int, Liveness]) -> None:
+        await trio.lowlevel.checkpoint()
+        known = self.ledger.liveness[project_id]
+        for reader, liveness in seen.items():
+            if reader not in known or known[reader].at < liveness.at:
+                known[reader] = liveness
+
+    async def events(self, project_id: int, query: EventQuery) -> list[EventView]:
+        await trio.lowlevel.checkpoint()
+        rows = [row.event for row in self.ledger.rows[project_id][query.after : query.upto]]
+        found = [event for event in rows if _event_matches(event, query)]
+        if not query.oldest_first:
+            found.reverse()
+        return [
+            EventView(id=event.seq, ts=event.at, actor=event.actor, type=event.data.type, payload=payload(event.data))
+            for event in found[: query.limit]
+        ]
+
+    async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
+        await trio.lowlevel.checkpoint()
+        found = [record for record in self._posts(project_id) if _post_matches(record, query)]
+        return found[: -query.limit - 1 : -1]
+
+    def _posts(self, project_id: int) -> Iterator[PostRecord]:
+        acks: defaultdict[int, list[AckFact]] = defaultdict(list)
+        for row in self.ledger.rows[project_id]:
+            if isinstance(row.event.data, Acked):
+                fact = AckFact(by=row.event.by, actor=row.event.actor, at=row.event.at)
+                acks[row.event.data.post_id].append(fact)
+        for row in self.ledger.rows[project_id]:
+            if isinstance(row.event.data, Posted):
+                yield PostRecord(event=row.event, acks=tuple(acks[row.event.seq]))
+
+
+def _event_matches(event: Event, query: EventQuery) -> bool:
+    data = event.data
+    sequence = data.sequence if isinstance(data, Claimed | Seeded) else None
+    number = data.number if isinstance(data, Claimed) else None
+    ref, tag = (data.ref, data.tag) if isinstance(data, Posted) else (None, None)
+    return (
+        query.actor in {None, event.actor}
+        and query.type in {None, data.type}
+        and query.sequence in {None, sequence}
+        and query.number in {None, number}
+        and query.ref in {None, ref}
+        and query.tag in {None, tag}
+        and (query.since is None or query.since <= event.at)
+        and (query.until is None or event.at <= query.until)
+    )
+
+
+def _post_matches(record: PostRecord, query: PostQuery) -> bool:
+    event, data = record.event, record.event.data
+    assert isinstance(data, Posted)
+    to_reader = query.to_reader is None or (
+        data.to_id == query.to_reader or (query.reader_lane is not None and data.to_lane == query.reader_lane)
+    )
+    return (
+        event.seq <= query.upto
+        and to_reader
+        and (query.ids is None or event.seq in query.ids)
+        and query.to_lane in {None, data.to_lane}
+        and query.by in {None, event.by}
+        and query.ref in {None, data.ref}
+        and query.tag in {None, data.tag}
+        and query.thread in {None, data.thread}
+        and (query.unacked_by is None or all(ack.by != query.unacked_by for ack in record.acks))
+    )

@@ -1,0 +1,20 @@
+"""The store's tests run on every PostgreSQL there is: the embedded one, and Debian's 15 where it is installed."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.postgres import DEBIAN_15, Server, running_server
+
+SERVERS = [
+    "embedded",
+    pytest.param("debian-15", marks=pytest.mark.skipif(not DEBIAN_15.exists(), reason="no PostgreSQL 15 here")),
+]
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def postgres(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Each PostgreSQL in turn, for the tests of this package."""
+    binaries = DEBIAN_15 if request.param == "debian-15" else None
+    with running_server(tmp_path_factory.mktemp(request.param), binaries) as server:
+        yield server
