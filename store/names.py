@@ -17,6 +17,9 @@ EMAIL_LENGTH_MAX = 254
 HANDLE_OF_NOBODY = "owner"
 """For an email whose local part has no letter or digit that a handle could have."""
 
+TEMPORARY_DOMAIN = "llm-bus.invalid"
+"""The domain in the email of an owner whom this program makes for itself and removes again (RFC 2606 §2)."""
+
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _NOT_IN_A_HANDLE = re.compile(r"[^a-z0-9]+")
 

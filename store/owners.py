@@ -7,13 +7,13 @@ from msgspec import Struct
 
 from store import audit
 from store.connection import Connection, Row
-from store.names import checked_email, checked_slug, handles_for
+from store.names import TEMPORARY_DOMAIN, checked_email, checked_slug, handles_for
 
 _FIND_OWNER = """
 select id, email, handle, is_operator, suspended_at is not null from owners where lower(email) = lower(%s)
 """
 
-_HAS_OWNERS = "select exists (select from owners)"
+_HAS_OWNERS = "select exists (select from owners where email not like '%%@' || %s)"
 
 _ADD_OWNER = """
 insert into owners (email, handle, is_operator) values (%s, %s, %s)
@@ -64,8 +64,8 @@ async def find_owner(connection: Connection, email: str) -> OwnerRow | None:
 
 
 async def has_owners(connection: Connection) -> bool:
-    """Whether anybody uses this database yet."""
-    ((answer,),) = await connection.fetch(_HAS_OWNERS)
+    """Whether anybody uses this database yet, temporary owners not counted."""
+    ((answer,),) = await connection.fetch(_HAS_OWNERS, (TEMPORARY_DOMAIN,))
     return bool(answer)
 
 

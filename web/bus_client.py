@@ -79,7 +79,8 @@ def _translated() -> Iterator[None]:
                 raise ours from group
             case [(httpx2.HTTPError() | MCPError()) as cause, *_]:
                 raise _unreachable(cause) from group
-        raise
+            case _:
+                raise
 
 
 def _unreachable(cause: Exception) -> BusUnreachable:

@@ -1,15 +1,13 @@
-"""Options that several commands share, and how flags become settings.
+"""Options that several commands share, and how they are spelled.
 
-Flags go before the environment, which only `web.config` reads; so no option here has an `envvar`, and its help names the
-variable instead.
+Flags go before the environment, which only `web.config` reads; so no option here has an `envvar`, and its help names
+the variable instead.
 """
 
 from collections.abc import Callable
 from typing import TypeVar
 
 import click
-
-from web.config import Settings, read_settings
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -30,25 +28,26 @@ def data_options(command: Command) -> Command:
 
 
 def address_options(command: Command) -> Command:
-    """`--host`, `--port`, `--public-url`, `--allowed-hosts`, `--log-format`: how a server is reached and how it logs."""
+    """How a server is reached and how it logs: host, port, public URL, allowed hosts, log format."""
     for option in (
         click.option("--log-format", type=click.Choice(["text", "json"]), help="How to log. [LOG_FORMAT, text]"),
-        click.option(
-            "--allowed-hosts", metavar="NAMES", help="More names it answers to, with commas. [ALLOWED_HOSTS]"
-        ),
+        click.option("--allowed-hosts", metavar="NAMES", help="More names it answers to, with commas. [ALLOWED_HOSTS]"),
         public_url_option,
-        click.option("--port", metavar="PORT", help="0 lets the system choose. [PORT, 8787]"),
+        port_option,
         click.option("--host", metavar="HOST", help="The address to listen on. [HOST, 127.0.0.1]"),
     ):
         command = option(command)
     return command
 
 
+def port_option(command: Command) -> Command:
+    """`--port`."""
+    return click.option("--port", metavar="PORT", help="The server's port; 0 is any free one. [PORT, 8787]")(command)
+
+
 def public_url_option(command: Command) -> Command:
     """`--public-url`."""
-    option = click.option(
-        "--public-url", metavar="URL", help="Where clients reach it, when that differs. [PUBLIC_URL]"
-    )
+    option = click.option("--public-url", metavar="URL", help="Where clients reach it, when that differs. [PUBLIC_URL]")
     return option(command)
 
 
@@ -61,8 +60,3 @@ def url_option(text: str) -> Callable[[Command], Command]:
         return url and url.rstrip("/").removesuffix("/mcp")
 
     return click.option("--url", metavar="URL", callback=strip, help=text)
-
-
-def settings_from(**flags: str | None) -> Settings:
-    """The settings that the given flags and the environment ask for; raises `ConfigurationError`."""
-    return read_settings(**flags)

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from web import demo as demonstration
 from web import examination
-from web.command_options import data_options, settings_from, url_option
-from web.config import read_token
+from web.command_options import data_options, port_option, url_option
+from web.config import read_settings, read_token
 from web.doctor import Finding
 from web.terminal import RESULTS, say
 
@@ -40,11 +40,12 @@ in that token's project under names of their own, and their tokens are revoked a
 
 @click.command(epilog=_DOCTOR_EPILOG)
 @data_options
+@port_option
 @url_option("The server to look at; default: the one that would run here.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with every finding, for machines.")
-def doctor(database_url: str | None, data_dir: str | None, url: str | None, *, as_json: bool) -> int:
+def doctor(url: str | None, *, as_json: bool, **flags: str | None) -> int:
     """Check database, schema, clocks, server and a full MCP round trip; say what to do."""
-    settings = settings_from(database_url=database_url, data_dir=data_dir)
+    settings = read_settings(**flags)
     findings: list[Finding] = []
 
     def report(finding: Finding) -> None:
@@ -63,6 +64,7 @@ def doctor(database_url: str | None, data_dir: str | None, url: str | None, *, a
 
 @click.command(epilog=_DEMO_EPILOG)
 @data_options
+@port_option
 @url_option("Perform on this server, in the project of the token in LLM_BUS_TOKEN.")
 @click.option(
     "--pace",
@@ -73,9 +75,9 @@ def doctor(database_url: str | None, data_dir: str | None, url: str | None, *, a
     help="Time to read along; 0 is as fast as it goes.",
 )
 @click.option("--remove", is_flag=True, help="Remove every demo project instead, with all that is in it.")
-def demo(database_url: str | None, data_dir: str | None, url: str | None, pace: float, *, remove: bool) -> None:
+def demo(url: str | None, pace: float, *, remove: bool, **flags: str | None) -> None:
     """Watch five MCP clients coordinate: claims, a lease, a handoff, a blocked task."""
-    settings = settings_from(database_url=database_url, data_dir=data_dir)
+    settings = read_settings(**flags)
     if remove:
         if url is not None:
             raise click.UsageError("--remove works on a database, not on a --url.")

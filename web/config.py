@@ -49,7 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(bound, public_url=self.public_url or bound.local_url)
 
 
-def read_settings(environ: Mapping[str, str] = os.environ, **flags: str | int | Path | None) -> Settings:
+def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int | Path | None) -> Settings:
     """The settings that `flags` (by field name; None: not given) and then `environ` ask for.
 
     Raises `ConfigurationError` with a sentence that names the variable.

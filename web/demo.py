@@ -11,6 +11,7 @@ from secrets import token_hex
 from msgspec import Struct
 
 from store import Store, open_store
+from store.names import TEMPORARY_DOMAIN
 from store.removal import remove_temporary_owner
 from web.bus_client import BusClient, connect
 from web.config import Settings
@@ -18,11 +19,11 @@ from web.database import bring_up_to_date, open_database
 from web.demo_story import CAST, LEAD, Story
 from web.errors import BusUnreachable
 from web.onboarding import mcp_url
-from web.stages import local_url, own_server
+from web.stages import known_url, own_server
 from web.terminal import box_up, note, say
 from web.timeline import Timeline
 
-OWNER = "demo@localhost"
+OWNER = f"demo@{TEMPORARY_DOMAIN}"
 """The owner of demo projects: nobody's own participants get in the way, and all of it can be removed."""
 
 
@@ -45,7 +46,7 @@ async def perform_at_home(settings: Settings, pace_seconds: float) -> None:
         async with open_store(conninfo) as store:
             project, tokens = await _hire(store)
         async with _server(settings, conninfo, tokens[LEAD]) as url:
-            await _perform(Stage(url=url, project=f"demo/{project}", tokens=tokens), pace_seconds)
+            await _perform(Stage(url=url, project=project, tokens=tokens), pace_seconds)
     again = "To remove what the demos left: llm-bus demo --remove"
     box_up("Your turn", ["Start a bus and connect your own agents: llm-bus up", again])
 
@@ -82,17 +83,18 @@ async def remove(settings: Settings) -> None:
 
 async def _hire(store: Store) -> tuple[str, dict[str, str]]:
     """A new project of the demo's owner, and a token in it for every role."""
-    owner = await store.accounts.find_owner(OWNER) or await store.accounts.add_owner(OWNER)
-    taken = {project.slug for project in await store.accounts.list_projects(owner.id)}
-    slug = next(name for number in count(1) if (name := f"demo-{number}") not in taken)
-    project = await store.accounts.ensure_project(owner.id, slug)
+    owner = await store.accounts.add_owner(OWNER)
+    for number in count(1):
+        project = await store.accounts.ensure_project(owner.id, f"demo-{number}")
+        if project.created:
+            break
     tokens = {}
     for role in CAST:
         hired = await store.accounts.provision(
-            project.id, participant_name=role, kind="agent", lane=None, is_admin=role == LEAD, by=owner.handle
+            project.id, participant_name=role, is_admin=role == LEAD, by=owner.handle
         )
         tokens[role] = hired.token
-    return slug, tokens
+    return f"{owner.handle}/{project.slug}", tokens
 
 
 async def _provision(lead: BusClient, name: str) -> str:
@@ -103,7 +105,7 @@ async def _provision(lead: BusClient, name: str) -> str:
 @asynccontextmanager
 async def _server(settings: Settings, conninfo: str, token: str) -> AsyncIterator[str]:
     """The URL of the server that runs here if it knows the token, which is in the same database then; else our own."""
-    url = local_url(settings)
+    url = known_url(settings)
     try:
         async with connect(mcp_url(url), token) as client:
             await client.call("whoami")

@@ -73,7 +73,9 @@ class Story:
 
     async def claim_at_once(self) -> None:
         """Three agents take a number of the same sequence at the same moment."""
-        self._timeline.scene("Three need the next ADR number at the same moment", "no two get the same, none is skipped")
+        self._timeline.scene(
+            "Three need the next ADR number at the same moment", "no two get the same, none is skipped"
+        )
         await self.lead.does(
             "says that the repository has 12 decisions",
             "seed_sequence",
@@ -105,9 +107,7 @@ class Story:
 
     async def _wait_for_file(self, file: str) -> None:
         self.web.says("waits in that call until nobody is in the way; it does not poll")
-        await self.web.does(
-            "is woken", "lease", _lease_answer, surface=file, wait_seconds=PATIENCE_SECONDS
-        )
+        await self.web.does("is woken", "lease", _lease_answer, surface=file, wait_seconds=PATIENCE_SECONDS)
 
     async def hand_over(self) -> None:
         """One hands work over while the other waits for it, and learns that it was taken."""
@@ -134,9 +134,7 @@ class Story:
 
     async def _take_over(self) -> None:
         self.docs.says("has nothing to do and waits for posts")
-        found = await self.docs.client.call(
-            "read_posts", to_me=True, unacked_only=True, wait_seconds=PATIENCE_SECONDS
-        )
+        found = await self.docs.client.call("read_posts", to_me=True, unacked_only=True, wait_seconds=PATIENCE_SECONDS)
         for post in found["posts"]:
             self.docs.says("is woken by a post", f"“{post['subject']}” ({post['ref']})")
             await self.docs.does("takes it over", "ack", lambda _: "acknowledged", post_id=post["post_id"])
@@ -187,7 +185,9 @@ class Story:
         await self.web.does(
             "is woken",
             "list_tasks",
-            lambda r: next(f"task {t['task_id']} is {t['status']} again" for t in r["tasks"] if t["task_id"] == task_id),
+            lambda r: next(
+                f"task {t['task_id']} is {t['status']} again" for t in r["tasks"] if t["task_id"] == task_id
+            ),
             owner=(await self.web.client.call("whoami"))["actor"],
         )
 
@@ -195,9 +195,7 @@ class Story:
         """Somebody who was not there learns in one call what happened."""
         self._timeline.scene("Somebody comes late", "one call instead of asking around")
         await self.reviewer.does("asks what is new", "whats_new", _digest)
-        await self.reviewer.does(
-            "asks who took ADR-0014", "query_events", _claimer, sequence=self._sequence, number=14
-        )
+        await self.reviewer.does("asks who took ADR-0014", "query_events", _claimer, sequence=self._sequence, number=14)
 
     async def _breathe(self, times: int = 1) -> None:
         await trio.sleep(self._pace_seconds * times)

@@ -17,7 +17,6 @@ from msgspec import Struct
 from store import pending, vitals
 from store.errors import SchemaTooNew, StoreError
 from web.bus_client import BusClient, connect
-from web.config import Settings
 from web.errors import BusUnreachable, ToolRefused
 from web.onboarding import mcp_url
 

@@ -7,7 +7,7 @@ from store.errors import EmbeddedUnavailable
 from web.config import Settings
 from web.database import open_database
 from web.doctor import Report, check_database, check_round_trip, check_server, check_writing, fail, ok
-from web.stages import local_url, temporary_bus
+from web.stages import known_url, temporary_bus
 
 
 async def examine(settings: Settings, report: Report, *, url: str | None, token: str | None) -> None:
@@ -17,13 +17,15 @@ async def examine(settings: Settings, report: Report, *, url: str | None, token:
     """
     if url is None or settings.database_url is not None:
         await _examine_database(settings, report, round_trip=token is None)
-    address = url or local_url(settings)
+    address = url or known_url(settings)
     if await check_server(address, report, is_expected=url is not None) and token is not None:
         await check_round_trip(address, token, report)
 
 
 async def _examine_database(settings: Settings, report: Report, *, round_trip: bool) -> None:
-    place = "the database that was named" if settings.database_url else f"the embedded PostgreSQL in {settings.data_dir}"
+    place = (
+        "the database that was named" if settings.database_url else f"the embedded PostgreSQL in {settings.data_dir}"
+    )
     report(ok("settings", f"They make sense; data is in {place}."))
     try:
         async with open_database(settings) as conninfo:

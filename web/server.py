@@ -5,7 +5,7 @@ then drain the actors. A second signal cuts all that short.
 """
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 import trio
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 async def run_bus(
     settings: Settings,
     conninfo: str,
-    listeners: Sequence[BoundedListener],
+    listeners: list[BoundedListener],
     stopping: trio.Event,
     *,
     ready: Callable[[], object],

@@ -1,0 +1,46 @@
+"""What `up` makes in an empty database: somebody to own things, a project, and an agent with its token."""
+
+import re
+from pathlib import Path
+
+from msgspec import Struct
+
+from store import Store
+from store.accounts import Minted
+
+EMAIL = "owner@localhost"
+"""The first owner's, unless given: enough on one machine, where nobody signs in by email."""
+
+PROJECT = "main"
+"""The first project's, when the directory's name does not make one."""
+
+AGENT = "agent-1"
+"""A lead, so that it can let others in (`admin_provision`)."""
+
+_SLUG_LENGTH_MAX = 64
+
+
+class FirstRun(Struct, frozen=True, kw_only=True):
+    """What to make, if anything is to be made."""
+
+    email: str | None
+    project: str
+
+    async def make(self, store: Store) -> Minted | None:
+        """Make it, with the owner as operator; None when the database is in use, unless an email new to it was given.
+
+        Raises `InvalidName`.
+        """
+        accounts = store.accounts
+        known = await accounts.has_owners() if self.email is None else await accounts.find_owner(self.email)
+        if known:
+            return None
+        email = self.email or EMAIL
+        await accounts.add_owner(email, is_operator=True)
+        return await accounts.mint(email, self.project, AGENT, kind="agent", is_admin=True)
+
+
+def project_of(directory: Path) -> str:
+    """The slug that a directory's name suggests."""
+    name = re.sub(r"[^a-z0-9]+", "-", directory.name.lower())[:_SLUG_LENGTH_MAX].strip("-")
+    return name or PROJECT
