@@ -102,6 +102,11 @@ class Directory:
         if (actor := self._actors.get(project_id)) is not None:
             actor.heard(seq)
 
+    def missed_news(self) -> None:
+        """Other processes may have made anything durable meanwhile: let every actor look."""
+        for actor in self._actors.values():
+            actor.heard(None)
+
     def statistics(self) -> DirectoryStatistics:
         """What the actors do and have done."""
         actors = list(self._actors.values())

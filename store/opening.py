@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 
 from store.accounts import Accounts
+from store.bulletin import Bulletin
 from store.journal import PostgresJournal
 from store.pool import POOL_SIZE_MAX, Pool
 
@@ -18,6 +19,7 @@ class Store(Struct, frozen=True, kw_only=True):
 
     pool: Pool
     journal: PostgresJournal
+    bulletin: Bulletin
     accounts: Accounts
 
     async def ping(self) -> None:
@@ -32,5 +34,7 @@ async def open_store(conninfo: str, *, pool_size_max: int = POOL_SIZE_MAX) -> As
 
     Leaving closes every session that is not in use, and those that are as they come back.
     """
+    bulletin = Bulletin(conninfo)
     async with Pool(conninfo, size_max=pool_size_max) as pool, Pool(conninfo, size_max=TURNS_MAX) as turns:
-        yield Store(pool=pool, journal=PostgresJournal(pool, turns), accounts=Accounts(pool))
+        journal = PostgresJournal(pool, turns, bulletin)
+        yield Store(pool=pool, journal=journal, bulletin=bulletin, accounts=Accounts(pool))

@@ -44,3 +44,7 @@ class Rosters:
     def forget(self, project_id: int) -> None:
         """Read this project's names anew when they are next needed."""
         self._rosters.drop(project_id)
+
+    def forget_all(self) -> None:
+        """Read every project's names anew when they are next needed."""
+        self._rosters.clear()

@@ -11,7 +11,7 @@ import structlog
 import trio
 
 from actors import Directory
-from store import Store, open_store
+from store import Listener, Store, open_store
 from web.app import Application, create_pages
 from web.auth import Authenticator
 from web.config import Settings
@@ -42,8 +42,10 @@ async def run_bus(
     async with open_store(conninfo) as store, trio.open_nursery() as nursery:
         services = join(store, settings, stopping)
         await nursery.start(services.directory.run)
+        nursery.start_soon(store.bulletin.run, _listener(services))
         await serve(create_app(services, store, settings), listeners, stopping, ready)
         await services.directory.stop()
+        nursery.cancel_scope.cancel()
 
 
 async def stop_on_signals(stopping: trio.Event, everything: trio.CancelScope) -> None:
@@ -72,6 +74,20 @@ def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
         public_url=settings.public_url,
         stopping=stopping,
     )
+
+
+def _listener(services: Services) -> Listener:
+    """What news from other processes means here."""
+
+    def identity() -> None:
+        services.authenticator.forget_all()
+        services.rosters.forget_all()
+
+    def gap() -> None:
+        identity()
+        services.directory.missed_news()
+
+    return Listener(events=services.directory.heard, identity=identity, gap=gap)
 
 
 def create_app(services: Services, store: Store, settings: Settings) -> Application:

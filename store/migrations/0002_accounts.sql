@@ -79,3 +79,13 @@ create table audit (
 );
 create index audit_by_owner on audit (owner_id, id);
 create index audit_by_project on audit (project_id, id);
+
+-- Processes hear of every change of identity when it commits, because every change is audited (store.bulletin).
+create function tell_identity_changed() returns trigger language plpgsql as $$
+begin
+    perform pg_notify('llm_bus', '{"identity":true}');
+    return null;
+end
+$$;
+create trigger audit_tells_of_changed_identity after insert on audit
+    for each statement execute function tell_identity_changed();

@@ -1,0 +1,119 @@
+"""News between processes that share a database: told with NOTIFY, heard with LISTEN.
+
+A process hears at once that another one made events durable or changed who may do what, so that neither its states nor
+its caches grow stale. It is a courtesy: whoever misses the news is late, never wrong, because event numbers are settled
+by the ledger's primary key.
+
+Events are told after their commit, on a session of the bulletin's own and several at once: NOTIFY inside the commit
+would make the commits of all projects queue for one lock. Changes of identity are rare and told by the database itself,
+in their own transaction (a trigger on `audit`).
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
+from itertools import islice
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from store.connection import Connection
+from store.errors import StoreUnavailable
+
+CHANNEL = "llm_bus"
+"""The notification channel; the migration that makes the trigger on `audit` names it too."""
+
+TELL_PAUSE_SECONDS = 0.02
+"""Between two tellings: what comes meanwhile is told together, so a busy process costs the database 50 a second."""
+
+PROJECTS_PER_TELLING_MAX = 200
+"""Keeps a telling under PostgreSQL's 8,000 bytes."""
+
+RECONNECT_SECONDS = 1.0
+"""Pause before another session is tried."""
+
+_TELL = "select pg_notify(%s, %s)"
+
+
+class News(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One telling: the ends of ledgers by project id, from this writer; or that identities changed."""
+
+    writer: int = 0
+    events: dict[int, int] = {}
+    identity: bool = False
+
+
+class Listener(Struct, frozen=True, kw_only=True):
+    """What to do on news; none of it may block.
+
+    `events` gets a project's id and the number of its ledger's last event. `identity`: somebody's rights or names
+    changed. `gap`: news may have been missed, about anything.
+    """
+
+    events: Callable[[int, int], None]
+    identity: Callable[[], None]
+    gap: Callable[[], None]
+
+
+class Bulletin:
+    """Tells other processes what this one did, and hears what they did. `run` does both; `tell` only takes a note.
+
+    `writer` is a random number that tells this process from the others.
+    """
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self.writer = secrets.randbits(63)
+        self._untold: dict[int, int] = {}
+        self._noted = trio.Event()
+
+    def tell(self, project_id: int, seq: int) -> None:
+        """Note that this process made the project's events durable up to `seq`."""
+        self._untold[project_id] = seq
+        self._noted.set()
+
+    async def run(self, listener: Listener) -> None:
+        """Tell and listen until cancelled; a lost session is replaced, and reported to the listener as a gap."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_with_a_session, self._conninfo, self._tell)
+            nursery.start_soon(_with_a_session, self._conninfo, partial(self._listen, listener))
+
+    async def _tell(self, connection: Connection) -> None:
+        while True:
+            await self._noted.wait()
+            self._noted = trio.Event()
+            while told := dict(islice(self._untold.items(), PROJECTS_PER_TELLING_MAX)):
+                news = msgspec.json.encode(News(writer=self.writer, events=told))
+                await connection.fetch(_TELL, (CHANNEL, news.decode()))
+                for project_id, seq in told.items():
+                    if self._untold[project_id] == seq:
+                        del self._untold[project_id]
+            await trio.sleep(TELL_PAUSE_SECONDS)
+
+    async def _listen(self, listener: Listener, connection: Connection) -> None:
+        await connection.execute(f"listen {CHANNEL}")
+        listener.gap()
+        while True:
+            for payload in await connection.notified():
+                self._pass_on(msgspec.json.decode(payload, type=News), listener)
+
+    def _pass_on(self, news: News, listener: Listener) -> None:
+        if news.identity:
+            listener.identity()
+        if news.writer != self.writer:
+            for project_id, seq in news.events.items():
+                listener.events(project_id, seq)
+
+
+async def _with_a_session(conninfo: str, use: Callable[[Connection], Awaitable[None]]) -> None:
+    """Run `use` for ever, each time on a session of its own, when the last one was lost."""
+    while True:
+        try:
+            connection = await Connection.open(conninfo, statement_timeout_seconds=float("inf"))
+            try:
+                await use(connection)
+            finally:
+                connection.close()
+        except StoreUnavailable:
+            await trio.sleep(RECONNECT_SECONDS)

@@ -1,0 +1,71 @@
+"""What one process made durable, another one hears."""
+
+import math
+from datetime import UTC, datetime
+
+import trio
+
+from engine.events import Claimed, Event
+from store import Listener, Store, open_store
+from tests.postgres import query
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+class Heard:
+    """A listener that keeps what it was told, and can be waited for."""
+
+    def __init__(self) -> None:
+        self.news: list[object] = []
+        self._said, self._hears = trio.open_memory_channel[object](math.inf)
+        self.listener = Listener(
+            events=lambda project_id, seq: self._said.send_nowait((project_id, seq)),
+            identity=lambda: self._said.send_nowait("identity"),
+            gap=lambda: self._said.send_nowait("gap"),
+        )
+
+    async def next(self) -> object:
+        with trio.fail_after(20):
+            return await self._hears.receive()
+
+
+def claim(seq: int) -> Event:
+    data = Claimed(sequence="adr", number=seq, formatted=str(seq), note=None)
+    return Event(seq=seq, at=NOW, actor="ann/a", by=1, data=data)
+
+
+async def test_events_are_heard_by_the_other_process_and_not_by_their_writer(store: Store, conninfo: str) -> None:
+    ours, theirs = Heard(), Heard()
+    async with open_store(conninfo) as other, trio.open_nursery() as nursery:
+        nursery.start_soon(store.bulletin.run, ours.listener)
+        nursery.start_soon(other.bulletin.run, theirs.listener)
+        assert [await ours.next(), await theirs.next()] == ["gap", "gap"]
+        await store.journal.append(7, [claim(1), claim(2)], {})
+        assert await theirs.next() == (7, 2)
+        await other.journal.append(8, [claim(1)], {})
+        assert await ours.next() == (8, 1)
+        nursery.cancel_scope.cancel()
+
+
+async def test_every_change_of_identity_is_heard(store: Store) -> None:
+    heard = Heard()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.bulletin.run, heard.listener)
+        assert await heard.next() == "gap"
+        await store.accounts.add_owner("ann@example.com")
+        assert await heard.next() == "identity"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_lost_session_is_replaced_and_reported_as_a_gap(store: Store, conninfo: str) -> None:
+    heard = Heard()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.bulletin.run, heard.listener)
+        assert await heard.next() == "gap"
+        statement = (
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        await trio.to_thread.run_sync(query, conninfo, statement)
+        assert await heard.next() == "gap"
+        nursery.cancel_scope.cancel()
