@@ -1,5 +1,6 @@
 """`llm-bus doctor` and `llm-bus demo`: look at a bus from outside."""
 
+import logging
 from functools import partial
 
 import click
@@ -10,8 +11,9 @@ from rich.text import Text
 from web import demo as demonstration
 from web import examination
 from web.command_options import data_options, port_option, url_option
-from web.config import read_settings, read_token
+from web.config import Settings, read_settings, read_token
 from web.doctor import Finding
+from web.logs import configure_logs
 from web.terminal import RESULTS, say
 
 _MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("fail", "bold red")}
@@ -45,7 +47,7 @@ in that token's project under names of their own, and their tokens are revoked a
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with every finding, for machines.")
 def doctor(url: str | None, *, as_json: bool, **flags: str | None) -> int:
     """Check database, schema, clocks, server and a full MCP round trip; say what to do."""
-    settings = read_settings(**flags)
+    settings = _quietly(read_settings(**flags))
     findings: list[Finding] = []
 
     def report(finding: Finding) -> None:
@@ -77,7 +79,7 @@ def doctor(url: str | None, *, as_json: bool, **flags: str | None) -> int:
 @click.option("--remove", is_flag=True, help="Remove every demo project instead, with all that is in it.")
 def demo(url: str | None, pace: float, *, remove: bool, **flags: str | None) -> None:
     """Watch five MCP clients coordinate: claims, a lease, a handoff, a blocked task."""
-    settings = read_settings(**flags)
+    settings = _quietly(read_settings(**flags))
     if remove:
         if url is not None:
             raise click.UsageError("--remove works on a database, not on a --url.")
@@ -89,6 +91,12 @@ def demo(url: str | None, pace: float, *, remove: bool, **flags: str | None) -> 
         trio.run(demonstration.perform_as_guests, url, token, pace)
     else:
         trio.run(demonstration.perform_at_home, settings, pace)
+
+
+def _quietly(settings: Settings) -> Settings:
+    """Let a server of our own log only what is wrong."""
+    configure_logs(settings.log_format, level=logging.WARNING)
+    return settings
 
 
 def _show(finding: Finding) -> None:

@@ -22,6 +22,8 @@ CAST = (*LANES, REVIEWER)
 PATIENCE_SECONDS = 30
 """How long an agent waits for another one before it goes on without."""
 
+KINDS_SHOWN_MAX = 4
+
 Result = dict[str, Any]
 
 
@@ -213,9 +215,10 @@ def _acked_by(result: Result, post_id: int) -> str:
 
 
 def _digest(result: Result) -> str:
-    counts = Counter(event["type"] for event in result["events"])
-    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
-    return f"{len(result['events'])} events: {kinds}"
+    events = result["events"]
+    most = Counter(event["type"] for event in events).most_common(KINDS_SHOWN_MAX)
+    shown = ", ".join(f"{count} {kind}" for kind, count in most)
+    return f"{len(events)} events: {shown} and {len(events) - sum(count for _, count in most)} more"
 
 
 def _claimer(result: Result) -> str:

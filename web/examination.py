@@ -3,6 +3,7 @@
 What a single check looks at and says is `web.doctor`; how findings are shown is the command's.
 """
 
+from store.embedded import has_cluster
 from store.errors import EmbeddedUnavailable
 from web.config import Settings
 from web.database import open_database
@@ -23,9 +24,11 @@ async def examine(settings: Settings, report: Report, *, url: str | None, token:
 
 
 async def _examine_database(settings: Settings, report: Report, *, round_trip: bool) -> None:
-    place = (
-        "the database that was named" if settings.database_url else f"the embedded PostgreSQL in {settings.data_dir}"
-    )
+    if settings.database_url is None and not has_cluster(settings.data_dir):
+        says = f"There is no database in {settings.data_dir} yet."
+        report(fail("database", says, "Make one with 'llm-bus up', or give --data-dir or --database-url."))
+        return
+    place = f"the embedded PostgreSQL in {settings.data_dir}" if settings.database_url is None else "the database given"
     report(ok("settings", f"They make sense; data is in {place}."))
     try:
         async with open_database(settings) as conninfo:

@@ -21,8 +21,8 @@ PATH_LENGTH_MAX = 120
 _log = structlog.get_logger("web.request")
 
 
-def configure_logs(log_format: LogFormat, stream: TextIO = sys.stderr) -> None:
-    """Set the process's logging up; once, before anything is logged."""
+def configure_logs(log_format: LogFormat, stream: TextIO = sys.stderr, *, level: int = logging.INFO) -> None:
+    """Set the process's logging up, from `level` on; once, before anything is logged."""
     stamp: list[structlog.types.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
@@ -30,7 +30,7 @@ def configure_logs(log_format: LogFormat, stream: TextIO = sys.stderr) -> None:
     ]
     structlog.configure(
         processors=[*stamp, _renderer(log_format)],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )

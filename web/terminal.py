@@ -69,6 +69,6 @@ def box_up(title: str, lines: Sequence[str]) -> None:
         for line in ("", title, *lines):
             say(line)
         return
-    panel = Panel(Text("\n".join(lines)), title=title, title_align="left", box=box.ROUNDED, border_style="cyan")
+    panel = Panel.fit(Text("\n".join(lines)), title=title, title_align="left", box=box.ROUNDED, border_style="cyan")
     RESULTS.print()
     RESULTS.print(panel, soft_wrap=False)
