@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.journal import Journal
+from store.bulletin import Bulletin
 from store.journal import PostgresJournal
 from store.opening import TURNS_MAX
 from store.pool import Pool
@@ -19,7 +20,7 @@ async def open_journal(conninfo: str) -> AsyncIterator[OpenJournal]:
     def open_one() -> Journal:
         pool, turns = Pool(conninfo), Pool(conninfo, size_max=TURNS_MAX)
         pools.extend((pool, turns))
-        return PostgresJournal(pool, turns)
+        return PostgresJournal(pool, turns, Bulletin(conninfo))
 
     yield open_one
     for pool in pools:
