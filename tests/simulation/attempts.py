@@ -1,0 +1,38 @@
+"""What is written down about every call of a simulated client."""
+
+from dataclasses import dataclass
+
+from actors import ActorError, Answer, Directory
+from engine.commands import AnyCommand
+from engine.events import Event
+from engine.identity import Principal
+from engine.refusals import Refusal
+
+
+@dataclass(eq=False, kw_only=True)
+class Life:
+    """One process, from its start to its death; `answered` is the last event anybody was told of through it."""
+
+    directory: Directory
+    answered: int = 0
+    ended: bool = False
+
+
+@dataclass(eq=False, kw_only=True)
+class Attempt:
+    """One call. Event numbers are of the shared ledger's end when the call began and ended."""
+
+    caller: Principal
+    command: AnyCommand
+    life: Life
+    began: float
+    began_seq: int
+    known_seq: int
+    repeats: bool
+    ended: float = 0.0
+    ended_seq: int = 0
+    outcome: Answer | Refusal | ActorError | None = None
+    event: Event | None = None
+
+    def __str__(self) -> str:
+        return f"{self.began:.3f}-{self.ended:.3f} {self.caller.actor} {self.command!r} -> {self.outcome!r}"

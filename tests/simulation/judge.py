@@ -1,0 +1,264 @@
+"""Judging a simulated history: what was promised to callers, held against the ledger."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from actors import Answer
+from engine import globs
+from engine.commands import Ack, Claim, Lease, ListSequences, Post, ReadPosts, Register, TaskCreate, WhatsNew
+from engine.events import (
+    Acked,
+    Claimed,
+    Event,
+    EventData,
+    Leased,
+    Posted,
+    Registered,
+    Released,
+    Seeded,
+    TaskAssigned,
+    TaskBlocked,
+    TaskCreated,
+    TaskResolved,
+    TaskShipped,
+    TaskStarted,
+)
+from engine.fold import apply, snapshot
+from engine.keys import KEPT
+from engine.refusals import Refusal
+from engine.replies import (
+    AckedPost,
+    AssignedTask,
+    ClaimedNumber,
+    Digest,
+    GrantedLease,
+    PostedPost,
+    Posts,
+    RegisteredLane,
+    ReleasedLeases,
+    Sequences,
+    SequenceSet,
+    TaskState,
+)
+from engine.state import State
+from tests.simulation.attempts import Attempt
+from tests.simulation.model import Model
+
+
+def judge_answer(attempt: Attempt, ledger: list[Event]) -> None:
+    """An answer is true at the moment it is given: its event is durable and says the same."""
+    outcome = attempt.outcome
+    if isinstance(outcome, Answer):
+        _judge_patience(attempt, outcome)
+        if (event := _evidence(attempt, outcome, ledger)) is not None:
+            assert event.by == attempt.caller.id, f"somebody else's event {event.seq} was answered: {attempt}"
+            attempt.event = event
+            attempt.life.answered = max(attempt.life.answered, event.seq)
+    elif isinstance(outcome, Refusal):
+        _judge_refusal(attempt, outcome, ledger)
+
+
+def judge_history(attempts: list[Attempt], ledger: list[Event]) -> None:
+    """What can only be seen from the end: nothing twice, nothing early, and every reader saw a real moment."""
+    assert [event.seq for event in ledger] == list(range(1, len(ledger) + 1)), "the ledger has a gap"
+    assert all(one.at <= next_one.at for one, next_one in pairwise(ledger)), "time ran backwards"
+    _judge_marks(attempts, ledger)
+    _judge_keys(ledger)
+    model = Model(ledger)
+    for attempt in attempts:
+        if isinstance(attempt.outcome, Answer):
+            _judge_order(attempt)
+            _judge_unread(attempt, attempt.outcome, model)
+            _judge_reading(attempt, attempt.outcome, model)
+    for reader in {attempt.caller.id for attempt in attempts}:
+        _judge_digests([attempt for attempt in attempts if attempt.caller.id == reader])
+
+
+def fold(ledger: Iterable[Event]) -> State:
+    """The state that a ledger means."""
+    state = State()
+    for event in ledger:
+        apply(state, event)
+    return state
+
+
+def facts(state: State) -> Any:
+    """A state as comparable data."""
+    return facts_of_snapshot(snapshot(state))
+
+
+def facts_of_snapshot(stored: bytes) -> Any:
+    """A kept state as comparable data."""
+    data = msgspec.json.decode(stored)
+    for post in data["posts"]:
+        post["waiting"].sort()
+    return data
+
+
+def _evidence(attempt: Attempt, answer: Answer, ledger: list[Event]) -> Event | None:
+    """The event behind an answer, or None when it needs none. Fails when there is none and there should be."""
+    caller, command = attempt.caller.id, attempt.command
+    fresh = ledger[attempt.began_seq :]
+    match answer.reply:
+        case ClaimedNumber() as reply:
+            assert isinstance(command, Claim)
+            return _only(
+                event
+                for event in ledger
+                if isinstance(event.data, Claimed)
+                and (event.data.sequence, event.data.number) == (reply.sequence, reply.number)
+                and (event.data.formatted, event.data.note) == (reply.formatted, command.note)
+            )
+        case PostedPost(post_id=post_id, event_id=event_id, created_at=at):
+            event = _numbered(ledger, post_id, Posted)
+            assert isinstance(event.data, Posted)
+            assert isinstance(command, Post)
+            assert (event.data.body, event.at, event_id) == (command.body, at, post_id)
+            return event
+        case GrantedLease(lease_id=lease_id, expires_at=expires_at):
+            event = _numbered(ledger, lease_id, Leased)
+            assert isinstance(event.data, Leased)
+            assert isinstance(command, Lease)
+            assert (event.data.note, event.data.surface) == (command.note, globs.normalise(command.surface))
+            assert event.at + timedelta(seconds=command.ttl_seconds) == expires_at
+            return event
+        case RegisteredLane(status=status, registered_at=at):
+            return _only(e for e in fresh if isinstance(e.data, Registered) and (e.data.status, e.at) == (status, at))
+        case AckedPost(post_id=post_id, acked_at=at):
+            first = next(e for e in ledger if isinstance(e.data, Acked) and (e.data.post_id, e.by) == (post_id, caller))
+            assert first.at == at
+            return first
+        case SequenceSet(sequence=name, current=current):
+            return _newest(fresh, caller, Seeded, sequence=name, current=current)
+        case ReleasedLeases(released=1):
+            return _newest(fresh, caller, Released)
+        case AssignedTask(task_id=task_id):
+            return _newest(fresh, caller, TaskAssigned, task_id=task_id)
+        case TaskState(task_id=task_id):
+            return _newest(
+                fresh, caller, TaskCreated, TaskStarted, TaskBlocked, TaskResolved, TaskShipped, task_id=task_id
+            )
+        case _:
+            return None
+
+
+def _numbered(ledger: list[Event], seq: int, kind: type[EventData]) -> Event:
+    assert seq <= len(ledger), f"event {seq} was answered and is not durable"
+    assert isinstance(ledger[seq - 1].data, kind), f"event {seq} was answered and is something else"
+    return ledger[seq - 1]
+
+
+def _only(found: Iterable[Event]) -> Event:
+    events = list(found)
+    assert len(events) == 1, f"answered once, in the ledger {len(events)} times: {events}"
+    return events[0]
+
+
+def _newest(fresh: list[Event], caller: int, *kinds: type[EventData], **fields: object) -> Event:
+    for event in reversed(fresh):
+        matches = all(getattr(event.data, name, None) == value for name, value in fields.items())
+        if event.by == caller and isinstance(event.data, kinds) and matches:
+            return event
+    raise AssertionError(f"answered, but no event of {caller} that is {kinds} with {fields}")
+
+
+def _judge_patience(attempt: Attempt, answer: Answer) -> None:
+    """A wait ends with news, or at its deadline, or because the process stops."""
+    waited_out = attempt.ended >= attempt.began + attempt.command.wait_seconds or attempt.life.ended
+    match answer.reply:
+        case GrantedLease(others=others):
+            assert waited_out or not others, "a lease was granted into a conflict before the wait was over"
+        case reply:
+            assert waited_out or reply.is_news, "a wait ended early with nothing"
+
+
+def _judge_refusal(attempt: Attempt, refusal: Refusal, ledger: list[Event]) -> None:
+    """What this process had answered before cannot be refused as unknown, nor a key for its own arguments."""
+    match attempt.command:
+        case Ack(post_id=named) | Post(reply_to=int(named)) | ReadPosts(thread=int(named)):
+            known = named <= attempt.known_seq and isinstance(ledger[named - 1].data, Posted)
+            assert not known, f"refused though the post is there: {attempt}"
+        case Claim() | Post():
+            raise AssertionError(f"refused without reason: {attempt}")
+        case _:
+            assert refusal.code in {"conflict", "not_found"}, attempt
+
+
+def _judge_marks(attempts: list[Attempt], ledger: list[Event]) -> None:
+    """A command is carried out at most once: without a key it is sent once, with a key it may be sent often."""
+    times = Counter(mark for event in ledger if (mark := _mark(event.data)) is not None)
+    twice = [mark for mark, count in times.items() if count > 1]
+    assert not twice, f"carried out more than once: {twice}"
+    for attempt in attempts:
+        if isinstance(attempt.outcome, Answer) and isinstance(attempt.command, Claim | Post | Register | TaskCreate):
+            assert attempt.event is not None, attempt
+
+
+def _mark(data: EventData) -> str | None:
+    match data:
+        case Claimed(note=mark) | Posted(body=mark) | Registered(status=mark) | Leased(note=mark):
+            return mark
+        case TaskCreated(title=mark) | TaskBlocked(reason=mark):
+            return mark
+        case _:
+            return None
+
+
+def _judge_keys(ledger: list[Event]) -> None:
+    used: dict[tuple[int, str], Event] = {}
+    for event in ledger:
+        if isinstance(event.data, Claimed | Posted) and event.data.key is not None:
+            slot = (event.by, event.data.key)
+            assert slot not in used or event.at - used[slot].at >= KEPT, f"a key was carried out twice: {slot}"
+            used[slot] = event
+
+
+def _judge_order(attempt: Attempt) -> None:
+    """The ledger's order agrees with real time: what was over before a call began comes before its event."""
+    if attempt.event is not None and not attempt.repeats and not isinstance(attempt.command, Ack):
+        assert attempt.event.seq > attempt.began_seq, f"answered with an event from before it was asked: {attempt}"
+
+
+def _judge_unread(attempt: Attempt, answer: Answer, model: Model) -> None:
+    moments = range(attempt.known_seq, attempt.ended_seq + 1)
+    counts = {len(model.inbox(seq, attempt.caller.id)) for seq in moments}
+    assert answer.unread in counts, f"{answer.unread} unread posts at no moment of the call, but {counts}: {attempt}"
+
+
+def _judge_reading(attempt: Attempt, answer: Answer, model: Model) -> None:
+    """What was read was so at some moment of the call that is not before what this process had answered."""
+    moments = range(attempt.known_seq, attempt.ended_seq + 1)
+    match attempt.command, answer.reply:
+        case ReadPosts(to_me=True, unacked_only=True), Posts(posts=posts):
+            seen = [view.post_id for view in reversed(posts)]
+            assert any(model.inbox(seq, attempt.caller.id) == seen for seq in moments), f"never so: {attempt}"
+        case ListSequences(), Sequences(sequences=rows):
+            stand = {row.name: row.last_used for row in rows}
+            assert any(model.sequences[seq] == stand for seq in moments), f"never so: {attempt}"
+        case _:
+            pass
+
+
+def _judge_digests(attempts: list[Attempt]) -> None:
+    """A reader misses nothing: no digest begins after the end of what the reader was given before.
+
+    It may begin earlier, in a process that has not heard of the other's digest. After a call that nobody answered,
+    or with two calls at once, nobody can tell who was to get which events.
+    """
+    given = busy_until = 0.0
+    for attempt in sorted(attempts, key=lambda attempt: attempt.began):
+        if not isinstance(attempt.command, WhatsNew):
+            continue
+        if not isinstance(attempt.outcome, Answer) or attempt.began < busy_until:
+            return
+        digest = attempt.outcome.reply
+        assert isinstance(digest, Digest)
+        first = digest.since_event_id + 1
+        assert [view.id for view in digest.events] == list(range(first, first + len(digest.events)))
+        assert not given or digest.since_event_id <= given, f"events were skipped after {given}: {attempt}"
+        given, busy_until = max(given, digest.since_event_id + len(digest.events)), attempt.ended
