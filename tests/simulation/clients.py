@@ -6,7 +6,7 @@ Every call is written down as an `Attempt`, with what the caller could know when
 
 from collections.abc import Callable
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -60,7 +60,7 @@ def draw_command(rng: Random, mark: str, ledger_seq: int) -> AnyCommand:
     task_id, post_id = rng.randint(1, 6), rng.randint(1, max(1, ledger_seq))
     wait_seconds = rng.choice([0, 0, 1, 10, 55])
     name = rng.choice([None, *ROSTER.labels])
-    makers: list[Callable[[], AnyCommand]] = [
+    makers: list[Callable[[], Any]] = [
         lambda: Claim(sequence=rng.choice("ab"), note=mark, key=rng.choice([None, mark])),
         lambda: Post(
             to_lane=rng.choice([None, *LANES]),
@@ -95,7 +95,8 @@ def draw_command(rng: Random, mark: str, ledger_seq: int) -> AnyCommand:
         lambda: QueryEvents(sequence="a", limit=5),
     ]
     (make,) = rng.choices(makers, weights=[12, 12, 12, 8, 3, 4, 8, 4, 6, 3, 2, 2, 1, 1, 1, 1, 6, 1])
-    return make()
+    drawn: AnyCommand = make()
+    return drawn
 
 
 class Surroundings(Protocol):

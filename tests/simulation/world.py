@@ -120,8 +120,8 @@ class World:
 
     async def some_life(self) -> Life:
         """A process that is up."""
-        while not self._lives:
-            await trio.sleep(0.1)  # noqa: ASYNC110 - mock time costs nothing, and a process is down for seconds
+        while not self._lives:  # noqa: ASYNC110 - mock time costs nothing, and a process is down for seconds
+            await trio.sleep(0.1)
         return self.rng.choice(list(self._lives))
 
     def tell(self, project_id: int, seq: int, writer: int) -> None:
