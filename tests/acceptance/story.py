@@ -206,8 +206,7 @@ def digest(story: Story) -> None:
     """Each catches up: what happened, what they hold, what they owe and are owed."""
     sent = {"post_id": 29, "event_id": 29, "created_at": TIME}
     story.tell("lead", "post", sent, to_actor="scout", body="Thanks!")  # 29
-    blank = {"subject": None, "ref": None, "to_lane": None}
-    thanks = {"post_id": 29, "from": story.lead, "to_actor": story.scout, "created_at": TIME, **blank}
+    thanks = {"post_id": 29, "from": story.lead, "to_actor": story.scout, "created_at": TIME}
     held = [{"surface": "docs/*.md", "actor": story.scout, "expires_at": TIME}, story.lead_holds]
     standing = {"active_leases": held, "latest_claims": {"adr": "ADR-0043", "migration": "1"}}
     owing = {"unacked_posts": [thanks], "awaiting_ack": [], **standing}
