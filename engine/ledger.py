@@ -47,13 +47,12 @@ def whats_new(state: State, command: WhatsNew, context: Context) -> Decision:
     since = state.cursors.get(reader, max(0, state.seq - NEWCOMER_EVENTS_MAX))
     upto = min(state.seq, since + command.limit)
     digest = _digest(state, reader, since, state.seq - upto, context.now)
+    # Also 0 is kept: who has looked once is no newcomer any more, however much happens before the next look.
+    cursor = upto if command.advance_cursor and upto != state.cursors.get(reader) else None
     if upto == since:
-        return Decision(reply=digest)
+        return Decision(reply=digest, cursor=cursor)
     query = EventQuery(after=since, upto=upto, oldest_first=True, limit=command.limit)
-    return Decision(
-        reply=EventLookup(query, lambda views: _with_events(digest, views)),
-        cursor=upto if command.advance_cursor else None,
-    )
+    return Decision(reply=EventLookup(query, lambda views: _with_events(digest, views)), cursor=cursor)
 
 
 def _with_events(digest: Digest, views: list[EventView]) -> Digest:
