@@ -5,6 +5,8 @@ A key is remembered as part of its event, so it survives restarts; the arguments
 
 from datetime import timedelta
 from hashlib import blake2b
+from itertools import takewhile
+from typing import assert_never
 
 import msgspec
 
@@ -33,10 +35,8 @@ def keep(state: State, event: Event, key: str, kept: Keyed) -> None:
     slot = _slot(event.by, key)
     state.keys.pop(slot, None)
     state.keys[slot] = kept
-    for oldest in list(state.keys):
-        if event.at - state.keys[oldest].at < KEPT:
-            break
-        del state.keys[oldest]
+    for old in list(takewhile(lambda slot: event.at - state.keys[slot].at >= KEPT, state.keys)):
+        del state.keys[old]
 
 
 def fingerprint(data: Claimed | Posted) -> str:
@@ -46,6 +46,8 @@ def fingerprint(data: Claimed | Posted) -> str:
             arguments: list[object] = ["claim", data.sequence, data.note]
         case Posted():
             arguments = ["post", data.to_lane, data.to_id, data.subject, data.body, data.ref, data.tag, data.reply_to]
+        case _:
+            assert_never(data)
     return blake2b(msgspec.json.encode(arguments), digest_size=16).hexdigest()
 
 
