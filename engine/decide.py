@@ -4,6 +4,8 @@
 events, folds them with `engine.fold.apply`, and only then passes the reply on.
 """
 
+from typing import assert_never
+
 from engine import leases, ledger, posts, presence, sequences, tasks
 from engine.commands import (
     Ack,
@@ -88,3 +90,5 @@ def decide(state: State, command: AnyCommand, context: Context) -> Outcome:  # n
             return ledger.whats_new(state, command, context)
         case Touch():
             return Decision(reply=Touched())
+        case _:
+            assert_never(command)

@@ -6,6 +6,7 @@ the fold so that recovery need not begin at event 1; what can be derived is not 
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import assert_never
 
 import msgspec
 from msgspec import Struct
@@ -82,6 +83,8 @@ def _apply_data(state: State, event: Event) -> None:  # noqa: PLR0912 - one row 
             tasks.apply_resolved(state, data)
         case TaskShipped() as data:
             tasks.apply_shipped(state, data)
+        case _:
+            assert_never(event.data)
 
 
 class _Snapshot(Struct, kw_only=True):

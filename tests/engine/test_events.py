@@ -1,0 +1,109 @@
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from engine.errors import UnknownEventType
+from engine.events import (
+    EVENT_TYPES,
+    Acked,
+    Claimed,
+    EventData,
+    Leased,
+    Posted,
+    Registered,
+    Released,
+    Seeded,
+    TaskAssigned,
+    TaskBlocked,
+    TaskCreated,
+    TaskResolved,
+    TaskShipped,
+    TaskStarted,
+    decode,
+    encode,
+    payload,
+)
+from engine.terms import EventType
+
+BARE_POST = Posted(to_lane=None, to_actor=None, subject=None, body="b", ref=None, tag=None, thread=1)
+SHOWN_POST = {"to_lane": None, "to_actor": None, "subject": None, "ref": None, "tag": None, "thread": 1}
+
+ROWS: list[tuple[EventData, dict[str, Any]]] = [
+    (
+        Claimed(sequence="adr", number=1, formatted="A-1", note=None),
+        {"sequence": "adr", "number": 1, "formatted": "A-1", "note": None},
+    ),
+    (
+        Claimed(sequence="adr", number=1, formatted="1", note="n", key="k"),
+        {"sequence": "adr", "number": 1, "formatted": "1", "note": "n"},
+    ),
+    (
+        Seeded(sequence="adr", current=0, prefix="", pad=0),
+        {"sequence": "adr", "current": 0, "prefix": "", "pad": 0},
+    ),
+    (Registered(lane="qa", status=None), {"lane": "qa", "status": None}),
+    (BARE_POST, SHOWN_POST),
+    (
+        Posted(
+            to_lane="qa",
+            to_actor="kim/ben",
+            to_id=2,
+            subject="s",
+            body="b",
+            ref="r",
+            tag="t",
+            thread=1,
+            reply_to=3,
+            key="k",
+        ),
+        {"to_lane": "qa", "to_actor": "kim/ben", "subject": "s", "ref": "r", "tag": "t", "thread": 1, "reply_to": 3},
+    ),
+    (Acked(post_id=1), {"post_id": 1}),
+    (Leased(surface="a", ttl_seconds=1), {"surface": "a", "ttl_seconds": 1}),
+    (
+        Leased(surface="a", ttl_seconds=1, note="n", mode="shared"),
+        {"surface": "a", "ttl_seconds": 1, "note": "n", "mode": "shared"},
+    ),
+    (Released(surface="a"), {"surface": "a"}),
+    (
+        TaskCreated(task_id=1, title="t", lane=None, owner=None),
+        {"task_id": 1, "title": "t", "lane": None, "owner": None},
+    ),
+    (
+        TaskCreated(task_id=3, title="t", lane="qa", owner="kim/ben", owner_id=2, detail="d", depends_on=(1, 2)),
+        {"task_id": 3, "title": "t", "lane": "qa", "owner": "kim/ben", "detail": "d", "depends_on": [1, 2]},
+    ),
+    (TaskAssigned(task_id=1, owner="kim/ben", owner_id=2), {"task_id": 1, "owner": "kim/ben"}),
+    (TaskStarted(task_id=1), {"task_id": 1}),
+    (TaskBlocked(task_id=1, on=None, reason="r"), {"task_id": 1, "on": None, "reason": "r"}),
+    (TaskBlocked(task_id=1, on=2, reason="r"), {"task_id": 1, "on": 2, "reason": "r"}),
+    (TaskResolved(task_id=1, blocker=None), {"task_id": 1, "blocker": None}),
+    (TaskShipped(task_id=1), {"task_id": 1}),
+]
+
+
+def test_every_type_is_in_the_table_and_in_the_vocabulary() -> None:
+    assert {data.type for data, _ in ROWS} == set(EVENT_TYPES) == set(get_args(EventType))
+
+
+@pytest.mark.parametrize(("data", "shown"), ROWS)
+def test_readers_see_everything_but_bodies_keys_and_internal_ids(data: EventData, shown: dict[str, Any]) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(payload(data))) == shown
+
+
+@pytest.mark.parametrize("data", [data for data, _ in ROWS])
+def test_what_was_written_is_read_again(data: EventData) -> None:
+    assert decode(data.type, encode(data)) == data
+    assert decode(data.type, encode(data).decode()) == data
+
+
+@pytest.mark.parametrize("data", [data for data, _ in ROWS])
+def test_a_field_that_a_later_version_added_does_not_hinder(data: EventData) -> None:
+    later = {**msgspec.json.decode(encode(data)), "added_later": 1}
+    assert decode(data.type, msgspec.json.encode(later)) == data
+
+
+def test_a_type_of_a_newer_version_is_named() -> None:
+    with pytest.raises(UnknownEventType, match=r"'teleport'.*newer version"):
+        decode("teleport", b"{}")

@@ -1,0 +1,91 @@
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from engine.commands import Ack, Claim, Lease, Post, Register, TaskBlock, TaskCreate, TaskShip, TaskStart
+from engine.decision import Decision
+from engine.errors import LedgerGap
+from engine.events import Event, Posted, TaskShipped
+from engine.fold import SNAPSHOT_VERSION, apply, restore, snapshot, stamp
+from engine.state import State
+from tests.engine.project import T0, History, Project, ada, ben
+
+STORY: History = [
+    ben(Register(lane="qa", status="s")),
+    ada(Claim(sequence="adr", key="k")),
+    ada(Post(to_lane="qa", subject="s", body="b", ref="r", tag="t", key="p")),
+    ada(Post(to_lane="qa", to_actor="ben", body="b", reply_to=3)),
+    timedelta(seconds=1),
+    ada(Ack(post_id=3)),
+    ada(Lease(surface="src/**", note="n", mode="shared")),
+    ada(TaskCreate(title="one", owner="ada")),
+    ada(TaskCreate(title="two", owner="ben", depends_on=(1,))),
+    ada(TaskStart(task_id=1)),
+    ada(TaskBlock(task_id=1, reason="rain")),
+]
+
+
+@pytest.mark.parametrize("seq", [1, 2, 4, 11])
+def test_an_event_out_of_order_is_refused_and_changes_nothing(seq: int) -> None:
+    project = Project()
+    project.play([ada(Claim(sequence="adr")), ada(Claim(sequence="adr"))])
+    before = snapshot(project.state)
+    event = Event(seq=seq, at=T0, actor="kim/ada", by=1, data=project.events[0].data)
+    with pytest.raises(LedgerGap, match=f"expected event 3, got {seq}"):
+        apply(project.state, event)
+    assert snapshot(project.state) == before
+
+
+def test_an_event_that_no_rule_allows_leaves_the_ledgers_end_where_it_was() -> None:
+    project = Project()
+    project.play([ada(TaskCreate(title="one"))])
+    with pytest.raises(KeyError):
+        apply(project.state, Event(seq=2, at=T0, actor="kim/ada", by=1, data=TaskShipped(task_id=1)))
+    assert project.state.seq == 1
+
+
+def test_events_are_numbered_on_from_the_last() -> None:
+    project = Project()
+    project.play(
+        [
+            ada(TaskCreate(title="one", owner="ada")),
+            ada(TaskCreate(title="two", owner="ada")),
+            ada(TaskStart(task_id=1)),
+            ada(TaskStart(task_id=2)),
+            ada(TaskBlock(task_id=2, on=1, reason="r")),
+        ]
+    )
+    shipped = project.decide(*ben(TaskShip(task_id=1)))
+    assert isinstance(shipped, Decision)
+    at = T0 + timedelta(hours=1)
+    events = stamp(project.state, ben.principal, at, shipped.events)
+    assert [(event.seq, event.at, event.actor, event.by) for event in events] == [
+        (6, at, "kim/ben", ben.id),
+        (7, at, "kim/ben", ben.id),
+    ]
+
+
+@pytest.mark.parametrize("history", [[], STORY])
+def test_a_snapshot_is_restored_as_it_was(history: History) -> None:
+    project = Project()
+    project.play(history)
+    kept = snapshot(project.state)
+    restored = restore(kept)
+    assert restored is not None
+    assert snapshot(restored) == kept
+    assert (restored.seq, restored.at) == (project.state.seq, project.state.at)
+
+
+def test_a_snapshot_holds_no_body_of_a_post() -> None:
+    project = Project()
+    project.play([ada(Post(to_lane="qa", body="very long"))])
+    assert isinstance(project.events[0].data, Posted)
+    assert b"very long" not in snapshot(project.state)
+
+
+def test_a_snapshot_of_another_version_is_left_alone() -> None:
+    kept = msgspec.json.decode(snapshot(State()))
+    assert restore(msgspec.json.encode(kept)) is not None
+    assert restore(msgspec.json.encode({**kept, "version": SNAPSHOT_VERSION + 1})) is None
+    assert restore(msgspec.json.encode({"version": SNAPSHOT_VERSION + 1, "shape": "new"})) is None

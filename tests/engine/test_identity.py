@@ -1,0 +1,69 @@
+import pytest
+
+from engine.commands import AnyCommand, Post, TaskAssign, TaskCreate
+from engine.decide import decide
+from engine.decision import Context
+from engine.errors import MissingAddressee
+from engine.identity import OWNER, Addressee, Roster, resolve
+from engine.recall import Recall
+from engine.refusals import Refusal
+from tests.engine.project import Project, ada, kim
+
+ROSTER = Roster(handle="kim", labels={"ada": 1, "Ada": 2, "a b": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "roster", "expected"),
+    [
+        ("ada", ROSTER, Addressee(1, "kim/ada")),
+        ("Ada", ROSTER, Addressee(2, "kim/Ada")),
+        ("a b", ROSTER, Addressee(3, "kim/a b")),
+        ("kim/ada", ROSTER, Addressee(1, "kim/ada")),
+        ("KIM/ada", ROSTER, Addressee(1, "kim/ada")),
+        ("kim", ROSTER, Addressee(OWNER, "kim")),
+        ("Kim", ROSTER, Addressee(OWNER, "kim")),
+        ("kim", Roster(handle="kim", labels={"kim": 5}), Addressee(5, "kim/kim")),
+        ("Kim", Roster(handle="kim", labels={"kim": 5}), Addressee(OWNER, "kim")),
+        ("kim/kim", Roster(handle="kim", labels={"kim": 5}), Addressee(5, "kim/kim")),
+    ],
+)
+def test_a_name_means_somebody(name: str, roster: Roster, expected: Addressee) -> None:
+    assert resolve(name, roster) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("eve", "not_found"),
+        ("ADA", "not_found"),
+        ("kim/eve", "not_found"),
+        ("kim/kim", "not_found"),
+        ("lee/ada", "not_found"),
+        ("kim/x/ada", "not_found"),
+        ("/ada", "not_found"),
+        ("kim/", "invalid"),
+        ("/", "invalid"),
+        ("", "invalid"),
+    ],
+)
+def test_a_name_that_means_nobody_is_refused_with_what_to_do(name: str, code: str) -> None:
+    refusal = resolve(name, ROSTER)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == code
+    assert str(refusal) == f"{code}: {refusal.message}"
+
+
+def test_the_ledger_writes_handle_and_label_or_the_bare_handle() -> None:
+    assert (ada.actor, kim.actor) == ("kim/ada", "kim")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [Post(to_actor="ben", body="b"), TaskCreate(title="t", owner="ben"), TaskAssign(task_id=1, owner="ben")],
+)
+def test_a_command_that_names_somebody_is_never_decided_without_whom_it_means(command: AnyCommand) -> None:
+    project = Project()
+    project.play([ada(TaskCreate(title="t"))])
+    assert command.addressee_name == "ben"
+    with pytest.raises(MissingAddressee):
+        decide(project.state, command, Context(caller=ada.principal, now=project.now, recall=Recall()))

@@ -1,0 +1,249 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from engine.commands import Lease, Release, WhoHolds
+from engine.decision import Pending
+from engine.events import EventData, Leased, Released
+from engine.fold import snapshot
+from tests.engine.project import T0, History, Person, Project, Step, ada, after, asked, ben, cay, check, encoded
+
+LOGIN = "src/auth/login.py"
+HOUR = timedelta(hours=1)
+MOMENT = timedelta(milliseconds=1)
+
+
+def other(who: Person, surface: str, seconds: float) -> dict[str, Any]:
+    return {"actor": who.actor, "surface": surface, "expires_at": after(seconds)}
+
+
+def granted(lease_id: int, surface: str, seconds: float, *others: dict[str, Any]) -> dict[str, Any]:
+    return {"lease_id": lease_id, "surface": surface, "expires_at": after(seconds), "others": list(others)}
+
+
+def held(who: Person, surface: str, seconds: int, left: int, **more: str | None) -> dict[str, Any]:
+    row = {"surface": surface, "actor": who.actor, "expires_at": after(seconds), "expires_in_seconds": left}
+    return {**row, "note": None, "mode": "exclusive", **more}
+
+
+def leased(surface: str, ttl_seconds: int = 1800, **more: Any) -> Leased:
+    return Leased(surface=surface, ttl_seconds=ttl_seconds, **more)
+
+
+def shared(surface: str) -> Lease:
+    return Lease(surface=surface, mode="shared")
+
+
+LEASES: list[tuple[str, History, Step, dict[str, Any], tuple[EventData, ...]]] = [
+    ("of a free surface", [], ada(Lease(surface=LOGIN)), granted(1, LOGIN, 1800), (leased(LOGIN),)),
+    (
+        "with everything said",
+        [],
+        ada(Lease(surface="docs", ttl_seconds=1, note="mine", mode="shared")),
+        granted(1, "docs", 1),
+        (leased("docs", 1, note="mine", mode="shared"),),
+    ),
+    (
+        "spelled another way",
+        [ben(Lease(surface="src//auth/../auth/login.py"))],
+        ada(Lease(surface="./src\\auth/login.py")),
+        granted(2, LOGIN, 1800, other(ben, LOGIN, 1800)),
+        (leased(LOGIN),),
+    ),
+    (
+        "held by others, oldest grant first",
+        [ben(Lease(surface=LOGIN, ttl_seconds=60)), cay(Lease(surface=LOGIN))],
+        ada(Lease(surface=LOGIN)),
+        granted(3, LOGIN, 1800, other(ben, LOGIN, 60), other(cay, LOGIN, 1800)),
+        (leased(LOGIN),),
+    ),
+    (
+        "under another's glob",
+        [ben(Lease(surface="src/**"))],
+        ada(Lease(surface=LOGIN)),
+        granted(2, LOGIN, 1800, other(ben, "src/**", 1800)),
+        (leased(LOGIN),),
+    ),
+    (
+        "glob over another's path",
+        [ben(Lease(surface=LOGIN))],
+        ada(Lease(surface="src/*/*.py")),
+        granted(2, "src/*/*.py", 1800, other(ben, LOGIN, 1800)),
+        (leased("src/*/*.py"),),
+    ),
+    (
+        "beside another's",
+        [ben(Lease(surface="docs/**"))],
+        ada(Lease(surface=LOGIN)),
+        granted(2, LOGIN, 1800),
+        (leased(LOGIN),),
+    ),
+    (
+        "shared with shared",
+        [ben(shared(LOGIN))],
+        ada(shared(LOGIN)),
+        granted(2, LOGIN, 1800),
+        (leased(LOGIN, mode="shared"),),
+    ),
+    (
+        "shared against exclusive",
+        [ben(Lease(surface=LOGIN))],
+        ada(shared(LOGIN)),
+        granted(2, LOGIN, 1800, other(ben, LOGIN, 1800)),
+        (leased(LOGIN, mode="shared"),),
+    ),
+    (
+        "exclusive against shared",
+        [ben(shared(LOGIN))],
+        ada(Lease(surface=LOGIN)),
+        granted(2, LOGIN, 1800, other(ben, LOGIN, 1800)),
+        (leased(LOGIN),),
+    ),
+    (
+        "renewed",
+        [ada(Lease(surface=LOGIN)), HOUR / 4],
+        ada(Lease(surface=LOGIN)),
+        granted(2, LOGIN, 2700),
+        (leased(LOGIN),),
+    ),
+    (
+        "overlapping one's own",
+        [ada(Lease(surface="src/**"))],
+        ada(Lease(surface=LOGIN)),
+        granted(2, LOGIN, 1800),
+        (leased(LOGIN),),
+    ),
+    (
+        "after another's ran out",
+        [ben(Lease(surface=LOGIN, ttl_seconds=60)), timedelta(seconds=60)],
+        ada(Lease(surface=LOGIN)),
+        granted(2, LOGIN, 1860),
+        (leased(LOGIN),),
+    ),
+    (
+        "a moment before another's runs out",
+        [ben(Lease(surface=LOGIN, ttl_seconds=60)), timedelta(seconds=60) - MOMENT],
+        ada(Lease(surface=LOGIN, ttl_seconds=1)),
+        granted(2, LOGIN, 60.999, other(ben, LOGIN, 60)),
+        (leased(LOGIN, 1),),
+    ),
+    (
+        "after another released",
+        [ben(Lease(surface=LOGIN)), ben(Release(surface=LOGIN))],
+        ada(Lease(surface=LOGIN)),
+        granted(3, LOGIN, 1800),
+        (leased(LOGIN),),
+    ),
+]
+
+RELEASES: list[tuple[str, History, Step, int, tuple[EventData, ...]]] = [
+    ("one's own", [ada(Lease(surface="a"))], ada(Release(surface="a")), 1, (Released(surface="a"),)),
+    ("spelled another way", [ada(Lease(surface="a"))], ada(Release(surface="./b/../a/")), 1, (Released(surface="a"),)),
+    ("nothing", [], ada(Release(surface="a")), 0, ()),
+    ("another's", [ben(Lease(surface="a"))], ada(Release(surface="a")), 0, ()),
+    ("one that only overlaps", [ada(Lease(surface="a/**"))], ada(Release(surface="a/b")), 0, ()),
+    (
+        "one that ran out",
+        [ada(Lease(surface="a", ttl_seconds=1)), timedelta(seconds=1)],
+        ada(Release(surface="a")),
+        0,
+        (),
+    ),
+    ("twice", [ada(Lease(surface="a")), ada(Release(surface="a"))], ada(Release(surface="a")), 0, ()),
+]
+
+
+@pytest.mark.parametrize(
+    ("history", "step", "answer", "events"), [pytest.param(*row, id=name) for name, *row in LEASES]
+)
+def test_a_lease_is_granted_and_names_who_conflicts(
+    history: History, step: Step, answer: dict[str, Any], events: tuple[EventData, ...]
+) -> None:
+    check(history, step, answer, *events)
+
+
+@pytest.mark.parametrize(
+    ("history", "step", "count", "events"), [pytest.param(*row, id=name) for name, *row in RELEASES]
+)
+def test_a_release_ends_ones_own_active_lease_of_that_surface(
+    history: History, step: Step, count: int, events: tuple[EventData, ...]
+) -> None:
+    check(history, step, {"released": count}, *events)
+
+
+def test_releasing_leaves_the_leases_of_others() -> None:
+    project = Project()
+    project.play([ada(Lease(surface="a")), ben(Lease(surface="a")), ada(Release(surface="a"))])
+    assert asked(project, ada(WhoHolds())) == {"leases": [held(ben, "a", 1800, 1800)]}
+
+
+def test_renewing_replaces_mode_note_and_end() -> None:
+    project = Project()
+    project.play([ada(Lease(surface="a", note="x", mode="shared")), ada(Lease(surface="a", ttl_seconds=60))])
+    assert asked(project, ada(WhoHolds())) == {"leases": [held(ada, "a", 60, 60)]}
+
+
+def test_who_holds_shows_what_ends_first_first_and_only_what_is_active() -> None:
+    project = Project()
+    project.play(
+        [
+            ben(Lease(surface="late", note="n")),
+            ada(Lease(surface="gone", ttl_seconds=5)),
+            ada(Lease(surface="soon", ttl_seconds=90, mode="shared")),
+            cay(Lease(surface="also soon", ttl_seconds=90)),
+            timedelta(seconds=30),
+        ]
+    )
+    also, soon = held(cay, "also soon", 90, 60), held(ada, "soon", 90, 60, mode="shared")
+    late = held(ben, "late", 1800, 1770, note="n")
+    assert asked(project, cay(WhoHolds())) == {"leases": [also, soon, late]}
+    assert asked(project, cay(WhoHolds(surface="./*soon"))) == {"leases": [also, soon]}
+    assert asked(project, cay(WhoHolds(surface="elsewhere"))) == {"leases": []}
+
+
+def test_every_grant_has_a_greater_fencing_token() -> None:
+    project = Project()
+    steps = [ada(Lease(surface="a")), ben(Lease(surface="a")), ada(Lease(surface="a")), cay(Lease(surface="b"))]
+    tokens = []
+    for who, command in steps:
+        tokens.append(asked(project, (who, command))["lease_id"])
+        project.play([(who, Release(surface="a"))])
+        project.reopen()
+    assert tokens == sorted(set(tokens))
+
+
+def test_a_lease_that_ran_out_is_forgotten_at_the_next_grant() -> None:
+    project = Project()
+    project.play([ada(Lease(surface="a", ttl_seconds=1)), timedelta(seconds=1), ben(Lease(surface="b"))])
+    assert [held.surface for held in project.state.leases.values()] == ["b"]
+
+
+def test_a_patient_caller_waits_for_whoever_ends_first() -> None:
+    project = Project()
+    project.play([ben(Lease(surface="a", ttl_seconds=60)), cay(Lease(surface="a", ttl_seconds=30))])
+    before = snapshot(project.state)
+    patient = project.ask(*ada(Lease(surface="a", wait_seconds=55)), patient=True)
+    assert patient == Pending(until=T0 + timedelta(seconds=30))
+    assert snapshot(project.state) == before
+    project.now += timedelta(seconds=30)
+    patient = project.ask(*ada(Lease(surface="a", wait_seconds=55)), patient=True)
+    assert patient == Pending(until=T0 + timedelta(seconds=60))
+    project.play([ben(Release(surface="a"))])
+    assert encoded(project.ask(*ada(Lease(surface="a")), patient=True)) == granted(4, "a", 1830)
+
+
+def test_a_caller_whose_patience_is_over_is_granted_the_lease_beside_the_others() -> None:
+    check(
+        [ben(Lease(surface="a"))],
+        ada(Lease(surface="a", wait_seconds=55)),
+        granted(2, "a", 1800, other(ben, "a", 1800)),
+        leased("a"),
+    )
+
+
+@pytest.mark.parametrize("mode", ["shared", "exclusive"])
+def test_nobody_waits_for_themselves(mode: Any) -> None:
+    project = Project()
+    project.play([ada(Lease(surface="a"))])
+    assert encoded(project.ask(*ada(Lease(surface="a", mode=mode)), patient=True)) == granted(2, "a", 1800)

@@ -1,0 +1,68 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from engine.commands import Register, Touch, WhoIsActive
+from engine.events import Registered
+from engine.history import Liveness
+from tests.engine.project import T0, Person, Project, ada, after, asked, ben, cay, check
+
+
+def test_registering_takes_a_lane_and_says_on_what() -> None:
+    check(
+        [],
+        ada(Register(lane="qa", status="testing")),
+        {"actor": "kim/ada", "lane": "qa", "status": "testing", "registered_at": after()},
+        Registered(lane="qa", status="testing"),
+    )
+
+
+def test_registering_again_moves_and_forgets_the_old_status() -> None:
+    check(
+        [ada(Register(lane="qa", status="testing")), timedelta(seconds=5)],
+        ada(Register(lane="ops")),
+        {"actor": "kim/ada", "lane": "ops", "status": None, "registered_at": after(5)},
+        Registered(lane="ops", status=None),
+    )
+
+
+def row(who: Person, seconds: int, lane: str = "(unset)", status: str | None = None) -> dict[str, Any]:
+    return {"actor": who.actor, "lane": lane, "status": status, "last_seen": after(seconds)}
+
+
+ADA, BEN, CAY = row(ada, 2000), row(ben, 1900, "qa", "testing"), row(cay, 1099, "qa")
+
+
+@pytest.mark.parametrize(
+    ("command", "active"),
+    [
+        (WhoIsActive(), [ADA, BEN]),
+        (WhoIsActive(within_seconds=901), [ADA, BEN, CAY]),
+        (WhoIsActive(within_seconds=100), [ADA, BEN]),
+        (WhoIsActive(within_seconds=99), [ADA]),
+        (WhoIsActive(within_seconds=86_400, lane="qa"), [BEN, CAY]),
+        (WhoIsActive(lane="(unset)"), [ADA]),
+        (WhoIsActive(lane="ops"), []),
+    ],
+)
+def test_who_called_within_the_window_is_active_latest_first(
+    command: WhoIsActive, active: list[dict[str, Any]]
+) -> None:
+    project = Project()
+    project.play([ben(Register(lane="qa", status="testing")), cay(Register(lane="qa"))])
+    for who, seconds in ((cay, 1099), (ben, 1900), (ada, 2000)):
+        project.state.seen[who.id] = Liveness(who.actor, T0 + timedelta(seconds=seconds))
+    project.now = T0 + timedelta(seconds=2000)
+    assert asked(project, ada(command)) == {"active": active}
+
+
+def test_who_called_at_the_same_time_comes_by_name() -> None:
+    project = Project()
+    for who in (ben, cay, ada):
+        project.state.seen[who.id] = Liveness(who.actor, T0)
+    assert [row["actor"] for row in asked(project, ada(WhoIsActive()))["active"]] == ["kim/ada", "kim/ben", "kim/cay"]
+
+
+def test_a_touch_says_nothing_and_writes_nothing() -> None:
+    check([], ada(Touch()), {})

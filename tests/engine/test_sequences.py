@@ -1,0 +1,150 @@
+from typing import Any
+
+import pytest
+
+from engine.commands import Claim, LatestClaims, ListSequences, SeedSequence
+from engine.events import Claimed, EventData, Seeded
+from engine.terms import ID_MAX
+from tests.engine.project import History, Project, Refused, Step, ada, after, asked, ben, check
+
+
+def claimed(number: int, formatted: str, *, note: str | None = None, key: str | None = None) -> Claimed:
+    return Claimed(sequence="adr", number=number, formatted=formatted, note=note, key=key)
+
+
+def answer(number: int, formatted: str, *, note: str | None = None) -> dict[str, Any]:
+    return {"sequence": "adr", "number": number, "formatted": formatted, "note": note}
+
+
+def seeded(current: int, prefix: str, pad: int) -> Seeded:
+    return Seeded(sequence="adr", current=current, prefix=prefix, pad=pad)
+
+
+CLAIMS: list[tuple[History, Step, dict[str, Any] | Refused, tuple[EventData, ...]]] = [
+    ([], ada(Claim(sequence="adr")), answer(1, "1"), (claimed(1, "1"),)),
+    ([ada(Claim(sequence="adr"))], ben(Claim(sequence="adr")), answer(2, "2"), (claimed(2, "2"),)),
+    ([ada(Claim(sequence="rfc"))], ada(Claim(sequence="adr")), answer(1, "1"), (claimed(1, "1"),)),
+    ([], ada(Claim(sequence="adr", note="why")), answer(1, "1", note="why"), (claimed(1, "1", note="why"),)),
+    ([], ada(Claim(sequence="adr", key="k")), answer(1, "1"), (claimed(1, "1", key="k"),)),
+    (
+        [ada(SeedSequence(sequence="adr", current=41, prefix="ADR-", pad=4))],
+        ada(Claim(sequence="adr")),
+        answer(42, "ADR-0042"),
+        (claimed(42, "ADR-0042"),),
+    ),
+    (
+        [ada(SeedSequence(sequence="adr", current=999, pad=2))],
+        ada(Claim(sequence="adr")),
+        answer(1000, "1000"),
+        (claimed(1000, "1000"),),
+    ),
+    (
+        [ada(SeedSequence(sequence="adr", current=ID_MAX - 1))],
+        ada(Claim(sequence="adr")),
+        answer(ID_MAX, str(ID_MAX)),
+        (claimed(ID_MAX, str(ID_MAX)),),
+    ),
+    (
+        [ada(SeedSequence(sequence="adr", current=ID_MAX))],
+        ada(Claim(sequence="adr")),
+        Refused("conflict", "used up"),
+        (),
+    ),
+]
+
+SEEDS: list[tuple[History, Step, dict[str, Any] | Refused, tuple[EventData, ...]]] = [
+    (
+        [],
+        ada(SeedSequence(sequence="adr", current=0)),
+        {"sequence": "adr", "current": 0, "prefix": "", "pad": 0},
+        (seeded(0, "", 0),),
+    ),
+    (
+        [ada(SeedSequence(sequence="adr", current=3, prefix="A", pad=2))],
+        ben(SeedSequence(sequence="adr", current=5)),
+        {"sequence": "adr", "current": 5, "prefix": "A", "pad": 2},
+        (seeded(5, "A", 2),),
+    ),
+    (
+        [ada(SeedSequence(sequence="adr", current=3, prefix="A", pad=2))],
+        ben(SeedSequence(sequence="adr", current=3, prefix="", pad=0)),
+        {"sequence": "adr", "current": 3, "prefix": "", "pad": 0},
+        (seeded(3, "", 0),),
+    ),
+    (
+        [ada(Claim(sequence="adr")), ada(Claim(sequence="adr"))],
+        ada(SeedSequence(sequence="adr", current=1)),
+        Refused("conflict", "stands at 2 and cannot go back to 1"),
+        (),
+    ),
+    (
+        [ada(SeedSequence(sequence="adr", current=9))],
+        ada(SeedSequence(sequence="adr", current=8, prefix="new")),
+        Refused("conflict", "cannot go back"),
+        (),
+    ),
+]
+
+
+@pytest.mark.parametrize(("history", "step", "expected", "events"), CLAIMS)
+def test_a_claim_takes_the_next_number(
+    history: History, step: Step, expected: dict[str, Any] | Refused, events: tuple[EventData, ...]
+) -> None:
+    check(history, step, expected, *events)
+
+
+@pytest.mark.parametrize(("history", "step", "expected", "events"), SEEDS)
+def test_a_sequence_moves_forward_only(
+    history: History, step: Step, expected: dict[str, Any] | Refused, events: tuple[EventData, ...]
+) -> None:
+    check(history, step, expected, *events)
+
+
+def test_claims_of_many_are_distinct_and_without_a_gap() -> None:
+    project = Project()
+    numbers = [asked(project, who(Claim(sequence="adr")))["number"] for who in (ada, ben, ada, ada, ben)]
+    assert numbers == [1, 2, 3, 4, 5]
+
+
+def test_sequences_are_listed_by_name() -> None:
+    check(
+        [ada(Claim(sequence="rfc")), ben(SeedSequence(sequence="adr", current=6, prefix="A-", pad=3))],
+        ada(ListSequences()),
+        {
+            "sequences": [
+                {"name": "adr", "prefix": "A-", "pad": 3, "last_used": 6, "next": 7, "next_formatted": "A-007"},
+                {"name": "rfc", "prefix": "", "pad": 0, "last_used": 1, "next": 2, "next_formatted": "2"},
+            ]
+        },
+    )
+
+
+def test_latest_claims_are_by_name_and_leave_out_what_was_only_seeded() -> None:
+    check(
+        [
+            ada(Claim(sequence="rfc")),
+            ada(SeedSequence(sequence="never", current=5)),
+            ada(Claim(sequence="adr")),
+            ben(Claim(sequence="adr")),
+        ],
+        ada(LatestClaims()),
+        {
+            "sequences": [
+                {"sequence": "adr", "number": 2, "formatted": "2", "by": "kim/ben", "at": after()},
+                {"sequence": "rfc", "number": 1, "formatted": "1", "by": "kim/ada", "at": after()},
+            ]
+        },
+    )
+
+
+def test_a_new_look_leaves_the_newest_claim_as_it_was_given() -> None:
+    check(
+        [ada(Claim(sequence="adr")), ada(SeedSequence(sequence="adr", current=1, prefix="A-"))],
+        ben(LatestClaims()),
+        {"sequences": [{"sequence": "adr", "number": 1, "formatted": "1", "by": "kim/ada", "at": after()}]},
+    )
+
+
+@pytest.mark.parametrize("command", [ListSequences(), LatestClaims()])
+def test_a_project_without_sequences_lists_none(command: ListSequences | LatestClaims) -> None:
+    check([], ada(command), {"sequences": []})
