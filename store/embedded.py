@@ -33,10 +33,10 @@ from store.errors import EmbeddedUnavailable, StoreUnavailable
 START_TIMEOUT_SECONDS = 60
 """How long starting may take, recovery after a crash included."""
 
-START_ATTEMPTS_MAX = 5
+START_ATTEMPTS_MAX = 20
 """After a `kill -9` the old server's children keep its memory for a moment; then it starts."""
 
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = 0.25
 
 LOCK_LOOK_SECONDS = 0.05
 """How often a held lock is looked at: a blocking wait could not be cancelled."""

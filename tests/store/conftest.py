@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+import trio
 
 from tests.postgres import DEBIAN_15, Server, running_server
+
+TEST_SECONDS_MAX = 60
 
 SERVERS = [
     "embedded",
@@ -18,3 +21,14 @@ def postgres(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     binaries = DEBIAN_15 if request.param == "debian-15" else None
     with running_server(tmp_path_factory.mktemp(request.param), binaries) as server:
         yield server
+
+
+@pytest.fixture
+def bounded(nursery: trio.Nursery) -> None:
+    """Let no test of a lost answer wait for it for ever."""
+
+    async def end() -> None:
+        await trio.sleep(TEST_SECONDS_MAX)
+        raise TimeoutError(f"the test took over {TEST_SECONDS_MAX} s")
+
+    nursery.start_soon(end)

@@ -7,7 +7,6 @@ import pytest
 from actors.journal import Journal
 from store.bulletin import Bulletin
 from store.journal import PostgresJournal
-from store.opening import TURNS_MAX
 from store.pool import Pool
 from tests.actors.journal_conformance import *  # noqa: F403  # the suite is there to be run from here
 from tests.actors.journal_conformance import OpenJournal
@@ -15,10 +14,11 @@ from tests.actors.journal_conformance import OpenJournal
 
 @pytest.fixture
 async def open_journal(conninfo: str) -> AsyncIterator[OpenJournal]:
+    # Every journal is a process's own, down to its sessions: two that shared a pool could wait for each other.
     pools: list[Pool] = []
 
     def open_one() -> Journal:
-        pool, turns = Pool(conninfo), Pool(conninfo, size_max=TURNS_MAX)
+        pool, turns = Pool(conninfo), Pool(conninfo)
         pools.extend((pool, turns))
         return PostgresJournal(pool, turns, Bulletin(conninfo))
 
