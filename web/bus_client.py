@@ -50,7 +50,7 @@ class BusClient:
         if result.is_error:
             raise ToolRefused(" ".join(getattr(part, "text", "") for part in result.content))
         if result.structured_content is None:
-            raise BusUnreachable(f"the server answered {tool} without a result object.")
+            raise BusUnreachable(f"no proper answer from the bus: {tool} gave no object.")
         return dict(result.structured_content)
 
 
@@ -59,11 +59,24 @@ async def connect(mcp_url: str, token: str) -> AsyncIterator[BusClient]:
     """Connect as an agent does; raises `BusUnreachable` with a sentence when that fails."""
     timeout = httpx2.Timeout(CALL_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
     headers = {"Authorization": f"Bearer {token}"}
-    with _translated():
-        async with httpx2.AsyncClient(headers=headers, timeout=timeout) as http:
-            transport = streamable_http_client(mcp_url, http_client=http)
-            async with Client(transport, read_timeout_seconds=CALL_SECONDS_MAX) as client:
-                yield BusClient(client)
+    last_status = 0
+
+    async def note_status(response: httpx2.Response) -> None:
+        nonlocal last_status
+        last_status = response.status_code
+
+    try:
+        with _translated():
+            hooks = {"response": [note_status]}
+            async with httpx2.AsyncClient(headers=headers, timeout=timeout, event_hooks=hooks) as http:
+                transport = streamable_http_client(mcp_url, http_client=http)
+                async with Client(transport, read_timeout_seconds=CALL_SECONDS_MAX) as client:
+                    yield BusClient(client)
+    except BusUnreachable as error:
+        if last_status != httpx2.codes.UNAUTHORIZED:
+            raise
+        # The SDK's client does not tell which error the server returned.
+        raise BusUnreachable(f"the bus at {mcp_url} does not know this token.") from error
 
 
 @contextmanager
@@ -84,7 +97,7 @@ def _translated() -> Iterator[None]:
 
 
 def _unreachable(cause: Exception) -> BusUnreachable:
-    return BusUnreachable(str(cause).rstrip(".") or type(cause).__name__)
+    return BusUnreachable(f"no proper answer from the bus: {str(cause).rstrip('.') or type(cause).__name__}.")
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

@@ -4,6 +4,7 @@ The commands themselves are in `web.commands_*`, imported only when one is asked
 2 called wrongly, 130 interrupted.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -81,9 +82,6 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(1, error.format_message())
     except (click.Abort, KeyboardInterrupt):
         return _fail(130, "interrupted.")
-    except BrokenPipeError:  # `llm-bus … | head`: the reader has seen enough
-        sys.stderr.close()
-        return 1
     except (WebError, StoreError, OSError, BaseExceptionGroup) as error:
         return _explain(error)
     return code if isinstance(code, int) else 0
@@ -92,10 +90,18 @@ def run(arguments: Sequence[str]) -> int:
 def _explain(error: BaseException) -> int:
     """Say what the user can do about it, or let a bug show itself."""
     causes = list(_leaves(error))
+    if any(isinstance(cause, SystemExit | BrokenPipeError) for cause in causes):
+        return _leave_quietly()
     answers = [answer for cause in causes if (answer := _answer(cause))]
     if len(answers) < len(causes):
         raise error
     return _fail(*answers[0])
+
+
+def _leave_quietly() -> int:
+    """`llm-bus … | head`: the reader has seen enough, and the interpreter's last flush must not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _answer(cause: BaseException) -> tuple[int, str] | None:
@@ -119,7 +125,8 @@ def _about_the_system(error: OSError) -> str:
 
 
 def _fail(code: int, sentence: str) -> int:
-    click.echo(f"llm-bus: {' '.join(sentence.split())}", err=True)
+    text = " ".join(sentence.split())
+    click.echo(f"llm-bus: {text}{'' if text.endswith(('.', '?', '!')) else '.'}", err=True)
     return code
 
 

@@ -38,7 +38,7 @@ The printed address is PUBLIC_URL, or that of the server on this machine.
 @click.command()
 @data_options
 def migrate(**flags: str | None) -> None:
-    """Bring the database to this version's schema; 'up' and 'serve' do it too."""
+    """Apply what the database's schema lacks."""
 
     async def run(settings: Settings) -> list[str]:
         async with open_database(settings) as conninfo:
@@ -71,7 +71,7 @@ def add_owner(email: str, *, operator: bool, **flags: str | None) -> None:
 
     added = trio.run(run, read_settings(**flags))
     role = "operator" if added.is_operator else "owner"
-    say(f"{'Added' if added.created else 'There is already'} {role} {added.email}, handle {added.handle}.")
+    say(f"{'Added' if added.created else 'Found'} {role} {added.email}, handle {added.handle}.")
 
 
 @click.group()

@@ -46,7 +46,10 @@ in that token's project under names of their own, and their tokens are revoked a
 @url_option("The server to look at; default: the one that would run here.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with every finding, for machines.")
 def doctor(url: str | None, *, as_json: bool, **flags: str | None) -> int:
-    """Check database, schema, clocks, server and a full MCP round trip; say what to do."""
+    """Find what is wrong, and say what to do.
+
+    Checks the database, its schema, clocks, the server, and a full MCP round trip.
+    """
     settings = _quietly(read_settings(**flags))
     findings: list[Finding] = []
 
@@ -78,7 +81,10 @@ def doctor(url: str | None, *, as_json: bool, **flags: str | None) -> int:
 )
 @click.option("--remove", is_flag=True, help="Remove every demo project instead, with all that is in it.")
 def demo(url: str | None, pace: float, *, remove: bool, **flags: str | None) -> None:
-    """Watch five MCP clients coordinate: claims, a lease, a handoff, a blocked task."""
+    """Watch five agents work together.
+
+    They are real MCP clients: they claim numbers, meet in a file, hand work over and free each other's tasks.
+    """
     settings = _quietly(read_settings(**flags))
     if remove:
         if url is not None:

@@ -54,7 +54,7 @@ connect yet? 'llm-bus token mint --help' tells how to let the first agent in.
 @click.option("--email", metavar="EMAIL", help=f"Who owns what the first run creates; default: {EMAIL}.")
 @click.option("--project", metavar="SLUG", help="The first project; default: the current directory's name.")
 def up(email: str | None, project: str | None, **flags: str | None) -> None:
-    """Start here: a server on this machine, with nothing prepared."""
+    """Start here: a server with nothing prepared."""
     first_run = FirstRun(email=email, project=project or project_of(Path.cwd()))
 
     async def greet(settings: Settings, conninfo: str) -> None:
@@ -73,7 +73,10 @@ def up(email: str | None, project: str | None, **flags: str | None) -> None:
 @data_options
 @address_options
 def serve(**flags: str | None) -> None:
-    """The same server for production: applies migrations, prepares nothing else."""
+    """The same server for production.
+
+    It applies migrations and prepares nothing else.
+    """
 
     async def greet(_: Settings, __: str) -> None:
         """Say nothing: what starts it in production waits for one line."""

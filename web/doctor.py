@@ -125,7 +125,7 @@ async def check_round_trip(url: str, token: str, report: Report) -> None:
             revision = client.protocol_version
     except (BusUnreachable, ToolRefused) as error:
         todo = "Check the token in LLM_BUS_TOKEN: 'llm-bus token mint --help' tells how to get another."
-        report(fail("round trip", f"An MCP client is not served at {mcp_url(url)}: {error}.", todo))
+        report(fail("round trip", f"An MCP client is not served: {error}", todo))
         return
     who = f"{me['actor']} in project {me['project']}"
     report(ok("round trip", f"An MCP client ({revision}) is served as {who}: whoami in {milliseconds:.1f} ms."))

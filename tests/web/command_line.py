@@ -1,0 +1,70 @@
+"""The installed command, run as its users run it: in a process of its own, with nothing inherited but the path."""
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+LLM_BUS = str(Path(sys.executable).with_name("llm-bus"))
+COMMAND_TIMEOUT_SECONDS = 60
+START_TIMEOUT_SECONDS = 60
+LISTENING = "listening on "
+
+Finished = subprocess.CompletedProcess[str]
+
+
+class Running(Struct, frozen=True):
+    """A server that answers; `printed` is its standard output up to and with the line that says so."""
+
+    process: subprocess.Popen[str]
+    url: str
+    printed: str
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and give the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(COMMAND_TIMEOUT_SECONDS)
+
+
+def llm_bus(*arguments: str | Path, **environment: str) -> Finished:
+    command = [LLM_BUS, *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, check=False, env=_clean(environment), text=True, timeout=COMMAND_TIMEOUT_SECONDS
+    )
+
+
+@contextmanager
+def serving(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> Iterator[Running]:
+    """A server on a free port, from its first answer on; killed at the end unless it was stopped."""
+    command = [LLM_BUS, *map(str, arguments), "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_clean(environment), text=True, cwd=cwd
+    ) as process:
+        try:
+            printed = _read_until_listening(process)
+            yield Running(process, printed.rpartition(LISTENING)[2].strip(), printed)
+        finally:
+            process.kill()
+
+
+def _read_until_listening(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    printed = ""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while LISTENING not in printed:
+            assert selector.select(START_TIMEOUT_SECONDS), f"no answer in time; it printed: {printed}"
+            line = process.stdout.readline()
+            assert line, f"it ended; it printed: {printed}"
+            printed += line
+    return printed
+
+
+def _clean(environment: dict[str, str]) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8", **environment}
