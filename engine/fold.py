@@ -138,5 +138,6 @@ def restore(stored: bytes) -> State | None:
         posts=OpenPosts(kept.posts),
         leases={lease_key(held.by, held.surface): held for held in kept.leases},
         tasks=kept.tasks,
+        unfinished={task_id: task for task_id, task in kept.tasks.items() if task.status != "done"},
         keys=kept.keys,
     )

@@ -86,7 +86,8 @@ class State:
     """Everything that decides a project's next command.
 
     `seq` and `at` are of the last event folded. `leases` is by holder and surface (`lease_key`) and may still hold
-    expired ones; `keys` is by reader and key, oldest first.
+    expired ones; `keys` is by reader and key, oldest first. `unfinished` are those of `tasks` that have not shipped, so
+    that what is done costs nothing.
     """
 
     seq: int = 0
@@ -96,6 +97,7 @@ class State:
     posts: OpenPosts = field(default_factory=OpenPosts)
     leases: dict[str, HeldLease] = field(default_factory=dict)
     tasks: dict[int, Task] = field(default_factory=dict)
+    unfinished: dict[int, Task] = field(default_factory=dict)
     keys: dict[str, Keyed] = field(default_factory=dict)
     cursors: dict[int, int] = field(default_factory=dict)
     seen: dict[int, Liveness] = field(default_factory=dict)

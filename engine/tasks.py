@@ -103,7 +103,7 @@ def ship(state: State, command: TaskShip) -> Decision | Refusal:
         return status
     freed = (
         TaskResolved(task_id=task_id, blocker=command.task_id)
-        for task_id, task in state.tasks.items()
+        for task_id, task in state.unfinished.items()
         if any(blocker.on == command.task_id for blocker in task.blockers)
     )
     reply = TaskState(task_id=command.task_id, status=status)
@@ -113,7 +113,8 @@ def ship(state: State, command: TaskShip) -> Decision | Refusal:
 def list_tasks(state: State, command: ListTasks) -> Decision:
     """Tasks that match every filter, newest first."""
     rows: list[TaskRow] = []
-    for task_id, task in reversed(state.tasks.items()):
+    candidates = state.unfinished if command.ready or command.status not in {None, "done"} else state.tasks
+    for task_id, task in reversed(candidates.items()):
         if (
             command.status in {None, task.status}
             and command.owner in {None, task.owner}
@@ -133,7 +134,7 @@ def waits_for(state: State, task: Task) -> list[int]:
 
 def apply_created(state: State, data: TaskCreated) -> None:
     """The task is there."""
-    state.tasks[data.task_id] = Task(
+    state.tasks[data.task_id] = state.unfinished[data.task_id] = Task(
         title=data.title, lane=data.lane, owner=data.owner, status=_first_status(data), depends_on=data.depends_on
     )
 
@@ -166,6 +167,7 @@ def apply_resolved(state: State, data: TaskResolved) -> None:
 def apply_shipped(state: State, data: TaskShipped) -> None:
     """The task is done."""
     _advance(state, data.task_id, data.type)
+    del state.unfinished[data.task_id]
 
 
 def _first_status(data: TaskCreated) -> TaskStatus:

@@ -110,7 +110,7 @@ class Project:
 
     def decide(self, caller: Principal, command: AnyCommand, *, patient: bool = False) -> Outcome:
         wanted = needed(self.state, command)
-        recall = Recall(record for record in self.records() if record.event.seq == wanted)
+        recall = Recall(record for record in self.records() if record.event.seq == wanted) if wanted else Recall()
         addressee: Addressee | None = None
         if command.addressee_name is not None:
             found = resolve(command.addressee_name, ROSTER)
