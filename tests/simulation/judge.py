@@ -63,8 +63,11 @@ def judge_answer(attempt: Attempt, ledger: list[Event]) -> None:
         _judge_refusal(attempt, outcome, ledger)
 
 
-def judge_history(attempts: list[Attempt], ledger: list[Event]) -> None:
-    """What can only be seen from the end: nothing twice, nothing early, and every reader saw a real moment."""
+def judge_history(attempts: list[Attempt], ledger: list[Event], *, alone: bool) -> None:
+    """What can only be seen from the end: nothing twice, nothing early, and every reader saw a real moment.
+
+    `alone`: there was one process at a time. Two do not know of each other's cursors, which are no events.
+    """
     assert [event.seq for event in ledger] == list(range(1, len(ledger) + 1)), "the ledger has a gap"
     assert all(one.at <= next_one.at for one, next_one in pairwise(ledger)), "time ran backwards"
     _judge_marks(attempts, ledger)
@@ -75,7 +78,7 @@ def judge_history(attempts: list[Attempt], ledger: list[Event]) -> None:
             _judge_order(attempt)
             _judge_unread(attempt, attempt.outcome, model)
             _judge_reading(attempt, attempt.outcome, model)
-    for reader in {attempt.caller.id for attempt in attempts}:
+    for reader in {attempt.caller.id for attempt in attempts} if alone else ():
         _judge_digests([attempt for attempt in attempts if attempt.caller.id == reader])
 
 
@@ -247,8 +250,7 @@ def _judge_reading(attempt: Attempt, answer: Answer, model: Model) -> None:
 def _judge_digests(attempts: list[Attempt]) -> None:
     """A reader misses nothing: no digest begins after the end of what the reader was given before.
 
-    It may begin earlier, in a process that has not heard of the other's digest. After a call that nobody answered,
-    or with two calls at once, nobody can tell who was to get which events.
+    After a call that nobody answered, or with two calls at once, nobody can tell who was to get which events.
     """
     given = busy_until = 0.0
     for attempt in sorted(attempts, key=lambda attempt: attempt.began):

@@ -1,0 +1,84 @@
+"""A memory journal that can be down as a whole, and that writes down how it was used."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from engine.errors import JournalUnavailable, OutcomeUnknown
+from engine.events import Event
+from engine.history import History, Liveness, Stored
+from engine.lookups import EventQuery, PostQuery, PostRecord
+from engine.replies import EventView
+from tests.actors.memory_journal import Fault, MemoryJournal, MemoryLedger
+
+
+class BreakableJournal(MemoryJournal):
+    """`down`: nothing works. `before_read` and `before_tail` hold faults of the next searches and tails, one each."""
+
+    def __init__(self, ledger: MemoryLedger | None = None) -> None:
+        super().__init__(ledger)
+        self.down = False
+        self.before_read: deque[Fault] = deque()
+        self.before_tail: deque[Fault] = deque()
+        self.turns_held: list[bool] = []
+        self.tails_after: list[int] = []
+        self._to_vanish = 0
+        self._vanished: deque[tuple[int, list[Event], dict[int, int]]] = deque()
+
+    @property
+    def appends(self) -> int:
+        return len(self.turns_held)
+
+    def lose(self, appends: int) -> None:
+        """The next appends are lost on the way with an unknown outcome, and may `land` later."""
+        self._to_vanish = appends
+
+    async def land(self) -> None:
+        """The first append that was lost arrives after all."""
+        self._write(*self._vanished.popleft())
+
+    async def append(
+        self, project_id: int, events: Sequence[Event], cursors: Mapping[int, int], *, holding_turn: bool = False
+    ) -> None:
+        self._check()
+        self.turns_held.append(holding_turn)
+        if self._to_vanish:
+            self._to_vanish -= 1
+            self._vanished.append((project_id, list(events), dict(cursors)))
+            raise OutcomeUnknown("lost on the way")
+        await super().append(project_id, events, cursors, holding_turn=holding_turn)
+
+    async def load(self, project_id: int) -> History:
+        self._check()
+        return await super().load(project_id)
+
+    async def tail(self, project_id: int, after: int, limit: int) -> list[Stored]:
+        self._check()
+        self.tails_after.append(after)
+        if self.before_tail:
+            await self.before_tail.popleft()()
+        return await super().tail(project_id, after, limit)
+
+    async def events(self, project_id: int, query: EventQuery) -> list[EventView]:
+        await self._search()
+        return await super().events(project_id, query)
+
+    async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
+        await self._search()
+        return await super().posts(project_id, query)
+
+    async def write_snapshot(self, project_id: int, seq: int, state: bytes) -> None:
+        self._check()
+        await super().write_snapshot(project_id, seq, state)
+
+    async def write_liveness(self, project_id: int, seen: Mapping[int, Liveness]) -> None:
+        self._check()
+        await super().write_liveness(project_id, seen)
+
+    async def _search(self) -> None:
+        self._check()
+        if self.before_read:
+            await self.before_read.popleft()()
+
+    def _check(self) -> None:
+        if self.down:
+            raise JournalUnavailable("down")
