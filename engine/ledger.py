@@ -83,8 +83,7 @@ def _digest(state: State, reader: int, since: int, remaining: int, now: datetime
 
 
 def _heads(state: State, ids: list[int]) -> list[PostHead]:
-    newest = (state.posts.get(post_id) for post_id in ids[: -DIGEST_ITEMS_MAX - 1 : -1])
-    return [_head(found) for found in newest if found is not None]
+    return [_head(state.posts[post_id]) for post_id in ids[: -DIGEST_ITEMS_MAX - 1 : -1]]
 
 
 def _head(post: OpenPost) -> PostHead:

@@ -51,8 +51,8 @@ class OpenPosts:
     def __iter__(self) -> Iterator[OpenPost]:
         return iter(self._by_id.values())
 
-    def __len__(self) -> int:
-        return len(self._by_id)
+    def __getitem__(self, post_id: int) -> OpenPost:
+        return self._by_id[post_id]
 
     def get(self, post_id: int) -> OpenPost | None:
         """The post, if it is open."""

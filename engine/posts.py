@@ -5,6 +5,7 @@ also gets the lane's posts that nobody has acknowledged. A post to a participant
 owed: it stays in the reader's inbox, whatever lane they move to, until they acknowledge it. Anyone may acknowledge.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
 from datetime import datetime
 
@@ -128,8 +129,8 @@ def apply_acked(state: State, event: Event, data: Acked) -> None:
 def deliver_lane(state: State, reader: int, lane: str) -> None:
     """Give a newcomer the lane's posts that nobody has acknowledged, except their own."""
     for post_id in state.posts.unanswered_in(lane):
-        found = state.posts.get(post_id)
-        if found is not None and found.by != reader:
+        found = state.posts[post_id]
+        if found.by != reader:
             state.posts.deliver(found, reader)
 
 
@@ -146,11 +147,9 @@ def _thread(state: State, recall: Recall, post_id: int) -> int | None:
 
 def _inbox(state: State, command: ReadPosts, reader: int, thread: int | None, upto: int) -> list[int]:
     found: list[int] = []
-    for post_id in reversed(state.posts.inbox(reader)):
-        candidate = state.posts.get(post_id)
-        if candidate is None or post_id > upto:
-            continue
-        if _matches(candidate, command, reader, thread):
+    owed = state.posts.inbox(reader)
+    for post_id in reversed(owed[: bisect_right(owed, upto)]):
+        if _matches(state.posts[post_id], command, reader, thread):
             found.append(post_id)
             if len(found) == command.limit:
                 break

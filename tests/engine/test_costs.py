@@ -114,3 +114,13 @@ def bytecodes_run(project: Project, caller: Any, command: c.AnyCommand) -> int:
     finally:
         sys.settrace(before)
     return count
+
+
+def test_an_older_page_of_the_inbox_costs_as_much_as_the_newest() -> None:
+    project = Project()
+    project.play([ada(c.Post(to_actor="ben", body="b")) for _ in range(100)])
+    newest, older = (
+        bytecodes_run(project, *ben(c.ReadPosts(to_me=True, unacked_only=True, limit=5, before=before)))
+        for before in (101, 20)
+    )
+    assert newest == older
