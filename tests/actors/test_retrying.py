@@ -1,0 +1,29 @@
+"""Pauses double up to a bound, and stop at the deadline."""
+
+import trio
+from trio.testing import MockClock
+
+from actors import Limits
+from actors.retrying import Backoff, doubled
+
+LIMITS = Limits(backoff_seconds_min=1, backoff_seconds_max=4, retry_seconds_max=12)
+
+
+async def test_pauses_double_until_no_time_is_left(autojump_clock: MockClock) -> None:
+    backoff, began, moments = Backoff(LIMITS), trio.current_time(), []
+    while await backoff.pause():
+        moments.append(trio.current_time() - began)
+    assert moments == [1, 3, 7, 11]
+    assert trio.current_time() - began == 11
+
+
+async def test_a_try_that_need_not_wait_does_not(autojump_clock: MockClock) -> None:
+    backoff, began = Backoff(LIMITS), trio.current_time()
+    assert await backoff.pause(immediately=True)
+    assert trio.current_time() == began
+    assert backoff.tries == 1
+
+
+def test_doubling_ends_at_its_bound_however_often() -> None:
+    assert [doubled(1, times, seconds_max=5) for times in (0, 1, 2, 3)] == [1, 2, 4, 5]
+    assert doubled(1, 100_000, seconds_max=5) == 5
