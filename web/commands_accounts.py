@@ -14,7 +14,7 @@ from store.accounts import Kind, Minted, OwnerRow
 from web.command_options import data_options, port_option, public_url_option
 from web.config import Settings, read_settings
 from web.database import bring_up_to_date, open_database
-from web.onboarding import TOKEN_VARIABLE, connect_command, mcp_url
+from web.onboarding import connect_command, connect_lines, mcp_url
 from web.terminal import card, note, say
 
 _OWNER_EPILOG = """\b
@@ -110,11 +110,12 @@ def mint_token(
             async with open_store(conninfo, pool_size_max=1) as store:
                 return await store.accounts.mint(email, project, participant, kind=kind, lane=lane, is_admin=admin)
 
-    answer = _described(trio.run(run), settings.bound_to(settings.port).public_url or settings.local_url)
+    minted = trio.run(run)
+    url = settings.public_url or settings.local_url
     if as_json:
-        say(msgspec.json.encode(answer).decode())
+        say(msgspec.json.encode(_described(minted, url)).decode())
     else:
-        _show(answer)
+        _show(minted, url)
 
 
 def _described(minted: Minted, url: str) -> dict[str, Any]:
@@ -133,16 +134,8 @@ def _described(minted: Minted, url: str) -> dict[str, Any]:
     }
 
 
-def _show(answer: dict[str, Any]) -> None:
-    role = "lead" if answer["is_admin"] else answer["kind"]
-    note(f"{answer['handle']}/{answer['participant']} is a {role} in project {answer['project']}.")
-    card(
-        "The token is shown only now.",
-        [
-            "Claude Code:",
-            f"  {answer['connect_command']}",
-            "Any other MCP client:",
-            f"  URL {answer['mcp_url']}   header Authorization: Bearer $LLM_BUS_TOKEN",
-            f"  export {TOKEN_VARIABLE}={answer['token']}",
-        ],
-    )
+def _show(minted: Minted, url: str) -> None:
+    new = minted.provisioned
+    role = "lead" if new.is_admin else new.kind
+    note(f"{minted.owner.handle}/{new.participant}: {role} in project {minted.project.slug}.")
+    card("The token is shown only now.", connect_lines(url, new.token))

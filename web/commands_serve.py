@@ -15,7 +15,7 @@ from web.database import bring_up_to_date, open_database
 from web.errors import CannotListen
 from web.first_run import EMAIL, FirstRun, project_of
 from web.logs import configure_logs
-from web.onboarding import TOKEN_VARIABLE, connect_command, mcp_url
+from web.onboarding import connect_lines
 from web.server import run_bus, stop_on_signals
 from web.terminal import card, note, say
 
@@ -107,16 +107,7 @@ async def _serve(settings: Settings, greet: Greeting) -> None:
 def _greet_first(minted: Minted, url: str) -> None:
     owner, project, agent = minted.owner, minted.project, minted.provisioned
     note(f"Created owner {owner.email} (operator), project {project.slug}, lead {owner.handle}/{agent.participant}.")
-    card(
-        "Connect your first agent. Its token is shown only now.",
-        [
-            "Claude Code:",
-            f"  {connect_command(url, agent.token)}",
-            "Any other MCP client:",
-            f"  URL {mcp_url(url)}   header Authorization: Bearer $LLM_BUS_TOKEN",
-            f"  export {TOKEN_VARIABLE}={agent.token}",
-        ],
-    )
+    card("Connect your first agent. Its token is shown only now.", connect_lines(url, agent.token))
     _tell_next(owner.email, project.slug)
 
 

@@ -57,6 +57,17 @@ def connect_command(public_url: str, token: str) -> str:
     return f'claude mcp add --transport http {SERVER_NAME} {url} --header "Authorization: Bearer {token}"'
 
 
+def connect_lines(public_url: str, token: str) -> list[str]:
+    """How to connect with a token, for a terminal."""
+    return [
+        "Claude Code:",
+        f"  {connect_command(public_url, token)}",
+        "Any other MCP client:",
+        f"  URL {mcp_url(public_url)}   header Authorization: Bearer ${TOKEN_VARIABLE}",
+        f"  {environment(token)}",
+    ]
+
+
 def invite_prompt(public_url: str, code: str, expires_at: datetime, participant_name: str | None = None) -> str:
     """What to paste to an agent so that it joins by itself."""
     body = f'{{"code": "{code}"}}' if participant_name else f'{{"code": "{code}", "name": "YOUR-NAME"}}'
