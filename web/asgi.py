@@ -1,7 +1,6 @@
 """Raw ASGI in few words: read a bounded body, write one answer.
 
-For what stands in front of Quart and must be fast or must refuse early. Everything read here is bounded in bytes and in
-time.
+For what stands in front of Quart and must be fast or must refuse early. Everything read here is bounded in bytes.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -9,7 +8,7 @@ from typing import Any
 
 import trio
 
-from web.errors import BodyTooLarge, BodyTooSlow, Disconnected
+from web.errors import BodyTooLarge, Disconnected
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -18,9 +17,6 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
 BODY_BYTES_MAX = 1_000_000
-BODY_SECONDS_MAX = 20.0
-"""How long a whole body may take to arrive."""
-
 LINGER_BYTES_MAX = 4 * BODY_BYTES_MAX
 LINGER_SECONDS_MAX = 2.0
 """How much of a refused body is still read, so that its sender gets to see the answer instead of a reset connection."""
@@ -45,39 +41,24 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole request body.
+    """The whole request body; whoever calls bounds the time.
 
     Raises:
         BodyTooLarge: it has more than `BODY_BYTES_MAX` bytes; reading stopped there.
-        BodyTooSlow: it did not arrive within `BODY_SECONDS_MAX`.
         Disconnected: the client left before its end.
     """
-    message = await _next_chunk(receive, trio.current_time() + BODY_SECONDS_MAX)
-    first: bytes = message.get("body", b"")
-    if not message.get("more_body", False) and len(first) <= BODY_BYTES_MAX:
-        return first
-    return await _read_rest(receive, message)
-
-
-async def _read_rest(receive: Receive, message: Message) -> bytes:
-    deadline = trio.current_time() + BODY_SECONDS_MAX
-    body = bytearray()
-    while True:
-        body += message.get("body", b"")
-        if len(body) > BODY_BYTES_MAX:
-            raise BodyTooLarge
-        if not message.get("more_body", False):
-            return bytes(body)
-        message = await _next_chunk(receive, deadline)
-
-
-async def _next_chunk(receive: Receive, deadline: float) -> Message:
-    with trio.CancelScope(deadline=deadline):
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
-        return message
-    raise BodyTooSlow
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > BODY_BYTES_MAX:
+            raise BodyTooLarge
+        more = message.get("more_body", False)
+    return b"".join(chunks)
 
 
 async def discard_body(receive: Receive) -> None:

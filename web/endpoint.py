@@ -10,6 +10,7 @@ A client of the handshake era (2024-11-05 to 2025-11-25) names its revision in a
 
 import mcp_types as types
 import structlog
+import trio
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import (
     ERROR_CODE_HTTP_STATUS,
@@ -30,7 +31,7 @@ from store.errors import StoreUnavailable
 from web import asgi, jsonrpc, problems
 from web.asgi import Receive, Scope, Send
 from web.auth import Authenticator
-from web.errors import BodyTooLarge, BodyTooSlow, Disconnected
+from web.errors import BodyTooLarge, Disconnected
 from web.exchange import Exchange
 from web.jsonrpc import Message
 from web.kernel import Kernel
@@ -40,6 +41,12 @@ log = structlog.get_logger(__name__)
 
 UNNAMED_REVISION = "2025-03-26"
 """What a client speaks that names no revision (MCP 2025-11-25, Transports, Protocol Version Header)."""
+
+ARRIVAL_SECONDS_MAX = 20.0
+"""How long a request may take to arrive with its whole body, and its token to be looked up."""
+
+CALL_SECONDS_MAX = 100.0
+"""How long the answer may take then: more than the longest wait and the actors' retries together."""
 
 Reply = tuple[int, bytes]
 """HTTP status and body."""
@@ -63,15 +70,17 @@ class McpEndpoint:
 
     async def __call__(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; that its client has left meanwhile is no error."""
+        answer: Reply | Problem = problems.TOO_SLOW
         try:
-            answer = await self._refuse(exchange) or await self._read(receive)
-            if isinstance(answer, Problem):
-                exchange.status, exchange.outcome = answer.status, answer.name
-                headers = (*answer.headers, *_HEADERS)
-                await asgi.refuse_unread(receive, send, answer.status, answer.body, headers=headers)
-                return
-            exchange.status, body = await self._answer(exchange, answer)
-            await asgi.respond(send, exchange.status, body, headers=_HEADERS)
+            with trio.move_on_after(ARRIVAL_SECONDS_MAX) as limit:
+                request = await self._refuse(exchange) or await self._read(receive)
+                if isinstance(request, Problem):
+                    answer = request
+                else:
+                    answer = problems.STORE_SILENT
+                    limit.deadline += CALL_SECONDS_MAX
+                    answer = await self._answer(exchange, request)
+            await _send(exchange, answer, receive, send)
         except Disconnected:
             exchange.status, exchange.outcome = _CLIENT_GONE, "disconnected"
 
@@ -100,8 +109,6 @@ class McpEndpoint:
             return await asgi.read_body(receive)
         except BodyTooLarge:
             return problems.TOO_LARGE
-        except BodyTooSlow:
-            return problems.TOO_SLOW
 
     async def _answer(self, exchange: Exchange, body: bytes) -> Reply:
         """The answer to an authenticated client's message."""
@@ -137,6 +144,16 @@ class McpEndpoint:
         exchange.outcome = "internal" if error.code == types.INTERNAL_ERROR else "refused"
         modern = route.protocol_version in MODERN_PROTOCOL_VERSIONS
         return _refusal(request_id, error) if modern else (200, jsonrpc.write_error(request_id, error))
+
+
+async def _send(exchange: Exchange, answer: Reply | Problem, receive: Receive, send: Send) -> None:
+    if isinstance(answer, Problem):
+        exchange.status, exchange.outcome = answer.status, answer.name
+        headers = (*answer.headers, *_HEADERS)
+        await asgi.refuse_unread(receive, send, answer.status, answer.body, headers=headers)
+    else:
+        exchange.status, body = answer
+        await asgi.respond(send, exchange.status, body, headers=_HEADERS)
 
 
 def _route(scope: Scope, message: Message) -> InboundModernRoute | InboundLadderRejection:

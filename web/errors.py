@@ -4,10 +4,10 @@
     ├── ConfigurationError   the operator's fault: a setting makes no sense; the message is the sentence to show
     ├── CannotListen         the environment: the address is taken or not ours; the message says what to do
     ├── BusUnreachable       the environment: as a client of the bus, no proper answer came
+    ├── BenchFailed          the environment: a benchmark could not be run to its end; the message says what was in the way
     ├── ToolRefused          as a client of the bus, it said no: the tool's own sentence
     └── RequestAborted       a request that ends before it is understood
         ├── BodyTooLarge     the caller's fault: more bytes than the bound
-        ├── BodyTooSlow      the caller's fault: the body did not arrive in time
         └── Disconnected     the caller is gone: nobody is left to answer
 
 Refusals of the domain are values (`engine.refusals`); what the floors below raise keeps its own names.
@@ -40,6 +40,10 @@ class BusUnreachable(WebError):
     """The bus, called as its client, did not answer or not as an MCP server does; the message says what came."""
 
 
+class BenchFailed(WebError):
+    """A benchmark could not be run to its end; the message says what was in the way."""
+
+
 class ToolRefused(WebError):
     """The bus, called as its client, refused; the message is what the tool said."""
 
@@ -50,10 +54,6 @@ class RequestAborted(WebError):
 
 class BodyTooLarge(RequestAborted):
     """The body is larger than the bound; the rest of it was not read."""
-
-
-class BodyTooSlow(RequestAborted):
-    """The body did not arrive in time."""
 
 
 class Disconnected(RequestAborted):

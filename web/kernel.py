@@ -1,8 +1,8 @@
 """The MCP protocol, spoken by the SDK's kernel: one request in, one result out, both eras.
 
 The kernel (`mcp.server.runner.serve_one`) knows versions, validation, capabilities and the shape of every result. Two
-requests take a shorter way through its middleware seam: a tool call, whose result our own encoder has already written,
-and the lists that never change, which are shaped once per revision. Transport, authentication and JSON-RPC framing are
+requests need it only for validation: a tool call, whose result our own encoder has already written, and the lists that
+never change, which the kernel shapes once per revision. Transport, authentication and JSON-RPC framing are
 `web.endpoint`'s.
 """
 
@@ -15,7 +15,7 @@ import anyio
 import mcp_types as types
 from mcp.server.caching import CacheHint
 from mcp.server.connection import Connection
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.server.runner import serve_one
 from mcp.shared.dispatcher import CallOptions
@@ -37,7 +37,7 @@ _UNCHANGING = CacheHint(ttl_ms=3_600_000, scope="public")
 
 _LISTS = ("tools/list", "resources/list")
 
-Context = ServerRequestContext[dict[str, Any], Exchange]
+Context = ServerRequestContext[dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -99,8 +99,8 @@ class Kernel:
             on_list_resources=self._list_resources,
             on_read_resource=self._read_resource,
         )
-        # Replaces the SDK's OpenTelemetry span around every message: nobody here would read it, everybody would pay.
-        self._server.middleware[:] = [self._shorten]
+        # The SDK's OpenTelemetry span around every message: nobody here would read it, everybody would pay.
+        self._server.middleware.clear()
 
     async def answer(
         self,
@@ -114,35 +114,24 @@ class Kernel:
 
         Raises `MCPError`, pydantic's `ValidationError` for malformed params, and what tools let through.
         """
-        return await serve_one(
-            self._server,
-            OneRequest(request_id, ServerMessageMetadata(request_context=exchange)),
-            method,
-            params,
-            connection=Connection.from_envelope(route.protocol_version, route.client_info, route.client_capabilities),
-            lifespan_state={},
-        )
+        revision = route.protocol_version
+        if method == "tools/call":
+            return await self._call_tool(exchange, params, revision)
+        if (shaped := self._lists.get((method, revision))) is not None and not (params or {}).get("cursor"):
+            methods.validate_client_request(method, revision, params)
+            return shaped
+        connection = Connection.from_envelope(revision, route.client_info, route.client_capabilities)
+        one = OneRequest(request_id, ServerMessageMetadata())
+        result = await serve_one(self._server, one, method, params, connection=connection, lifespan_state={})
+        if method in _LISTS:
+            self._lists[method, revision] = result
+        return result
 
-    async def _shorten(self, ctx: Context, call_next: CallNext) -> HandlerResult:
-        if ctx.method == "tools/call":
-            return await self._call_tool(ctx)
-        if ctx.method not in _LISTS or (ctx.params or {}).get("cursor") is not None:
-            return await call_next(ctx)
-        key = (ctx.method, ctx.protocol_version)
-        if key in self._lists:
-            methods.validate_client_request(ctx.method, ctx.protocol_version, ctx.params)
-        else:
-            shaped = await call_next(ctx)
-            assert isinstance(shaped, dict)  # noqa: S101 - the kernel's own shaping is inside call_next
-            self._lists[key] = shaped
-        return self._lists[key]
-
-    async def _call_tool(self, ctx: Context) -> dict[str, Any]:
-        params = ctx.params or {}
-        methods.validate_client_request(ctx.method, ctx.protocol_version, params)
-        assert ctx.request is not None  # noqa: S101 - `answer` always gives it
-        result = await self._toolbox.call(ctx.request, params["name"], params.get("arguments"))
-        if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+    async def _call_tool(self, exchange: Exchange, params: Mapping[str, Any] | None, revision: str) -> dict[str, Any]:
+        methods.validate_client_request("tools/call", revision, params)
+        assert params is not None  # noqa: S101 - validated: a call without a name is none
+        result = await self._toolbox.call(exchange, params["name"], params.get("arguments"))
+        if revision in MODERN_PROTOCOL_VERSIONS:
             result["resultType"] = "complete"
             result["_meta"] = {types.SERVER_INFO_META_KEY: self._server.server_info_stamp}
         return result

@@ -5,6 +5,7 @@ comes out in the same form.
 """
 
 import logging
+import re
 import sys
 from time import perf_counter
 from typing import Any, TextIO
@@ -18,6 +19,9 @@ from web.exchange import Exchange
 PATH_LENGTH_MAX = 120
 """How much of a path is logged: strangers choose it."""
 
+_PLAIN = re.compile(r"[!#-<>-~]+").fullmatch
+"""What needs no quotes: visible ASCII but quote and equals sign. So nobody can forge a field or a line."""
+
 _log = structlog.get_logger("web.request")
 
 
@@ -26,7 +30,7 @@ def configure_logs(log_format: LogFormat, stream: TextIO = sys.stderr, *, level:
     stamp: list[structlog.types.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-        structlog.processors.format_exc_info,
+        structlog.processors.format_exc_info,  # a plain traceback: locals could hold what must not be written
     ]
     structlog.configure(
         processors=[*stamp, _renderer(log_format)],
@@ -62,10 +66,24 @@ def log_request(exchange: Exchange) -> None:
 
 
 def _renderer(log_format: LogFormat) -> structlog.types.Processor:
-    if log_format == "json":
-        return structlog.processors.JSONRenderer(serializer=_to_json)
-    return structlog.processors.LogfmtRenderer(key_order=["at", "level", "event"])
+    return _to_json if log_format == "json" else _to_text
 
 
-def _to_json(facts: Any, **_: Any) -> str:
-    return msgspec.json.encode(facts, enc_hook=repr).decode()
+def _to_json(_: object, __: str, facts: structlog.types.EventDict) -> str:
+    return msgspec.json.encode(facts, enc_hook=repr).decode(errors="replace")
+
+
+def _to_text(_: object, __: str, facts: structlog.types.EventDict) -> str:
+    """One line of `key=value`, and a traceback below it where there is one.
+
+    structlog's own renderer looks at every character of every value, which cost more than the rest of the line.
+    """
+    begin = f"{facts.pop('at', '')} {facts.pop('level', '')} {facts.pop('event', '')}"
+    traceback = facts.pop("exception", None)
+    line = " ".join([begin, *(f"{key}={_quoted(value)}" for key, value in facts.items())])
+    return line if traceback is None else f"{line}\n{traceback}"
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return text if _PLAIN(text) else msgspec.json.encode(text.encode("utf-8", "replace").decode()).decode()

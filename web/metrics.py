@@ -4,6 +4,7 @@ Every label has a bounded set of values; nothing that a client chooses freely be
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from time import perf_counter
 
 import msgspec
@@ -26,20 +27,21 @@ class Metrics:
         """`sources` by subsystem: functions that return its statistics as a struct of numbers."""
         self._registry = CollectorRegistry()
         registry = self._registry
-        self._requests = Counter(
-            "llm_bus_requests", "Requests by tool and outcome", ["tool", "outcome"], registry=registry
-        )
-        self._seconds = Histogram(
+        requests = Counter("llm_bus_requests", "Requests by tool and outcome", ["tool", "outcome"], registry=registry)
+        seconds = Histogram(
             "llm_bus_request_seconds", "Time to answer, by tool", ["tool"], buckets=_SECONDS, registry=registry
         )
+        # prometheus_client takes a lock to find a child; there are few, and they never go.
+        self._count: Callable[[str, str], Counter] = cache(requests.labels)
+        self._time: Callable[[str], Histogram] = cache(seconds.labels)
         for name, read in sources.items():
             self._registry.register(_Statistics(f"llm_bus_{name}", read))
 
     def observe(self, exchange: Exchange) -> None:
         """Count a request that has ended."""
         tool = exchange.tool or ("mcp" if exchange.rpc_method is not None else "http")
-        self._requests.labels(tool, exchange.outcome).inc()
-        self._seconds.labels(tool).observe(perf_counter() - exchange.started)
+        self._count(tool, exchange.outcome).inc()
+        self._time(tool).observe(perf_counter() - exchange.started)
 
     def scrape(self) -> bytes:
         """Everything, in Prometheus' text format."""

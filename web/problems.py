@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from web.asgi import BODY_BYTES_MAX, BODY_SECONDS_MAX
+from web.asgi import BODY_BYTES_MAX
 
 
 class Problem(Struct, frozen=True):
@@ -38,7 +38,7 @@ FOREIGN_HOST = Problem.of(
 POST_ONLY = Problem.of(405, "method_not_allowed", "there are no streams and no sessions here; POST one message.")
 NOT_JSON = Problem.of(415, "unsupported_media_type", "the Content-Type must be application/json.")
 TOO_LARGE = Problem.of(413, "too_large", f"a body may have {BODY_BYTES_MAX} bytes at most.")
-TOO_SLOW = Problem.of(408, "too_slow", f"the body did not arrive within {BODY_SECONDS_MAX:.0f} seconds.")
+TOO_SLOW = Problem.of(408, "too_slow", "the request did not arrive in time.")
 STORE_SILENT = Problem.of(503, "unavailable", "the database does not answer; try again in a moment.").with_header(
     b"retry-after", b"1"
 )

@@ -2,7 +2,7 @@
 
 Hypercorn's own worker loop takes any number of connections and lets a connection's failure end the process; this one
 does not, and it drains: nothing new is accepted, idle connections close at once, running requests get
-`DRAIN_SECONDS_MAX`.
+`DRAIN_SECONDS_MAX`. What happens on one connection is `web.http_connection`.
 """
 
 import logging
@@ -14,12 +14,11 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.trio.lifespan import Lifespan
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState
 
 from web.asgi import Receive, Scope, Send
 from web.connections import BoundedListener, BoundedStream
+from web.http_connection import HttpConnection
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +45,7 @@ async def serve(
     """
     config = _configuration()
     context = WorkerContext(None)
+    open_connections: set[HttpConnection] = set()
     async with trio.open_nursery() as lifespans:
         wrapped = ASGIWrapper(app)  # type: ignore[arg-type]  # Hypercorn's names for what ASGI is are narrower
         lifespan = Lifespan(wrapped, config, {})
@@ -53,7 +53,7 @@ async def serve(
         await lifespan.wait_for_startup()
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as accepting:
-                handler = partial(_handle, wrapped, config, context)
+                handler = partial(_handle, partial(HttpConnection, wrapped, config, context), open_connections)
                 accepting.start_soon(
                     partial(trio.serve_listeners, handler, list(listeners), handler_nursery=connections)
                 )
@@ -61,18 +61,25 @@ async def serve(
                 await stopping.wait()
                 accepting.cancel_scope.cancel()
             await context.terminated.set()
+            for connection in open_connections:
+                connection.end_pause()
             connections.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS_MAX
         await lifespan.wait_for_shutdown()
         lifespans.cancel_scope.cancel()
 
 
-async def _handle(app: ASGIWrapper, config: Config, context: WorkerContext, stream: BoundedStream) -> None:
+async def _handle(
+    connect: Callable[[BoundedStream], HttpConnection], open_connections: set[HttpConnection], stream: BoundedStream
+) -> None:
     """One connection's life; its failure is its own."""
+    connection = connect(stream)
+    open_connections.add(connection)
     try:
-        # Hypercorn tells TLS by the stream's methods, not by its type.
-        await TCPServer(app, config, context, ConnectionState({}), stream).run()  # type: ignore[arg-type]
+        await connection.run()
     except Exception:  # the supervisor of connections: one that fails must not take the server along
         log.exception("connection failed")
+    finally:
+        open_connections.discard(connection)
 
 
 def _configuration() -> Config:
