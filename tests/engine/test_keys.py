@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from engine.commands import AnyCommand, Claim, Post, SeedSequence
-from engine.keys import KEPT
 from engine.refusals import Refusal
 from engine.state import Keyed
 from tests.engine.project import T0, Project, Refused, Step, ada, after, asked, ben, check, encoded
 
 CLAIM = Claim(sequence="adr", note="n", key="k")
 POST = Post(to_lane="qa", to_actor="ben", subject="s", body="b", ref="r", tag="t", key="k")
-JUST_UNDER = KEPT - timedelta(milliseconds=1)
+DAY = timedelta(hours=24)
+JUST_UNDER = DAY - timedelta(milliseconds=1)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_key_belongs_to_whoever_used_it() -> None:
 @pytest.mark.parametrize("second", [CLAIM, Claim(sequence="adr", note="other", key="k"), POST])
 def test_a_key_is_free_again_after_a_day(second: AnyCommand) -> None:
     project = Project()
-    project.play([ada(CLAIM), KEPT, ada(second)])
+    project.play([ada(CLAIM), DAY, ada(second)])
     assert project.state.seq == 2
     first = asked(project, ada(second))
     project.now += JUST_UNDER
@@ -96,7 +96,7 @@ def test_a_retried_reply_is_answered_though_what_it_replied_to_has_left_the_stat
 def test_keys_older_than_a_day_are_forgotten_when_the_next_is_kept() -> None:
     project = Project()
     project.play([ada(Claim(sequence="adr", key=str(number))) for number in range(5)])
-    project.play([timedelta(hours=1), ada(Claim(sequence="adr", key="young")), KEPT - timedelta(hours=1)])
+    project.play([timedelta(hours=1), ada(Claim(sequence="adr", key="young")), DAY - timedelta(hours=1)])
     assert len(project.state.keys) == 6
     project.play([ada(Claim(sequence="adr", key="last"))])
     assert list(project.state.keys) == ["1 young", "1 last"]
@@ -105,9 +105,9 @@ def test_keys_older_than_a_day_are_forgotten_when_the_next_is_kept() -> None:
 def test_a_key_used_anew_is_young_again() -> None:
     project = Project()
     project.play([ada(CLAIM), timedelta(hours=1), ada(Claim(sequence="adr", key="later"))])
-    project.play([KEPT - timedelta(hours=1), ada(CLAIM)])
+    project.play([DAY - timedelta(hours=1), ada(CLAIM)])
     assert list(project.state.keys) == ["1 later", "1 k"]
-    assert encoded(project.state.keys["1 k"].at) == encoded(T0 + KEPT)
+    assert encoded(project.state.keys["1 k"].at) == encoded(T0 + DAY)
 
 
 class Counted(dict[str, Keyed]):

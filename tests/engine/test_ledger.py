@@ -15,10 +15,12 @@ from engine.commands import (
     TaskCreate,
     WhatsNew,
 )
-from engine.ledger import DIGEST_ITEMS_MAX, NEWCOMER_EVENTS_MAX
+from engine.ledger import DIGEST_ITEMS_MAX
 from tests.engine.project import T0, History, Project, Refused, Step, ada, after, asked, ben, cay, check
 
 SECOND = timedelta(seconds=1)
+NEWCOMER_EVENTS = 100
+"""How far back a newcomer's first digest begins, says the contract."""
 
 EVENTS: History = [
     ada(Claim(sequence="adr", note="why", key="secret")),
@@ -196,10 +198,10 @@ def test_a_look_without_advancing_leaves_the_cursor() -> None:
 
 def test_a_newcomer_starts_a_hundred_events_back() -> None:
     project = Project()
-    project.play(claims(NEWCOMER_EVENTS_MAX + 20))
+    project.play(claims(NEWCOMER_EVENTS + 20))
     digest = asked(project, ben(WhatsNew(limit=500)))
     assert digest["since_event_id"] == 20
-    assert ids(digest) == list(range(21, NEWCOMER_EVENTS_MAX + 21))
+    assert ids(digest) == list(range(21, NEWCOMER_EVENTS + 21))
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -207,10 +209,10 @@ def test_who_has_called_once_is_no_newcomer_however_much_happens_then(count: int
     project = Project()
     project.play(claims(count))
     asked(project, ben(WhatsNew()))
-    project.play(claims(NEWCOMER_EVENTS_MAX + 20))
+    project.play(claims(NEWCOMER_EVENTS + 20))
     digest = asked(project, ben(WhatsNew(limit=500)))
     assert digest["since_event_id"] == count
-    assert len(digest["events"]) == NEWCOMER_EVENTS_MAX + 20
+    assert len(digest["events"]) == NEWCOMER_EVENTS + 20
 
 
 def test_nothing_is_written_for_a_digest_that_moves_nothing() -> None:

@@ -32,7 +32,7 @@ from engine.fold import _Snapshot, apply, snapshot
 from engine.leases import active
 from engine.ledger import NEWCOMER_EVENTS_MAX
 from engine.refusals import Refusal
-from engine.state import State, Task
+from engine.state import DAWN, State, Task
 from tests.engine.project import PEOPLE, History, Person, Project, Step, encoded
 
 ids = st.integers(1, 12)
@@ -140,6 +140,7 @@ def test_the_state_is_the_fold_of_its_events(history: History) -> None:
     play(project, history)
     assert [event.seq for event in project.events] == list(range(1, len(project.events) + 1))
     assert facts(folded(project.events)) == facts(project.state)
+    assert project.state.at == max((event.at for event in project.events), default=DAWN)
 
 
 @given(everything)
