@@ -2,7 +2,7 @@
 
 Tokens are compared only as SHA-256, in memory first and in the store behind it. Strangers always cost one read of the
 store and get one and the same answer; unknown tokens are never kept. This module forgets a token at once when told
-(`forget`), and whatever another process changed after `GRANT_SECONDS_MAX`.
+(`forget`, `forget_all`), and whatever nobody told of after `GRANT_SECONDS_MAX`.
 """
 
 from collections.abc import Iterable
@@ -10,10 +10,17 @@ from hashlib import sha256
 from typing import Protocol
 
 from store.accounts import Grant
+from store.errors import StoreUnavailable
 from web.cache import AgeingCache
 
 GRANT_SECONDS_MAX = 10.0
-"""How long a revocation made by another process may stay unnoticed here."""
+"""How long a revocation made by another process may stay unnoticed here when its news does not arrive."""
+
+OLD_GRANT_SECONDS_MAX = 60.0
+"""How long a token that was good is believed while the store cannot be asked: longer than a database restarts."""
+
+RETRY_SECONDS = 1.0
+"""How often the store is asked again meanwhile."""
 
 GRANTS_MAX = 20_000
 TOKEN_BYTES_MAX = 256
@@ -40,12 +47,19 @@ class Authenticator:
     async def authenticate(self, authorization: bytes | None) -> Grant | None:
         """The grant of the caller, also when its owner is suspended; None for everybody without a valid token.
 
-        Raises what the store raises when it cannot be asked.
+        Raises `StoreUnavailable` when the store cannot be asked about a token that was not good a moment ago.
         """
         if (token := _bearer(authorization)) is None:
             return None
         token_hash = sha256(token).digest()
-        return self._grants.get(token_hash) or await self._grants.load(token_hash, self._tokens.authenticate)
+        if (grant := self._grants.get(token_hash)) is not None:
+            return grant
+        try:
+            return await self._grants.load(token_hash, self._tokens.authenticate)
+        except StoreUnavailable:
+            if (grant := self._grants.get_old(token_hash, OLD_GRANT_SECONDS_MAX, RETRY_SECONDS)) is None:
+                raise
+            return grant
 
     def forget(self, token_hashes: Iterable[bytes]) -> None:
         """Ask the store about these tokens when they come next."""
@@ -53,7 +67,7 @@ class Authenticator:
 
     def forget_all(self) -> None:
         """Ask the store about every token when it comes next: after a change of names or rights."""
-        self._grants.clear()
+        self._grants.expire()
 
 
 def _bearer(authorization: bytes | None) -> bytes | None:

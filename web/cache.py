@@ -1,10 +1,12 @@
 """A bounded cache whose entries grow old: what was read from the store a moment ago, kept in memory.
 
 A change made by this process calls `drop` and holds at once, also against a read that was already under way; a change
-made by another process holds after `ttl_seconds` at the latest.
+made elsewhere holds once somebody tells (`expire`), or the entry is `ttl_seconds` old. Old entries are kept, for the
+case that the store cannot be asked.
 """
 
 from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import trio
@@ -13,20 +15,33 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
+@dataclass(slots=True)
+class _Entry(Generic[Value]):
+    value: Value
+    epoch: int
+    read_at: float
+    fresh_until: float
+
+
 class AgeingCache(Generic[Key, Value]):
     """Values by key; read with `get`, filled by `load`."""
 
     def __init__(self, *, ttl_seconds: float, entries_max: int, loads_max: int = 4) -> None:
         self._ttl_seconds = ttl_seconds
         self._entries_max = entries_max
-        self._entries: dict[Key, tuple[Value, float]] = {}
-        self._drops = 0
+        self._entries: dict[Key, _Entry[Value]] = {}
+        self._epoch = 0
+        """Counts the times everything grew old at once."""
+        self._changes = 0
+        """Counts whatever makes a read that is under way worthless."""
         self._loading = trio.CapacityLimiter(loads_max)
 
     def get(self, key: Key) -> Value | None:
         """The value, unless there is none or it is too old."""
         entry = self._entries.get(key)
-        return entry[0] if entry is not None and trio.current_time() < entry[1] else None
+        if entry is None or entry.epoch != self._epoch or trio.current_time() >= entry.fresh_until:
+            return None
+        return entry.value
 
     async def load(self, key: Key, read: Callable[[Key], Awaitable[Value | None]]) -> Value | None:
         """The value, read anew unless somebody else just did; None is not kept.
@@ -37,25 +52,36 @@ class AgeingCache(Generic[Key, Value]):
         async with self._loading:
             if (value := self.get(key)) is not None:
                 return value
-            drops = self._drops
+            changes = self._changes
             value = await read(key)
-            if value is not None and drops == self._drops:
+            if changes == self._changes:
                 self._keep(key, value)
             return value
 
+    def get_old(self, key: Key, age_seconds_max: float, again_after_seconds: float) -> Value | None:
+        """The value although it is old, because it cannot be read; taken for fresh until somebody should try again."""
+        entry, now = self._entries.get(key), trio.current_time()
+        if entry is None or now > entry.read_at + age_seconds_max:
+            return None
+        entry.epoch, entry.fresh_until = self._epoch, now + again_after_seconds
+        return entry.value
+
     def drop(self, *keys: Key) -> None:
         """Forget these entries now."""
-        self._drops += 1
+        self._changes += 1
         for key in keys:
             self._entries.pop(key, None)
 
-    def clear(self) -> None:
-        """Forget everything now."""
-        self._drops += 1
-        self._entries.clear()
+    def expire(self) -> None:
+        """Take everything for old now."""
+        self._changes += 1
+        self._epoch += 1
 
-    def _keep(self, key: Key, value: Value) -> None:
+    def _keep(self, key: Key, value: Value | None) -> None:
         self._entries.pop(key, None)
+        if value is None:
+            return
         while len(self._entries) >= self._entries_max:
             del self._entries[next(iter(self._entries))]
-        self._entries[key] = (value, trio.current_time() + self._ttl_seconds)
+        now = trio.current_time()
+        self._entries[key] = _Entry(value, self._epoch, now, now + self._ttl_seconds)

@@ -47,4 +47,4 @@ class Rosters:
 
     def forget_all(self) -> None:
         """Read every project's names anew when they are next needed."""
-        self._rosters.clear()
+        self._rosters.expire()

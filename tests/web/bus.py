@@ -50,7 +50,11 @@ class Bus:
         return await self.http.post("/mcp", content=content, headers=sent)
 
     async def ask(
-        self, token: str | None, method: str, params: Mapping[str, Any] | None = None, revision: str | None = "2025-11-25"
+        self,
+        token: str | None,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        revision: str | None = "2025-11-25",
     ) -> httpx2.Response:
         """Send one request at a revision; None names none."""
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params or {})}

@@ -8,11 +8,35 @@ import trio
 from tests.web.bus import REVISIONS, Bus
 from web.tools import DESCRIPTION_LENGTH_MAX, TOOLS
 
-TOOL_NAMES = (
-    "whoami claim seed_sequence list_sequences latest_claims register who_is_active post read_posts ack lease release "
-    "who_holds task_create task_assign task_start task_block task_resolve task_ship list_tasks query_events whats_new "
-    "list_participants admin_provision admin_rotate admin_revoke create_invite"
-).split()
+TOOL_NAMES = [
+    "whoami",
+    "claim",
+    "seed_sequence",
+    "list_sequences",
+    "latest_claims",
+    "register",
+    "who_is_active",
+    "post",
+    "read_posts",
+    "ack",
+    "lease",
+    "release",
+    "who_holds",
+    "task_create",
+    "task_assign",
+    "task_start",
+    "task_block",
+    "task_resolve",
+    "task_ship",
+    "list_tasks",
+    "query_events",
+    "whats_new",
+    "list_participants",
+    "admin_provision",
+    "admin_rotate",
+    "admin_revoke",
+    "create_invite",
+]
 
 
 def test_there_are_the_tools_of_the_contract_and_the_first_one_only_reads() -> None:
