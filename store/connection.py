@@ -33,10 +33,15 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 _LAST_WORDS = {"FATAL", "PANIC"}
 """Severities after which the server hangs up, whether the statement's commit was already on its way or not."""
 
+# Every read here has an index that gives its order and stops at its limit. With statistics that are missing or old,
+# as after a burst of writes, PostgreSQL would rather collect half a ledger in a bitmap and sort it, and compile that.
 _SETTINGS = """
 select set_config('TimeZone', 'UTC', false),
        set_config('statement_timeout', %s, false),
-       set_config('application_name', 'llm-bus', false)
+       set_config('application_name', 'llm-bus', false),
+       set_config('enable_bitmapscan', 'off', false),
+       set_config('enable_sort', 'off', false),
+       set_config('jit', 'off', false)
 """
 
 

@@ -37,8 +37,8 @@ select e.seq, e.at, e.actor, e.type,
  order by e.seq {direction} limit %(limit)s
 """
 
+# "offset 0" has acknowledgements looked up post by post; a join might go through all of them for each.
 _POST_FILTERS = {
-    "ids": "e.seq = any(%(ids)s::bigint[])",
     "to_lane": "e.data ->> 'to_lane' = %(to_lane)s",
     "by": "e.participation_id = %(by)s",
     "ref": "e.data ->> 'ref' = %(ref)s",
@@ -47,14 +47,21 @@ _POST_FILTERS = {
     "unacked_by": """not exists (
           select from events a
            where a.project_id = %(project)s and a.type = 'ack' and (a.data ->> 'post_id')::bigint = e.seq
-             and a.participation_id = %(unacked_by)s)""",
+             and a.participation_id = %(unacked_by)s offset 0)""",
 }
-"""What each field of a `PostQuery` asks of a post; `to_reader` with `reader_lane` makes two branches of `_FOUND`."""
+"""What each field of a `PostQuery` asks of a post; `ids`, `to_reader` and `reader_lane` are in `find_posts`."""
 
 _TO_READER = "(e.data ->> 'to_id')::bigint = %(to_reader)s"
 _TO_READER_LANE = "e.data ->> 'to_lane' = %(reader_lane)s"
 
 _FOUND = "(select e.seq from events e where {conditions} order by e.seq desc limit %(limit)s)"
+
+# One look at the primary key for each id; a plain join might go through all posts instead.
+_FOUND_BY_ID = """
+(select e.seq from unnest(%(ids)s::bigint[]) as wanted (seq)
+  cross join lateral (select e.seq from events e where {conditions} and e.seq = wanted.seq limit 1) as e
+  order by e.seq desc limit %(limit)s)
+"""
 
 _POSTS = """
 select p.seq, p.at, p.actor, p.participation_id, p.data::text, acks.ids, acks.actors, acks.times
@@ -72,8 +79,11 @@ select p.seq, p.at, p.actor, p.participation_id, p.data::text, acks.ids, acks.ac
 
 async def find_events(connection: Connection, project_id: int, query: EventQuery) -> list[EventView]:
     """The events that match, newest first unless the query says otherwise."""
-    conditions = ["e.project_id = %(project)s", "e.seq > %(after)s", "e.seq <= %(upto)s"]
-    parameters: dict[str, Any] = {"project": project_id, "after": query.after, "upto": query.upto, "limit": query.limit}
+    conditions = ["e.project_id = %(project)s", "e.seq <= %(upto)s"]
+    parameters: dict[str, Any] = {"project": project_id, "upto": query.upto, "limit": query.limit}
+    if query.after:  # said only when it says something: PostgreSQL takes every bound for a narrow one
+        conditions.append("e.seq > %(after)s")
+        parameters["after"] = query.after
     _add_given(query, _EVENT_FILTERS, conditions, parameters)
     statement = _EVENTS.format(
         conditions="\n   and ".join(conditions), direction="asc" if query.oldest_first else "desc"
@@ -89,6 +99,9 @@ async def find_posts(connection: Connection, project_id: int, query: PostQuery) 
     conditions = ["e.project_id = %(project)s", "e.type = 'post'", "e.seq <= %(upto)s"]
     parameters: dict[str, Any] = {"project": project_id, "upto": query.upto, "limit": query.limit}
     _add_given(query, _POST_FILTERS, conditions, parameters)
+    found_by = _FOUND
+    if query.ids is not None:
+        found_by, parameters["ids"] = _FOUND_BY_ID, list(query.ids)
     # Two ordered walks put together, rather than an "or" that would sort everything the reader ever got.
     branches = [conditions]
     if query.to_reader is not None:
@@ -97,7 +110,7 @@ async def find_posts(connection: Connection, project_id: int, query: PostQuery) 
         if query.reader_lane is not None:
             parameters["reader_lane"] = query.reader_lane
             branches.append([*conditions, _TO_READER_LANE])
-    found = " union ".join(_FOUND.format(conditions="\n   and ".join(branch)) for branch in branches)
+    found = " union ".join(found_by.format(conditions="\n   and ".join(branch)) for branch in branches)
     statement = _POSTS.format(found=found)
     return [_post_record(row) for row in await connection.fetch(statement, parameters)]
 
@@ -108,7 +121,7 @@ def _add_given(
     for field, condition in filters.items():
         if (value := getattr(query, field)) is not None:
             conditions.append(condition)
-            parameters[field] = list(value) if isinstance(value, tuple) else value
+            parameters[field] = value
 
 
 def _post_record(row: tuple[Any, ...]) -> PostRecord:

@@ -48,7 +48,7 @@ class Server:
             session.execute(statement.encode())
 
 
-def query(conninfo: str, statement: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+def query(conninfo: str, statement: str, parameters: tuple[object, ...] | None = None) -> list[tuple[object, ...]]:
     """Run a statement on a session of its own, and give its rows if it has any."""
     with psycopg.connect(conninfo, autocommit=True) as session:
         cursor = session.execute(statement.encode(), parameters)
