@@ -38,7 +38,7 @@ types: $(VENV)/.installed-dev ## Strict types.
 	$(BIN)/mypy
 
 faults: $(VENV)/.installed-dev ## Kill servers and databases under load, and count what is left.
-	$(BIN)/pytest -m faults
+	$(BIN)/pytest -m 'faults and not soak'
 
 soak: $(VENV)/.installed-dev ## The tests that run for many minutes.
 	$(BIN)/pytest -m soak
