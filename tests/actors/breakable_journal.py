@@ -1,7 +1,8 @@
 """A memory journal that can be down as a whole, and that writes down how it was used."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from engine.errors import JournalUnavailable, OutcomeUnknown
 from engine.events import Event
@@ -19,6 +20,7 @@ class BreakableJournal(MemoryJournal):
         self.down = False
         self.before_read: deque[Fault] = deque()
         self.before_tail: deque[Fault] = deque()
+        self.turns_taken = 0
         self.turns_held: list[bool] = []
         self.tails_after: list[int] = []
         self._to_vanish = 0
@@ -46,6 +48,12 @@ class BreakableJournal(MemoryJournal):
             self._vanished.append((project_id, list(events), dict(cursors)))
             raise OutcomeUnknown("lost on the way")
         await super().append(project_id, events, cursors, holding_turn=holding_turn)
+
+    @asynccontextmanager
+    async def turn(self, project_id: int) -> AsyncIterator[None]:
+        self.turns_taken += 1
+        async with super().turn(project_id):
+            yield
 
     async def load(self, project_id: int) -> History:
         self._check()

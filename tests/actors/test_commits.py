@@ -166,7 +166,7 @@ async def test_a_foreign_writer_costs_a_second_decision_and_nothing_else(
     journal.before_append.append(partial(foreigner.append, PROJECT, [foreign_claim(1)], {}))
     assert number(await ask(directory, A, CLAIM)) == 2
     assert [event.by for event in ledger(journal)] == [C.id, A.id]
-    assert journal.turns_held == [False, True]
+    assert (journal.turns_held, journal.turns_taken) == ([False, True], 1)
     totals = directory.statistics().totals
     assert (totals.conflicts, totals.rebuilds, totals.commits) == (1, 2, 1)
 

@@ -6,9 +6,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import Answer, Busy, Crashed, Directory, Unavailable
 from actors.directory import _Crashes
-from engine.commands import Claim, ListSequences, Post, ReadPosts, TaskAssign, TaskCreate, Touch, WhoIsActive
+from engine.commands import Claim, ListSequences, Post, ReadPosts, TaskAssign, TaskCreate, Touch, WhatsNew, WhoIsActive
 from engine.fold import snapshot
-from engine.replies import Active, ClaimedNumber
+from engine.replies import Active, ClaimedNumber, Digest
 from engine.state import State
 from tests.actors.breakable_journal import BreakableJournal
 from tests.actors.conftest import PROJECT, A, Asked, B, OpenDirectory, ask, principal
@@ -32,7 +32,7 @@ async def poison(directory: Directory) -> None:
 async def test_an_idle_actor_leaves_and_the_next_call_finds_everything_again(
     autojump_clock: MockClock, open_directory: OpenDirectory, journal: BreakableJournal
 ) -> None:
-    directory = await open_directory(idle_seconds=60)
+    directory = await open_directory(idle_seconds=60, liveness_seconds=1000)
     assert await claimed(directory) == 1
     assert directory.statistics().actors == 1
     await trio.sleep(61)
@@ -50,6 +50,7 @@ async def test_an_actor_stays_while_somebody_waits(
     await Asked(directory, nursery).ask(B, ReadPosts(to_me=True, unacked_only=True, wait_seconds=50))
     await trio.sleep(49)
     assert directory.statistics().actors == 1
+    assert directory.statistics().totals.rebuilds == 1, "it is still the same one"
     await trio.sleep(10)
     assert directory.statistics().actors == 0
 
@@ -95,6 +96,18 @@ async def test_after_a_crash_the_actor_is_held_back_for_a_while_that_doubles(
             await ask(directory, A, CLAIM)
         await trio.sleep(pause * 0.2)
     assert await claimed(directory) == 1
+
+
+async def test_a_life_that_ended_well_forgets_the_crashes_before_it(
+    autojump_clock: MockClock, open_directory: OpenDirectory
+) -> None:
+    directory = await open_directory(restart_seconds_min=1, idle_seconds=60)
+    await ask(directory, A, TaskCreate(title="x"))
+    for _ in range(3):
+        await poison(directory)
+        await trio.sleep(1.1)
+        await ask(directory, A, Touch())
+        await trio.sleep(61)
 
 
 async def test_a_project_that_never_stops_crashing_does_not_end_the_server(
@@ -155,6 +168,21 @@ async def test_a_directory_that_is_cancelled_leaves_nobody_waiting(
         await ask(directory, A, CLAIM)
 
 
+async def test_a_commit_under_way_is_finished_and_answered_when_the_directory_is_cancelled(
+    autojump_clock: MockClock, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    directory, gate = Directory(journal), trio.Event()
+    journal.before_append.append(gate.wait)
+    async with trio.open_nursery() as owner:
+        await owner.start(directory.run)
+        asked = Asked(directory, nursery)
+        await asked.ask(A, CLAIM)
+        owner.cancel_scope.cancel()
+        gate.set()
+    await wait_all_tasks_blocked()
+    assert [type(outcome) for outcome in asked.outcomes] == [Answer]
+
+
 async def test_a_directory_that_was_never_run_is_unavailable_and_stops_at_once(
     autojump_clock: MockClock, journal: BreakableJournal
 ) -> None:
@@ -205,6 +233,21 @@ async def test_recovery_folds_only_what_follows_the_snapshot(
     second = BreakableJournal(journal.ledger)
     assert await claimed(await open_directory(second)) == 14
     assert second.tails_after == [10]
+
+
+async def test_cursors_and_liveness_are_found_again(autojump_clock: MockClock, open_directory: OpenDirectory) -> None:
+    directory = await open_directory(idle_seconds=60)
+    await claimed(directory)
+    await ask(directory, B, WhatsNew())
+    await trio.sleep(61)
+    digest = await ask(directory, B, WhatsNew())
+    assert isinstance(digest, Answer)
+    assert isinstance(digest.reply, Digest)
+    assert digest.reply.since_event_id == 1
+    active = await ask(directory, B, WhoIsActive())
+    assert isinstance(active, Answer)
+    assert isinstance(active.reply, Active)
+    assert {row.actor for row in active.reply.active} == {A.actor, B.actor}
 
 
 async def test_history_is_read_in_pages(
