@@ -177,6 +177,8 @@ def test_a_lane_keeps_what_nobody_acknowledged_and_the_state_no_more_than_it_nee
         assert project.state.posts.unanswered_in(lane) == [post.seq for post in unanswered if lane_of(post) == lane]
     needed = {post.seq for post in unanswered}.union(*(owed(project.events, who) for who in PEOPLE))
     assert [post.id for post in project.state.posts] == sorted(needed)
+    indexes = (project.state.posts._by_reader, project.state.posts._by_lane, project.state.posts._by_author)
+    assert all(all(index.values()) for index in indexes), "an empty list was left behind"
 
 
 @given(histories(handoffs), st.sampled_from(PEOPLE))
