@@ -85,23 +85,26 @@ def serve(**flags: str | None) -> None:
 
 
 async def _serve(settings: Settings, greet: Greeting) -> None:
+    """Prepare, serve until a signal, clean up; a signal that comes while preparing lets that step end."""
     configure_logs(settings.log_format)
     stopping = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stop_on_signals, stopping, nursery.cancel_scope)
         async with open_database(settings) as conninfo:
             await bring_up_to_date(conninfo)
-            try:
-                listeners = await listen(settings.host, settings.port)
-            except OSError as error:
-                raise CannotListen(settings.host, settings.port, error) from error
-            bound = settings.bound_to(listeners[0].port)
             if not stopping.is_set():
-                await greet(bound, conninfo)
-                await run_bus(
-                    bound, conninfo, listeners, stopping, ready=lambda: say(f"listening on {bound.listening_url}")
-                )
+                await _run(settings, conninfo, stopping, greet)
         nursery.cancel_scope.cancel()
+
+
+async def _run(settings: Settings, conninfo: str, stopping: trio.Event, greet: Greeting) -> None:
+    try:
+        listeners = await listen(settings.host, settings.port)
+    except OSError as error:
+        raise CannotListen(settings.host, settings.port, error) from error
+    bound = settings.bound_to(listeners[0].port)
+    await greet(bound, conninfo)
+    await run_bus(bound, conninfo, listeners, stopping, ready=lambda: say(f"listening on {bound.listening_url}"))
 
 
 def _greet_first(minted: Minted, url: str) -> None:

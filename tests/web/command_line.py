@@ -5,6 +5,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,14 +44,19 @@ def llm_bus(*arguments: str | Path, **environment: str) -> Finished:
 def serving(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> Iterator[Running]:
     """A server on a free port, from its first answer on; killed at the end unless it was stopped."""
     command = [LLM_BUS, *map(str, arguments), "--port", "0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_clean(environment), text=True, cwd=cwd
-    ) as process:
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, env=_clean(environment), text=True, cwd=cwd
+        ) as process,
+    ):
         try:
             printed = _read_until_listening(process)
             yield Running(process, printed.rpartition(LISTENING)[2].strip(), printed)
         finally:
             process.kill()
+            log.seek(0)
+            sys.stderr.write(log.read())  # pytest shows it beside a failure
 
 
 def _read_until_listening(process: subprocess.Popen[str]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,8 @@ import pytest
 from tests.postgres import Server, query
 from tests.web.command_line import Finished, llm_bus
 from web import cli
+
+Command = Callable[..., Finished]
 
 MINT = ("token", "mint", "--owner", "Ann.Lee@example.com", "--project", "shop", "--participant", "agent-1")
 
@@ -19,6 +21,20 @@ def database(postgres: Server) -> Iterator[str]:
     conninfo = postgres.create_database()
     yield conninfo
     postgres.drop_database(conninfo)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command line without a process around it: for what ends before anything is served."""
+    for name in ("DATABASE_URL", "LLM_BUS_DATA_DIR", "LLM_BUS_TOKEN", "PUBLIC_URL", "HOST", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str | Path) -> Finished:
+        code = cli.run([*map(str, arguments)])
+        said = capsys.readouterr()
+        return Finished(arguments, code, said.out, said.err)
+
+    return run
 
 
 def fails(done: Finished, code: int, *words: str) -> None:
@@ -33,16 +49,16 @@ def fails(done: Finished, code: int, *words: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["up", "serve", "migrate", "owner add", "token mint", "doctor", "demo"])
-def test_every_command_helps_and_takes_both_data_options(name: str) -> None:
-    done = llm_bus(*name.split(), "--help")
+def test_every_command_helps_and_takes_both_data_options(command: Command, name: str) -> None:
+    done = command(*name.split(), "--help")
     assert done.returncode == 0
     assert "--database-url" in done.stdout
     assert "--data-dir" in done.stdout
     assert "\x1b" not in done.stdout
 
 
-def test_help_lists_the_commands_with_examples() -> None:
-    done = llm_bus("--help")
+def test_help_lists_the_commands_with_examples(command: Command) -> None:
+    done = command("--help")
     assert done.returncode == 0
     assert all(name in done.stdout for name in ("up", "serve", "migrate", "owner", "token", "doctor", "demo"))
     assert "llm-bus up" in done.stdout
@@ -53,8 +69,8 @@ def test_version_names_the_program() -> None:
     assert done.stdout.startswith("llm-bus ")
 
 
-def test_called_bare_shows_the_help_and_counts_as_usage() -> None:
-    done = llm_bus()
+def test_called_bare_shows_the_help_and_counts_as_usage(command: Command) -> None:
+    done = command()
     assert done.returncode == 2
     assert "Commands:" in done.stderr
 
@@ -75,8 +91,8 @@ def test_called_bare_shows_the_help_and_counts_as_usage() -> None:
         (["migrate", "--data-dir", __file__], ["is a file"]),
     ],
 )
-def test_wrong_usage_is_one_sentence_and_exit_2(arguments: list[str], words: list[str]) -> None:
-    fails(llm_bus(*arguments), 2, *words)
+def test_wrong_usage_is_one_sentence_and_exit_2(command: Command, arguments: list[str], words: list[str]) -> None:
+    fails(command(*arguments), 2, *words)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +103,10 @@ def test_wrong_usage_is_one_sentence_and_exit_2(arguments: list[str], words: lis
         ([*MINT[:6], "--participant", "a/b"], ["name"]),
     ],
 )
-def test_a_name_that_cannot_be_one_is_wrong_usage(database: str, arguments: list[str], words: list[str]) -> None:
-    fails(llm_bus(*arguments, "--database-url", database), 2, *words)
+def test_a_name_that_cannot_be_one_is_wrong_usage(
+    command: Command, database: str, arguments: list[str], words: list[str]
+) -> None:
+    fails(command(*arguments, "--database-url", database), 2, *words)
 
 
 @pytest.mark.parametrize("command", [["migrate"], ["serve"], ["owner", "add", "a@example.com"], MINT])
@@ -98,14 +116,14 @@ def test_an_unreachable_database_is_one_sentence_without_the_password(command: l
     assert "hunter2" not in done.stderr
 
 
-def test_a_data_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+def test_a_data_directory_that_cannot_be_made_is_one_sentence(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    fails(llm_bus("migrate", "--data-dir", tmp_path / "file" / "below"), 1, str(tmp_path))
+    fails(command("migrate", "--data-dir", tmp_path / "file" / "below"), 1, str(tmp_path))
 
 
-def test_a_newer_database_is_refused_and_left_alone(database: str) -> None:
+def test_a_newer_database_is_refused_and_left_alone(command: Command, database: str) -> None:
     query(database, "insert into schema_migrations (number, name) values (9999, '9999_future')")
-    fails(llm_bus("migrate", "--database-url", database), 1, "9999_future", "newer")
+    fails(command("migrate", "--database-url", database), 1, "9999_future", "newer")
     fails(llm_bus("serve", "--port", "0", "--database-url", database), 1, "newer")
 
 
@@ -123,14 +141,14 @@ def test_the_environment_configures_and_flags_go_before_it(database: str) -> Non
     fails(llm_bus("migrate", DATABASE_URL=unreachable), 1)
 
 
-def test_migrate_says_that_there_is_nothing_to_do(database: str) -> None:
-    done = llm_bus("migrate", "--database-url", database)
+def test_migrate_says_that_there_is_nothing_to_do(command: Command, database: str) -> None:
+    done = command("migrate", "--database-url", database)
     assert (done.returncode, done.stdout) == (0, "The schema is this version's; nothing to do.\n")
 
 
-def test_an_owner_is_added_once_and_can_be_made_an_operator(database: str) -> None:
-    added = llm_bus("owner", "add", "Ann.Lee@example.com", "--database-url", database)
-    promoted = llm_bus("owner", "add", "ann.lee@EXAMPLE.com", "--operator", "--database-url", database)
+def test_an_owner_is_added_once_and_can_be_made_an_operator(command: Command, database: str) -> None:
+    added = command("owner", "add", "Ann.Lee@example.com", "--database-url", database)
+    promoted = command("owner", "add", "ann.lee@EXAMPLE.com", "--operator", "--database-url", database)
     assert added.stdout == "Added owner Ann.Lee@example.com, handle ann-lee.\n"
     assert promoted.stdout == "Found operator Ann.Lee@example.com, handle ann-lee.\n"
 
@@ -155,9 +173,9 @@ def test_mint_prints_the_connect_command_once(database: str) -> None:
     assert done.stdout.count("claude mcp add --transport http llm-bus http://127.0.0.1:8787/mcp") == 1
 
 
-def test_minting_again_gives_a_further_token_and_keeps_the_rights(database: str) -> None:
-    first = json.loads(llm_bus(*MINT, "--admin", "--json", "--database-url", database).stdout)
-    second = json.loads(llm_bus(*MINT, "--json", "--database-url", database).stdout)
+def test_minting_again_gives_a_further_token_and_keeps_the_rights(command: Command, database: str) -> None:
+    first = json.loads(command(*MINT, "--admin", "--json", "--database-url", database).stdout)
+    second = json.loads(command(*MINT, "--json", "--database-url", database).stdout)
     assert first["token"] != second["token"]
     assert second["is_admin"]
 
