@@ -295,7 +295,7 @@ MAIL: History = [
     ben(Post(to_lane="ops", body="five", ref="PR-1")),
     ben(Ack(post_id=3)),
     ada(Ack(post_id=3)),
-    cay(Post(to_actor="ben", body="eight", reply_to=4)),
+    cay(Post(to_actor="ben", body="eight", ref="PR-2", reply_to=4)),
     ben(Post(to_lane="qa", body="nine")),
     cay(Ack(post_id=9)),
 ]
@@ -324,7 +324,8 @@ READ: list[tuple[str, Step, list[int] | Refused]] = [
     ("what I owe, a page", ben(ReadPosts(unacked_only=True, to_me=True, limit=1)), [8]),
     ("what I owe, the next page", ben(ReadPosts(unacked_only=True, to_me=True, limit=1, before=8)), [4]),
     ("what I owe by tag", ben(ReadPosts(unacked_only=True, to_me=True, tag="x")), [4]),
-    ("what I owe by ref", ben(ReadPosts(unacked_only=True, to_me=True, ref="PR-1")), []),
+    ("what I owe by ref", ben(ReadPosts(unacked_only=True, to_me=True, ref="PR-2")), [8]),
+    ("what I owe by another ref", ben(ReadPosts(unacked_only=True, to_me=True, ref="PR-1")), []),
     ("what I owe by lane", ben(ReadPosts(unacked_only=True, to_me=True, to_lane="qa")), []),
     ("what I owe by thread", ben(ReadPosts(unacked_only=True, to_me=True, thread=3)), [8, 4]),
     ("what I owe by another thread", ben(ReadPosts(unacked_only=True, to_me=True, thread=5)), []),
