@@ -47,7 +47,7 @@ machine does something else.
     type=click.IntRange(SMALL_EVENTS + 1, 10_000_000),
     help="The large history. [1,000,000]",
 )
-@click.option("--rounds", type=click.IntRange(1, 100), help="How often everything is measured. [5]")
+@click.option("--rounds", type=click.IntRange(1, 100), help="How often everything is measured. [7]")
 @click.option("--seconds", type=click.FloatRange(0.1, 60), help="How long each measurement takes. [2]")
 @click.option(
     "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help=f"Where the page goes. [{PAGE}]"

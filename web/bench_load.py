@@ -116,8 +116,8 @@ async def _measure_with_wrk(wrk: str, load: Load, workspace: Path) -> Sample:
     script = workspace / "load.lua"
     headers = ", ".join(f"[{_quoted(name)}] = {_quoted(value)}" for name, value in load.headers.items())
     script.write_text(_SCRIPT.format(headers=f"{{{headers}}}", body=_quoted(load.body)))
-    threads = ("-t1", f"-c{load.connections}", f"-d{round(load.seconds)}s")
-    said = await bench_processes.run_program([wrk, *threads, "-s", str(script), load.url], "wrk")
+    options = ("-t1", f"-c{load.connections}", f"-d{round(load.seconds)}s", f"--timeout={CALL_SECONDS_MAX:g}s")
+    said = await bench_processes.run_program([wrk, *options, "-s", str(script), load.url], "wrk")
     counted = msgspec.json.decode(said.rpartition("sample ")[2], type=_Counted)
     return Sample(
         requests=counted.requests,

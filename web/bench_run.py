@@ -43,7 +43,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """How large, how long, how often."""
 
     history_events: int = 1_000_000
-    rounds: int = 5
+    rounds: int = 7
     seconds: float = 2.0
 
     @property
