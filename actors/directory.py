@@ -97,15 +97,15 @@ class Directory:
                 await actor.changed(command.awaits, settled.seq)
         return answer
 
-    def heard(self, project_id: int, seq: int) -> None:
-        """Another process made events of this project durable, up to `seq`; nothing happens where no actor lives."""
+    def heard(self, project_id: int) -> None:
+        """Another process wrote to this project; nothing happens where no actor lives."""
         if (actor := self._actors.get(project_id)) is not None:
-            actor.heard(seq)
+            actor.heard()
 
     def missed_news(self) -> None:
-        """Other processes may have made anything durable meanwhile: let every actor look."""
+        """Other processes may have written anything meanwhile: let every actor look."""
         for actor in self._actors.values():
-            actor.heard(None)
+            actor.heard()
 
     def statistics(self) -> DirectoryStatistics:
         """What the actors do and have done."""
@@ -167,10 +167,13 @@ class Directory:
     async def _supervise(self, actor: ProjectActor) -> None:
         """Let an actor live; when it crashes, tell the operator and hold its next start back for a while."""
         project_id = actor.project_id
+        born = trio.current_time()
         try:
             await actor.run()
             self._crashes.pop(project_id, None)
         except Exception:
+            if trio.current_time() - born > self._limits.restart_seconds_max:
+                self._crashes.pop(project_id, None)  # it lived well in between
             in_a_row = self._crashes[project_id].in_a_row + 1 if project_id in self._crashes else 1
             pause = doubled(
                 self._limits.restart_seconds_min, in_a_row - 1, seconds_max=self._limits.restart_seconds_max
@@ -202,7 +205,10 @@ class Directory:
         while True:
             await trio.sleep(self._limits.liveness_seconds)
             for actor in list(self._actors.values()):
-                await actor.write_liveness()
+                try:
+                    await actor.write_liveness()
+                except Exception:  # liveness may be lost; a project's trouble with it must not end the others
+                    log.exception("liveness not written", project_id=actor.project_id)
 
     def _trio_time(self, moment: datetime) -> float:
         return trio.current_time() + (moment - self._clock()).total_seconds()

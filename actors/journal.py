@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from engine.events import Event
-from engine.history import History, Liveness, Stored
+from engine.history import Kept, Liveness, Marks, Stored
 from engine.lookups import EventQuery, PostQuery, PostRecord
 from engine.replies import EventView
 
@@ -28,8 +28,12 @@ class Journal(Protocol):
         """A random number that marks every event this journal object appends: it settles unknown outcomes exactly."""
         ...
 
-    async def load(self, project_id: int) -> History:
-        """The newest snapshot, the cursors and the liveness of a project; empty for one never written to."""
+    async def load(self, project_id: int) -> Kept | None:
+        """The newest snapshot of a project."""
+        ...
+
+    async def marks(self, project_id: int) -> Marks:
+        """The cursors and the liveness of a project's readers."""
         ...
 
     async def tail(self, project_id: int, after: int, limit: int) -> list[Stored]:

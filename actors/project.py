@@ -141,13 +141,8 @@ class ProjectActor:
         finally:
             self._watchers.discard(watcher)
 
-    def heard(self, seq: int | None) -> None:
-        """Another writer's events up to `seq` are durable: catch up before the next answer, and wake who watches.
-
-        None: there may be news or not.
-        """
-        if seq is not None and self._state is not None and seq <= self._state.seq:
-            return
+    def heard(self) -> None:
+        """Another process may have written: catch up before the next answer, and wake whom its events concern."""
         self._stale = True
         if self._closed or self._prodded:
             return

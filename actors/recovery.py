@@ -22,18 +22,24 @@ async def rebuild(journal: Journal, project_id: int, limits: Limits) -> Rebuilt:
     A snapshot that this version cannot read is ignored and history folded from its beginning. Raises what the journal
     raises; cancellable between pages, and nothing is left half-built.
     """
-    history = await journal.load(project_id)
-    state = None if history.snapshot is None else restore(history.snapshot)
+    kept = await journal.load(project_id)
+    state = None if kept is None else restore(kept.state)
     snapshot_seq = 0 if state is None else state.seq
     state = state or State()
-    state.cursors.update(history.cursors)
-    state.seen.update(history.liveness)
     await catch_up(state, journal, project_id, limits)
     return Rebuilt(state, snapshot_seq)
 
 
 async def catch_up(state: State, journal: Journal, project_id: int, limits: Limits) -> set[str]:
-    """Fold what is durable after the state's last event; returns the types of the events that came."""
+    """Fold what is durable after the state's last event, and take over what other processes know of its readers.
+
+    Returns the types of the events that came.
+    """
+    marks = await journal.marks(project_id)
+    state.cursors.update(marks.cursors)
+    for reader, liveness in marks.liveness.items():
+        if reader not in state.seen or state.seen[reader].at < liveness.at:
+            state.seen[reader] = liveness
     types = set[str]()
     while True:
         page = await journal.tail(project_id, state.seq, limits.tail_page_events)

@@ -126,7 +126,7 @@ def restore(stored: bytes) -> State | None:
     """The inverse of `snapshot`; None for one that another version wrote: fold the history instead."""
     try:
         kept = _DECODER.decode(stored)
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:
         return None
     if kept.version != SNAPSHOT_VERSION:
         return None

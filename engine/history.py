@@ -18,12 +18,16 @@ class Liveness(Struct, frozen=True):
     at: datetime
 
 
-class History(Struct, frozen=True, kw_only=True):
-    """What a project's state is rebuilt from: the newest snapshot and what is beside it."""
+class Kept(Struct, frozen=True):
+    """The newest snapshot of a project's state, and the last event it has folded."""
 
-    snapshot: bytes | None
     seq: int
-    """The last event the snapshot has folded; 0 without one."""
+    state: bytes
+
+
+class Marks(Struct, frozen=True):
+    """What is true of a project's readers and is not an event: how far they have caught up, when they last called."""
+
     cursors: Mapping[int, int]
     liveness: Mapping[int, Liveness]
 

@@ -37,21 +37,21 @@ _TELL = "select pg_notify(%s, %s)"
 
 
 class News(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One telling: the ends of ledgers by project id, from this writer; or that identities changed."""
+    """One telling: the projects this writer wrote to; or that identities changed."""
 
     writer: int = 0
-    events: dict[int, int] = {}
+    projects: list[int] = []
     identity: bool = False
 
 
 class Listener(Struct, frozen=True, kw_only=True):
     """What to do on news; none of it may block.
 
-    `events` gets a project's id and the number of its ledger's last event. `identity`: somebody's rights or names
-    changed. `gap`: news may have been missed, about anything.
+    `project` gets the id of one that was written to. `identity`: somebody's rights or names changed. `gap`: news may
+    have been missed, about anything.
     """
 
-    events: Callable[[int, int], None]
+    project: Callable[[int], None]
     identity: Callable[[], None]
     gap: Callable[[], None]
 
@@ -65,12 +65,12 @@ class Bulletin:
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
         self.writer = secrets.randbits(63)
-        self._untold: dict[int, int] = {}
+        self._untold = set[int]()
         self._noted = trio.Event()
 
-    def tell(self, project_id: int, seq: int) -> None:
-        """Note that this process made the project's events durable up to `seq`."""
-        self._untold[project_id] = seq
+    def tell(self, project_id: int) -> None:
+        """Note that this process wrote to the project."""
+        self._untold.add(project_id)
         self._noted.set()
 
     async def run(self, listener: Listener) -> None:
@@ -83,13 +83,19 @@ class Bulletin:
         while True:
             await self._noted.wait()
             self._noted = trio.Event()
-            while told := dict(islice(self._untold.items(), PROJECTS_PER_TELLING_MAX)):
-                news = msgspec.json.encode(News(writer=self.writer, events=told))
-                await connection.fetch(_TELL, (CHANNEL, news.decode()))
-                for project_id, seq in told.items():
-                    if self._untold[project_id] == seq:
-                        del self._untold[project_id]
+            while told := list(islice(self._untold, PROJECTS_PER_TELLING_MAX)):
+                self._untold.difference_update(told)
+                await self._tell_of(told, connection)
             await trio.sleep(TELL_PAUSE_SECONDS)
+
+    async def _tell_of(self, projects: list[int], connection: Connection) -> None:
+        news = msgspec.json.encode(News(writer=self.writer, projects=projects))
+        try:
+            await connection.fetch(_TELL, (CHANNEL, news.decode()))
+        except StoreUnavailable:
+            self._untold.update(projects)
+            self._noted.set()
+            raise
 
     async def _listen(self, listener: Listener, connection: Connection) -> None:
         await connection.execute(f"listen {CHANNEL}")
@@ -102,8 +108,8 @@ class Bulletin:
         if news.identity:
             listener.identity()
         if news.writer != self.writer:
-            for project_id, seq in news.events.items():
-                listener.events(project_id, seq)
+            for project_id in news.projects:
+                listener.project(project_id)
 
 
 async def _with_a_session(conninfo: str, use: Callable[[Connection], Awaitable[None]]) -> None:

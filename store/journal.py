@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
 from engine.events import Event, decode, encode
-from engine.history import History, Liveness, Stored
+from engine.history import Kept, Liveness, Marks, Stored
 from engine.lookups import EventQuery, PostQuery, PostRecord
 from engine.replies import EventView
 from store import history
@@ -119,20 +119,20 @@ class PostgresJournal:
         """A random number that marks every event this journal object appends."""
         return self._bulletin.writer
 
-    async def load(self, project_id: int) -> History:
-        """The newest snapshot, the cursors and the liveness of a project; empty for one never written to."""
+    async def load(self, project_id: int) -> Kept | None:
+        """The newest snapshot of a project."""
         with _translating():
             async with self._pool.connection() as connection:
                 snapshots = await connection.fetch(_SNAPSHOT, (project_id,))
+        return Kept(*snapshots[0]) if snapshots else None
+
+    async def marks(self, project_id: int) -> Marks:
+        """The cursors and the liveness of a project's readers."""
+        with _translating():
+            async with self._pool.connection() as connection:
                 cursors = await connection.fetch(_CURSORS, (project_id,))
                 liveness = await connection.fetch(_LIVENESS, (project_id,))
-        seq, state = snapshots[0] if snapshots else (0, None)
-        return History(
-            snapshot=state,
-            seq=seq,
-            cursors=dict(cursors),
-            liveness={by: Liveness(actor, at) for by, actor, at in liveness},
-        )
+        return Marks(dict(cursors), {by: Liveness(actor, at) for by, actor, at in liveness})
 
     async def tail(self, project_id: int, after: int, limit: int) -> list[Stored]:
         """At most `limit` events with numbers above `after`, in order."""
@@ -178,8 +178,7 @@ class PostgresJournal:
             raise OutcomeUnknown(str(error)) from error
         except StoreUnavailable as error:
             raise JournalUnavailable(str(error)) from error
-        if events:
-            self._bulletin.tell(project_id, events[-1].seq)
+        self._bulletin.tell(project_id)
 
     @asynccontextmanager
     async def turn(self, project_id: int) -> AsyncIterator[None]:

@@ -87,7 +87,7 @@ def _listener(services: Services) -> Listener:
         identity()
         services.directory.missed_news()
 
-    return Listener(events=services.directory.heard, identity=identity, gap=gap)
+    return Listener(project=services.directory.heard, identity=identity, gap=gap)
 
 
 def create_app(services: Services, store: Store, settings: Settings) -> Application:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from engine.errors import JournalUnavailable, OutcomeUnknown
 from engine.events import Event
-from engine.history import History, Liveness, Stored
+from engine.history import Kept, Liveness, Stored
 from engine.lookups import EventQuery, PostQuery, PostRecord
 from engine.replies import EventView
 from tests.actors.memory_journal import Fault, MemoryJournal, MemoryLedger
@@ -55,7 +55,7 @@ class BreakableJournal(MemoryJournal):
         async with super().turn(project_id):
             yield
 
-    async def load(self, project_id: int) -> History:
+    async def load(self, project_id: int) -> Kept | None:
         self._check()
         return await super().load(project_id)
 

@@ -33,7 +33,7 @@ from engine.events import (
     TaskStarted,
     payload,
 )
-from engine.history import Liveness, Stored
+from engine.history import Kept, Liveness, Marks, Stored
 from engine.lookups import EventQuery, PostQuery
 
 OpenJournal = Callable[[], Journal]
@@ -127,8 +127,8 @@ async def test_history_comes_in_pages_in_order_and_ends(open_journal: OpenJourna
 async def test_a_project_never_written_to_is_empty(open_journal: OpenJournal) -> None:
     journal = open_journal()
     await journal.append(PROJECT, [claim(1)], {ALICE: 1})
-    history = await journal.load(PROJECT + 1)
-    assert (history.snapshot, history.seq, history.cursors, history.liveness) == (None, 0, {}, {})
+    assert await journal.load(PROJECT + 1) is None
+    assert await journal.marks(PROJECT + 1) == Marks({}, {})
     assert await journal.tail(PROJECT + 1, 0, 10) == []
     assert await journal.events(PROJECT + 1, EventQuery(upto=9, limit=9)) == []
     assert await journal.posts(PROJECT + 1, PostQuery(upto=9, limit=9)) == []
@@ -140,7 +140,7 @@ async def test_a_taken_number_is_contended_and_nothing_of_the_batch_is_written(o
     with pytest.raises(Contended):
         await second.append(PROJECT, [claim(2, by=BOB), claim(3, by=BOB)], {BOB: 3})
     assert [row.writer for row in await second.tail(PROJECT, 0, 10)] == [first.writer] * 2
-    assert (await second.load(PROJECT)).cursors == {}
+    assert (await second.marks(PROJECT)).cursors == {}
 
 
 async def test_writers_are_told_apart(open_journal: OpenJournal) -> None:
@@ -174,7 +174,7 @@ async def test_a_cursor_rides_on_a_commit_and_never_moves_backwards(open_journal
     await journal.append(PROJECT, [claim(1), claim(2)], {ALICE: 2, OWNER: 1})
     await journal.append(PROJECT, [claim(3)], {ALICE: 1, BOB: 3})
     await journal.append(PROJECT, [], {OWNER: 3})
-    assert (await journal.load(PROJECT)).cursors == {ALICE: 2, BOB: 3, OWNER: 3}
+    assert (await journal.marks(PROJECT)).cursors == {ALICE: 2, BOB: 3, OWNER: 3}
 
 
 async def test_nothing_to_append_is_no_error(open_journal: OpenJournal) -> None:
@@ -189,8 +189,7 @@ async def test_the_newest_snapshot_stays(open_journal: OpenJournal) -> None:
     await journal.write_snapshot(PROJECT, 5, b"old")
     await journal.write_snapshot(PROJECT, 9, state)
     await journal.write_snapshot(PROJECT, 7, b"late")
-    history = await journal.load(PROJECT)
-    assert (history.seq, history.snapshot) == (9, state)
+    assert await journal.load(PROJECT) == Kept(9, state)
 
 
 async def test_liveness_never_moves_backwards(open_journal: OpenJournal) -> None:
@@ -199,7 +198,7 @@ async def test_liveness_never_moves_backwards(open_journal: OpenJournal) -> None
     await journal.write_liveness(PROJECT, {ALICE: Liveness("ann/alice", late), OWNER: Liveness("ann", early)})
     await journal.write_liveness(PROJECT, {ALICE: Liveness("old/alice", early), OWNER: Liveness("new", late)})
     await journal.write_liveness(PROJECT, {})
-    assert (await journal.load(PROJECT)).liveness == {ALICE: Liveness("ann/alice", late), OWNER: Liveness("new", late)}
+    assert (await journal.marks(PROJECT)).liveness == {ALICE: Liveness("ann/alice", late), OWNER: Liveness("new", late)}
 
 
 async def test_a_turn_keeps_other_writers_waiting(open_journal: OpenJournal) -> None:
@@ -380,7 +379,7 @@ async def test_a_cancelled_append_is_all_there_or_not_at_all(open_journal: OpenJ
         await journal.append(PROJECT, [claim(1), claim(2)], {ALICE: 2})
     with trio.fail_after(10):
         async with journal.turn(PROJECT):
-            stored, cursors = await journal.tail(PROJECT, 0, 9), (await journal.load(PROJECT)).cursors
+            stored, cursors = await journal.tail(PROJECT, 0, 9), (await journal.marks(PROJECT)).cursors
     assert (len(stored), cursors) in [(0, {}), (2, {ALICE: 2})]
 
 

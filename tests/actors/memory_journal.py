@@ -13,7 +13,7 @@ import trio
 
 from engine.errors import Contended
 from engine.events import Acked, Claimed, Event, Posted, Seeded, payload
-from engine.history import History, Liveness, Stored
+from engine.history import Kept, Liveness, Marks, Stored
 from engine.lookups import AckFact, EventQuery, PostQuery, PostRecord
 from engine.replies import EventView
 
@@ -35,7 +35,7 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self.rows: defaultdict[int, list[Stored]] = defaultdict(list)
-        self.snapshots: dict[int, tuple[int, bytes]] = {}
+        self.snapshots: dict[int, Kept] = {}
         self.cursors: defaultdict[int, dict[int, int]] = defaultdict(dict)
         self.liveness: defaultdict[int, dict[int, Liveness]] = defaultdict(dict)
         self.turns: defaultdict[int, trio.Lock] = defaultdict(trio.Lock)
@@ -58,15 +58,13 @@ class MemoryJournal:
     def writer(self) -> int:
         return self._writer
 
-    async def load(self, project_id: int) -> History:
+    async def load(self, project_id: int) -> Kept | None:
         await trio.lowlevel.checkpoint()
-        seq, state = self.ledger.snapshots.get(project_id, (0, None))
-        return History(
-            snapshot=state,
-            seq=seq,
-            cursors=dict(self.ledger.cursors[project_id]),
-            liveness=dict(self.ledger.liveness[project_id]),
-        )
+        return self.ledger.snapshots.get(project_id)
+
+    async def marks(self, project_id: int) -> Marks:
+        await trio.lowlevel.checkpoint()
+        return Marks(dict(self.ledger.cursors[project_id]), dict(self.ledger.liveness[project_id]))
 
     async def tail(self, project_id: int, after: int, limit: int) -> list[Stored]:
         await trio.lowlevel.checkpoint()
@@ -102,8 +100,9 @@ class MemoryJournal:
 
     async def write_snapshot(self, project_id: int, seq: int, state: bytes) -> None:
         await trio.lowlevel.checkpoint()
-        if seq > self.ledger.snapshots.get(project_id, (0, b""))[0]:
-            self.ledger.snapshots[project_id] = (seq, state)
+        kept = self.ledger.snapshots.get(project_id)
+        if kept is None or seq > kept.seq:
+            self.ledger.snapshots[project_id] = Kept(seq, state)
 
     async def write_liveness(self, project_id: int, seen: Mapping[int, Liveness]) -> None:
         await trio.lowlevel.checkpoint()

@@ -8,6 +8,7 @@ from actors import Answer, Busy, Crashed, Directory, Unavailable
 from actors.directory import _Crashes
 from engine.commands import Claim, ListSequences, Post, ReadPosts, TaskAssign, TaskCreate, Touch, WhatsNew, WhoIsActive
 from engine.fold import snapshot
+from engine.history import Kept
 from engine.replies import Active, ClaimedNumber, Digest
 from engine.state import State
 from tests.actors.breakable_journal import BreakableJournal
@@ -37,7 +38,7 @@ async def test_an_idle_actor_leaves_and_the_next_call_finds_everything_again(
     assert directory.statistics().actors == 1
     await trio.sleep(61)
     assert directory.statistics().actors == 0
-    assert journal.ledger.snapshots[PROJECT][0] == 1
+    assert journal.ledger.snapshots[PROJECT].seq == 1
     assert set(journal.ledger.liveness[PROJECT]) == {A.id}
     assert await claimed(directory) == 2
     assert directory.statistics().totals.crashes == 0
@@ -135,7 +136,7 @@ async def test_stopping_drains_commits_and_snapshots(
     gate.set()
     await wait_all_tasks_blocked()
     assert [type(outcome) for outcome in asked.outcomes] == [Answer, Answer]
-    assert journal.ledger.snapshots[PROJECT][0] == 2
+    assert journal.ledger.snapshots[PROJECT].seq == 2
     assert directory.statistics().actors == 0
 
 
@@ -228,7 +229,7 @@ async def test_recovery_folds_only_what_follows_the_snapshot(
     for _ in range(13):
         await claimed(directory)
     await wait_all_tasks_blocked()
-    assert journal.ledger.snapshots[PROJECT][0] == 10
+    assert journal.ledger.snapshots[PROJECT].seq == 10
     assert directory.statistics().totals.snapshots == 2
     second = BreakableJournal(journal.ledger)
     assert await claimed(await open_directory(second)) == 14
@@ -261,14 +262,16 @@ async def test_history_is_read_in_pages(
     assert second.tails_after == [0, 5, 10]
 
 
-@pytest.mark.parametrize("stored", [snapshot(State()).replace(b'"version":1', b'"version":0'), b'{"version":1}'])
+@pytest.mark.parametrize(
+    "stored", [snapshot(State()).replace(b'"version":1', b'"version":0'), b'{"version":1}', b"\x00 torn"]
+)
 async def test_a_snapshot_that_cannot_be_read_is_ignored(
     autojump_clock: MockClock, open_directory: OpenDirectory, journal: BreakableJournal, stored: bytes
 ) -> None:
     earlier = await open_directory(BreakableJournal(journal.ledger))
     for _ in range(3):
         await claimed(earlier)
-    journal.ledger.snapshots[PROJECT] = (2, stored)
+    journal.ledger.snapshots[PROJECT] = Kept(2, stored)
     assert await claimed(await open_directory()) == 4
 
 
@@ -283,7 +286,7 @@ async def test_a_snapshot_that_cannot_be_written_is_written_later(
     journal.down = False
     assert await claimed(directory) == 2
     await trio.sleep(31)
-    assert journal.ledger.snapshots[PROJECT][0] == 2
+    assert journal.ledger.snapshots[PROJECT].seq == 2
 
 
 async def test_too_many_projects_at_once_are_refused(autojump_clock: MockClock, open_directory: OpenDirectory) -> None:

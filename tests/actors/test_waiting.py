@@ -7,10 +7,11 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import Answer, Directory, Unavailable
-from engine.commands import AnyCommand, Claim, Lease, Post, ReadPosts, Register, Release, WhatsNew
+from engine.commands import AnyCommand, Claim, Lease, Post, ReadPosts, Register, Release, WhatsNew, WhoIsActive
 from engine.events import Event, Posted
+from engine.history import Liveness
 from engine.identity import Principal
-from engine.replies import Digest, GrantedLease, Posts, Reply
+from engine.replies import Active, Digest, GrantedLease, Posts, Reply
 from tests.actors.breakable_journal import BreakableJournal
 from tests.actors.conftest import DAWN, PROJECT, A, Asked, B, C, ask
 from tests.actors.memory_journal import MemoryJournal
@@ -160,7 +161,7 @@ async def test_a_foreign_event_that_was_heard_of_ends_a_wait(
     asked = Asked(directory, nursery)
     await asked.ask(B, INBOX)
     await foreign_post(journal, 1)
-    directory.heard(PROJECT, 1)
+    directory.heard(PROJECT)
     await wait_all_tasks_blocked()
     assert len(asked.outcomes) == 1
 
@@ -170,7 +171,7 @@ async def test_a_foreign_event_that_is_heard_of_while_the_state_is_rebuilt_is_no
 ) -> None:
     async def meanwhile() -> None:
         await foreign_post(journal, 1)
-        directory.heard(PROJECT, 1)
+        directory.heard(PROJECT)
 
     page = journal.tail
 
@@ -203,8 +204,8 @@ async def test_news_from_elsewhere_never_fills_the_mailbox(
     gate = trio.Event()
     journal.before_append.append(gate.wait)
     await Asked(directory, nursery).ask(A, CLAIM)
-    for seq in range(2, 10_000):
-        directory.heard(PROJECT, seq)
+    for _ in range(10_000):
+        directory.heard(PROJECT)
     assert directory.statistics().mailbox_depth == 1
     gate.set()
 
@@ -219,3 +220,19 @@ async def test_waits_end_with_what_they_have_when_the_server_stops(
     await directory.stop()
     await wait_all_tasks_blocked()
     assert sorted(type(outcome).__name__ for outcome in asked.outcomes) == ["Answer", Unavailable.__name__]
+
+
+async def test_cursors_and_liveness_of_another_process_are_taken_over_once_heard_of(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal
+) -> None:
+    await ask(directory, A, CLAIM)
+    elsewhere = MemoryJournal(journal.ledger)
+    await elsewhere.append(PROJECT, [], {B.id: 1})
+    await elsewhere.write_liveness(PROJECT, {C.id: Liveness(C.actor, DAWN)})
+    directory.heard(PROJECT)
+    digest = await replied(directory, B, WhatsNew())
+    assert isinstance(digest, Digest)
+    assert digest.since_event_id == 1
+    active = await replied(directory, A, WhoIsActive())
+    assert isinstance(active, Active)
+    assert {row.actor for row in active.active} == {A.actor, B.actor, C.actor}

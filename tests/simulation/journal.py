@@ -15,7 +15,7 @@ from msgspec import Struct
 from actors.journal import Journal
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
 from engine.events import Event
-from engine.history import History, Liveness, Stored
+from engine.history import Kept, Liveness, Marks, Stored
 from engine.lookups import EventQuery, PostQuery, PostRecord
 from engine.replies import EventView
 
@@ -56,8 +56,8 @@ class Surroundings(Protocol):
     down: bool
     late_writes: trio.Nursery
 
-    def tell(self, project_id: int, seq: int, writer: int) -> None:
-        """Events up to `seq` are durable."""
+    def tell(self, project_id: int, writer: int) -> None:
+        """This writer wrote to the project."""
 
 
 class FaultyJournal:
@@ -129,12 +129,15 @@ class FaultyJournal:
 
     async def _write(self, project_id: int, events: list[Event], cursors: dict[int, int], holding_turn: bool) -> None:
         await self._inner.append(project_id, events, cursors, holding_turn=holding_turn)
-        if events:
-            self._world.tell(project_id, events[-1].seq, self.writer)
+        self._world.tell(project_id, self.writer)
 
-    async def load(self, project_id: int) -> History:
+    async def load(self, project_id: int) -> Kept | None:
         await self._read()
         return await self._inner.load(project_id)
+
+    async def marks(self, project_id: int) -> Marks:
+        await self._read()
+        return await self._inner.marks(project_id)
 
     async def tail(self, project_id: int, after: int, limit: int) -> list[Stored]:
         await self._read()

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any
 
 import structlog
 import trio
@@ -125,16 +124,16 @@ class World:
             await trio.sleep(0.1)
         return self.rng.choice(list(self._lives))
 
-    def tell(self, project_id: int, seq: int, writer: int) -> None:
-        """Let the other processes hear of durable events; sometimes nobody does."""
+    def tell(self, project_id: int, writer: int) -> None:
+        """Let the other processes hear of what was written; sometimes nobody does."""
         for life, journal in self._lives.items():
             if journal.writer != writer and self.rng.random() < 0.9:
-                self.late_writes.start_soon(self._tell, life, project_id, seq)
+                self.late_writes.start_soon(self._tell, life, project_id)
 
-    async def _tell(self, life: Life, project_id: int, seq: int) -> None:
+    async def _tell(self, life: Life, project_id: int) -> None:
         await trio.sleep(self.rng.uniform(0, self.weather.delay_seconds_max))
         if self.rng.random() < 0.9:
-            life.directory.heard(project_id, seq)
+            life.directory.heard(project_id)
         else:
             life.directory.missed_news()
 
@@ -212,6 +211,6 @@ class World:
 
     async def _judge_snapshot(self) -> None:
         await self.look()
-        history: Any = await self._eye.load(PROJECT)
-        if history.snapshot is not None:
-            assert facts_of_snapshot(history.snapshot) == facts(fold(self.ledger[: history.seq]))
+        kept = await self._eye.load(PROJECT)
+        if kept is not None:
+            assert facts_of_snapshot(kept.state) == facts(fold(self.ledger[: kept.seq]))

@@ -123,9 +123,9 @@ async def test_a_long_history_gets_a_snapshot_as_old_as_an_actor_leaves_it(store
 
     project = await seed(store, conninfo, events, lambda _: None)
 
-    history = await store.journal.load(project.principal.project_id)
-    assert history.snapshot is not None
-    assert history.seq == events - TAIL_EVENTS
+    kept = await store.journal.load(project.principal.project_id)
+    assert kept is not None
+    assert kept.seq == events - TAIL_EVENTS
 
 
 async def test_a_history_that_folds_to_something_else_is_not_measured(store: Store, conninfo: str, monkeypatch) -> None:
