@@ -66,7 +66,7 @@ def test_the_round_trip_leaves_nothing_behind(postgres: Server) -> None:
     untouched = postgres.create_database()
     _, found, _ = examined("--database-url", untouched, "--port", "1")
     assert found["round trip"] == "ok"
-    assert rows(untouched) == dict.fromkeys(LEDGER, [(0,)])
+    assert rows(untouched) == {table: [(0,)] for table in LEDGER}
     postgres.drop_database(untouched)
 
 
