@@ -4,7 +4,7 @@
     ├── ConfigurationError   the operator's fault: a setting makes no sense; the message is the sentence to show
     ├── CannotListen         the environment: the address is taken or not ours; the message says what to do
     ├── BusUnreachable       the environment: as a client of the bus, no proper answer came
-    ├── BenchFailed          the environment: a benchmark could not be run to its end; the message says what was in the way
+    ├── BenchFailed          the environment: a benchmark could not be run to its end; the message says why
     ├── ToolRefused          as a client of the bus, it said no: the tool's own sentence
     └── RequestAborted       a request that ends before it is understood
         ├── BodyTooLarge     the caller's fault: more bytes than the bound
