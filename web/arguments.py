@@ -25,6 +25,8 @@ _HINTS = {
     r"\S": "not be blank",
     r"^[^/\s]([^/]*[^/\s])?$(?!\n)": "be a name without '/' and without spaces at its ends",
 }
+_TYPES = {"str": "text", "int": "a whole number", "bool": "true or false", "array": "a list"}
+_COUNTED = {"int": "", "str": " characters", "array": " items"}
 
 
 class Parser(Generic[Arguments]):
@@ -78,16 +80,15 @@ def _requirement(problem: str, choices: str) -> str:
     if pattern := re.search(r"matching regex '(.*)'$", problem):
         return _HINTS.get(pattern[1].replace("\\\\", "\\"), f"match {pattern[1]}")
     if bound := re.search(r"`(int|str|array)` (of length )?(>=|<=) (\d+)", problem):
-        noun = {"int": "", "str": " characters", "array": " items"}[bound[1]]
-        least = "at least" if bound[3] == ">=" else "at most"
-        return f"{'have' if bound[2] else 'be'} {least} {bound[4]}{noun}"
-    if "enum" in problem:
-        return f"be one of: {choices}"
-    words = {"str": "text", "int": "a whole number", "bool": "true or false", "array": "a list"}
-    wanted = re.search(r"Expected `(\w+)", problem)
+        kind, of_length, relation, number = bound.groups()
+        if of_length and (relation, number) == (">=", "1"):
+            return "not be empty"
+        least_or_most = "at least" if relation == ">=" else "at most"
+        return f"{'have' if of_length else 'be'} {least_or_most} {number}{_COUNTED[kind]}"
     if choices:
         return f"be one of: {choices}"
-    return f"be {words.get(wanted[1], 'of another type')}" if wanted else "be of another form"
+    wanted = re.search(r"Expected `(\w+)", problem)
+    return f"be {_TYPES.get(wanted[1], 'of another type')}" if wanted else "be of another form"
 
 
 def _utc(value: object) -> datetime | None:

@@ -55,13 +55,13 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
     Raises `ConfigurationError` with a sentence that names the variable.
     """
 
-    def given(name: str) -> str | None:
+    def given(name: str, variable: str | None = None) -> str | None:
         flag = flags.get(name)
-        return str(flag) if flag is not None else environ.get(name.upper(), "").strip() or None
+        return str(flag) if flag is not None else environ.get(variable or name.upper(), "").strip() or None
 
     return Settings(
         database_url=given("database_url"),
-        data_dir=Path(given("data_dir") or environ.get("LLM_BUS_DATA_DIR") or platformdirs.user_data_dir("llm-bus")),
+        data_dir=Path(given("data_dir", "LLM_BUS_DATA_DIR") or platformdirs.user_data_dir("llm-bus")),
         host=given("host") or "127.0.0.1",
         port=_port(given("port") or "8787"),
         public_url=_public_url(given("public_url")),

@@ -123,7 +123,7 @@ async def test_a_wait_ends_with_the_news_it_waits_for(bus: Bus, token: str) -> N
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait)
-            while not (await bus.call(token, "who_is_active"))["active"][0]["actor"] != "ada/scout":
-                await trio.lowlevel.checkpoint()
+            while b"llm_bus_actors_waiting 1.0" not in (await bus.http.get("/metrics")).content:
+                pass
             await bus.call(token, "post", to_actor="scout", body="News")
     assert [post["body"] for post in found] == ["News"]

@@ -1,0 +1,86 @@
+"""The tools about people: who one is, who there is, and what only leads may do."""
+
+import pytest
+
+from tests.web.bus import Bus
+from web.identity_tools import CreateInvite, Named, Provision
+from web.tools import TOOLS
+
+LEADS_ONLY = [tool.name for tool in TOOLS if tool.leads_only]
+
+
+async def test_a_token_says_who_one_is(bus: Bus, token: str) -> None:
+    me = {"actor": "ada/lead", "handle": "ada", "label": "lead", "project": "demo", "is_admin": True}
+    assert await bus.call(token, "whoami") == me
+
+
+async def test_participants_are_listed_by_name(bus: Bus, token: str) -> None:
+    await bus.mint("scout", is_admin=False)
+    await bus.call(token, "admin_revoke", participant_name="scout")
+    rows = (await bus.call(token, "list_participants"))["participants"]
+    everybody = {"kind": "agent", "lane": None}
+    assert rows == [
+        {"name": "lead", "actor": "ada/lead", "is_admin": True, "token_active": True, **everybody},
+        {"name": "scout", "actor": "ada/scout", "is_admin": False, "token_active": False, **everybody},
+    ]
+
+
+async def test_provisioning_gives_a_token_that_works_and_all_that_is_needed_to_use_it(bus: Bus, token: str) -> None:
+    made = await bus.call(token, "admin_provision", participant_name="scout", lane="docs")
+    secret, setup = made.pop("token"), made.pop("setup")
+    assert made == {"project": "demo", "participant": "scout", "kind": "agent", "lane": "docs", "is_admin": False}
+    assert (await bus.call(secret, "whoami"))["actor"] == "ada/scout"
+    assert setup.pop("note")
+    server = {
+        "type": "http",
+        "url": f"{bus.url}/mcp",
+        "headers": {"Authorization": "Bearer ${LLM_BUS_TOKEN}"},
+    }
+    assert setup == {
+        "mcp_url": f"{bus.url}/mcp",
+        "env": f"export LLM_BUS_TOKEN={secret}",
+        "mcp_json": {"mcpServers": {"llm-bus": server}},
+    }
+
+
+async def test_provisioning_again_gives_a_further_token_and_leaves_what_is_not_said(bus: Bus, token: str) -> None:
+    first = await bus.call(token, "admin_provision", participant_name="scout", lane="docs", is_admin=True)
+    second = await bus.call(token, "admin_provision", participant_name="scout")
+    assert (second["lane"], second["is_admin"]) == ("docs", True)
+    for made in (first, second):
+        assert (await bus.call(made["token"], "whoami"))["is_admin"]
+
+
+async def test_a_right_that_is_taken_is_gone_at_once(bus: Bus, token: str) -> None:
+    second = await bus.mint("second", is_admin=True)
+    assert (await bus.call(second, "whoami"))["is_admin"]
+    await bus.call(token, "admin_provision", participant_name="second", is_admin=False)
+    assert not (await bus.call(second, "whoami"))["is_admin"]
+    assert (await bus.refusal(second, "create_invite")).startswith("forbidden: ")
+
+
+async def test_whom_the_project_does_not_know_cannot_be_rotated_and_has_nothing_to_revoke(bus: Bus, token: str) -> None:
+    assert (await bus.refusal(token, "admin_rotate", participant_name="ghost")).startswith("not_found: ")
+    revoked = await bus.call(token, "admin_revoke", participant_name="ghost")
+    assert revoked == {"project": "demo", "participant": "ghost", "revoked": 0}
+
+
+async def test_an_invite_comes_with_what_to_paste(bus: Bus, token: str) -> None:
+    invite = await bus.call(token, "create_invite", uses=3)
+    assert set(invite) == {"code", "expires_at", "redeem_url", "invite_prompt"}
+    assert invite["redeem_url"] == f"{bus.url}/join"
+    assert invite["code"] in invite["invite_prompt"]
+    assert invite["redeem_url"] in invite["invite_prompt"]
+
+
+@pytest.mark.parametrize("tool", LEADS_ONLY)
+async def test_what_leads_may_do_is_forbidden_to_others(bus: Bus, token: str, tool: str) -> None:
+    scout = await bus.mint("scout", is_admin=False)
+    refusal = await bus.refusal(scout, tool, participant_name="lead")
+    assert refusal.startswith("forbidden: ")
+    assert (await bus.call(token, "whoami"))["actor"] == "ada/lead"
+
+
+def test_only_these_tools_are_for_leads() -> None:
+    assert LEADS_ONLY == ["admin_provision", "admin_rotate", "admin_revoke", "create_invite"]
+    assert {tool.arguments for tool in TOOLS if tool.leads_only} == {Provision, Named, CreateInvite}
