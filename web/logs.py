@@ -4,6 +4,7 @@ Never a token, a query string or a body. Text is for people, JSON for machines; 
 comes out in the same form.
 """
 
+import json
 import logging
 import re
 import sys
@@ -86,4 +87,4 @@ def _to_text(_: object, __: str, facts: structlog.types.EventDict) -> str:
 
 def _quoted(value: object) -> str:
     text = str(value)
-    return text if _PLAIN(text) else msgspec.json.encode(text.encode("utf-8", "replace").decode()).decode()
+    return text if _PLAIN(text) else json.dumps(text)
