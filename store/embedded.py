@@ -64,6 +64,9 @@ _BINARIES = Path("pginstall18", "bin")
 _UNPRIVILEGED = ("postgres", "nobody")
 """Whom the server runs as when we are root, which PostgreSQL refuses: the first of these that exists."""
 
+_IS_BUSY = 1
+"""What `pg_isready` exits with when a server is there and takes nobody in yet."""
+
 
 @asynccontextmanager
 async def embedded_postgres(
@@ -147,6 +150,9 @@ class _Cluster:
                 return
             else:
                 await self._run("pg_ctl", "stop", "-D", str(self._cluster), "-m", "fast", "-w", check=False)
+                if self._socket_dir != self._cluster:
+                    with suppress(OSError):
+                        self._socket_dir.rmdir()
             finally:
                 os.close(users)
 
@@ -175,11 +181,24 @@ class _Cluster:
             try:
                 await self._run("pg_ctl", *arguments, "-l", str(self._cluster / "start.log"))
             except EmbeddedUnavailable:
+                if await self._has_recovered():
+                    return
                 if attempt == START_ATTEMPTS_MAX:
                     raise
                 await trio.sleep(RETRY_SECONDS)
             else:
                 return
+
+    async def _has_recovered(self) -> bool:
+        """Whether a server was there all along, only busy with recovering from a crash of its own; waits for its end.
+
+        PostgreSQL does that by itself when one of its sessions' processes dies; a second server cannot start meanwhile.
+        """
+        asked = ("pg_isready", "-h", str(self._socket_dir), "-p", SETTINGS["port"], "-t", "1")
+        with trio.move_on_after(START_TIMEOUT_SECONDS):
+            while await self._run(*asked, check=False) == _IS_BUSY:  # noqa: ASYNC110 - it can only be asked
+                await trio.sleep(RETRY_SECONDS)
+        return await self._answers()
 
     async def _answers(self) -> bool:
         # Whoever runs in there is asked, not its pid file: pids are used again, and files survive their writers.
@@ -190,7 +209,7 @@ class _Cluster:
         connection.close()
         return True
 
-    async def _run(self, program: str, *arguments: str, check: bool = True) -> None:
+    async def _run(self, program: str, *arguments: str, check: bool = True) -> int:
         # A file takes what it says, not a pipe: the server inherits it and would keep a pipe open as long as it lives.
         with tempfile.TemporaryFile() as said:
             try:
@@ -211,6 +230,7 @@ class _Cluster:
                 raise EmbeddedUnavailable(
                     f"the embedded PostgreSQL in {self._cluster} does not start: {program} said: {told}"
                 )
+            return done.returncode
 
     def _make_private(self, directory: Path) -> None:
         """Make a directory that only the server's account may enter; one that somebody else made will not do."""

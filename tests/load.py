@@ -1,0 +1,279 @@
+"""Load for a running server: MCP calls over connections of their own, and a record of every answer.
+
+Plain HTTP/1.1 over Trio sockets, kept alive, without sessions: small enough that a test drives hundreds of connections
+beside the server on the same machine, and sees exactly what came back. What the calls should come to is not its
+business.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count, cycle
+from typing import Any, Self
+
+import trio
+
+STATELESS = "2026-07-28"
+REVISIONS = ("2025-11-25", STATELESS)
+ANSWER_SECONDS_MAX = 90.0
+"""Longer than any promised wait and all retries together: past it, the call hangs, and a hang fails the test."""
+
+RETRY_SECONDS = 0.02
+"""Between two attempts of a client that insists."""
+
+RECEIVE_BYTES = 65536
+_META = {
+    "io.modelcontextprotocol/protocolVersion": STATELESS,
+    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientInfo": {"name": "load", "version": "1"},
+}
+
+
+@dataclass(slots=True, frozen=True)
+class Answered:
+    """The call was carried out; `value` is its structured content."""
+
+    value: dict[str, Any]
+
+
+@dataclass(slots=True, frozen=True)
+class Refused:
+    """The server understood and said no."""
+
+    code: str
+    sentence: str
+
+    @property
+    def is_momentary(self) -> bool:
+        """Whether the same call may succeed a moment later."""
+        return self.code in {"busy", "unavailable"}
+
+
+@dataclass(slots=True, frozen=True)
+class Lost:
+    """The connection went before the answer came; `sent` says whether the whole request had been handed over."""
+
+    reason: str
+    sent: bool
+
+
+@dataclass(slots=True, frozen=True)
+class Broken:
+    """An answer that nobody should ever get."""
+
+    status: int
+    body: str
+
+
+Outcome = Answered | Refused | Lost | Broken
+
+
+@dataclass(slots=True, frozen=True)
+class Attempt:
+    """One request, and what became of it."""
+
+    client: str
+    tool: str
+    arguments: Mapping[str, Any]
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class Record:
+    """Every attempt of every client of a test, in the order in which they ended."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    _answered: int = 0
+    _milestones: list[tuple[int, trio.Event]] = field(default_factory=list)
+
+    def add(self, attempt: Attempt) -> None:
+        """Keep an attempt, and wake whom it lets go on."""
+        self.attempts.append(attempt)
+        if isinstance(attempt.outcome, Answered):
+            self._answered += 1
+            for number, reached in self._milestones:
+                if self._answered >= number:
+                    reached.set()
+
+    async def progress(self, answers: int) -> None:
+        """Wait for so many answers more."""
+        milestone = (self._answered + answers, trio.Event())
+        self._milestones.append(milestone)
+        try:
+            await milestone[1].wait()
+        finally:
+            self._milestones.remove(milestone)
+
+    def answered(self, *tools: str) -> list[tuple[Attempt, dict[str, Any]]]:
+        """The attempts with these tools (all, without any) that were carried out, each with its answer."""
+        return [
+            (attempt, attempt.outcome.value)
+            for attempt in self.attempts
+            if isinstance(attempt.outcome, Answered) and (not tools or attempt.tool in tools)
+        ]
+
+    def kinds(self) -> Counter[str]:
+        """How often each kind of outcome came, refusals by their code."""
+        return Counter(_kind(attempt.outcome) for attempt in self.attempts)
+
+    def unexpected(self, *, refusals: tuple[str, ...] = (), lost: bool = False) -> list[Attempt]:
+        """The attempts that came to anything but an answer, momentary refusal, or what the test allows besides."""
+        return [attempt for attempt in self.attempts if not _expected(attempt.outcome, refusals, lost=lost)]
+
+
+@dataclass(slots=True, frozen=True)
+class Team:
+    """The participants of one project, by their tokens, and the record of what they were told."""
+
+    tokens: list[str]
+    record: Record = field(default_factory=Record)
+
+    def client(self, name: str, port: int, *, member: int = 0) -> "Client":
+        """One more connection of a member."""
+        return Client(name, port, self.tokens[member], self.record)
+
+    def clients(self, number: int, *ports: int) -> "list[Client]":
+        """So many connections, spread over ports, members and revisions."""
+        spread = zip(range(number), cycle(ports), cycle(self.tokens), cycle(REVISIONS), strict=False)
+        return [
+            Client(f"client-{each}", port, token, self.record, revision=revision)
+            for each, port, token, revision in spread
+        ]
+
+
+class Client:
+    """One participant on one connection, which is opened when needed and again when it was lost."""
+
+    def __init__(self, name: str, port: int, token: str, record: Record, *, revision: str = STATELESS) -> None:
+        self.name = name
+        self.port = port
+        self._token = token
+        self._record = record
+        self._revision = revision
+        self._stream: trio.SocketStream | None = None
+        self._numbers = count(1)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def connect(self) -> None:
+        """Open the connection, if there is none. Raises `OSError`."""
+        if self._stream is None:
+            self._stream = await trio.open_tcp_stream("127.0.0.1", self.port)
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._stream is not None:
+            await trio.aclose_forcefully(self._stream)
+            self._stream = None
+
+    async def call(self, tool: str, /, **arguments: Any) -> Outcome:
+        """Make one attempt and record it."""
+        outcome: Outcome = Lost("no answer in time", sent=True)
+        with trio.move_on_after(ANSWER_SECONDS_MAX) as limit:
+            outcome = await self._attempt(tool, arguments)
+        if limit.cancelled_caught:
+            outcome = Broken(0, f"no answer within {ANSWER_SECONDS_MAX:g} s")
+        if isinstance(outcome, Lost | Broken):
+            await self.close()
+        self._record.add(Attempt(self.name, tool, arguments, outcome))
+        return outcome
+
+    async def insist(self, tool: str, /, **arguments: Any) -> Answered | Refused | Broken:
+        """Repeat the same call until it is answered, or refused for good."""
+        while True:
+            outcome = await self.call(tool, **arguments)
+            if not isinstance(outcome, Lost) and not (isinstance(outcome, Refused) and outcome.is_momentary):
+                return outcome
+            await trio.sleep(RETRY_SECONDS)
+
+    async def _attempt(self, tool: str, arguments: Mapping[str, Any]) -> Outcome:
+        try:
+            await self.connect()
+        except OSError as error:
+            return Lost(str(error), sent=False)
+        assert self._stream is not None
+        sent = False
+        try:
+            await self._stream.send_all(request(self._token, tool, arguments, next(self._numbers), self._revision))
+            sent = True
+            status, body = await receive_response(self._stream)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            return Lost(str(error), sent)
+        return _understood(status, body)
+
+
+def request(token: str, tool: str, arguments: Mapping[str, Any], number: int = 1, revision: str = STATELESS) -> bytes:
+    """The bytes of one tool call."""
+    params: dict[str, Any] = {"name": tool, "arguments": arguments}
+    head = [
+        "POST /mcp HTTP/1.1",
+        "Host: 127.0.0.1",
+        f"Authorization: Bearer {token}",
+        "Content-Type: application/json",
+        "Accept: application/json, text/event-stream",
+        f"MCP-Protocol-Version: {revision}",
+    ]
+    if revision == STATELESS:
+        params["_meta"] = _META
+        head += ["Mcp-Method: tools/call", f"Mcp-Name: {tool}"]
+    body = json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}).encode()
+    return "\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+async def receive_response(stream: trio.abc.ReceiveStream) -> tuple[int, bytes]:
+    """The status and the body of one response; raises `trio.BrokenResourceError` when it is cut off."""
+    received = bytearray()
+    while b"\r\n\r\n" not in received:
+        received += await _some(stream)
+    head, _, body = bytes(received).partition(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    headers = dict(line.lower().split(b": ", 1) for line in lines)
+    length = int(headers[b"content-length"])
+    while len(body) < length:
+        body += await _some(stream)
+    return int(status.split()[1]), body
+
+
+async def _some(stream: trio.abc.ReceiveStream) -> bytes:
+    received = await stream.receive_some(RECEIVE_BYTES)
+    if not received:
+        raise trio.BrokenResourceError("closed by the server")
+    return bytes(received)
+
+
+def _understood(status: int, body: bytes) -> Outcome:
+    if status == 503:
+        problem = json.loads(body)
+        return Refused(problem["error"], problem["error_description"])
+    result = json.loads(body).get("result") if status == 200 else None
+    if result is None:
+        return Broken(status, body.decode(errors="replace"))
+    if result.get("isError"):
+        code, _, sentence = result["content"][0]["text"].partition(": ")
+        return Refused(code, sentence)
+    return Answered(result["structuredContent"])
+
+
+def _kind(outcome: Outcome) -> str:
+    match outcome:
+        case Refused(code):
+            return code
+        case _:
+            return type(outcome).__name__.lower()
+
+
+def _expected(outcome: Outcome, refusals: tuple[str, ...], *, lost: bool) -> bool:
+    match outcome:
+        case Answered():
+            return True
+        case Refused(code):
+            return outcome.is_momentary or code in refusals
+        case Lost():
+            return lost
+        case Broken():
+            return False
