@@ -124,3 +124,16 @@ def test_an_older_page_of_the_inbox_costs_as_much_as_the_newest() -> None:
         for before in (101, 20)
     )
     assert newest == older
+
+
+def test_looking_for_a_circle_goes_over_every_task_once() -> None:
+    def cost(rungs: int) -> int:
+        project = Project()
+        project.play([ada(c.TaskCreate(title="t")), ada(c.TaskCreate(title="t"))])
+        for below in range(1, 2 * rungs, 2):
+            project.play([ada(c.TaskCreate(title="t", depends_on=(below, below + 1))) for _ in range(2)])
+        goal = len(project.state.tasks) + 1
+        project.play([ada(c.TaskCreate(title="t", owner="ada")), ada(c.TaskStart(task_id=goal))])
+        return bytecodes_run(project, *ada(c.TaskBlock(task_id=goal, on=goal - 1, reason="r")))
+
+    assert cost(16) < 3 * cost(8)

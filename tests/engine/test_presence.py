@@ -31,16 +31,16 @@ def row(who: Person, seconds: int, lane: str = "(unset)", status: str | None = N
     return {"actor": who.actor, "lane": lane, "status": status, "last_seen": after(seconds)}
 
 
-ADA, BEN, CAY = row(ada, 2000), row(ben, 1900, "qa", "testing"), row(cay, 1099, "qa")
+ADA, BEN, CAY = row(ada, 1900), row(ben, 2000, "qa", "testing"), row(cay, 1099, "qa")
 
 
 @pytest.mark.parametrize(
     ("command", "active"),
     [
-        (WhoIsActive(), [ADA, BEN]),
-        (WhoIsActive(within_seconds=901), [ADA, BEN, CAY]),
-        (WhoIsActive(within_seconds=100), [ADA, BEN]),
-        (WhoIsActive(within_seconds=99), [ADA]),
+        (WhoIsActive(), [BEN, ADA]),
+        (WhoIsActive(within_seconds=901), [BEN, ADA, CAY]),
+        (WhoIsActive(within_seconds=100), [BEN, ADA]),
+        (WhoIsActive(within_seconds=99), [BEN]),
         (WhoIsActive(within_seconds=86_400, lane="qa"), [BEN, CAY]),
         (WhoIsActive(lane="(unset)"), [ADA]),
         (WhoIsActive(lane="ops"), []),
@@ -51,7 +51,7 @@ def test_who_called_within_the_window_is_active_latest_first(
 ) -> None:
     project = Project()
     project.play([ben(Register(lane="qa", status="testing")), cay(Register(lane="qa"))])
-    for who, seconds in ((cay, 1099), (ben, 1900), (ada, 2000)):
+    for who, seconds in ((cay, 1099), (ada, 1900), (ben, 2000)):
         project.state.seen[who.id] = Liveness(who.actor, T0 + timedelta(seconds=seconds))
     project.now = T0 + timedelta(seconds=2000)
     assert asked(project, ada(command)) == {"active": active}

@@ -69,7 +69,8 @@ def test_a_task_moves_by_the_table_and_not_otherwise(status: TaskStatus, move: s
     after = LEGAL.get((status, move))
     # Ben is nobody's assignee: whoever does it, it counts.
     if after is None:
-        check(REACHED[status], ben(command), Refused("conflict", f"task 1 is {status}; {move} needs it "))
+        needed = " or ".join(before for before, by in LEGAL if by == move)
+        check(REACHED[status], ben(command), Refused("conflict", f"task 1 is {status}; {move} needs it {needed}."))
     else:
         project = check(REACHED[status], ben(command), {"task_id": 1, "status": after, **more}, event)
         assert asked(project, ben(ListTasks()))["tasks"][0]["status"] == after
