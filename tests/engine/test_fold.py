@@ -89,3 +89,7 @@ def test_a_snapshot_of_another_version_is_left_alone() -> None:
     assert restore(msgspec.json.encode(kept)) is not None
     assert restore(msgspec.json.encode({**kept, "version": SNAPSHOT_VERSION + 1})) is None
     assert restore(msgspec.json.encode({"version": SNAPSHOT_VERSION + 1, "shape": "new"})) is None
+
+
+def test_a_torn_snapshot_is_left_alone() -> None:
+    assert restore(snapshot(State())[:-1]) is None
