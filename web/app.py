@@ -38,20 +38,20 @@ class Application:
         """Serve one ASGI scope."""
         match scope["type"]:
             case "http":
-                await self._serve(Exchange(scope, receive, perf_counter()), receive, send)
+                await self._serve(Exchange(scope, receive, perf_counter()), send)
             case "websocket":
                 await send({"type": "websocket.close", "code": 1008})
             case _:
                 await self._pages(scope, receive, send)  # type: ignore[arg-type]  # Quart has its own names for ASGI
 
-    async def _serve(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+    async def _serve(self, exchange: Exchange, send: Send) -> None:
         try:
             if not self._admits(exchange.scope):
-                await _refuse(exchange, receive, send)
+                await _refuse(exchange, send)
             elif exchange.scope["path"] in MCP_PATHS:
-                await self._mcp(exchange, receive, send)
+                await self._mcp(exchange, send)
             else:
-                await self._pages(exchange.scope, receive, _noting_status(exchange, send))  # type: ignore[arg-type]
+                await self._pages(exchange.scope, exchange.receive, _noting_status(exchange, send))  # type: ignore[arg-type]
         finally:
             self._metrics.observe(exchange)
             log_request(exchange)
@@ -78,10 +78,10 @@ def create_pages() -> QuartTrio:
     return pages
 
 
-async def _refuse(exchange: Exchange, receive: Receive, send: Send) -> None:
+async def _refuse(exchange: Exchange, send: Send) -> None:
     problem = problems.FOREIGN_HOST
     exchange.status, exchange.outcome = problem.status, problem.name
-    await asgi.refuse_unread(receive, send, problem.status, problem.body)
+    await asgi.refuse_unread(exchange.receive, send, problem.status, problem.body)
 
 
 def _noting_status(exchange: Exchange, send: Send) -> Send:

@@ -68,19 +68,19 @@ class McpEndpoint:
         challenge = f'Bearer resource_metadata="{metadata}"'.encode()
         self._stranger = problems.STRANGER.with_header(b"www-authenticate", challenge)
 
-    async def __call__(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+    async def __call__(self, exchange: Exchange, send: Send) -> None:
         """Answer one HTTP request; that its client has left meanwhile is no error."""
         answer: Reply | Problem = problems.TOO_SLOW
         try:
             with trio.move_on_after(ARRIVAL_SECONDS_MAX) as limit:
-                request = await self._refuse(exchange) or await self._read(receive)
+                request = await self._refuse(exchange) or await _read(exchange.receive)
                 if isinstance(request, Problem):
                     answer = request
                 else:
                     answer = problems.STORE_SILENT
                     limit.deadline += CALL_SECONDS_MAX
                     answer = await self._answer(exchange, request)
-            await _send(exchange, answer, receive, send)
+            await _send(exchange, answer, send)
         except Disconnected:
             exchange.status, exchange.outcome = _CLIENT_GONE, "disconnected"
 
@@ -103,12 +103,6 @@ class McpEndpoint:
         if int(asgi.header(scope, b"content-length") or 0) > asgi.BODY_BYTES_MAX:
             return problems.TOO_LARGE
         return None
-
-    async def _read(self, receive: Receive) -> bytes | Problem:
-        try:
-            return await asgi.read_body(receive)
-        except BodyTooLarge:
-            return problems.TOO_LARGE
 
     async def _answer(self, exchange: Exchange, body: bytes) -> Reply:
         """The answer to an authenticated client's message."""
@@ -146,11 +140,18 @@ class McpEndpoint:
         return _refusal(request_id, error) if modern else (200, jsonrpc.write_error(request_id, error))
 
 
-async def _send(exchange: Exchange, answer: Reply | Problem, receive: Receive, send: Send) -> None:
+async def _read(receive: Receive) -> bytes | Problem:
+    try:
+        return await asgi.read_body(receive)
+    except BodyTooLarge:
+        return problems.TOO_LARGE
+
+
+async def _send(exchange: Exchange, answer: Reply | Problem, send: Send) -> None:
     if isinstance(answer, Problem):
         exchange.status, exchange.outcome = answer.status, answer.name
         headers = (*answer.headers, *_HEADERS)
-        await asgi.refuse_unread(receive, send, answer.status, answer.body, headers=headers)
+        await asgi.refuse_unread(exchange.receive, send, answer.status, answer.body, headers=headers)
     else:
         exchange.status, body = answer
         await asgi.respond(send, exchange.status, body, headers=_HEADERS)

@@ -124,7 +124,7 @@ class InviteCode(Reply, frozen=True, kw_only=True):
     invite_prompt: str
 
 
-async def whoami(services: Services, exchange: Exchange, caller: Principal, _: Nothing) -> Answer | Refusal:
+async def whoami(services: Services, exchange: Exchange, caller: Principal, _: Nothing) -> Answer:
     """Who the token says the caller is."""
     me = Self(
         actor=caller.actor,
@@ -133,12 +133,12 @@ async def whoami(services: Services, exchange: Exchange, caller: Principal, _: N
         project=caller.project,
         is_admin=caller.is_admin,
     )
-    return _instead(await touch(services, caller), me)
+    return Answer(me, await touch(services, caller))
 
 
-async def list_participants(services: Services, exchange: Exchange, caller: Principal, _: Nothing) -> Answer | Refusal:
+async def list_participants(services: Services, exchange: Exchange, caller: Principal, _: Nothing) -> Answer:
     """Everybody the project has granted a place."""
-    alive = await touch(services, caller)
+    unread = await touch(services, caller)
     rows = await services.people.participants(caller.project_id)
     views = [
         ParticipantView(
@@ -151,12 +151,12 @@ async def list_participants(services: Services, exchange: Exchange, caller: Prin
         )
         for row in rows
     ]
-    return _instead(alive, Participants(participants=views))
+    return Answer(Participants(participants=views), unread)
 
 
-async def provision(services: Services, exchange: Exchange, caller: Principal, wanted: Provision) -> Answer | Refusal:
+async def provision(services: Services, exchange: Exchange, caller: Principal, wanted: Provision) -> Answer:
     """A token for a new or an existing participant."""
-    alive = await touch(services, caller)
+    unread = await touch(services, caller)
     provisioned = await services.people.provision(
         caller.project_id,
         wanted.participant_name,
@@ -165,32 +165,30 @@ async def provision(services: Services, exchange: Exchange, caller: Principal, w
         is_admin=wanted.is_admin,
         by=caller.actor,
     )
-    return _instead(alive, _credentials(services, caller, provisioned))
+    return Answer(_credentials(services, caller, provisioned), unread)
 
 
 async def rotate(services: Services, exchange: Exchange, caller: Principal, named: Named) -> Answer | Refusal:
     """A new token in place of the old ones."""
-    alive = await touch(services, caller)
+    unread = await touch(services, caller)
     rotated = await services.people.rotate(caller.project_id, named.participant_name, by=caller.actor)
     if rotated is None:
         return not_found(
             f"no participant '{named.participant_name}' in this project; list_participants shows who there is."
         )
-    return _instead(alive, _credentials(services, caller, rotated))
+    return Answer(_credentials(services, caller, rotated), unread)
 
 
-async def revoke(services: Services, exchange: Exchange, caller: Principal, named: Named) -> Answer | Refusal:
+async def revoke(services: Services, exchange: Exchange, caller: Principal, named: Named) -> Answer:
     """An end to all tokens of a participant."""
-    alive = await touch(services, caller)
+    unread = await touch(services, caller)
     count = await services.people.revoke(caller.project_id, named.participant_name, by=caller.actor)
-    return _instead(alive, RevokedTokens(project=caller.project, participant=named.participant_name, revoked=count))
+    return Answer(RevokedTokens(project=caller.project, participant=named.participant_name, revoked=count), unread)
 
 
-async def create_invite(
-    services: Services, exchange: Exchange, caller: Principal, wanted: CreateInvite
-) -> Answer | Refusal:
+async def create_invite(services: Services, exchange: Exchange, caller: Principal, wanted: CreateInvite) -> Answer:
     """A code with which others join by themselves."""
-    alive = await touch(services, caller)
+    unread = await touch(services, caller)
     invite = await services.people.invite(
         caller.project_id,
         wanted.participant_name,
@@ -208,12 +206,7 @@ async def create_invite(
         redeem_url=onboarding.redeem_url(url),
         invite_prompt=onboarding.invite_prompt(url, invite.code, invite.expires_at, wanted.participant_name),
     )
-    return _instead(alive, code)
-
-
-def _instead(alive: Answer | Refusal, reply: Reply) -> Answer | Refusal:
-    """`reply` in place of what the touch had to say; a touch that was refused stays."""
-    return alive if isinstance(alive, Refusal) else Answer(reply, alive.unread)
+    return Answer(code, unread)
 
 
 def _credentials(services: Services, caller: Principal, provisioned: Provisioned) -> Credentials:

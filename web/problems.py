@@ -42,4 +42,3 @@ TOO_SLOW = Problem.of(408, "too_slow", "the request did not arrive in time.")
 STORE_SILENT = Problem.of(503, "unavailable", "the database does not answer; try again in a moment.").with_header(
     b"retry-after", b"1"
 )
-INTERNAL = Problem.of(500, "internal", "something went wrong here; the operator's log tells what.")

@@ -46,9 +46,13 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
     return answer
 
 
-async def touch(services: Services, caller: Principal) -> Answer | Refusal:
-    """Refresh the caller's liveness, for tools that ask nothing of the project's state."""
-    return await services.directory.ask(caller, Touch())
+async def touch(services: Services, caller: Principal) -> int:
+    """Refresh the caller's liveness, for tools that ask nothing of the project's state; gives its unread posts.
+
+    Raises what actors raise.
+    """
+    answer = await services.directory.ask(caller, Touch())
+    return 0 if isinstance(answer, Refusal) else answer.unread  # there is nothing in it to refuse
 
 
 async def as_refusal(call: Awaitable[Result]) -> Result | Refusal:

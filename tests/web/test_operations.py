@@ -8,11 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from trio.testing import wait_all_tasks_blocked
 
-from store.errors import StoreUnavailable
-from tests.web.bus import Bus
-from web.app import create_pages
-from web.metrics import Metrics
-from web.operations import operations
+from store import Store
+from tests.web.bus import Bus, running_bus
 
 
 async def test_it_says_that_it_is_up(bus: Bus) -> None:
@@ -26,15 +23,13 @@ async def test_it_is_ready_when_the_database_answers(bus: Bus) -> None:
     assert (response.status_code, response.json()) == (200, {"ok": True})
 
 
-async def test_it_is_up_but_not_ready_when_the_database_does_not_answer() -> None:
-    async def ping() -> None:
-        raise StoreUnavailable("away")
-
-    pages = create_pages()
-    pages.register_blueprint(operations("http://localhost", Metrics(), ping))
-    client = pages.test_client()
-    assert (await client.get("/healthz")).status_code == 200
-    assert (await client.get("/readyz")).status_code == 503
+async def test_without_a_database_it_is_up_but_not_ready_and_says_so_to_clients(store: Store) -> None:
+    async with running_bus(store, "host=127.0.0.1 port=1 user=nobody dbname=nothing") as bus:
+        assert (await bus.http.get("/healthz")).status_code == 200
+        ready = await bus.http.get("/readyz")
+        assert (ready.status_code, ready.json()["ok"]) == (503, False)
+        response = await bus.ask("llmbus_anything", "ping")
+        assert (response.status_code, response.json()["error"]) == (503, "unavailable")
 
 
 @pytest.mark.parametrize("suffix", ["", "/mcp"])
