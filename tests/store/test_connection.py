@@ -138,10 +138,9 @@ async def test_a_session_that_the_server_ended_no_longer_looks_alive(conninfo: s
 
 
 async def test_an_address_that_answers_is_found_among_those_that_do_not(conninfo: str) -> None:
-    params = conninfo_to_dict(conninfo)
-    connection = await Connection.open(
-        make_conninfo(**{**params, "host": f"/nowhere,127.0.0.1,{params['host']}", "port": "1,1,5432"})
-    )
+    there = conninfo_to_dict(conninfo)["host"]
+    several = make_conninfo(conninfo, host=f"/nowhere,127.0.0.1,{there}", port="1,1,5432")
+    connection = await Connection.open(several)
     assert connection.idle
     connection.close()
 
