@@ -93,6 +93,8 @@ class HttpConnection:
             case _:
                 await self._close()
                 await self._protocol.handle(Closed())
+                # A reader that has the next request at hand waits for its turn in the protocol: it never comes.
+                self._reading.cancel()
 
     async def _send(self, data: bytes) -> None:
         try:

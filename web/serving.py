@@ -64,6 +64,8 @@ async def serve(
             for connection in open_connections:
                 connection.end_pause()
             connections.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS_MAX
+        if connections.cancel_scope.cancelled_caught:
+            log.warning("requests cut off", after_seconds=DRAIN_SECONDS_MAX)
         await lifespan.wait_for_shutdown()
         lifespans.cancel_scope.cancel()
 

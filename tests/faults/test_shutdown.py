@@ -32,6 +32,7 @@ async def test_a_server_that_is_told_to_stop_answers_what_it_did_and_does_nothin
         for client in team.clients(CLIENTS, bus.port):
             nursery.start_soon(claim_until_it_is_gone, client)
     assert exit_codes == [0]
+    assert "cut off" not in bus.said
     assert team.record.unexpected(lost=True) == []
     ledger = Ledger.read(durable.conninfo)
     judge(ledger, team.record)

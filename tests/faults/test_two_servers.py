@@ -14,7 +14,7 @@ from tests.load import Answered, Client, Team
 
 CLIENTS = 24
 ANSWERS_BETWEEN_KILLS_MAX = 400
-HEARD_SECONDS_MAX = 60
+HEARD_SECONDS_MAX = 15
 
 
 @pytest.fixture
@@ -65,6 +65,11 @@ async def test_a_post_written_through_one_server_is_read_through_the_other(
                     pass
 
 
+@pytest.mark.xfail(
+    raises=BaseExceptionGroup,
+    reason="news that a server has not told when it dies, up to TELL_PAUSE_SECONDS of it, is told by nobody: the other "
+    "server serves its old state until the project's next event",
+)
 async def test_a_post_answered_by_a_server_that_is_killed_at_once_is_read_through_the_other(
     bus: Bus, other_bus: Bus, team: Team
 ) -> None:
