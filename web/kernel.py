@@ -35,7 +35,7 @@ VERSION = version("llm-bus")
 _UNCHANGING = CacheHint(ttl_ms=3_600_000, scope="public")
 """For what changes only with a new version of this program."""
 
-_LISTS = ("tools/list", "resources/list")
+_LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
 
 Context = ServerRequestContext[dict[str, Any]]
 
@@ -93,10 +93,15 @@ class Kernel:
                 "server/discover": _UNCHANGING,
                 "tools/list": _UNCHANGING,
                 "resources/list": _UNCHANGING,
+                "resources/templates/list": _UNCHANGING,
+                "prompts/list": _UNCHANGING,
                 "resources/read": _UNCHANGING,
             },
             on_list_tools=self._list_tools,
             on_list_resources=self._list_resources,
+            # Empty, but not missing: the conformance suite wants to see that they may be cached.
+            on_list_resource_templates=self._list_resource_templates,
+            on_list_prompts=self._list_prompts,
             on_read_resource=self._read_resource,
         )
         # The SDK's OpenTelemetry span around every message: nobody here would read it, everybody would pay.
@@ -152,6 +157,18 @@ class Kernel:
             mime_type="text/markdown",
         )
         return types.ListResourcesResult(resources=[guide])
+
+    async def _list_resource_templates(
+        self, context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        _refuse_cursor(params)
+        return types.ListResourceTemplatesResult(resource_templates=[])
+
+    async def _list_prompts(
+        self, context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListPromptsResult:
+        _refuse_cursor(params)
+        return types.ListPromptsResult(prompts=[])
 
     async def _read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         if str(params.uri) != GUIDE_URI:

@@ -11,6 +11,7 @@ from tests.web.bus import ENVELOPE, HANDSHAKE_REVISIONS, REVISIONS, Bus
 from web.onboarding import GUIDE, GUIDE_URI, INSTRUCTIONS
 
 MODERN = "2026-07-28"
+LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ async def test_an_unknown_resource_is_named_in_the_refusal(bus: Bus, token: str)
     assert (error["code"], error["data"]) == (-32602, {"uri": "llm-bus://nothing"})
 
 
-@pytest.mark.parametrize("method", ["tools/list", "resources/list", "resources/read", "server/discover"])
+@pytest.mark.parametrize("method", [*LISTS, "resources/read", "server/discover"])
 async def test_what_never_changes_may_be_cached(bus: Bus, token: str, method: str) -> None:
     params = {"uri": GUIDE_URI} if method == "resources/read" else {}
     result = (await bus.ask(token, method, params, MODERN)).json()["result"]
@@ -78,7 +79,7 @@ async def test_what_never_changes_may_be_cached(bus: Bus, token: str, method: st
     assert result["ttlMs"] > 0
 
 
-@pytest.mark.parametrize("method", ["tools/list", "resources/list"])
+@pytest.mark.parametrize("method", LISTS)
 @pytest.mark.parametrize("first", [False, True])
 async def test_there_is_no_second_page(bus: Bus, token: str, method: str, first: bool) -> None:
     if not first:
