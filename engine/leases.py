@@ -1,24 +1,31 @@
 """Advisory leases: an announcement of work on a surface, that others see and nobody is stopped by.
 
-A lease is always granted; the answer names the others whose active leases overlap it and conflict (unless both are
-shared). Its id is its event's number, so it grows with every grant: a fencing token (Kleppmann, "How to do distributed
+A lease is always granted (up to `LEASES_PER_HOLDER_MAX`); the answer names the others whose active leases overlap it and
+conflict, unless both are shared. Its id is its event's number, so it grows with every grant: a fencing token (Kleppmann, "How to do distributed
 locking", 2016). A caller who can wait is granted the lease as soon as nobody conflicts, or when the wait is over.
 """
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from math import ceil
 
 from engine import globs
 from engine.commands import Lease, Release, WhoHolds
 from engine.decision import Context, Decision, Pending
 from engine.events import Event, Leased, Released
+from engine.refusals import Refusal, conflict
 from engine.replies import GrantedLease, LeaseRow, Leases, OtherLease, ReleasedLeases
 from engine.state import HeldLease, State, lease_key
 
+LEASES_PER_HOLDER_MAX = 500
+"""Far more than anybody works on at once; every lease is compared with all that are active."""
 
-def lease(state: State, command: Lease, context: Context) -> Decision | Pending:
+
+def lease(state: State, command: Lease, context: Context) -> Decision | Pending | Refusal:
     """Grant or renew; wait for conflicting holders first, if the caller can."""
     surface = globs.normalise(command.surface)
+    if _holds_too_many(state, context, surface):
+        return conflict(f"you hold {LEASES_PER_HOLDER_MAX} leases already: release some, or lease a glob.")
     conflicts = [
         held
         for held in active(state, context.now)
@@ -55,7 +62,7 @@ def who_holds(state: State, command: WhoHolds, context: Context) -> Decision:
             surface=held.surface,
             actor=held.actor,
             expires_at=held.expires_at,
-            expires_in_seconds=round((held.expires_at - context.now).total_seconds()),
+            expires_in_seconds=ceil((held.expires_at - context.now).total_seconds()),
             note=held.note,
             mode=held.mode,
         )
@@ -69,6 +76,13 @@ def who_holds(state: State, command: WhoHolds, context: Context) -> Decision:
 def active(state: State, now: datetime) -> Iterator[HeldLease]:
     """Leases that have not run out."""
     return (held for held in state.leases.values() if held.expires_at > now)
+
+
+def _holds_too_many(state: State, context: Context, surface: str) -> bool:
+    reader = context.caller.id
+    if lease_key(reader, surface) in state.leases:
+        return False
+    return sum(held.by == reader for held in active(state, context.now)) >= LEASES_PER_HOLDER_MAX
 
 
 def apply_leased(state: State, event: Event, data: Leased) -> None:

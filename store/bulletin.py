@@ -7,6 +7,9 @@ by the ledger's primary key.
 Events are told after their commit, on a session of the bulletin's own and several at once: NOTIFY inside the commit
 would make the commits of all projects queue for one lock. Changes of identity are rare and told by the database itself,
 in their own transaction (a trigger on `audit`).
+
+Who is alone tells nothing: a process says hello when it begins to listen, and whoever hears of another one for the first
+time answers, looks at everything once, and tells from then on.
 """
 
 import secrets
@@ -35,11 +38,14 @@ RECONNECT_SECONDS = 1.0
 
 _TELL = "select pg_notify(%s, %s)"
 
+# News is worth nothing after a crash, so its commits need not wait for the disk, nor make others wait for it.
+_LOSABLE = "set synchronous_commit = off"
+
 
 class News(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One telling: the projects this writer wrote to; or that identities changed."""
+    """One telling: this writer is there, and wrote to these projects; or identities changed."""
 
-    writer: int = 0
+    writer: int | None = None
     projects: list[int] = []
     identity: bool = False
 
@@ -65,13 +71,15 @@ class Bulletin:
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
         self.writer = secrets.randbits(63)
+        self._others = set[int]()
         self._untold = set[int]()
         self._noted = trio.Event()
 
     def tell(self, project_id: int) -> None:
         """Note that this process wrote to the project."""
-        self._untold.add(project_id)
-        self._noted.set()
+        if self._others:
+            self._untold.add(project_id)
+            self._noted.set()
 
     async def run(self, listener: Listener) -> None:
         """Tell and listen until cancelled; a lost session is replaced, and reported to the listener as a gap."""
@@ -80,25 +88,32 @@ class Bulletin:
             nursery.start_soon(_with_a_session, self._conninfo, partial(self._listen, listener))
 
     async def _tell(self, connection: Connection) -> None:
+        await connection.execute(_LOSABLE)
         while True:
             await self._noted.wait()
             self._noted = trio.Event()
-            while told := list(islice(self._untold, PROJECTS_PER_TELLING_MAX)):
-                self._untold.difference_update(told)
-                await self._tell_of(told, connection)
+            try:
+                await self._say(connection, list(islice(self._untold, PROJECTS_PER_TELLING_MAX)))
+            except StoreUnavailable:
+                self._noted.set()
+                raise
+            if self._untold:
+                self._noted.set()
             await trio.sleep(TELL_PAUSE_SECONDS)
 
-    async def _tell_of(self, projects: list[int], connection: Connection) -> None:
+    async def _say(self, connection: Connection, projects: list[int]) -> None:
+        """Say that this process is there, and wrote to these projects; with none, that is the hello."""
         news = msgspec.json.encode(News(writer=self.writer, projects=projects))
+        self._untold.difference_update(projects)
         try:
             await connection.fetch(_TELL, (CHANNEL, news.decode()))
         except StoreUnavailable:
             self._untold.update(projects)
-            self._noted.set()
             raise
 
     async def _listen(self, listener: Listener, connection: Connection) -> None:
         await connection.execute(f"listen {CHANNEL}")
+        await self._say(connection, [])
         listener.gap()
         while True:
             for payload in await connection.notified():
@@ -107,9 +122,14 @@ class Bulletin:
     def _pass_on(self, news: News, listener: Listener) -> None:
         if news.identity:
             listener.identity()
-        if news.writer != self.writer:
-            for project_id in news.projects:
-                listener.project(project_id)
+        if news.writer is None or news.writer == self.writer:
+            return
+        if news.writer not in self._others:
+            self._others.add(news.writer)
+            self._noted.set()
+            listener.gap()
+        for project_id in news.projects:
+            listener.project(project_id)
 
 
 async def _with_a_session(conninfo: str, use: Callable[[Connection], Awaitable[None]]) -> None:

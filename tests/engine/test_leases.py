@@ -3,11 +3,26 @@ from typing import Any
 
 import pytest
 
+from engine import leases
 from engine.commands import Lease, Release, WhoHolds
 from engine.decision import Pending
 from engine.events import EventData, Leased, Released
 from engine.fold import snapshot
-from tests.engine.project import T0, History, Person, Project, Step, ada, after, asked, ben, cay, check, encoded
+from tests.engine.project import (
+    T0,
+    History,
+    Person,
+    Project,
+    Refused,
+    Step,
+    ada,
+    after,
+    asked,
+    ben,
+    cay,
+    check,
+    encoded,
+)
 
 LOGIN = "src/auth/login.py"
 HOUR = timedelta(hours=1)
@@ -247,3 +262,14 @@ def test_nobody_waits_for_themselves(mode: Any) -> None:
     project = Project()
     project.play([ada(Lease(surface="a"))])
     assert encoded(project.ask(*ada(Lease(surface="a", mode=mode)), patient=True)) == granted(2, "a", 1800)
+
+
+def test_a_holder_with_very_many_leases_may_renew_one_and_take_another_once_one_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leases, "LEASES_PER_HOLDER_MAX", 2)
+    history: History = [ada(Lease(surface="a", ttl_seconds=60)), ada(Lease(surface="b")), ben(Lease(surface="c"))]
+    check(history, ada(Lease(surface="d")), Refused("conflict", "you hold 2 leases already"))
+    check(history, ada(Lease(surface="b")), granted(4, "b", 1800), leased("b"))
+    check(history, ben(Lease(surface="d")), granted(4, "d", 1800), leased("d"))
+    check([*history, ada(Release(surface="a"))], ada(Lease(surface="d")), granted(5, "d", 1800), leased("d"))
