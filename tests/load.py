@@ -168,18 +168,18 @@ class Client:
     async def close(self) -> None:
         """Close the connection, if there is one."""
         if self._stream is not None:
-            await trio.aclose_forcefully(self._stream)
-            self._stream = None
+            stream, self._stream = self._stream, None
+            await trio.aclose_forcefully(stream)
 
     async def call(self, tool: str, /, **arguments: Any) -> Outcome:
-        """Make one attempt and record it."""
-        outcome: Outcome = Lost("no answer in time", sent=True)
-        with trio.move_on_after(ANSWER_SECONDS_MAX) as limit:
-            outcome = await self._attempt(tool, arguments)
-        if limit.cancelled_caught:
-            outcome = Broken(0, f"no answer within {ANSWER_SECONDS_MAX:g} s")
-        if isinstance(outcome, Lost | Broken):
-            await self.close()
+        """Make one attempt and record it; one that is cancelled costs the connection."""
+        outcome: Outcome = Broken(0, f"no answer within {ANSWER_SECONDS_MAX:g} s")
+        try:
+            with trio.move_on_after(ANSWER_SECONDS_MAX):
+                outcome = await self._attempt(tool, arguments)
+        finally:
+            if isinstance(outcome, Lost | Broken):
+                await self.close()
         self._record.add(Attempt(self.name, tool, arguments, outcome))
         return outcome
 
@@ -197,14 +197,14 @@ class Client:
         except OSError as error:
             return Lost(str(error), sent=False)
         assert self._stream is not None
-        sent = False
+        sent, number = False, next(self._numbers)
         try:
-            await self._stream.send_all(request(self._token, tool, arguments, next(self._numbers), self._revision))
+            await self._stream.send_all(request(self._token, tool, arguments, number, self._revision))
             sent = True
             status, body = await receive_response(self._stream)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             return Lost(str(error), sent)
-        return _understood(status, body)
+        return _understood(status, body, number)
 
 
 def request(token: str, tool: str, arguments: Mapping[str, Any], number: int = 1, revision: str = STATELESS) -> bytes:
@@ -246,12 +246,13 @@ async def _some(stream: trio.abc.ReceiveStream) -> bytes:
     return bytes(received)
 
 
-def _understood(status: int, body: bytes) -> Outcome:
+def _understood(status: int, body: bytes, number: int) -> Outcome:
     if status == 503:
         problem = json.loads(body)
         return Refused(problem["error"], problem["error_description"])
-    result = json.loads(body).get("result") if status == 200 else None
-    if result is None:
+    answer = json.loads(body) if status == 200 else {}
+    result = answer.get("result")
+    if result is None or answer["id"] != number:
         return Broken(status, body.decode(errors="replace"))
     if result.get("isError"):
         code, _, sentence = result["content"][0]["text"].partition(": ")
