@@ -1,8 +1,9 @@
 """Advisory leases: an announcement of work on a surface, that others see and nobody is stopped by.
 
-A lease is always granted (up to `LEASES_PER_HOLDER_MAX`); the answer names the others whose active leases overlap it and
-conflict, unless both are shared. Its id is its event's number, so it grows with every grant: a fencing token (Kleppmann, "How to do distributed
-locking", 2016). A caller who can wait is granted the lease as soon as nobody conflicts, or when the wait is over.
+A lease is always granted (up to `LEASES_PER_HOLDER_MAX`); the answer names the others whose active leases overlap it
+and conflict, unless both are shared. Its id is its event's number, so it grows with every grant: a fencing token
+(Kleppmann, "How to do distributed locking", 2016). A caller who can wait is granted the lease as soon as nobody
+conflicts, or when the wait is over.
 """
 
 from collections.abc import Iterator

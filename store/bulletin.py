@@ -8,8 +8,8 @@ Events are told after their commit, on a session of the bulletin's own and sever
 would make the commits of all projects queue for one lock. Changes of identity are rare and told by the database itself,
 in their own transaction (a trigger on `audit`).
 
-Who is alone tells nothing: a process says hello when it begins to listen, and whoever hears of another one for the first
-time answers, looks at everything once, and tells from then on.
+Who is alone tells nothing: a process says hello when it begins to listen, and whoever hears of another one for the
+first time answers, looks at everything once, and tells from then on.
 """
 
 import secrets

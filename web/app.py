@@ -12,12 +12,12 @@ from werkzeug.exceptions import HTTPException
 
 from web import asgi, problems
 from web.asgi import Message, Receive, Scope, Send
-from web.calls import Toolbox
-from web.endpoint import McpEndpoint
 from web.exchange import Exchange
 from web.hosts import HostGuard
-from web.kernel import Kernel
 from web.logs import log_request
+from web.mcp.calls import Toolbox
+from web.mcp.endpoint import McpEndpoint
+from web.mcp.kernel import Kernel
 from web.metrics import Metrics
 from web.services import Services
 

@@ -57,7 +57,7 @@ class Bus:
         revision: str | None = "2025-11-25",
     ) -> httpx2.Response:
         """Send one request at a revision; None names none."""
-        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params or {})}
+        message: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params or {})}
         headers = {} if revision is None else {"MCP-Protocol-Version": revision}
         if revision == "2026-07-28":
             message["params"]["_meta"] = ENVELOPE

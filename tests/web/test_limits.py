@@ -11,7 +11,8 @@ import trio
 from store import Store
 from tests.postgres import Server
 from tests.web.bus import Bus, running_bus
-from web import asgi, connections, endpoint, serving
+from web import asgi, connections, serving
+from web.mcp import endpoint
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 
@@ -244,7 +245,7 @@ async def test_only_hosts_and_origins_of_ours_are_answered(
 
 
 async def test_the_public_name_and_allowed_hosts_are_ours(store: Store, conninfo: str) -> None:
-    settings = {"public_url": "https://bus.example.com", "allowed_hosts": ("Other.example:8080",)}
+    settings: dict[str, Any] = {"public_url": "https://bus.example.com", "allowed_hosts": ("Other.example:8080",)}
     async with running_bus(store, conninfo, **settings) as bus:
         for host in ("bus.example.com", "bus.example.com:443", "other.example"):
             assert (await bus.http.get("/healthz", headers={"Host": host})).status_code == 200

@@ -5,7 +5,7 @@ import shlex
 from datetime import UTC, datetime
 
 from web import onboarding
-from web.tools import TOOLS
+from web.mcp.tools import TOOLS
 
 URL = "https://bus.example.com"
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.web.bus import Bus
-from web.identity_tools import CreateInvite, Named, Provision
-from web.tools import TOOLS
+from web.mcp.identity_tools import CreateInvite, Named, Provision
+from web.mcp.tools import TOOLS
 
 LEADS_ONLY = [tool.name for tool in TOOLS if tool.leads_only]
 

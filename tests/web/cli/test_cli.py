@@ -1,0 +1,194 @@
+"""What the command line says to people and to machines, and how it fails."""
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import Server, query
+from tests.web.command_line import Finished, llm_bus
+from web.cli import entry as cli
+
+Command = Callable[..., Finished]
+
+MINT = ("token", "mint", "--owner", "Ann.Lee@example.com", "--project", "shop", "--participant", "agent-1")
+
+
+@pytest.fixture
+def database(postgres: Server) -> Iterator[str]:
+    conninfo = postgres.create_database()
+    yield conninfo
+    postgres.drop_database(conninfo)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command line without a process around it: for what ends before anything is served."""
+    for name in ("DATABASE_URL", "LLM_BUS_DATA_DIR", "LLM_BUS_TOKEN", "PUBLIC_URL", "HOST", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str | Path) -> Finished:
+        code = cli.run([*map(str, arguments)])
+        said = capsys.readouterr()
+        return Finished(arguments, code, said.out, said.err)
+
+    return run
+
+
+def fails(done: Finished, code: int, *words: str) -> None:
+    """One sentence on standard error, nothing else anywhere."""
+    assert done.returncode == code, done
+    assert done.stdout == ""
+    assert done.stderr.startswith("llm-bus: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.rstrip()[-1] in ".?!"
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize("name", ["up", "serve", "migrate", "owner add", "token mint", "doctor", "demo"])
+def test_every_command_helps_and_takes_both_data_options(command: Command, name: str) -> None:
+    done = command(*name.split(), "--help")
+    assert done.returncode == 0
+    assert "--database-url" in done.stdout
+    assert "--data-dir" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_help_lists_the_commands_with_examples(command: Command) -> None:
+    done = command("--help")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in ("up", "serve", "migrate", "owner", "token", "doctor", "demo"))
+    assert "llm-bus up" in done.stdout
+
+
+def test_version_names_the_program() -> None:
+    done = llm_bus("--version")
+    assert done.stdout.startswith("llm-bus ")
+
+
+def test_called_bare_shows_the_help_and_counts_as_usage(command: Command) -> None:
+    done = command()
+    assert done.returncode == 2
+    assert "Commands:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nope"], ["nope", "--help"]),
+        (["up", "--wat"], ["--wat", "llm-bus up --help"]),
+        (["owner", "add"], ["EMAIL"]),
+        ([*MINT, "--kind", "robot"], ["robot", "agent", "human"]),
+        (["serve", "--port", "http"], ["PORT", "http"]),
+        (["serve", "--port", "70000"], ["PORT", "70000"]),
+        (["serve", "--public-url", "bus.example.com"], ["PUBLIC_URL"]),
+        (["doctor", "--url", "bus.example.com"], ["http://"]),
+        (["demo", "--url", "http://127.0.0.1:1"], ["LLM_BUS_TOKEN"]),
+        (["demo", "--remove", "--url", "http://127.0.0.1:1"], ["--remove"]),
+        (["migrate", "--data-dir", __file__], ["is a file"]),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_exit_2(command: Command, arguments: list[str], words: list[str]) -> None:
+    fails(command(*arguments), 2, *words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["owner", "add", "nobody"], ["nobody", "email"]),
+        ([*MINT[:4], "--project", "Big Shop", "--participant", "a"], ["Big Shop"]),
+        ([*MINT[:6], "--participant", "a/b"], ["name"]),
+    ],
+)
+def test_a_name_that_cannot_be_one_is_wrong_usage(
+    command: Command, database: str, arguments: list[str], words: list[str]
+) -> None:
+    fails(command(*arguments, "--database-url", database), 2, *words)
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["serve"], ["owner", "add", "a@example.com"], MINT])
+def test_an_unreachable_database_is_one_sentence_without_the_password(command: list[str]) -> None:
+    done = llm_bus(*command, "--database-url", "postgresql://bus:hunter2@127.0.0.1:1/bus")
+    fails(done, 1, "127.0.0.1")
+    assert "hunter2" not in done.stderr
+
+
+def test_a_data_directory_that_cannot_be_made_is_one_sentence(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    fails(command("migrate", "--data-dir", tmp_path / "file" / "below"), 1, str(tmp_path))
+
+
+def test_a_newer_database_is_refused_and_left_alone(command: Command, database: str) -> None:
+    query(database, "insert into schema_migrations (number, name) values (9999, '9999_future')")
+    fails(command("migrate", "--database-url", database), 1, "9999_future", "newer")
+    fails(llm_bus("serve", "--port", "0", "--database-url", database), 1, "newer")
+
+
+def test_a_port_that_is_taken_is_one_sentence_and_mints_nothing(database: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        fails(llm_bus("up", "--port", str(port), "--database-url", database), 1, str(port), "taken")
+    assert query(database, "select count(*) from tokens") == [(0,)]
+
+
+def test_the_environment_configures_and_flags_go_before_it(database: str) -> None:
+    unreachable = "postgresql://127.0.0.1:1/bus"
+    assert llm_bus("migrate", DATABASE_URL=database).returncode == 0
+    assert llm_bus("migrate", "--database-url", database, DATABASE_URL=unreachable).returncode == 0
+    fails(llm_bus("migrate", DATABASE_URL=unreachable), 1)
+
+
+def test_migrate_says_that_there_is_nothing_to_do(command: Command, database: str) -> None:
+    done = command("migrate", "--database-url", database)
+    assert (done.returncode, done.stdout) == (0, "The schema is this version's; nothing to do.\n")
+
+
+def test_an_owner_is_added_once_and_can_be_made_an_operator(command: Command, database: str) -> None:
+    added = command("owner", "add", "Ann.Lee@example.com", "--database-url", database)
+    promoted = command("owner", "add", "ann.lee@EXAMPLE.com", "--operator", "--database-url", database)
+    assert added.stdout == "Added owner Ann.Lee@example.com, handle ann-lee.\n"
+    assert promoted.stdout == "Found operator Ann.Lee@example.com, handle ann-lee.\n"
+
+
+def test_mint_answers_machines_with_one_object(database: str) -> None:
+    done = llm_bus(*MINT, "--json", "--database-url", database, PUBLIC_URL="https://bus.example.com/")
+    answer = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert answer["owner"] == "Ann.Lee@example.com"
+    assert answer["handle"] == "ann-lee"
+    assert (answer["project"], answer["participant"]) == ("shop", "agent-1")
+    assert answer["token"].startswith("llmbus_")
+    assert answer["mcp_url"] == "https://bus.example.com/mcp"
+    assert answer["connect_command"] == (
+        "claude mcp add --transport http llm-bus https://bus.example.com/mcp "
+        f'--header "Authorization: Bearer {answer["token"]}"'
+    )
+
+
+def test_mint_prints_the_connect_command_once(database: str) -> None:
+    done = llm_bus(*MINT, "--database-url", database)
+    assert done.stdout.count("claude mcp add --transport http llm-bus http://127.0.0.1:8787/mcp") == 1
+
+
+def test_minting_again_gives_a_further_token_and_keeps_the_rights(command: Command, database: str) -> None:
+    first = json.loads(command(*MINT, "--admin", "--json", "--database-url", database).stdout)
+    second = json.loads(command(*MINT, "--json", "--database-url", database).stdout)
+    assert first["token"] != second["token"]
+    assert second["is_admin"]
+
+
+def test_colours_only_on_a_terminal(database: str) -> None:
+    done = llm_bus("doctor", "--database-url", database, "--port", "1")
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_bug_is_not_dressed_up_as_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ExceptionGroup("tasks", [OSError("disk"), ZeroDivisionError("bug")])
+
+    monkeypatch.setattr(cli.cli, "main", broken)
+    with pytest.raises(ExceptionGroup):
+        cli.run([])

@@ -1,0 +1,121 @@
+"""`up` and `serve` as processes, on an embedded PostgreSQL in a directory where nothing was before."""
+
+import json
+import re
+import signal
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from store.embedded import has_cluster
+from tests.postgres import Server, query
+from tests.web.command_line import Running, llm_bus, serving
+from web.cli.first_run import project_of
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up") / "new" / "data"
+
+
+@pytest.fixture(scope="module")
+def first_run(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """`up` with nothing prepared, in a directory named as a project might be."""
+    directory = tmp_path_factory.mktemp("Corner Shop")
+    with serving("up", "--data-dir", data_dir, cwd=directory) as server:
+        yield server
+
+
+def call(url: str, token: str, tool: str, **arguments: object) -> dict[str, object]:
+    """Call a tool as a client that knows no SDK."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+    request = urllib.request.Request(
+        f"{url}/mcp",
+        data=json.dumps(body).encode(),
+        headers={
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "MCP-Protocol-Version": "2025-06-18",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        result: dict[str, object] = json.load(response)["result"]["structuredContent"]
+        return result
+
+
+def test_the_first_run_prints_a_token_that_works(first_run: Running) -> None:
+    (command,) = re.findall(r"claude mcp add .*", first_run.printed)
+    assert f"{first_run.url}/mcp" in command
+    token = re.search(r"llmbus_[\w-]+", command)
+    assert token is not None
+    me = call(first_run.url, token[0], "whoami")
+    assert me["actor"] == "owner/agent-1"
+    assert me["is_admin"] is True
+    assert re.fullmatch(r"corner-shop-?\d*", str(me["project"]))
+
+
+def test_commands_join_the_running_database_and_leave_it_running(first_run: Running, data_dir: Path) -> None:
+    mint = ("token", "mint", "--owner", "owner@localhost", "--project", "side", "--participant", "agent-2", "--json")
+    for _ in range(2):
+        minted = llm_bus(*mint, "--data-dir", data_dir)
+        token = json.loads(minted.stdout)["token"]
+        assert call(first_run.url, token, "claim", sequence="adr")["sequence"] == "adr"
+    assert llm_bus("migrate", "--data-dir", data_dir).returncode == 0
+    assert call(first_run.url, token, "whoami")["project"] == "side"
+
+
+def test_a_second_up_on_the_same_data_serves_too_and_mints_nothing(first_run: Running, data_dir: Path) -> None:
+    with serving("up", "--data-dir", data_dir) as second:
+        assert "llmbus_" not in second.printed
+        assert second.url != first_run.url
+        assert second.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains_the_server_stops_its_database_and_exits_0(tmp_path: Path, number: int) -> None:
+    with serving("up", "--data-dir", tmp_path) as server:
+        assert (tmp_path / "postgres" / "postmaster.pid").exists()
+        assert server.stop(number) == 0
+    assert not (tmp_path / "postgres" / "postmaster.pid").exists()
+    assert has_cluster(tmp_path)
+
+
+def test_serve_prepares_nothing_but_the_schema(postgres: Server) -> None:
+    database = postgres.create_database()
+    with serving("serve", "--database-url", database) as server:
+        assert server.printed == f"listening on {server.url}\n"
+        assert query(database, "select count(*) from owners") == [(0,)]
+        assert server.stop() == 0
+    postgres.drop_database(database)
+
+
+def test_up_with_a_database_that_is_in_use_creates_nobody(postgres: Server) -> None:
+    database = postgres.create_database()
+    assert llm_bus("owner", "add", "ann@example.com", "--database-url", database).returncode == 0
+    with serving("up", "--database-url", database) as server:
+        assert "llmbus_" not in server.printed
+        assert query(database, "select email from owners") == [("ann@example.com",)]
+        assert server.stop() == 0
+    postgres.drop_database(database)
+
+
+def test_up_after_a_demo_is_still_the_first_run(postgres: Server) -> None:
+    database = postgres.create_database()
+    assert llm_bus("demo", "--pace", "0", "--port", "1", "--database-url", database).returncode == 0
+    with serving("up", "--database-url", database, "--email", "ann@example.com", "--project", "shop") as server:
+        assert "llmbus_" in server.printed
+        assert server.stop() == 0
+    owners = query(database, "select handle, is_operator from owners order by handle")
+    assert owners == [("ann", True), ("demo", False)]
+    postgres.drop_database(database)
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [("shop", "shop"), ("Corner Shop (2)", "corner-shop-2"), ("日本", "main"), ("", "main"), ("x" * 80, "x" * 64)],
+)
+def test_a_directory_suggests_a_project(name: str, slug: str) -> None:
+    assert project_of(Path("/srv") / name if name else Path("/")) == slug

@@ -1,0 +1,64 @@
+"""What agents are told of arguments: little, and true."""
+
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from engine import commands
+from web.mcp.identity_tools import Provision
+from web.mcp.schemas import input_schema
+
+
+@pytest.mark.parametrize(
+    ("arguments", "schema"),
+    [
+        (commands.ListSequences, {"type": "object", "properties": {}}),
+        (
+            commands.Claim,
+            {
+                "type": "object",
+                "properties": {
+                    "sequence": {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"},
+                    "note": {"type": "string", "maxLength": 500},
+                    "key": {"type": "string"},
+                },
+                "required": ["sequence"],
+            },
+        ),
+        (
+            commands.Lease,
+            {
+                "type": "object",
+                "properties": {
+                    "surface": {"type": "string"},
+                    "ttl_seconds": {"type": "integer", "maximum": 86400, "default": 1800},
+                    "note": {"type": "string"},
+                    "mode": {"type": "string", "enum": ["exclusive", "shared"], "default": "exclusive"},
+                    "wait_seconds": {"type": "integer", "maximum": 55},
+                },
+                "required": ["surface"],
+            },
+        ),
+        (
+            Provision,
+            {
+                "type": "object",
+                "properties": {
+                    "participant_name": {"type": "string", "pattern": r"^[^/\s]([^/]*[^/\s])?$"},
+                    "kind": {"type": "string", "enum": ["agent", "human"]},
+                    "lane": {"type": "string"},
+                    "is_admin": {"type": "boolean"},
+                },
+                "required": ["participant_name"],
+            },
+        ),
+    ],
+)
+def test_a_schema_says_what_helps_and_no_more(arguments: type[Struct], schema: dict[str, Any]) -> None:
+    assert input_schema(arguments) == schema
+
+
+def test_a_list_says_what_its_items_are() -> None:
+    depends_on = input_schema(commands.TaskCreate)["properties"]["depends_on"]
+    assert depends_on == {"type": "array", "items": {"type": "integer"}, "maxItems": 50}

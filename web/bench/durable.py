@@ -1,0 +1,96 @@
+"""The bus without HTTP: claims through the directory and its actor to PostgreSQL, and how soon an actor is there.
+
+`python -m web.bench.durable`: a `DurableClaims` or an `Activation` in, a `Sample` or a list of seconds out, as JSON.
+"""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from actors import Directory
+from engine.commands import Claim, Touch
+from store import open_store
+from web.bench.results import Sample, percentile
+from web.bench.seed import Project
+
+
+class DurableClaims(Struct, frozen=True, kw_only=True, tag=True):
+    """Claim from so many tasks at once, for so many seconds."""
+
+    project: Project
+    tasks: int
+    seconds: float
+
+
+class Activation(Struct, frozen=True, kw_only=True, tag=True):
+    """Ask a directory that has no actor yet, so many times: seconds until the answer."""
+
+    project: Project
+    times: int
+
+
+async def durable_claims(job: DurableClaims) -> Sample:
+    """Every claim is answered before its task makes the next, and is durable when it is answered."""
+    milliseconds: list[float] = []
+    claim = Claim(sequence="adr", note="the storage format")
+    async with _directory(job.project) as directory:
+        await directory.ask(job.project.principal, claim)
+
+        async def keep_claiming() -> None:
+            while trio.current_time() < deadline:
+                asked = perf_counter()
+                await directory.ask(job.project.principal, claim)
+                milliseconds.append((perf_counter() - asked) * 1000)
+
+        started = trio.current_time()
+        deadline = started + job.seconds
+        async with trio.open_nursery() as tasks:
+            for _ in range(job.tasks):
+                tasks.start_soon(keep_claiming)
+        seconds = trio.current_time() - started
+    ordered = sorted(milliseconds)
+    return Sample(
+        requests=len(ordered),
+        requests_per_second=len(ordered) / seconds,
+        p50_ms=percentile(ordered, 0.5),
+        p99_ms=percentile(ordered, 0.99),
+    )
+
+
+async def activation(job: Activation) -> list[float]:
+    """From the first question to its answer, on a new directory and new sessions each time."""
+    taken = []
+    for _ in range(job.times):
+        async with _directory(job.project) as directory:
+            asked = perf_counter()
+            await directory.ask(job.project.principal, Touch())
+            taken.append(perf_counter() - asked)
+    return taken
+
+
+@asynccontextmanager
+async def _directory(project: Project) -> AsyncIterator[Directory]:
+    async with open_store(project.conninfo) as store, trio.open_nursery() as nursery:
+        directory = Directory(store.journal)
+        await nursery.start(directory.run)
+        yield directory
+        await directory.stop()
+
+
+async def main(job: DurableClaims | Activation) -> Sample | list[float]:
+    """Do one job."""
+    match job:
+        case DurableClaims():
+            return await durable_claims(job)
+        case Activation():
+            return await activation(job)
+
+
+if __name__ == "__main__":
+    given = msgspec.json.decode(sys.stdin.buffer.read(), type=DurableClaims | Activation)
+    sys.stdout.buffer.write(msgspec.json.encode(trio.run(main, given)))

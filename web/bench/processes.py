@@ -1,0 +1,129 @@
+"""The processes of a benchmark: whatever is measured, and whoever measures, runs in one of its own.
+
+Servers say `listening on URL` on their standard output; jobs read one JSON value from standard input and write one to
+standard output. Leaving a server's context ends it; cancelling ends everything that was started here.
+"""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from subprocess import PIPE
+from typing import Any
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from web.errors import BenchFailed
+
+START_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 30.0
+SAID_CHARACTERS_MAX = 500
+_GREETING = b"listening on "
+
+
+class Served(Struct, frozen=True):
+    """A server that runs: where it is reached, and which process it is."""
+
+    url: str
+    pid: int
+
+
+@asynccontextmanager
+async def bus_server(conninfo: str, data_dir: Path, log: Path) -> AsyncIterator[Served]:
+    """`llm-bus serve` on a free port; its log goes to a file, as it would in production."""
+    flags = ("--host", "127.0.0.1", "--port", "0", "--database-url", conninfo, "--data-dir", str(data_dir))
+    async with _server(("-c", "from web.cli.entry import main; main()", "serve", *flags), log) as served:
+        yield served
+
+
+@asynccontextmanager
+async def echo_server(log: Path) -> AsyncIterator[Served]:
+    """`web.bench.echo` on a free port."""
+    async with _server(("-m", "web.bench.echo"), log) as served:
+        yield served
+
+
+async def run_job(module: str, job: Struct, kind: Any) -> Any:
+    """Run `python -m module` with `job` as its input; gives what it wrote, as `kind`. Raises `BenchFailed`."""
+    done = await trio.run_process(
+        [sys.executable, "-m", module],
+        stdin=msgspec.json.encode(job),
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BenchFailed(f"{module} failed: {_end_of(done.stderr)}")
+    return msgspec.json.decode(done.stdout, type=kind)
+
+
+async def run_program(arguments: list[str], name: str) -> str:
+    """Run a program that was not written in Python; gives its standard output. Raises `BenchFailed`."""
+    try:
+        done = await trio.run_process(arguments, capture_stdout=True, capture_stderr=True, check=False)
+    except OSError as error:
+        raise BenchFailed(f"cannot run {name}: {error}.") from error
+    if done.returncode != 0:
+        raise BenchFailed(f"{name} failed: {_end_of(done.stderr or done.stdout)}")
+    return done.stdout.decode(errors="replace")
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Memory that a process holds; None where the system does not tell (only Linux is asked)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), None)
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """Processor time that a process has used, to the nearest hundredth; None where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+@asynccontextmanager
+async def _server(arguments: tuple[str, ...], log: Path) -> AsyncIterator[Served]:
+    with log.open("wb") as said:
+        process = await trio.lowlevel.open_process([sys.executable, *arguments], stdout=PIPE, stderr=said)
+    try:
+        yield Served(await _address(process, log), process.pid)
+    finally:
+        with trio.CancelScope(shield=True):
+            await _end(process)
+
+
+async def _address(process: trio.Process, log: Path) -> str:
+    assert process.stdout is not None  # noqa: S101 - opened with a pipe
+    said = b""
+    with trio.move_on_after(START_SECONDS_MAX):
+        while part := await process.stdout.receive_some():
+            said += part
+            if said.startswith(_GREETING) and said.endswith(b"\n"):
+                return said.removeprefix(_GREETING).decode().strip()
+    raise _not_started(said, log)
+
+
+async def _end(process: trio.Process) -> None:
+    process.terminate()
+    with trio.move_on_after(STOP_SECONDS_MAX):
+        await process.wait()
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+    if process.stdout is not None:
+        await process.stdout.aclose()
+
+
+def _not_started(said: bytes, log: Path) -> BenchFailed:
+    return BenchFailed(f"a server did not start: {_end_of(said + log.read_bytes())}")
+
+
+def _end_of(output: bytes) -> str:
+    return output.decode(errors="replace").strip()[-SAID_CHARACTERS_MAX:] or "it said nothing"

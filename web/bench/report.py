@@ -1,0 +1,133 @@
+"""A benchmark's results as a page: the targets first, reached or missed, then every number they come from."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from web.bench.results import Results, Row, Target, targets
+
+_MEGABYTE = 1_000_000
+
+_INTRODUCTION = """\
+# Benchmarks
+
+Written by `llm-bus bench`; every number below is from one run of it. Numbers depend on the machine, and this one also
+ran the load and PostgreSQL: only ratios within the run mean something elsewhere.
+"""
+
+_EXPLANATION = """\
+## What was measured
+
+- **echo**: Hypercorn on Trio as it comes, with an application that reads a POST's body and answers with JSON
+  (`web/bench_echo.py`). Whatever Python serves over HTTP starts from there.
+- **claim, whoami, post, whats_new, read_posts**: the tool called over MCP (2025-11-25), answered by `llm-bus serve` in
+  a process of its own that also writes its log. Every claim takes a number of the same sequence. `whats_new` does not
+  move the cursor, so each call reads 100 events; `read_posts` reads the 20 newest unread posts. After claims, the
+  numbers taken were counted and agreed with the answers.
+- **claims without HTTP**: 64 tasks that ask the directory in the same process; PostgreSQL has committed each answer.
+- **plain SQL**: the same claims by pgbench on 16 connections, one prepared statement and one transaction each:
+  `INSERT … ON CONFLICT DO UPDATE … RETURNING` and a row of an events table. One sequence for all, as above, so
+  transactions queue for its row; *a sequence each* shows the same without that queue, which is less work.
+- **history**: the events in the ledger before. A tenth are posts to the caller; {unread:,} of {posts:,} are unread at
+  {large:,} events. Both sizes have a database and a server of their own. Small projects are new for every sample.
+- **activation**: from the first question to a directory without an actor until its answer, with a snapshot that is as
+  old as it can get.
+
+Each number is the median of {rounds} rounds of {seconds:g} s; a round measures what is compared one after the other,
+and a ratio is the median of the rounds' ratios. *cpu* is the server process's processor time a request, without
+PostgreSQL's.
+"""
+
+
+def page(results: Results) -> str:
+    """The whole page, in Markdown."""
+    rounds = max(len(row.samples) for row in results.rows)
+    parts = [
+        _INTRODUCTION,
+        _targets(targets(results)),
+        _numbers(results.rows),
+        _recovery(results),
+        _EXPLANATION.format(
+            unread=results.unread,
+            posts=results.posts,
+            large=results.large_events,
+            rounds=rounds,
+            seconds=results.seconds,
+        ),
+        _machine(results),
+    ]
+    return "\n".join(parts)
+
+
+def _targets(found: list[Target]) -> str:
+    rows = [
+        (
+            target.promise,
+            target.bound,
+            f"{target.found:.2f}{target.unit}",
+            "reached" if target.reached else "**missed**",
+        )
+        for target in found
+    ]
+    return f"## Targets\n\n{_table(('ratio', 'target', 'found', ''), rows)}"
+
+
+def _numbers(rows: list[Row]) -> str:
+    cells = [
+        (
+            row.subject,
+            "" if row.events is None else f"{row.events:,}",
+            str(row.connections),
+            _number(row.median("requests_per_second"), ",.0f"),
+            _number(row.median("p50_ms"), ".2f"),
+            _number(row.median("p99_ms"), ".2f"),
+            _number(row.median("cpu_ms"), ".2f"),
+        )
+        for row in sorted(rows, key=_place)
+    ]
+    head = ("", "history", "connections", "requests/s", "p50 ms", "p99 ms", "cpu ms")
+    errors = sum(sample.errors for row in rows for sample in row.samples)
+    requests = sum(sample.requests for row in rows for sample in row.samples)
+    return f"## Numbers\n\n{_table(head, cells)}\n{requests:,} requests, {errors:,} errors.\n"
+
+
+def _place(row: Row) -> tuple[int, int, int]:
+    order = ("echo", "claim", "whoami", "post", "whats_new", "read_posts")
+    return order.index(row.subject) if row.subject in order else len(order), row.events or 0, row.connections
+
+
+def _recovery(results: Results) -> str:
+    memory = [
+        (f"{memory.events:,}", _megabytes(memory.active_bytes), _megabytes(memory.loaded_bytes))
+        for memory in results.memory
+    ]
+    seconds = results.activation_seconds
+    return (
+        "## Activation and memory\n\n"
+        f"Activation of the project with {results.large_events:,} events: {median(seconds):.2f} s "
+        f"(from {min(seconds):.2f} to {max(seconds):.2f} s in {len(seconds)}).\n\n"
+        + _table(("history", "server's memory, project active", "after all load"), memory)
+    )
+
+
+def _machine(results: Results) -> str:
+    facts = results.facts
+    return (
+        "## Where\n\n"
+        f"{facts.date}, commit {facts.commit}. {facts.cores} cores ({facts.processor}), {facts.system}, "
+        f"{facts.python}, PostgreSQL {facts.postgres} with fsync {facts.fsync} and synchronous_commit "
+        f"{facts.synchronous_commit}. "
+        f"Load from {facts.load_generator}. The machine's load average before: {facts.load_average}.\n"
+    )
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    rule = ("---", *("---:" for _ in head[1:]))
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, rule, *rows))
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _megabytes(size: int | None) -> str:
+    return "" if size is None else f"{size / _MEGABYTE:.0f} MB"

@@ -1,0 +1,174 @@
+"""What a benchmark run found, and what it makes of it: samples, medians, targets.
+
+Numbers only: measuring is `web.bench.run`'s, words and tables are `web.bench.report`'s. Every target is a ratio of two
+medians-to-be that were sampled next to each other, round by round, because the machine's speed drifts.
+"""
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from msgspec import Struct
+
+ECHO = "echo"
+DURABLE = "claims without HTTP"
+PLAIN = "plain SQL"
+PLAIN_APART = "plain SQL, a sequence each"
+TOOLS = ("claim", "whoami", "post", "whats_new", "read_posts")
+CONNECTIONS = (1, 16, 64)
+DURABLE_TASKS = 64
+PLAIN_CONNECTIONS = 16
+
+CLAIM_TO_ECHO_MIN = 0.65
+LATENCY_TO_ECHO_MAX = 3.5
+DURABLE_TO_PLAIN_MIN = 10.0
+LARGE_TO_SMALL_MAX = 1.3
+ACTIVATION_SECONDS_MAX = 1.0
+
+
+class Sample(Struct, frozen=True, kw_only=True):
+    """One measurement of some seconds. `cpu_ms`: processor time of the server per request, where it can be read."""
+
+    requests: int
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+    errors: int = 0
+    cpu_ms: float | None = None
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One subject under one load, a sample a round. `events`: the history it began with; None where there is none."""
+
+    subject: str
+    events: int | None
+    connections: int
+    samples: list[Sample]
+
+    def median(self, field: str) -> float | None:
+        """The median of a sample's field over the rounds; None where it could not be read."""
+        values = [value for sample in self.samples if (value := getattr(sample, field)) is not None]
+        return median(values) if values else None
+
+
+class Memory(Struct, frozen=True, kw_only=True):
+    """Resident bytes of a server with a history of so many events: once the project is active, and after all load."""
+
+    events: int
+    active_bytes: int | None
+    loaded_bytes: int | None
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """Where and when: without these no number means anything."""
+
+    date: str
+    commit: str
+    processor: str
+    cores: int
+    system: str
+    python: str
+    postgres: str
+    fsync: str
+    synchronous_commit: str
+    load_generator: str
+    load_average: str
+
+
+class Results(Struct, frozen=True, kw_only=True):
+    """Everything that one run found."""
+
+    facts: Facts
+    seconds: float
+    small_events: int
+    large_events: int
+    posts: int
+    unread: int
+    rows: list[Row]
+    activation_seconds: list[float]
+    memory: list[Memory]
+
+    def row(self, subject: str, events: int | None, connections: int) -> Row:
+        """The row of this subject; there is exactly one."""
+        (found,) = (
+            row for row in self.rows if (row.subject, row.events, row.connections) == (subject, events, connections)
+        )
+        return found
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """A promise, what was found, and whether that keeps it."""
+
+    promise: str
+    bound: str
+    found: float
+    unit: str
+    reached: bool
+
+
+def targets(results: Results) -> list[Target]:
+    """Every target, reached or not."""
+    sizes = (results.small_events, results.large_events)
+    return [
+        *(_claim_to_echo(results, events) for events in sizes),
+        *(_latency_to_echo(results, events) for events in sizes),
+        *(_durable_to_plain(results, events) for events in sizes),
+        *(_large_to_small(results, tool) for tool in TOOLS),
+        _activation(results),
+    ]
+
+
+def _claim_to_echo(results: Results, events: int) -> Target:
+    pair = results.row("claim", events, 16), results.row(ECHO, None, 16)
+    promise = f"claim at {events:,} events to echo, requests/s, 16 connections"
+    return _at_least(promise, CLAIM_TO_ECHO_MIN, _ratio(*pair, "requests_per_second"))
+
+
+def _latency_to_echo(results: Results, events: int) -> Target:
+    pair = results.row("claim", events, 1), results.row(ECHO, None, 1)
+    promise = f"claim at {events:,} events to echo, p50, 1 connection"
+    return _at_most(promise, LATENCY_TO_ECHO_MAX, _ratio(*pair, "p50_ms"))
+
+
+def _durable_to_plain(results: Results, events: int) -> Target:
+    pair = results.row(DURABLE, events, DURABLE_TASKS), results.row(PLAIN, events, PLAIN_CONNECTIONS)
+    promise = f"durable claims without HTTP to plain SQL at {events:,} events, claims/s"
+    return _at_least(promise, DURABLE_TO_PLAIN_MIN, _ratio(*pair, "requests_per_second"))
+
+
+def _large_to_small(results: Results, tool: str) -> Target:
+    sizes = results.large_events, results.small_events
+    worst = max(
+        _ratio(results.row(tool, sizes[0], connections), results.row(tool, sizes[1], connections), "p50_ms")
+        for connections in CONNECTIONS
+    )
+    promise = f"{tool} at {sizes[0]:,} to {sizes[1]:,} events, p50, the worst of {_words(CONNECTIONS)} connections"
+    return _at_most(promise, LARGE_TO_SMALL_MAX, worst)
+
+
+def _activation(results: Results) -> Target:
+    promise = f"activation at {results.large_events:,} events with a snapshot"
+    return _at_most(promise, ACTIVATION_SECONDS_MAX, median(results.activation_seconds), unit=" s")
+
+
+def _ratio(one: Row, other: Row, field: str) -> float:
+    """The median over the rounds of what `one` is to `other` in the same round."""
+    pairs = zip(one.samples, other.samples, strict=True)
+    return float(median(getattr(mine, field) / getattr(theirs, field) for mine, theirs in pairs))
+
+
+def _at_least(promise: str, bound: float, found: float) -> Target:
+    return Target(promise=promise, bound=f"≥ {bound:g}", found=found, unit="", reached=found >= bound)
+
+
+def _at_most(promise: str, bound: float, found: float, unit: str = "") -> Target:
+    return Target(promise=promise, bound=f"≤ {bound:g}{unit}", found=found, unit=unit, reached=found <= bound)
+
+
+def _words(numbers: Iterable[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}"
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The value that `share` of an ascending sequence does not exceed; the sequence is not empty."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

@@ -1,0 +1,200 @@
+"""One benchmark run: two databases, two buses and an echo, measured in turns, and everything that came of it.
+
+A round measures every subject once, those that are compared next to each other; so a machine that is slow for a while
+is slow for both sides of a ratio. A small project is new for every sample, because claims and posts would make it grow;
+the large one is the same all along.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgspec import Struct
+
+from web.bench import load as bench_load
+from web.bench import machine as bench_machine
+from web.bench import plain as bench_plain
+from web.bench.durable import Activation, DurableClaims
+from web.bench.generator import Load
+from web.bench.processes import Served, bus_server, echo_server, resident_bytes, run_job
+from web.bench.results import (
+    CONNECTIONS,
+    DURABLE,
+    DURABLE_TASKS,
+    ECHO,
+    PLAIN,
+    PLAIN_APART,
+    PLAIN_CONNECTIONS,
+    TOOLS,
+    Memory,
+    Results,
+    Row,
+    Sample,
+)
+from web.bench.seed import Project, database, seed, seeding, settle
+from web.errors import BenchFailed
+
+SMALL_EVENTS = 1_000
+ACTIVATIONS = 5
+
+Advance = Callable[[int], object]
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """How large, how long, how often."""
+
+    history_events: int = 1_000_000
+    rounds: int = 7
+    seconds: float = 2.0
+
+    @property
+    def seeding_steps(self) -> int:
+        """Events to be written and folded again before anything is measured."""
+        return 2 * (self.history_events + SMALL_EVENTS * self.small_projects)
+
+    @property
+    def small_projects(self) -> int:
+        """One for every sample of a tool, one for the claims without HTTP in each round, and one to warm up."""
+        return self.rounds * (len(TOOLS) * len(CONNECTIONS) + 1) + 1
+
+    @property
+    def measuring_steps(self) -> int:
+        """Samples to be taken."""
+        return self.rounds * (len(CONNECTIONS) * (2 * len(TOOLS) + 1) + 6)
+
+
+@dataclass(slots=True)
+class _Size:
+    """One size of history: its database, its projects (the last one is used next), and its bus once that runs."""
+
+    events: int
+    conninfo: str
+    projects: list[Project] = field(default_factory=list)
+    served: Served | None = None
+    active_bytes: int | None = None
+
+    def next_project(self) -> Project:
+        return self.projects.pop() if len(self.projects) > 1 else self.projects[0]
+
+
+class Run:
+    """The state of one run; `open_run` makes it, `measure` fills it."""
+
+    def __init__(self, plan: Plan, workspace: Path, small: _Size, large: _Size) -> None:
+        self._plan = plan
+        self._workspace = workspace
+        self._small, self._large = small, large
+        self._echo: Served | None = None
+        self._samples: dict[tuple[str, int | None, int], list[Sample]] = {}
+
+    async def seed(self, advance: Advance) -> None:
+        """Write both histories, ours and those of plain SQL."""
+        for size, count in ((self._small, self._plan.small_projects), (self._large, 1)):
+            async with seeding(size.conninfo) as store:
+                for _ in range(count):
+                    size.projects.append(await seed(store, size.conninfo, size.events, advance))
+            await bench_plain.prepare(size.conninfo, size.events)
+            await settle(size.conninfo)
+
+    async def measure(self, advance: Advance) -> Results:
+        """Take every sample and put them together."""
+        facts = await bench_machine.facts(self._large.conninfo, self._plan.seconds)
+        project = self._large.projects[0]
+        activations = await run_job("web.bench.durable", Activation(project=project, times=ACTIVATIONS), list[float])
+        async with self._servers():
+            for _ in range(self._plan.rounds):
+                await self._round(advance)
+            memory = [self._memory(size) for size in (self._small, self._large)]
+        return Results(
+            facts=facts,
+            seconds=self._plan.seconds,
+            small_events=self._small.events,
+            large_events=self._large.events,
+            posts=project.posts,
+            unread=project.unread,
+            rows=[
+                Row(subject=subject, events=events, connections=connections, samples=samples)
+                for (subject, events, connections), samples in self._samples.items()
+            ],
+            activation_seconds=activations,
+            memory=memory,
+        )
+
+    @asynccontextmanager
+    async def _servers(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            self._echo = await stack.enter_async_context(echo_server(self._workspace / "echo.log"))
+            for name, size in (("small", self._small), ("large", self._large)):
+                log = self._workspace / f"{name}.log"
+                size.served = await stack.enter_async_context(bus_server(size.conninfo, self._workspace, log))
+                await bench_load.call_once(self._load(size, "whoami", 1))
+                size.active_bytes = resident_bytes(size.served.pid)
+            yield
+
+    async def _round(self, advance: Advance) -> None:
+        for connections in CONNECTIONS:
+            await self._measure_tool(self._small, "claim", connections, advance)
+            await self._measure_echo(connections, advance)
+            await self._measure_tool(self._large, "claim", connections, advance)
+            for tool in TOOLS[1:]:
+                for size in (self._small, self._large):
+                    await self._measure_tool(size, tool, connections, advance)
+        for size in (self._small, self._large):
+            await self._measure_without_http(size, advance)
+
+    async def _measure_echo(self, connections: int, advance: Advance) -> None:
+        assert self._echo is not None  # noqa: S101 - the servers run
+        load = bench_load.tool_load(self._echo, "claim", "llmbus_", connections=connections, seconds=self._plan.seconds)
+        self._keep(ECHO, None, connections, await bench_load.measure(load, self._echo, self._workspace))
+        advance(1)
+
+    async def _measure_tool(self, size: _Size, tool: str, connections: int, advance: Advance) -> None:
+        assert size.served is not None  # noqa: S101 - the servers run
+        load = self._load(size, tool, connections)
+        before = await bench_load.call_once(load)
+        sample = await bench_load.measure(load, size.served, self._workspace)
+        if tool == "claim":
+            after = await bench_load.call_once(load)
+            _check_claims(sample, connections, after["number"] - before["number"] - 1)
+        self._keep(tool, size.events, connections, sample)
+        advance(1)
+
+    async def _measure_without_http(self, size: _Size, advance: Advance) -> None:
+        job = DurableClaims(project=size.next_project(), tasks=DURABLE_TASKS, seconds=self._plan.seconds)
+        self._keep(DURABLE, size.events, DURABLE_TASKS, await run_job("web.bench.durable", job, Sample))
+        for subject, apart in ((PLAIN, False), (PLAIN_APART, True)):
+            sample = await bench_plain.measure(
+                size.conninfo,
+                self._workspace,
+                connections=PLAIN_CONNECTIONS,
+                seconds=self._plan.seconds,
+                apart=apart,
+            )
+            self._keep(subject, size.events, PLAIN_CONNECTIONS, sample)
+        advance(3)
+
+    def _load(self, size: _Size, tool: str, connections: int) -> Load:
+        assert size.served is not None  # noqa: S101 - the servers run
+        token = size.next_project().token
+        return bench_load.tool_load(size.served, tool, token, connections=connections, seconds=self._plan.seconds)
+
+    def _keep(self, subject: str, events: int | None, connections: int, sample: Sample) -> None:
+        self._samples.setdefault((subject, events, connections), []).append(sample)
+
+    def _memory(self, size: _Size) -> Memory:
+        assert size.served is not None  # noqa: S101 - the servers run
+        return Memory(events=size.events, active_bytes=size.active_bytes, loaded_bytes=resident_bytes(size.served.pid))
+
+
+@asynccontextmanager
+async def open_run(plan: Plan, conninfo: str, workspace: Path) -> AsyncIterator[Run]:
+    """A run on two databases of its own on the server of `conninfo`; they are dropped afterwards."""
+    async with database(conninfo) as small, database(conninfo) as large:
+        yield Run(plan, workspace, _Size(SMALL_EVENTS, small), _Size(plan.history_events, large))
+
+
+def _check_claims(sample: Sample, connections: int, numbers: int) -> None:
+    """Every answered claim took a number; beyond them only those that were under way at the end did."""
+    if not sample.requests <= numbers <= sample.requests + connections + sample.errors:
+        raise BenchFailed(f"{sample.requests} claims were answered, but {numbers} numbers are taken.")

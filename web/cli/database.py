@@ -1,0 +1,28 @@
+"""The database a command works on: the one it was given, or the embedded one in the data directory."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from store import embedded_postgres, migrate
+from web.cli.terminal import working
+from web.config import Settings
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[str]:
+    """The conninfo of a database, started when it is ours; it goes on when others use it after us.
+
+    Raises `EmbeddedUnavailable` and `OSError` when ours cannot be used. One that was given is not tried here.
+    """
+    async with AsyncExitStack() as stack:
+        conninfo = settings.database_url
+        if conninfo is None:
+            with working(f"Starting PostgreSQL in {settings.data_dir}"):
+                conninfo = await stack.enter_async_context(embedded_postgres(settings.data_dir))
+        yield conninfo
+
+
+async def bring_up_to_date(conninfo: str) -> list[str]:
+    """Apply the migrations that are missing and give their names; raises what `migrate` raises."""
+    with working("Bringing the database's schema up to date"):
+        return await migrate(conninfo)

@@ -1,0 +1,185 @@
+"""Looks at everything a bus needs, from the settings to a full round trip, and says what is wrong and what to do.
+
+It changes nothing that outlives it: no migration is applied, and the project that a round trip needs is removed again.
+Every check reports one or more findings; one that cannot be made, because an earlier one failed, is left out.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from typing import Literal
+
+import httpx2
+from msgspec import Struct
+
+from store import pending, vitals
+from store.errors import SchemaTooNew, StoreError
+from web.cli.bus_client import BusClient, connect
+from web.errors import BusUnreachable, ToolRefused
+from web.onboarding import mcp_url
+
+Verdict = Literal["ok", "warn", "fail"]
+
+CLOCK_SKEW_SECONDS_MAX = 2.0
+"""More than this between two machines, and leases end visibly early or late."""
+
+HTTP_SECONDS_MAX = 5.0
+TOOLS_COUNT = 27
+
+
+class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one check found; `todo` is there when there is something to do."""
+
+    check: str
+    verdict: Verdict
+    says: str
+    todo: str = ""
+
+
+Report = Callable[[Finding], None]
+
+
+def ok(check: str, says: str) -> Finding:
+    """All is well."""
+    return Finding(check=check, verdict="ok", says=says)
+
+
+def warn(check: str, says: str, todo: str) -> Finding:
+    """It works, and may not do so for long, or not as meant."""
+    return Finding(check=check, verdict="warn", says=says, todo=todo)
+
+
+def fail(check: str, says: str, todo: str) -> Finding:
+    """It does not work."""
+    return Finding(check=check, verdict="fail", says=says, todo=todo)
+
+
+async def check_database(conninfo: str, report: Report) -> bool:
+    """Whether the database answers and can be used by this version as it is."""
+    try:
+        found = await vitals.examine(conninfo)
+    except StoreError as error:
+        report(fail("database", str(error), "Start PostgreSQL, or correct DATABASE_URL: host, port, name, password."))
+        return False
+    milliseconds = found.round_trip_seconds * 1000
+    report(ok("database", f"PostgreSQL {found.version} answers in {milliseconds:.1f} ms (database {found.name})."))
+    if not found.is_supported:
+        known = f"{vitals.VERSION_MIN} to {vitals.VERSION_MAX}"
+        report(warn("database", f"PostgreSQL {found.major_version} is untested.", f"Use a version from {known}."))
+    if found.is_read_only:
+        report(fail("database", "The database accepts no writes.", "Point DATABASE_URL at the primary server."))
+    report(_clock("the database", found.now - datetime.now(UTC)))
+    return await _check_migrations(conninfo, report) and not found.is_read_only
+
+
+async def _check_migrations(conninfo: str, report: Report) -> bool:
+    try:
+        missing = await pending(conninfo)
+    except SchemaTooNew as error:
+        report(fail("migrations", str(error), "Run the llm-bus that migrated it, or a newer one."))
+        return False
+    except StoreError as error:
+        report(fail("migrations", str(error), "Give the database's user the right to read schema_migrations."))
+        return False
+    if missing:
+        names = ", ".join(missing)
+        report(warn("migrations", f"To be applied: {names}.", "Run 'llm-bus migrate', or start the server: it does."))
+        return False
+    report(ok("migrations", "The schema is this version's."))
+    return True
+
+
+async def check_server(url: str, report: Report, *, is_expected: bool) -> bool:
+    """Whether a bus answers under `url` and is ready; `is_expected`: nobody there is a failure, not a remark."""
+    async with httpx2.AsyncClient(base_url=url, timeout=HTTP_SECONDS_MAX) as http:
+        try:
+            health = await http.get("/healthz")
+        except httpx2.HTTPError as error:
+            blame = fail if is_expected else warn
+            report(blame("server", f"Nobody answers at {url} ({error}).", "Start it: llm-bus up, or llm-bus serve."))
+            return False
+        if not _is_ours(health):
+            report(fail("server", f"What answers at {url} is not LLM Bus.", "Use another --port, or correct the URL."))
+            return False
+        report(_version(url, health.json()["version"]))
+        if (date := health.headers.get("date")) is not None:
+            report(_clock("the server", parsedate_to_datetime(date) - datetime.now(UTC).replace(microsecond=0)))
+        ready = await http.get("/readyz")
+        if ready.status_code != httpx2.codes.OK:
+            report(fail("server", "The server runs, but its database does not answer.", "Look at the database first."))
+            return False
+        report(_announced_url(url, await http.post("/mcp", json={})))
+        return True
+
+
+async def check_round_trip(url: str, token: str, report: Report) -> None:
+    """Whether an MCP client with this token is served; calls only what changes nothing."""
+    try:
+        async with connect(mcp_url(url), token) as client:
+            began = time.perf_counter()
+            me = await client.call("whoami")
+            milliseconds = (time.perf_counter() - began) * 1000
+            tools = await client.tool_names()
+            revision = client.protocol_version
+    except (BusUnreachable, ToolRefused) as error:
+        todo = "Check the token in LLM_BUS_TOKEN: 'llm-bus token mint --help' tells how to get another."
+        report(fail("round trip", f"An MCP client is not served: {error}", todo))
+        return
+    who = f"{me['actor']} in project {me['project']}"
+    report(ok("round trip", f"An MCP client ({revision}) is served as {who}: whoami in {milliseconds:.1f} ms."))
+    if len(tools) != TOOLS_COUNT:
+        says = f"The server offers {len(tools)} tools, this version {TOOLS_COUNT}."
+        report(warn("round trip", says, "Upgrade the older of the two."))
+
+
+async def check_writing(client: BusClient, report: Report) -> None:
+    """Whether a claim, a post and its acknowledgement become durable; for a project that nobody else sees."""
+    began = time.perf_counter()
+    claimed = await client.call("claim", sequence="doctor")
+    posted = await client.call("post", to_lane="doctor", body="Is it durable?")
+    await client.call("ack", post_id=posted["post_id"])
+    milliseconds = (time.perf_counter() - began) * 1000
+    events = (await client.call("query_events"))["events"]
+    types = [event["type"] for event in events]
+    if claimed["number"] == 1 and types == ["ack", "post", "claim"]:
+        report(ok("round trip", f"Claim, post and ack are in the ledger, in order, after {milliseconds:.0f} ms."))
+    else:
+        report(fail("round trip", f"The ledger holds {types} after claim, post, ack.", "Report this as a bug."))
+
+
+def _is_ours(health: httpx2.Response) -> bool:
+    try:
+        return bool(health.json()["service"] == "llm-bus")
+    except (ValueError, LookupError, TypeError):
+        return False
+
+
+def _version(url: str, theirs: str) -> Finding:
+    ours = version("llm-bus")
+    if theirs == ours:
+        return ok("server", f"LLM Bus {theirs} answers at {url}.")
+    return warn("server", f"LLM Bus {theirs} answers at {url}; this is {ours}.", "Restart it to use this version.")
+
+
+def _announced_url(url: str, refusal: httpx2.Response) -> Finding:
+    """What the server tells a client without a token: where it is to be found, which must be where it was found."""
+    announced = refusal.headers.get("www-authenticate", "")
+    if refusal.status_code == httpx2.codes.FORBIDDEN:
+        return fail("server", f"The server refuses the host in {url}.", "Set PUBLIC_URL or ALLOWED_HOSTS.")
+    if refusal.status_code != httpx2.codes.UNAUTHORIZED or not announced.startswith("Bearer"):
+        says = f"/mcp answers {refusal.status_code} to a client without a token; 401 was expected."
+        return fail("server", says, "Look for a proxy in between that answers in its place.")
+    if f'"{url}/' not in announced:
+        says = f"The server calls itself something else than {url}: {announced}."
+        return warn("server", says, "Set PUBLIC_URL to the address that clients use.")
+    return ok("server", "/mcp asks for a token, as it should.")
+
+
+def _clock(whose: str, ahead: timedelta) -> Finding:
+    seconds = ahead.total_seconds()
+    if abs(seconds) <= CLOCK_SKEW_SECONDS_MAX:
+        return ok("clock", f"The clocks of this machine and of {whose} agree.")
+    says = f"The clock of {whose} is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this machine's."
+    return warn("clock", says, "Let both take their time from NTP: leases and tokens are timed by it.")

@@ -1,0 +1,138 @@
+"""The command `llm-bus`: finds the subcommand, runs it, and turns whatever a user can cause into one sentence.
+
+The commands themselves are in `web.commands_*`, imported only when one is asked for. Exit codes: 0 done, 1 failed,
+2 called wrongly, 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+
+import click
+
+from store.errors import InvalidName, StoreError
+from web.errors import ConfigurationError, WebError
+
+_COMMANDS = {
+    "up": "web.cli.servers:up",
+    "serve": "web.cli.servers:serve",
+    "migrate": "web.cli.accounts:migrate",
+    "owner": "web.cli.accounts:owner",
+    "token": "web.cli.accounts:token",
+    "doctor": "web.cli.checks:doctor",
+    "demo": "web.cli.checks:demo",
+    "bench": "web.bench.command:bench",
+}
+
+_EPILOG = """\b
+Start here, with nothing prepared:
+  llm-bus up                  a server on this machine, with its own database
+  llm-bus demo                watch five agents work together
+  llm-bus doctor              what is wrong, and what to do about it
+\b
+In production:
+  llm-bus serve --database-url postgresql://bus@db/bus --host 0.0.0.0
+  llm-bus token mint --owner you@example.com --project shop --participant agent-1
+"""
+
+
+class _Commands(click.Group):
+    """Imports a command when it is asked for; what is not installed is not listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name, place in _COMMANDS.items() if find_spec(place.partition(":")[0])]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(version("llm-bus"), prog_name="llm-bus", message="%(prog)s %(version)s")
+def cli() -> None:
+    """LLM Bus: where AI coding agents agree on who does what."""
+
+
+def main() -> None:
+    """The entry point."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and give its exit code; what went wrong is one sentence on standard error."""
+    try:
+        code = cli.main(list(arguments), prog_name="llm-bus", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as called_bare:
+        called_bare.show()
+        return 2
+    except click.UsageError as error:
+        hint = f" Try '{error.ctx.command_path} --help'." if error.ctx else ""
+        return _fail(2, f"{error.format_message()}{hint}")
+    except click.ClickException as error:
+        return _fail(1, error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        return _fail(130, "interrupted.")
+    except (WebError, StoreError, OSError, BaseExceptionGroup) as error:
+        return _explain(error)
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: BaseException) -> int:
+    """Say what the user can do about it, or let a bug show itself."""
+    causes = list(_leaves(error))
+    if any(isinstance(cause, SystemExit | BrokenPipeError) for cause in causes):
+        return _leave_quietly()
+    answers = [answer for cause in causes if (answer := _answer(cause))]
+    if len(answers) < len(causes):
+        raise error
+    return _fail(*answers[0])
+
+
+def _leave_quietly() -> int:
+    """`llm-bus … | head`: the reader has seen enough, and the interpreter's last flush must not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _answer(cause: BaseException) -> tuple[int, str] | None:
+    """The exit code and the sentence for what a user can cause; None for a bug."""
+    match cause:
+        case ConfigurationError() | InvalidName():
+            return 2, str(cause)
+        case WebError() | StoreError():
+            return 1, str(cause)
+        case OSError():
+            return 1, _about_the_system(cause)
+        case KeyboardInterrupt():
+            return 130, "interrupted."
+        case _:
+            return None
+
+
+def _about_the_system(error: OSError) -> str:
+    what = error.strerror or str(error)
+    return f"{error.filename}: {what}." if error.filename else f"{what}."
+
+
+def _fail(code: int, sentence: str) -> int:
+    text = " ".join(sentence.split())
+    click.echo(f"llm-bus: {text}{'' if text.endswith(('.', '?', '!')) else '.'}", err=True)
+    return code
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+    else:
+        yield error

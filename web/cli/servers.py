@@ -1,0 +1,124 @@
+"""`llm-bus up` and `llm-bus serve`: the server, with everything prepared or with nothing but migrations."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import click
+import trio
+
+from store import open_store
+from store.accounts import Minted
+from web.cli.database import bring_up_to_date, open_database
+from web.cli.first_run import EMAIL, FirstRun, project_of
+from web.cli.options import address_options, data_options
+from web.cli.terminal import card, note, say
+from web.config import Settings, read_settings
+from web.connections import listen
+from web.errors import CannotListen
+from web.logs import configure_logs
+from web.onboarding import connect_lines
+from web.server import run_bus, stop_on_signals
+
+Greeting = Callable[[Settings, str], Awaitable[None]]
+"""Called with bound settings and a conninfo when the server is about to answer."""
+
+_UP_EPILOG = f"""\b
+Nothing needs to be there: without a database it makes one in the data directory. The
+first time it creates an owner (an operator), a project and a lead agent, and prints how
+that agent connects; the token is shown only then.
+\b
+  llm-bus up
+  llm-bus up --email you@example.com --project shop --port 9000
+\b
+Ctrl-C stops it, and its database unless another command uses that. Data stays.
+The first owner is {EMAIL} unless --email says otherwise; the first project has the name
+of the current directory unless --project does.
+"""
+
+_SERVE_EPILOG = """\b
+Prints 'listening on http://HOST:PORT' when it is ready. SIGTERM lets running requests
+end, then exits with 0; a second one does not wait. Any number of servers may share a
+database. Put a proxy with TLS in front and tell PUBLIC_URL what clients see.
+\b
+  llm-bus serve --database-url postgresql://bus@db/bus --host 0.0.0.0 \\
+                --public-url https://bus.example.com
+\b
+Every option can be given as the environment variable named beside it. Nobody can
+connect yet? 'llm-bus token mint --help' tells how to let the first agent in.
+"""
+
+
+@click.command(epilog=_UP_EPILOG)
+@data_options
+@address_options
+@click.option("--email", metavar="EMAIL", help=f"Who owns what the first run creates; default: {EMAIL}.")
+@click.option("--project", metavar="SLUG", help="The first project; default: the current directory's name.")
+def up(email: str | None, project: str | None, **flags: str | None) -> None:
+    """Start here: a server with nothing prepared."""
+    first_run = FirstRun(email=email, project=project or project_of(Path.cwd()))
+
+    async def greet(settings: Settings, conninfo: str) -> None:
+        async with open_store(conninfo, pool_size_max=1) as store:
+            minted = await first_run.make(store)
+        url = settings.public_url or settings.local_url
+        if minted is None:
+            _greet_again(first_run)
+        else:
+            _greet_first(minted, url)
+
+    trio.run(_serve, read_settings(**flags), greet)
+
+
+@click.command(epilog=_SERVE_EPILOG)
+@data_options
+@address_options
+def serve(**flags: str | None) -> None:
+    """The same server for production.
+
+    It applies migrations and prepares nothing else.
+    """
+
+    async def greet(_: Settings, __: str) -> None:
+        """Say nothing: what starts it in production waits for one line."""
+
+    trio.run(_serve, read_settings(**flags), greet)
+
+
+async def _serve(settings: Settings, greet: Greeting) -> None:
+    """Prepare, serve until a signal, clean up; a signal that comes while preparing lets that step end."""
+    configure_logs(settings.log_format)
+    stopping = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stop_on_signals, stopping, nursery.cancel_scope)
+        async with open_database(settings) as conninfo:
+            await bring_up_to_date(conninfo)
+            if not stopping.is_set():
+                await _run(settings, conninfo, stopping, greet)
+        nursery.cancel_scope.cancel()
+
+
+async def _run(settings: Settings, conninfo: str, stopping: trio.Event, greet: Greeting) -> None:
+    try:
+        listeners = await listen(settings.host, settings.port)
+    except OSError as error:
+        raise CannotListen(settings.host, settings.port, error) from error
+    bound = settings.bound_to(listeners[0].port)
+    await greet(bound, conninfo)
+    await run_bus(bound, conninfo, listeners, stopping, ready=lambda: say(f"listening on {bound.listening_url}"))
+
+
+def _greet_first(minted: Minted, url: str) -> None:
+    owner, project, agent = minted.owner, minted.project, minted.provisioned
+    note(f"Created owner {owner.email} (operator), project {project.slug}, lead {owner.handle}/{agent.participant}.")
+    card("Connect your first agent. Its token is shown only now.", connect_lines(url, agent.token))
+    _tell_next(owner.email, project.slug)
+
+
+def _greet_again(first_run: FirstRun) -> None:
+    note("Everything is there; who is connected stays connected.")
+    _tell_next(first_run.email or EMAIL, first_run.project)
+
+
+def _tell_next(email: str, project: str) -> None:
+    note(f"Another agent: llm-bus token mint --owner {email} --project {project} --participant agent-2")
+    note("Ctrl-C stops it; the data stays.")

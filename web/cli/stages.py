@@ -1,0 +1,55 @@
+"""Servers for a moment: one of our own in this process, on a free port of the loopback, that leaves nothing behind.
+
+The doctor's round trip and the demo need one where none runs; what they do with it is theirs.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from secrets import token_hex
+
+import msgspec
+import trio
+
+from store import open_store
+from store.names import TEMPORARY_DOMAIN
+from store.removal import remove_temporary_owner
+from web.cli.bus_client import BusClient, connect
+from web.config import Settings
+from web.connections import listen
+from web.onboarding import mcp_url
+from web.server import run_bus
+
+
+def known_url(settings: Settings) -> str:
+    """Where a server with these settings is reached."""
+    return settings.public_url or settings.local_url
+
+
+@asynccontextmanager
+async def own_server(settings: Settings, conninfo: str) -> AsyncIterator[str]:
+    """A server on a migrated database as long as this is open; gives its URL. Leaving drains it."""
+    listeners = await listen("127.0.0.1", 0)
+    private = msgspec.structs.replace(settings, host="127.0.0.1", public_url=None).bound_to(listeners[0].port)
+    stopping, ready = trio.Event(), trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(run_bus, private, conninfo, listeners, stopping, ready=ready.set))
+        await ready.wait()
+        try:
+            yield private.local_url
+        finally:
+            stopping.set()
+
+
+@asynccontextmanager
+async def temporary_bus(settings: Settings, conninfo: str) -> AsyncIterator[BusClient]:
+    """A connected agent in a project of its own, on a server of its own; all of it is gone afterwards."""
+    async with open_store(conninfo) as store:
+        owner = await store.accounts.add_owner(f"doctor-{token_hex(4)}@{TEMPORARY_DOMAIN}")
+        try:
+            agent = (await store.accounts.mint(owner.email, "doctor", "doctor")).provisioned
+            async with own_server(settings, conninfo) as url, connect(mcp_url(url), agent.token) as client:
+                yield client
+        finally:
+            with trio.CancelScope(shield=True):
+                await remove_temporary_owner(store.pool, owner.id)

@@ -1,0 +1,90 @@
+"""One tool call: find the tool, validate, check the right, run, encode.
+
+The result is encoded once, by msgspec, and the same bytes serve as text and as structured content. This is the hot
+path: what can be prepared per tool is prepared when the server starts.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import mcp_types as types
+import msgspec
+from mcp.shared.exceptions import MCPError
+from msgspec import Struct
+
+from actors import Answer
+from engine.identity import Principal
+from engine.refusals import Refusal
+from web.exchange import Exchange
+from web.mcp.arguments import Parser, shown
+from web.mcp.schemas import input_schema
+from web.mcp.sending import as_refusal
+from web.mcp.tools import TOOLS, Tool
+from web.services import Services
+
+ToolResult = dict[str, Any]
+"""A `CallToolResult` as it goes over the wire; its parts may be `msgspec.Raw`."""
+
+_NOT_A_LEAD = Refusal("forbidden", "only leads may do this; ask a lead of the project (list_participants shows them).")
+
+
+class Toolbox:
+    """The tools, ready to be listed and called."""
+
+    def __init__(self, services: Services, tools: Iterable[Tool] = TOOLS) -> None:
+        self._services = services
+        self._tools = {tool.name: (tool, Parser(tool.arguments)) for tool in tools}
+
+    def describe(self) -> list[types.Tool]:
+        """What clients and models are told of the tools."""
+        return [_described(tool) for tool, _ in self._tools.values()]
+
+    async def call(self, exchange: Exchange, name: str, given: Mapping[str, Any] | None) -> ToolResult:
+        """Run one tool; a refusal is a result too.
+
+        Raises `MCPError` for a tool that does not exist, and `Disconnected` when the client leaves meanwhile.
+        """
+        found = self._tools.get(name)
+        if found is None:
+            raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {shown(name)}")
+        tool, parser = found
+        exchange.tool = name
+        outcome = await self._run(exchange, tool, parser, given)
+        if isinstance(outcome, Refusal):
+            exchange.outcome = outcome.code
+            return {"content": [{"type": "text", "text": str(outcome)}], "isError": True}
+        return _result(outcome, tells_unread=tool.tells_unread)
+
+    async def _run(
+        self, exchange: Exchange, tool: Tool, parser: Parser[Struct], given: Mapping[str, Any] | None
+    ) -> Answer | Refusal:
+        caller: Principal = exchange.caller
+        if tool.leads_only and not caller.is_admin:
+            return _NOT_A_LEAD
+        arguments = parser.parse(given)
+        if isinstance(arguments, Refusal):
+            return arguments
+        return await as_refusal(tool.handler(self._services, exchange, caller, arguments))
+
+
+def _result(answer: Answer, *, tells_unread: bool) -> ToolResult:
+    encoded = msgspec.json.encode(answer.reply)
+    if tells_unread and answer.unread > 0:
+        unread = b'"_unread_posts":%d}' % answer.unread
+        encoded = b"{" + unread if encoded == b"{}" else encoded[:-1] + b"," + unread
+    return {"content": [{"type": "text", "text": encoded.decode()}], "structuredContent": msgspec.Raw(encoded)}
+
+
+def _described(tool: Tool) -> types.Tool:
+    return types.Tool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=input_schema(tool.arguments),
+        annotations=types.ToolAnnotations(
+            read_only_hint=tool.reads,
+            idempotent_hint=tool.reads or tool.repeatable,
+            destructive_hint=tool.destroys,
+            open_world_hint=False,
+        ),
+    )

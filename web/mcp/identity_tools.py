@@ -1,0 +1,229 @@
+"""The tools about people instead of the project's state: who one is, who there is, tokens and invites.
+
+Their arguments, results and handlers. Who may call them is said in `web.mcp.tools`; the changes are made by
+`web.people`.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from actors import Answer
+from engine import terms
+from engine.identity import Principal
+from engine.refusals import Refusal, not_found
+from engine.replies import Reply
+from store.accounts import Kind, Provisioned
+from web import onboarding
+from web.exchange import Exchange
+from web.mcp.sending import touch
+from web.services import Services
+
+# No slash, because it parts handle from label; no space at the ends, because nobody sees it.
+ParticipantName = Annotated[str, Meta(max_length=64, pattern=r"^[^/\s]([^/]*[^/\s])?$(?!\n)")]
+Uses = Annotated[int, Meta(ge=1, le=50)]
+TtlHours = Annotated[int, Meta(ge=1, le=168)]
+
+
+class Arguments(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The root of argument structs that are not commands."""
+
+
+class Nothing(Arguments, frozen=True, kw_only=True):
+    """No arguments."""
+
+
+class Provision(Arguments, frozen=True, kw_only=True):
+    """Who gets a token, and as what."""
+
+    participant_name: ParticipantName
+    kind: Kind | None = None
+    lane: terms.Lane | None = None
+    is_admin: bool | None = None
+
+
+class Named(Arguments, frozen=True, kw_only=True):
+    """Whom it is about."""
+
+    participant_name: ParticipantName
+
+
+class CreateInvite(Arguments, frozen=True, kw_only=True):
+    """Whom a code lets in, how often and how long."""
+
+    participant_name: ParticipantName | None = None
+    kind: Kind | None = None
+    lane: terms.Lane | None = None
+    is_admin: bool = False
+    uses: Uses = 1
+    ttl_hours: TtlHours = 24
+
+
+class Self(Reply, frozen=True, kw_only=True):
+    """Who the caller is."""
+
+    actor: str
+    handle: str
+    label: str | None
+    project: str
+    is_admin: bool
+
+
+class ParticipantView(Struct, frozen=True, kw_only=True):
+    """One participant."""
+
+    name: str
+    actor: str
+    kind: str
+    lane: str | None
+    is_admin: bool
+    token_active: bool
+
+
+class Participants(Reply, frozen=True, kw_only=True):
+    """Everybody in the project, by name."""
+
+    participants: list[ParticipantView]
+
+
+class Setup(Struct, frozen=True, kw_only=True):
+    """How to connect with a token."""
+
+    note: str
+    mcp_url: str
+    env: str
+    mcp_json: dict[str, Any]
+
+
+class Credentials(Reply, frozen=True, kw_only=True):
+    """A participant and its new token, shown once."""
+
+    project: str
+    participant: str
+    kind: str
+    lane: str | None
+    is_admin: bool
+    token: str
+    setup: Setup
+
+
+class RevokedTokens(Reply, frozen=True, kw_only=True):
+    """How many tokens stopped working."""
+
+    project: str
+    participant: str
+    revoked: int
+
+
+class InviteCode(Reply, frozen=True, kw_only=True):
+    """An invite, and what to paste to an agent."""
+
+    code: str
+    expires_at: datetime
+    redeem_url: str
+    invite_prompt: str
+
+
+async def whoami(services: Services, exchange: Exchange, caller: Principal, _: Nothing) -> Answer:
+    """Who the token says the caller is."""
+    me = Self(
+        actor=caller.actor,
+        handle=caller.handle,
+        label=caller.label,
+        project=caller.project,
+        is_admin=caller.is_admin,
+    )
+    return Answer(me, await touch(services, caller))
+
+
+async def list_participants(services: Services, exchange: Exchange, caller: Principal, _: Nothing) -> Answer:
+    """Everybody the project has granted a place."""
+    unread = await touch(services, caller)
+    rows = await services.people.participants(caller.project_id)
+    views = [
+        ParticipantView(
+            name=row.name,
+            actor=f"{caller.handle}/{row.name}",
+            kind=row.kind,
+            lane=row.lane,
+            is_admin=row.is_admin,
+            token_active=row.token_active,
+        )
+        for row in rows
+    ]
+    return Answer(Participants(participants=views), unread)
+
+
+async def provision(services: Services, exchange: Exchange, caller: Principal, wanted: Provision) -> Answer:
+    """A token for a new or an existing participant."""
+    unread = await touch(services, caller)
+    provisioned = await services.people.provision(
+        caller.project_id,
+        wanted.participant_name,
+        kind=wanted.kind,
+        lane=wanted.lane,
+        is_admin=wanted.is_admin,
+        by=caller.actor,
+    )
+    return Answer(_credentials(services, caller, provisioned), unread)
+
+
+async def rotate(services: Services, exchange: Exchange, caller: Principal, named: Named) -> Answer | Refusal:
+    """A new token in place of the old ones."""
+    unread = await touch(services, caller)
+    rotated = await services.people.rotate(caller.project_id, named.participant_name, by=caller.actor)
+    if rotated is None:
+        return not_found(
+            f"no participant '{named.participant_name}' in this project; list_participants shows who there is."
+        )
+    return Answer(_credentials(services, caller, rotated), unread)
+
+
+async def revoke(services: Services, exchange: Exchange, caller: Principal, named: Named) -> Answer:
+    """An end to all tokens of a participant."""
+    unread = await touch(services, caller)
+    count = await services.people.revoke(caller.project_id, named.participant_name, by=caller.actor)
+    return Answer(RevokedTokens(project=caller.project, participant=named.participant_name, revoked=count), unread)
+
+
+async def create_invite(services: Services, exchange: Exchange, caller: Principal, wanted: CreateInvite) -> Answer:
+    """A code with which others join by themselves."""
+    unread = await touch(services, caller)
+    invite = await services.people.invite(
+        caller.project_id,
+        wanted.participant_name,
+        kind=wanted.kind,
+        lane=wanted.lane,
+        is_admin=wanted.is_admin,
+        uses=wanted.uses,
+        ttl_hours=wanted.ttl_hours,
+        by=caller.actor,
+    )
+    url = services.public_url
+    code = InviteCode(
+        code=invite.code,
+        expires_at=invite.expires_at,
+        redeem_url=onboarding.redeem_url(url),
+        invite_prompt=onboarding.invite_prompt(url, invite.code, invite.expires_at, wanted.participant_name),
+    )
+    return Answer(code, unread)
+
+
+def _credentials(services: Services, caller: Principal, provisioned: Provisioned) -> Credentials:
+    url, token = services.public_url, provisioned.token
+    setup = Setup(
+        note=onboarding.SETUP_NOTE,
+        mcp_url=onboarding.mcp_url(url),
+        env=onboarding.environment(token),
+        mcp_json=onboarding.mcp_json(url),
+    )
+    return Credentials(
+        project=caller.project,
+        participant=provisioned.participant,
+        kind=provisioned.kind,
+        lane=provisioned.lane,
+        is_admin=provisioned.is_admin,
+        token=token,
+        setup=setup,
+    )

@@ -1,0 +1,245 @@
+"""The 27 tools, each defined once: what agents read about it, what it takes, who may call it, what answers.
+
+Most tools are a command to the project's actor, and their arguments are the command itself; the others have a handler
+in `web.mcp.identity_tools`. Validation, sending and encoding are the business of `web.mcp.calls`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec import Struct
+
+from actors import Answer
+from engine import commands
+from engine.identity import Principal
+from engine.refusals import Refusal
+from web.exchange import Exchange
+from web.mcp import identity_tools as identity
+from web.mcp.sending import send
+from web.services import Services
+
+DESCRIPTION_LENGTH_MAX = 200
+
+Handler = Callable[[Services, Exchange, Principal, Any], Awaitable[Answer | Refusal]]
+"""Answers a call; its last argument is the struct that `Tool.arguments` names."""
+
+
+class Tool(Struct, frozen=True, kw_only=True):
+    """One tool of the contract.
+
+    `reads`: changes nothing. `repeatable`: a second call changes nothing more. `destroys`: takes something away.
+    """
+
+    name: str
+    title: str
+    description: str
+    arguments: type[Struct]
+    handler: Handler = send
+    reads: bool = False
+    repeatable: bool = False
+    destroys: bool = False
+    leads_only: bool = False
+    tells_unread: bool = True
+
+
+TOOLS = (
+    Tool(  # first, and only reading: conformance suites call the first tool they are shown
+        name="whoami",
+        title="Who am I",
+        description="Your name, your project, whether you are a lead. Use it to check the connection.",
+        arguments=identity.Nothing,
+        handler=identity.whoami,
+        reads=True,
+    ),
+    Tool(
+        name="claim",
+        title="Claim number",
+        description="Take the next number of a sequence (ADR, migration) before you create the file. With a key, "
+        "a retry gets the same one.",
+        arguments=commands.Claim,
+    ),
+    Tool(
+        name="seed_sequence",
+        title="Seed sequence",
+        description="Set where a sequence stands when numbers were used before, and its prefix and padding. "
+        "Never goes back.",
+        arguments=commands.SeedSequence,
+        repeatable=True,
+    ),
+    Tool(
+        name="list_sequences",
+        title="List sequences",
+        description="Every sequence with its last and next number. Look here before you claim.",
+        arguments=commands.ListSequences,
+        reads=True,
+    ),
+    Tool(
+        name="latest_claims",
+        title="Latest claims",
+        description="The newest claim of each sequence: who and when.",
+        arguments=commands.LatestClaims,
+        reads=True,
+    ),
+    Tool(
+        name="register",
+        title="Register lane",
+        description="When you start or change work: say which lane (area) you are in and what you do. Posts to "
+        "the lane then reach you.",
+        arguments=commands.Register,
+        repeatable=True,
+    ),
+    Tool(
+        name="who_is_active",
+        title="Who is active",
+        description="Who called lately, in which lane, doing what. Use it to find whom to talk to.",
+        arguments=commands.WhoIsActive,
+        reads=True,
+    ),
+    Tool(
+        name="post",
+        title="Post handoff",
+        description="Hand work, a question or a warning to a lane or an actor. ref: branch, commit or file.",
+        arguments=commands.Post,
+    ),
+    Tool(
+        name="read_posts",
+        title="Read posts",
+        description="Posts, newest first. to_me with unacked_only is your inbox; from_me shows who acknowledged; "
+        "wait_seconds waits for news.",
+        arguments=commands.ReadPosts,
+        reads=True,
+        tells_unread=False,
+    ),
+    Tool(
+        name="ack",
+        title="Acknowledge",
+        description="Say that you have taken a post over, so that its sender knows.",
+        arguments=commands.Ack,
+        repeatable=True,
+        tells_unread=False,
+    ),
+    Tool(
+        name="lease",
+        title="Lease surface",
+        description="Before you edit: announce the path or glob. Always granted; others lists who is there: talk "
+        "to them, or wait_seconds. Repeat to renew.",
+        arguments=commands.Lease,
+        repeatable=True,
+    ),
+    Tool(
+        name="release",
+        title="Release surface",
+        description="End your lease as soon as you are done.",
+        arguments=commands.Release,
+        repeatable=True,
+    ),
+    Tool(
+        name="who_holds",
+        title="Who holds it",
+        description="Active leases; with a surface, those that overlap it. Look before you edit or merge.",
+        arguments=commands.WhoHolds,
+        reads=True,
+    ),
+    Tool(
+        name="task_create",
+        title="Create task",
+        description="Write down work for yourself or others. depends_on: tasks that must ship first.",
+        arguments=commands.TaskCreate,
+    ),
+    Tool(
+        name="task_assign",
+        title="Assign task",
+        description="Give an open or assigned task to somebody, or take it.",
+        arguments=commands.TaskAssign,
+        repeatable=True,
+    ),
+    Tool(
+        name="task_start",
+        title="Start task",
+        description="Begin work on an assigned task.",
+        arguments=commands.TaskStart,
+    ),
+    Tool(
+        name="task_block",
+        title="Block task",
+        description="Say that a task in progress is stuck and why; with on, until that task ships.",
+        arguments=commands.TaskBlock,
+    ),
+    Tool(
+        name="task_resolve",
+        title="Resolve blocker",
+        description="Take blockers off a task: all, or the one on blocker. Without any left it goes on.",
+        arguments=commands.TaskResolve,
+    ),
+    Tool(
+        name="task_ship",
+        title="Ship task",
+        description="Finish a task. Tasks blocked on it go on by themselves.",
+        arguments=commands.TaskShip,
+    ),
+    Tool(
+        name="list_tasks",
+        title="List tasks",
+        description="Tasks, newest first. ready: what can start or go on now.",
+        arguments=commands.ListTasks,
+        reads=True,
+    ),
+    Tool(
+        name="query_events",
+        title="Search ledger",
+        description="Who did what and when, newest first; filters are combined. sequence with number: who claimed it.",
+        arguments=commands.QueryEvents,
+        reads=True,
+    ),
+    Tool(
+        name="whats_new",
+        title="What is new",
+        description="When you start or resume: events since your last call, unread posts, leases, claims. "
+        "wait_seconds waits for news.",
+        arguments=commands.WhatsNew,
+        tells_unread=False,
+    ),
+    Tool(
+        name="list_participants",
+        title="List people",
+        description="Everybody in the project. Use it to find a name to post or assign to.",
+        arguments=identity.Nothing,
+        handler=identity.list_participants,
+        reads=True,
+    ),
+    Tool(
+        name="admin_provision",
+        title="Provision",
+        description="Leads only: a token for a new or an existing participant, shown once.",
+        arguments=identity.Provision,
+        handler=identity.provision,
+        leads_only=True,
+    ),
+    Tool(
+        name="admin_rotate",
+        title="Rotate token",
+        description="Leads only: a new token in place of a participant's old ones, when one may have leaked.",
+        arguments=identity.Named,
+        handler=identity.rotate,
+        destroys=True,
+        leads_only=True,
+    ),
+    Tool(
+        name="admin_revoke",
+        title="Revoke tokens",
+        description="Leads only: stop all tokens of a participant.",
+        arguments=identity.Named,
+        handler=identity.revoke,
+        repeatable=True,
+        destroys=True,
+        leads_only=True,
+    ),
+    Tool(
+        name="create_invite",
+        title="Create invite",
+        description="Leads only: a code and a prompt with which another agent joins by itself.",
+        arguments=identity.CreateInvite,
+        handler=identity.create_invite,
+        leads_only=True,
+    ),
+)
