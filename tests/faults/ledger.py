@@ -9,7 +9,18 @@ import msgspec
 from engine.commands import LatestClaims, ListSequences, ListTasks, WhoHolds
 from engine.decide import decide
 from engine.decision import Context, Decision
-from engine.events import Claimed, Event, Leased, Posted, Seeded, TaskCreated, decode
+from engine.events import (
+    Claimed,
+    Event,
+    EventData,
+    Leased,
+    Posted,
+    Registered,
+    Seeded,
+    TaskBlocked,
+    TaskCreated,
+    decode,
+)
 from engine.fold import apply
 from engine.identity import Principal
 from engine.recall import Recall
@@ -58,7 +69,7 @@ def judge(ledger: Ledger, record: Record) -> None:
     log.info("%d events; %s", len(ledger.events), dict(record.kinds()))
     assert [event.seq for event in ledger.events] == list(range(1, len(ledger.events) + 1))
     _judge_numbers(ledger)
-    _judge_keys(ledger)
+    _judge_once(ledger)
     facts = {event.seq: event for event in ledger.events}
     claimed = {(claim.sequence, claim.number): claim for claim in ledger.claims}
     for attempt, value in record.answered("claim"):
@@ -100,13 +111,23 @@ def _judge_numbers(ledger: Ledger) -> None:
                 pass
 
 
-def _judge_keys(ledger: Ledger) -> None:
-    keys = Counter(
-        (event.by, event.data.key)
-        for event in ledger.events
-        if isinstance(event.data, Claimed | Posted) and event.data.key
-    )
-    assert [key for key, times in keys.items() if times > 1] == []
+def _judge_once(ledger: Ledger) -> None:
+    """A call is carried out at most once: with a key however often it is repeated, and without one by itself.
+
+    Every call of the workload that writes words writes its own.
+    """
+    done = Counter((event.by, event.data.type, words) for event in ledger.events if (words := _words(event.data)))
+    assert [call for call, times in done.items() if times > 1] == []
+
+
+def _words(data: EventData) -> str | None:
+    match data:
+        case Claimed(key=words) | Posted(key=words) | Registered(status=words):
+            return words
+        case TaskCreated(title=words) | TaskBlocked(reason=words):
+            return words
+        case _:
+            return None
 
 
 def _judge_answered_once(record: Record) -> None:

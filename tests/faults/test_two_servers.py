@@ -14,7 +14,8 @@ from tests.load import Answered, Client, Team
 
 CLIENTS = 24
 ANSWERS_BETWEEN_KILLS_MAX = 400
-HEARD_SECONDS_MAX = 15
+HEARD_SECONDS_MAX = 60
+UNHEARD_SECONDS_MAX = 5
 
 
 @pytest.fixture
@@ -65,28 +66,43 @@ async def test_a_post_written_through_one_server_is_read_through_the_other(
                     pass
 
 
+async def test_what_a_killed_server_had_answered_is_read_through_the_other_once_it_is_started_again(
+    bus: Bus, other_bus: Bus, team: Team
+) -> None:
+    for number in range(2):
+        async with team.client("builder", other_bus.port, member=1) as reader:
+            await post_and_die(team, bus, reader, f"last words {number}")
+            await bus.start()
+            with trio.fail_after(HEARD_SECONDS_MAX):
+                while not await reads(reader, f"last words {number}"):
+                    pass
+
+
 @pytest.mark.xfail(
+    strict=False,
     raises=BaseExceptionGroup,
-    reason="news that a server has not told when it dies, up to TELL_PAUSE_SECONDS of it, is told by nobody: the other "
-    "server serves its old state until the project's next event",
+    reason="news that a server has not told when it dies is told by nobody: until the project's next event, or the "
+    "next hello of a server, the other one answers from its old state",
 )
-async def test_a_post_answered_by_a_server_that_is_killed_at_once_is_read_through_the_other(
+async def test_what_a_killed_server_had_answered_is_read_through_the_other_before_long(
     bus: Bus, other_bus: Bus, team: Team
 ) -> None:
     for number in range(5):
-        body = f"last words {number}"
-        async with (
-            team.client("planner", bus.port) as writer,
-            team.client("builder", other_bus.port, member=1) as reader,
-        ):
-            assert isinstance(await reader.call("read_posts"), Answered)
-            assert isinstance(await writer.call("post", to_actor="builder", body="first"), Answered)
-            assert isinstance(await writer.call("post", to_actor="builder", body=body), Answered)
-            await bus.kill()
-            with trio.fail_after(HEARD_SECONDS_MAX):
-                while not await reads(reader, body):
+        async with team.client("builder", other_bus.port, member=1) as reader:
+            await post_and_die(team, bus, reader, f"last words {number}")
+            with trio.fail_after(UNHEARD_SECONDS_MAX):
+                while not await reads(reader, f"last words {number}"):
                     pass
-        await bus.start()
+            await bus.start()
+
+
+async def post_and_die(team: Team, bus: Bus, reader: Client, body: str) -> None:
+    """Have two posts answered right after each other, and the server killed before it told of the second."""
+    async with team.client("planner", bus.port) as writer:
+        assert isinstance(await reader.call("read_posts"), Answered)
+        assert isinstance(await writer.call("post", to_actor="builder", body="first"), Answered)
+        assert isinstance(await writer.call("post", to_actor="builder", body=body), Answered)
+        await bus.kill()
 
 
 async def reads(client: Client, body: str) -> bool:
