@@ -1,5 +1,6 @@
 """`llm-bus up` and `llm-bus serve`: the server, with everything prepared or with nothing but migrations."""
 
+import gc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -104,7 +105,22 @@ async def _run(settings: Settings, conninfo: str, stopping: trio.Event, greet: G
         raise CannotListen(settings.host, settings.port, error) from error
     bound = settings.bound_to(listeners[0].port)
     await greet(bound, conninfo)
-    await run_bus(bound, conninfo, listeners, stopping, ready=lambda: say(f"listening on {bound.listening_url}"))
+
+    def ready() -> None:
+        _set_programme_apart()
+        say(f"listening on {bound.listening_url}")
+
+    await run_bus(bound, conninfo, listeners, stopping, ready=ready)
+
+
+def _set_programme_apart() -> None:
+    """Let the garbage collector pass over what stays until the end anyway: modules, classes, tables.
+
+    Without it every full collection walks all of them while every client waits: measured, some 100 ms each, against one
+    or two afterwards.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _greet_first(minted: Minted, url: str) -> None:
