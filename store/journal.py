@@ -7,6 +7,7 @@ Invariants: an append is one statement, so one round trip and one transaction. E
 `engine.errors` here and nowhere else.
 """
 
+import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
@@ -21,7 +22,7 @@ from engine.history import Kept, Liveness, Marks, Stored
 from engine.lookups import EventQuery, PostQuery, PostRecord
 from engine.replies import EventView
 from store import history
-from store.bulletin import Bulletin
+from store.bulletin import CHANNEL, news_of
 from store.errors import ConnectionLost, StoreUnavailable, UniqueTaken
 from store.locks import TURN_LOCK
 from store.pool import Pool
@@ -38,27 +39,31 @@ select set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true),
 _INSERT_EVENTS = """
 insert into events (project_id, seq, at, actor, participation_id, type, data, writer)
 select %(project)s, e.seq, e.at, e.actor, e."by", e.type, e.data, %(writer)s
-  from {source} jsonb_to_recordset(%(events)s::jsonb)
+  from begun, jsonb_to_recordset(%(events)s::jsonb)
        as e (seq bigint, at timestamptz, actor text, "by" bigint, type text, data jsonb)
 """
 
-# Joined to the events, so that no row is written before the turn is ours.
-_TURN = """
-turn as materialized (select pg_advisory_xact_lock(%(lock)s, (%(project)s::bigint & 2147483647)::int))
+# What every append begins with: its turn, and news for other processes. Joined to what is written, so that no row is
+# written before the turn is ours.
+_BEGIN = """
+begun as materialized (
+    select case when %(lock)s::int is not null
+           then pg_advisory_xact_lock(%(lock)s::int, (%(project)s::bigint & 2147483647)::int)::text end,
+           pg_notify(%(channel)s, %(news)s)
+)
 """
 
 _UPSERT_CURSORS = """
 insert into cursors (project_id, participation_id, seq)
-select %(project)s, key::bigint, value::bigint from jsonb_each_text(%(cursors)s::jsonb)
+select %(project)s, key::bigint, value::bigint from begun, jsonb_each_text(%(cursors)s::jsonb)
     on conflict (project_id, participation_id) do update set seq = excluded.seq where cursors.seq < excluded.seq
 """
 
 _APPEND = {
-    # (waits for its turn, has cursors)
-    (True, False): f"with {_TURN} {_INSERT_EVENTS.format(source='turn,')}",
-    (True, True): f"with {_TURN}, written as ({_INSERT_EVENTS.format(source='turn,')}) {_UPSERT_CURSORS}",
-    (False, False): _INSERT_EVENTS.format(source=""),
-    (False, True): f"with written as ({_INSERT_EVENTS.format(source='')}) {_UPSERT_CURSORS}",
+    # (has events, has cursors)
+    (True, False): f"with {_BEGIN} {_INSERT_EVENTS}",
+    (True, True): f"with {_BEGIN}, written as ({_INSERT_EVENTS}) {_UPSERT_CURSORS}",
+    (False, True): f"with {_BEGIN} {_UPSERT_CURSORS}",
 }
 
 _SNAPSHOT = "select seq, state from snapshots where project_id = %s"
@@ -104,20 +109,18 @@ class _LivenessRow(Struct, frozen=True):
 class PostgresJournal:
     """A journal in the database that `pool` is connected to; `turns` lends the sessions that turns are held on.
 
-    What it appended it notes on the `bulletin`, for other processes to hear.
-
     Two pools, because whoever holds a turn needs a second session to write: one pool of both could be all turns.
     """
 
-    def __init__(self, pool: Pool, turns: Pool, bulletin: Bulletin) -> None:
+    def __init__(self, pool: Pool, turns: Pool) -> None:
         self._pool = pool
         self._turns = turns
-        self._bulletin = bulletin
+        self._writer = secrets.randbits(63)
 
     @property
     def writer(self) -> int:
         """A random number that marks every event this journal object appends."""
-        return self._bulletin.writer
+        return self._writer
 
     async def load(self, project_id: int) -> Kept | None:
         """The newest snapshot of a project."""
@@ -159,26 +162,25 @@ class PostgresJournal:
         """
         if not events and not cursors:
             return
-        parameters: dict[str, Any] = {"project": project_id}
+        parameters: dict[str, Any] = {
+            "project": project_id,
+            "lock": TURN_LOCK if events and not holding_turn else None,
+            "channel": CHANNEL,
+            "news": news_of(self._writer, project_id),
+        }
         if events:
-            statement = _APPEND[not holding_turn, bool(cursors)]
-            parameters |= {"writer": self.writer, "events": _encode_events(events)}
-            if not holding_turn:
-                parameters["lock"] = TURN_LOCK
-        else:
-            statement = _UPSERT_CURSORS
+            parameters |= {"writer": self._writer, "events": _encode_events(events)}
         if cursors:
             parameters["cursors"] = msgspec.json.encode(cursors).decode()
         try:
             async with self._pool.connection() as connection:
-                await connection.execute(statement, parameters, prepare=True)
+                await connection.execute(_APPEND[bool(events), bool(cursors)], parameters, prepare=True)
         except UniqueTaken as error:
             raise Contended(str(error)) from error
         except ConnectionLost as error:
             raise OutcomeUnknown(str(error)) from error
         except StoreUnavailable as error:
             raise JournalUnavailable(str(error)) from error
-        self._bulletin.tell(project_id)
 
     @asynccontextmanager
     async def turn(self, project_id: int) -> AsyncIterator[None]:

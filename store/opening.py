@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 
 from store.accounts import Accounts
-from store.bulletin import Bulletin
+from store.bulletin import Listener, listen
 from store.journal import PostgresJournal
 from store.pool import POOL_SIZE_MAX, Pool
 
@@ -17,15 +17,19 @@ TURNS_MAX = 4
 class Store(Struct, frozen=True, kw_only=True):
     """An open database, already migrated by `store.migrate`."""
 
+    conninfo: str
     pool: Pool
     journal: PostgresJournal
-    bulletin: Bulletin
     accounts: Accounts
 
     async def ping(self) -> None:
         """Return when the database answers a query; raises `StoreUnavailable` when it does not."""
         async with self.pool.connection() as connection:
             await connection.fetch("select 1")
+
+    async def listen(self, listener: Listener) -> None:
+        """Pass on what other processes write here, until cancelled."""
+        await listen(self.conninfo, listener, but_to=self.journal.writer)
 
 
 @asynccontextmanager
@@ -34,7 +38,5 @@ async def open_store(conninfo: str, *, pool_size_max: int = POOL_SIZE_MAX) -> As
 
     Leaving closes every session that is not in use, and those that are as they come back.
     """
-    bulletin = Bulletin(conninfo)
     async with Pool(conninfo, size_max=pool_size_max) as pool, Pool(conninfo, size_max=TURNS_MAX) as turns:
-        journal = PostgresJournal(pool, turns, bulletin)
-        yield Store(pool=pool, journal=journal, bulletin=bulletin, accounts=Accounts(pool))
+        yield Store(conninfo=conninfo, pool=pool, journal=PostgresJournal(pool, turns), accounts=Accounts(pool))

@@ -42,7 +42,7 @@ async def run_bus(
     async with open_store(conninfo) as store, trio.open_nursery() as nursery:
         services = join(store, settings, stopping)
         await nursery.start(services.directory.run)
-        nursery.start_soon(store.bulletin.run, _listener(services))
+        nursery.start_soon(store.listen, _listener(services))
         await serve(create_app(services, store, settings), listeners, stopping, ready)
         await services.directory.stop()
         nursery.cancel_scope.cancel()

@@ -78,12 +78,6 @@ async def test_what_a_killed_server_had_answered_is_read_through_the_other_once_
                     pass
 
 
-@pytest.mark.xfail(
-    strict=False,
-    raises=BaseExceptionGroup,
-    reason="news that a server has not told when it dies is told by nobody: until the project's next event, or the "
-    "next hello of a server, the other one answers from its old state",
-)
 async def test_what_a_killed_server_had_answered_is_read_through_the_other_before_long(
     bus: Bus, other_bus: Bus, team: Team
 ) -> None:

@@ -37,10 +37,9 @@ def claim(seq: int) -> Event:
 async def test_events_are_heard_by_the_other_process_and_not_by_their_writer(store: Store, conninfo: str) -> None:
     ours, theirs = Heard(), Heard()
     async with open_store(conninfo) as other, trio.open_nursery() as nursery:
-        nursery.start_soon(store.bulletin.run, ours.listener)
-        nursery.start_soon(other.bulletin.run, theirs.listener)
-        for heard in (ours, theirs):  # once for beginning to listen, once for the first sign of the other
-            assert [await heard.next(), await heard.next()] == ["gap", "gap"]
+        nursery.start_soon(store.listen, ours.listener)
+        nursery.start_soon(other.listen, theirs.listener)
+        assert [await ours.next(), await theirs.next()] == ["gap", "gap"]
         await store.journal.append(7, [claim(1), claim(2)], {})
         assert await theirs.next() == 7
         await other.journal.append(8, [claim(1)], {})
@@ -51,7 +50,7 @@ async def test_events_are_heard_by_the_other_process_and_not_by_their_writer(sto
 async def test_every_change_of_identity_is_heard(store: Store) -> None:
     heard = Heard()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(store.bulletin.run, heard.listener)
+        nursery.start_soon(store.listen, heard.listener)
         assert await heard.next() == "gap"
         await store.accounts.add_owner("ann@example.com")
         assert await heard.next() == "identity"
@@ -61,7 +60,7 @@ async def test_every_change_of_identity_is_heard(store: Store) -> None:
 async def test_a_lost_session_is_replaced_and_reported_as_a_gap(store: Store, conninfo: str) -> None:
     heard = Heard()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(store.bulletin.run, heard.listener)
+        nursery.start_soon(store.listen, heard.listener)
         assert await heard.next() == "gap"
         statement = (
             "select pg_terminate_backend(pid) from pg_stat_activity"

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.journal import Journal
-from store.bulletin import Bulletin
 from store.journal import PostgresJournal
 from store.pool import Pool
 from tests.actors.journal_conformance import *  # noqa: F403  # the suite is there to be run from here
@@ -20,7 +19,7 @@ async def open_journal(conninfo: str) -> AsyncIterator[OpenJournal]:
     def open_one() -> Journal:
         pool, turns = Pool(conninfo), Pool(conninfo)
         pools.extend((pool, turns))
-        return PostgresJournal(pool, turns, Bulletin(conninfo))
+        return PostgresJournal(pool, turns)
 
     yield open_one
     for pool in pools:

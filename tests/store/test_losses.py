@@ -9,7 +9,6 @@ import trio
 
 from engine.errors import JournalError, JournalUnavailable, OutcomeUnknown
 from engine.lookups import EventQuery
-from store.bulletin import Bulletin
 from store.embedded import embedded_postgres
 from store.journal import PostgresJournal
 from store.migrate import migrate
