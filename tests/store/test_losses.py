@@ -90,7 +90,7 @@ async def test_a_turn_waited_for_too_long_is_unavailable_and_nothing_was_written
     async with Pool(conninfo, statement_timeout_seconds=0.1) as hasty, journal_at(conninfo) as journal:
         async with journal.turn(PROJECT):
             with pytest.raises(JournalUnavailable):
-                await PostgresJournal(hasty, hasty, Bulletin(conninfo)).append(PROJECT, [claim(1)], {})
+                await PostgresJournal(hasty, hasty).append(PROJECT, [claim(1)], {})
         assert await journal.tail(PROJECT, 0, 9) == []
 
 
