@@ -347,6 +347,9 @@ class ProjectActor:
         log.warning("batch failed", project_id=self.project_id, commands=len(self._batch), reason=str(reason))
         self._totals.unavailable += len(self._batch)
         self._settle_all(error)
+        self._prodded = False
+        if self._watchers:
+            self.heard()  # the state is gone, and with it what would have woken them
 
     def _wake(self, types: Iterable[str] | None) -> None:
         for watcher in self._watchers:

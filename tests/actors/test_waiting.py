@@ -8,12 +8,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import Answer, Directory, Unavailable
 from engine.commands import AnyCommand, Claim, Lease, Post, ReadPosts, Register, Release, WhatsNew, WhoIsActive
+from engine.errors import JournalUnavailable
 from engine.events import Event, Posted
 from engine.history import Liveness
 from engine.identity import Principal
 from engine.replies import Active, Digest, GrantedLease, Posts, Reply
 from tests.actors.breakable_journal import BreakableJournal
-from tests.actors.conftest import DAWN, PROJECT, A, Asked, B, C, ask
+from tests.actors.conftest import DAWN, PROJECT, A, Asked, B, C, OpenDirectory, ask
 from tests.actors.memory_journal import MemoryJournal
 
 INBOX = ReadPosts(to_me=True, unacked_only=True, wait_seconds=30)
@@ -195,6 +196,26 @@ async def test_a_foreign_event_found_through_a_lost_race_ends_a_wait(
     journal.before_append.append(partial(foreign_post, journal, 1))
     await ask(directory, A, CLAIM)
     await wait_all_tasks_blocked()
+    assert len(asked.outcomes) == 1
+
+
+async def test_news_that_comes_while_a_batch_fails_ends_a_wait(
+    autojump_clock: MockClock, open_directory: OpenDirectory, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    directory = await open_directory(retry_seconds_max=1)
+
+    async def time_out() -> None:
+        await trio.sleep(5)
+        raise JournalUnavailable("silent")
+
+    asked = Asked(directory, nursery)
+    await asked.ask(B, INBOX)
+    journal.before_tail.append(time_out)
+    directory.heard(PROJECT)
+    await wait_all_tasks_blocked()
+    await foreign_post(journal, 1)
+    directory.heard(PROJECT)
+    await trio.sleep(6)
     assert len(asked.outcomes) == 1
 
 
