@@ -85,7 +85,7 @@ def tool_load(served: Served, tool: str, token: str, *, connections: int, second
 async def call_once(load: Load) -> dict[str, Any]:
     """Send the request once; the tool's result. Raises `BenchFailed` when there is none."""
     try:
-        async with httpx2.AsyncClient(timeout=CALL_SECONDS_MAX) as http:
+        async with httpx2.AsyncClient(timeout=CALL_SECONDS_MAX, trust_env=False) as http:
             answer = await http.post(load.url, headers=load.headers, content=load.body)
         result = msgspec.json.decode(answer.content)["result"]
         found: dict[str, Any] = result["structuredContent"]

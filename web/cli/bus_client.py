@@ -18,6 +18,9 @@ CALL_SECONDS_MAX = 75.0
 
 CONNECT_SECONDS_MAX = 5.0
 
+AROUND_PROXIES = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
+"""HTTP_PROXY is for the world outside: a bus on this machine is asked directly, and its tokens stay here."""
+
 
 class BusClient:
     """One connected agent."""
@@ -68,7 +71,9 @@ async def connect(mcp_url: str, token: str) -> AsyncIterator[BusClient]:
     try:
         with _translated():
             hooks = {"response": [note_status]}
-            async with httpx2.AsyncClient(headers=headers, timeout=timeout, event_hooks=hooks) as http:
+            async with httpx2.AsyncClient(
+                headers=headers, timeout=timeout, event_hooks=hooks, mounts=AROUND_PROXIES
+            ) as http:
                 transport = streamable_http_client(mcp_url, http_client=http)
                 async with Client(transport, read_timeout_seconds=CALL_SECONDS_MAX) as client:
                     yield BusClient(client)

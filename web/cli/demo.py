@@ -59,8 +59,8 @@ async def perform_as_guests(url: str, token: str, pace_seconds: float) -> None:
     prefix = f"demo-{token_hex(2)}-"
     async with connect(mcp_url(url), token) as lead:
         project = (await lead.call("whoami"))["project"]
-        tokens = {role: await _provision(lead, prefix + role) for role in CAST}
         try:
+            tokens = {role: await _provision(lead, prefix + role) for role in CAST}
             await _perform(Stage(url=url, project=project, tokens=tokens, prefix=prefix), pace_seconds)
         finally:
             for role in CAST:

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from store import pending, vitals
 from store.errors import SchemaTooNew, StoreError
-from web.cli.bus_client import BusClient, connect
+from web.cli.bus_client import AROUND_PROXIES, BusClient, connect
 from web.errors import BusUnreachable, ToolRefused
 from web.onboarding import mcp_url
 
@@ -93,7 +93,7 @@ async def _check_migrations(conninfo: str, report: Report) -> bool:
 
 async def check_server(url: str, report: Report, *, is_expected: bool) -> bool:
     """Whether a bus answers under `url` and is ready; `is_expected`: nobody there is a failure, not a remark."""
-    async with httpx2.AsyncClient(base_url=url, timeout=HTTP_SECONDS_MAX) as http:
+    async with httpx2.AsyncClient(base_url=url, timeout=HTTP_SECONDS_MAX, mounts=AROUND_PROXIES) as http:
         try:
             health = await http.get("/healthz")
         except httpx2.HTTPError as error:
@@ -106,11 +106,16 @@ async def check_server(url: str, report: Report, *, is_expected: bool) -> bool:
         report(_version(url, health.json()["version"]))
         if (date := health.headers.get("date")) is not None:
             report(_clock("the server", parsedate_to_datetime(date) - datetime.now(UTC).replace(microsecond=0)))
-        ready = await http.get("/readyz")
+        try:
+            ready, refusal = await http.get("/readyz"), await http.post("/mcp", json={})
+        except httpx2.HTTPError as error:
+            says = f"The server at {url} began to answer and stopped ({type(error).__name__})."
+            report(fail("server", says, "Look at its log, and at any proxy in between."))
+            return False
         if ready.status_code != httpx2.codes.OK:
             report(fail("server", "The server runs, but its database does not answer.", "Look at the database first."))
             return False
-        report(_announced_url(url, await http.post("/mcp", json={})))
+        report(_announced_url(url, refusal))
         return True
 
 

@@ -2,12 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from tests.postgres import Server, query
 from tests.web.command_line import llm_bus, serving
+from web.cli import demo
+from web.cli.demo_story import CAST
+from web.errors import BusUnreachable
 
 SCENES = (
     "Four agents arrive",
@@ -99,3 +104,29 @@ def test_guests_without_a_leads_token_are_told_so(database: str) -> None:
         "llm-bus: forbidden: only leads may do this; ask a lead of the project (list_participants shows them).\n"
     )
     assert unknown.stderr == f"llm-bus: the bus at {server.url}/mcp does not know this token.\n"
+
+
+async def test_guests_that_cannot_all_be_let_in_are_all_put_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    provisioned: list[str] = []
+    revoked: list[str] = []
+
+    class Lead:
+        async def call(self, tool: str, participant_name: str = "", **_: Any) -> dict[str, Any]:
+            if tool == "admin_revoke":
+                revoked.append(participant_name)
+            if tool == "admin_provision":
+                if len(provisioned) == 2:
+                    raise BusUnreachable("no proper answer from the bus.")
+                provisioned.append(participant_name)
+            return {"project": "shop", "token": "llmbus_guest"}
+
+    @asynccontextmanager
+    async def connect(url: str, token: str) -> AsyncIterator[Lead]:
+        yield Lead()
+
+    monkeypatch.setattr(demo, "connect", connect)
+    with pytest.raises(BusUnreachable):
+        await demo.perform_as_guests("http://bus.example", "llmbus_lead", 0)
+    assert len(provisioned) == 2
+    assert len(revoked) == len(CAST)
+    assert set(provisioned) <= set(revoked)

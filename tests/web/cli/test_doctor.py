@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -147,12 +148,16 @@ def test_clocks_may_differ_a_little(seconds: float, verdict: str) -> None:
     assert doctor._clock("the database", timedelta(seconds=seconds)).verdict == verdict
 
 
-async def test_somebody_else_on_the_port_is_told_apart() -> None:
+@contextmanager
+def answering(answers: dict[str, bytes]) -> Iterator[str]:
+    """The URL of a server that is not ours: says these words on these paths, and hangs up on any other."""
+
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"hello")
+            if (answer := answers.get(self.path)) is not None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(answer)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -160,12 +165,33 @@ async def test_somebody_else_on_the_port_is_told_apart() -> None:
     with HTTPServer(("127.0.0.1", 0), Other) as other:
         thread = threading.Thread(target=other.serve_forever)
         thread.start()
-        findings: list[Finding] = []
         try:
-            assert not await check_server(f"http://127.0.0.1:{other.server_port}", findings.append, is_expected=True)
+            yield f"http://127.0.0.1:{other.server_port}"
         finally:
             other.shutdown()
             thread.join()
+
+
+async def test_somebody_else_on_the_port_is_told_apart() -> None:
+    findings: list[Finding] = []
+    with answering({"/healthz": b"hello"}) as url:
+        assert not await check_server(url, findings.append, is_expected=True)
+    assert "is not LLM Bus" in findings[0].says
+
+
+async def test_a_server_that_hangs_up_after_its_first_answer_is_a_finding_and_no_traceback() -> None:
+    findings: list[Finding] = []
+    with answering({"/healthz": b'{"service": "llm-bus", "version": "0"}'}) as url:
+        assert not await check_server(url, findings.append, is_expected=True)
+    assert (findings[-1].check, findings[-1].verdict) == ("server", "fail")
+    assert "stopped" in findings[-1].says
+
+
+async def test_a_server_on_this_machine_is_asked_around_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", NOWHERE)
+    findings: list[Finding] = []
+    with answering({"/healthz": b"hello"}) as url:
+        await check_server(url, findings.append, is_expected=True)
     assert "is not LLM Bus" in findings[0].says
 
 
