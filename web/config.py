@@ -15,6 +15,7 @@ import platformdirs
 from msgspec import Struct
 
 from web.errors import ConfigurationError
+from web.hosts import host_name
 
 LogFormat = Literal["text", "json"]
 
@@ -65,7 +66,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         host=given("host") or "127.0.0.1",
         port=_port(given("port") or "8787"),
         public_url=_public_url(given("public_url")),
-        allowed_hosts=tuple(filter(None, (name.strip() for name in (given("allowed_hosts") or "").split(",")))),
+        allowed_hosts=_allowed_hosts(given("allowed_hosts") or ""),
         log_format=_log_format(given("log_format") or "text"),
     )
 
@@ -93,6 +94,15 @@ def _public_url(text: str | None) -> str | None:
     if not proper:
         raise ConfigurationError(f"PUBLIC_URL is '{text}'; it must look like https://bus.example.com.")
     return text.rstrip("/")
+
+
+def _allowed_hosts(text: str) -> tuple[str, ...]:
+    names = tuple(filter(None, (name.strip() for name in text.split(","))))
+    if any(host_name(name) is None or "*" in name for name in names):  # it would allow nobody, without a word
+        raise ConfigurationError(
+            f"ALLOWED_HOSTS is '{text}'; it must be names like bus.example.com, without wildcards."
+        )
+    return names
 
 
 def _log_format(text: str) -> LogFormat:
