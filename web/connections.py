@@ -61,11 +61,11 @@ class BoundedStream(trio.abc.HalfCloseableStream):
 
 
 class BoundedListener(trio.abc.Listener[BoundedStream]):
-    """Accepts no more than `connections_max` connections at once."""
+    """Accepts a connection only while there is room; `free` is the room, which several listeners may share."""
 
-    def __init__(self, listener: trio.SocketListener, connections_max: int = CONNECTIONS_MAX) -> None:
+    def __init__(self, listener: trio.SocketListener, free: trio.Semaphore) -> None:
         self._listener = listener
-        self._free = trio.Semaphore(connections_max)
+        self._free = free
 
     @property
     def port(self) -> int:
@@ -88,10 +88,14 @@ class BoundedListener(trio.abc.Listener[BoundedStream]):
 
 
 async def listen(host: str, port: int, connections_max: int = CONNECTIONS_MAX) -> list[BoundedListener]:
-    """Open listeners on every address of `host`; port 0 lets the system choose. Raises `OSError`."""
+    """Open listeners on every address of `host`, with one bound for all; port 0 lets the system choose.
+
+    Raises `OSError`.
+    """
     _allow_open_files(connections_max + FILES_BESIDE_MAX)
     listeners = await trio.open_tcp_listeners(port, host=host)
-    return [BoundedListener(listener, connections_max) for listener in listeners]
+    free = trio.Semaphore(connections_max)
+    return [BoundedListener(listener, free) for listener in listeners]
 
 
 def _allow_open_files(wanted: int) -> None:
