@@ -63,7 +63,7 @@ def up(email: str | None, project: str | None, **flags: str | None) -> None:
             minted = await first_run.make(store)
         url = settings.public_url or settings.local_url
         if minted is None:
-            _greet_again(first_run)
+            _greet_again()
         else:
             _greet_first(minted, url)
 
@@ -127,14 +127,12 @@ def _greet_first(minted: Minted, url: str) -> None:
     owner, project, agent = minted.owner, minted.project, minted.provisioned
     note(f"Created owner {owner.email} (operator), project {project.slug}, lead {owner.handle}/{agent.participant}.")
     card("Connect your first agent. Its token is shown only now.", connect_lines(url, agent.token))
-    _tell_next(owner.email, project.slug)
+    note(f"Another agent: llm-bus token mint --owner {owner.email} --project {project.slug} --participant agent-2")
+    note("Ctrl-C stops it; the data stays.")
 
 
-def _greet_again(first_run: FirstRun) -> None:
+def _greet_again() -> None:
     note("Everything is there; who is connected stays connected.")
-    _tell_next(first_run.email or EMAIL, first_run.project)
-
-
-def _tell_next(email: str, project: str) -> None:
-    note(f"Another agent: llm-bus token mint --owner {email} --project {project} --participant agent-2")
+    # No names: this directory's may be another than the first run's, and minting creates what it does not find.
+    note("Another agent: 'llm-bus token mint --help' tells how; give the owner and project of the first.")
     note("Ctrl-C stops it; the data stays.")

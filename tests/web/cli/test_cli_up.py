@@ -12,6 +12,7 @@ import pytest
 from store.embedded import has_cluster
 from tests.postgres import Server, query
 from tests.web.command_line import Running, llm_bus, serving
+from web.cli import servers
 from web.cli.first_run import project_of
 
 
@@ -119,3 +120,10 @@ def test_up_after_a_demo_is_still_the_first_run(postgres: Server) -> None:
 )
 def test_a_directory_suggests_a_project(name: str, slug: str) -> None:
     assert project_of(Path("/srv") / name if name else Path("/")) == slug
+
+
+def test_a_later_run_names_no_owner_and_no_project_that_may_be_others(capsys: pytest.CaptureFixture[str]) -> None:
+    servers._greet_again()
+    said = capsys.readouterr().err
+    assert "token mint --help" in said
+    assert "--owner" not in said
