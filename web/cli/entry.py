@@ -1,7 +1,7 @@
 """The command `llm-bus`: finds the subcommand, runs it, and turns whatever a user can cause into one sentence.
 
-The commands themselves are in `web.commands_*`, imported only when one is asked for. Exit codes: 0 done, 1 failed,
-2 called wrongly, 130 interrupted.
+The commands themselves are beside it and in `web.bench`, imported only when one is asked for. Exit codes: 0 done,
+1 failed, 2 called wrongly, 130 interrupted.
 """
 
 import os
