@@ -27,7 +27,7 @@ from engine.commands import AnyCommand
 from engine.decide import Outcome, decide
 from engine.decision import Context, Decision
 from engine.errors import Contended, JournalError, JournalUnavailable, OutcomeUnknown
-from engine.events import Event
+from engine.events import EVENT_TYPES, Event
 from engine.fold import apply, snapshot, stamp
 from engine.history import Liveness
 from engine.identity import Addressee, Principal
@@ -99,6 +99,7 @@ class ProjectActor:
         self._state: State | None = None
         self._batch: list[_Request] = []
         self._watchers: set[_Watcher] = set()
+        self._newest: dict[str, int] = {}  # the number of the newest event of each type, or a later one
         self._unwritten: dict[int, Liveness] = {}
         self._snapshot_seq = 0
         self._snapshotting = False
@@ -132,7 +133,7 @@ class ProjectActor:
 
         May return early: ask again and see. Returns at once when the actor is closing.
         """
-        if self._closed or self._state is None or self._state.seq > after:
+        if self._closed or self._state is None or self._newest_of(types) > after:
             return
         watcher = _Watcher(types)
         self._watchers.add(watcher)
@@ -258,10 +259,13 @@ class ProjectActor:
             self._state, self._snapshot_seq = rebuilt.state, rebuilt.snapshot_seq
             self._state.seen.update(self._unwritten)
             self._totals.rebuilds += 1
+            self._newest = dict.fromkeys(EVENT_TYPES, self._state.seq)
             self._wake(None)
         if self._stale:
             self._stale = False
-            self._wake(await catch_up(self._state, self._journal, self.project_id, self._limits))
+            types = await catch_up(self._state, self._journal, self.project_id, self._limits)
+            self._newest |= dict.fromkeys(types, self._state.seq)
+            self._wake(types)
         return self._state
 
     async def _happened(self, unsettled: list[_Work], state: State) -> _Work | None:
@@ -311,6 +315,7 @@ class ProjectActor:
         for event in events:
             apply(state, event)
             recall.fold(event)
+            self._newest[event.data.type] = event.seq
         work.events += events
 
     async def _recall(self, state: State, wanted: set[int]) -> Recall:
@@ -350,6 +355,9 @@ class ProjectActor:
         self._prodded = False
         if self._watchers:
             self.heard()  # the state is gone, and with it what would have woken them
+
+    def _newest_of(self, types: frozenset[str] | None) -> int:
+        return max(self._newest[name] for name in types or EVENT_TYPES)
 
     def _wake(self, types: Iterable[str] | None) -> None:
         for watcher in self._watchers:

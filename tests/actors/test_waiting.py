@@ -156,6 +156,19 @@ async def test_nobody_is_woken_by_what_they_do_not_wait_for(
     assert directory.statistics().totals.commands == before + 1
 
 
+async def test_in_a_busy_project_nobody_asks_again_for_what_they_do_not_wait_for(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    await ask(directory, A, CLAIM)
+    journal.before_append.extend([partial(trio.sleep, 0.01)] * 100)
+    journal.before_read.extend([partial(trio.sleep, 0.02)] * 100)
+    nursery.start_soon(ask, directory, B, ReadPosts(tag="review", wait_seconds=30))
+    for _ in range(100):
+        await ask(directory, A, CLAIM)
+    assert directory.statistics().totals.commands == 1 + 100 + 1
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_foreign_event_that_was_heard_of_ends_a_wait(
     autojump_clock: MockClock, directory: Directory, journal: BreakableJournal, nursery: trio.Nursery
 ) -> None:
