@@ -72,10 +72,18 @@ async def _listen_on(connection: Connection, listener: Listener, but_to: int) ->
     await connection.execute(f"listen {CHANNEL}")
     listener.gap()
     while True:
-        heard = {msgspec.json.decode(payload, type=News) for payload in set(await connection.notified())}
-        if any(news.identity for news in heard):
-            listener.identity()
-        for project_id in {news.project for news in heard if news.writer != but_to}:
-            if project_id is not None:
-                listener.project(project_id)
+        _pass_on(await connection.notified(), listener, but_to)
         await trio.sleep(HEAR_PAUSE_SECONDS)
+
+
+def _pass_on(payloads: list[str], listener: Listener, but_to: int) -> None:
+    try:
+        heard = {msgspec.json.decode(payload, type=News) for payload in set(payloads)}
+    except msgspec.DecodeError:  # PostgreSQL lets every role of the database say anything here
+        listener.gap()
+        return
+    if any(news.identity for news in heard):
+        listener.identity()
+    for project_id in {news.project for news in heard if news.writer != but_to}:
+        if project_id is not None:
+            listener.project(project_id)

@@ -69,3 +69,15 @@ async def test_a_lost_session_is_replaced_and_reported_as_a_gap(store: Store, co
         await trio.to_thread.run_sync(query, conninfo, statement)
         assert await heard.next() == "gap"
         nursery.cancel_scope.cancel()
+
+
+async def test_what_nobody_of_us_said_is_a_gap_and_no_accident(store: Store, conninfo: str) -> None:
+    heard = Heard()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.listen, heard.listener)
+        assert await heard.next() == "gap"
+        await trio.to_thread.run_sync(query, conninfo, "select pg_notify('llm_bus', 'not ours')")
+        assert await heard.next() == "gap"
+        await store.accounts.add_owner("ann@example.com")
+        assert await heard.next() == "identity"
+        nursery.cancel_scope.cancel()
