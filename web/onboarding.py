@@ -25,6 +25,12 @@ SETUP_NOTE = (
     "in the agent's shell, and restart the agent."
 )
 
+NEXT = (
+    "Connect: run connect_command, or write the files (keep .claude/settings.local.json out of version control), and "
+    "restart your client. Then call register with your lane, and whats_new."
+)
+"""What somebody does who has just joined."""
+
 
 def mcp_url(public_url: str) -> str:
     """Where MCP clients connect."""
@@ -49,6 +55,14 @@ def mcp_json(public_url: str) -> dict[str, Any]:
         "headers": {"Authorization": f"Bearer ${{{TOKEN_VARIABLE}}}"},
     }
     return {"mcpServers": {SERVER_NAME: server}}
+
+
+def files_to_write(public_url: str, token: str) -> dict[str, Any]:
+    """What Claude Code reads, by path: the server, safe to commit, and the token, which is not."""
+    return {
+        ".mcp.json": mcp_json(public_url),
+        ".claude/settings.local.json": {"env": {TOKEN_VARIABLE: token}},
+    }
 
 
 def connect_command(public_url: str, token: str) -> str:

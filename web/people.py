@@ -4,7 +4,7 @@ The store makes the change and its audit record in one transaction; this module 
 once, by dropping what is remembered of tokens and names. Whether the caller may is decided before, by whoever calls.
 """
 
-from store.accounts import Accounts, Invite, Kind, ParticipantRow, Provisioned
+from store.accounts import Accounts, Invite, Kind, ParticipantRow, Provisioned, Redeemed, RedeemRefusal
 from web.auth import Authenticator
 from web.rosters import Rosters
 
@@ -68,3 +68,10 @@ class People:
             ttl_hours=ttl_hours,
             by=by,
         )
+
+    async def redeem(self, code: str, name: str | None) -> Redeemed | RedeemRefusal:
+        """Let the holder of an invite's code in, under `name` unless the invite has one."""
+        outcome = await self._accounts.redeem_invite(code, name)
+        if isinstance(outcome, Redeemed):
+            self._rosters.forget(outcome.project_id)
+        return outcome

@@ -17,6 +17,7 @@ from web.auth import Authenticator
 from web.config import Settings
 from web.connections import BoundedListener
 from web.hosts import HostGuard
+from web.join import joining
 from web.metrics import Metrics
 from web.operations import operations
 from web.people import People
@@ -95,4 +96,5 @@ def create_app(services: Services, store: Store, settings: Settings) -> Applicat
     metrics = Metrics(actors=services.directory.statistics, pool=store.pool.statistics)
     pages = create_pages()
     pages.register_blueprint(operations(services.public_url, metrics, store.ping))
+    pages.register_blueprint(joining(services.public_url, services.people))
     return Application(services, metrics, pages, HostGuard(services.public_url, settings.allowed_hosts))

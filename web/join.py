@@ -1,0 +1,79 @@
+"""`POST /join`: whoever holds an invite code becomes a participant, and is told everything needed to connect.
+
+Public, so it is limited by the caller's address. The answer holds the new token, once; nothing of it is logged.
+"""
+
+from typing import Any
+
+from quart import Blueprint, request
+
+from store.accounts import Redeemed, RedeemRefusal
+from store.errors import InvalidName, StoreUnavailable
+from web import onboarding
+from web.people import People
+from web.rate_limit import RateLimit
+
+TRIES_MAX = 30
+TRIES_WINDOW_SECONDS = 300.0
+
+Answer = tuple[dict[str, Any], int]
+
+_REFUSED: dict[RedeemRefusal, tuple[int, str]] = {
+    "invalid": (404, "this code is not known, or was revoked: ask whoever invited you for a new one."),
+    "expired": (410, "this code has expired: ask whoever invited you for a new one."),
+    "exhausted": (410, "this code has been used as often as it may: ask whoever invited you for a new one."),
+    "name_required": (400, "choose a name for yourself and send it as name; the code stays usable."),
+    "name_taken": (409, "somebody has that name: choose another one; the code stays usable."),
+}
+
+
+def joining(public_url: str, people: People) -> Blueprint:
+    """The route."""
+    routes = Blueprint("joining", __name__)
+    limit = RateLimit(tries_max=TRIES_MAX, window_seconds=TRIES_WINDOW_SECONDS)
+
+    @routes.post("/join")
+    async def join() -> Answer:
+        if not limit.admits(request.remote_addr or ""):
+            return _refusal(429, "too_many", "too many tries from your address: wait five minutes.")
+        body = await request.get_json(force=True, silent=True)
+        code, name = _text(body, "code"), _text(body, "name")
+        if code is None:
+            return _refusal(400, "code_required", 'send JSON with the code you were given: {"code": "…"}.')
+        try:
+            outcome = await people.redeem(code, name)
+        except InvalidName as wrong:
+            return _refusal(400, "invalid_name", str(wrong))
+        except StoreUnavailable:
+            return _refusal(503, "unavailable", "the database does not answer; try again in a moment.")
+        if isinstance(outcome, Redeemed):
+            return _welcome(public_url, outcome), 200
+        status, message = _REFUSED[outcome]
+        return _refusal(status, outcome, message)
+
+    return routes
+
+
+def _text(body: object, name: str) -> str | None:
+    """A field that holds something readable; None for anything else."""
+    value = body.get(name) if isinstance(body, dict) else None
+    return value if isinstance(value, str) and value.strip() and value.isprintable() else None
+
+
+def _refusal(status: int, error: str, message: str) -> Answer:
+    return {"ok": False, "error": error, "message": message}, status
+
+
+def _welcome(public_url: str, redeemed: Redeemed) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "project": redeemed.project,
+        "project_name": redeemed.project_name,
+        "participant": redeemed.participant,
+        "created": redeemed.created,
+        "token": redeemed.token,
+        "connect_command": onboarding.connect_command(public_url, redeemed.token),
+        "files": onboarding.files_to_write(public_url, redeemed.token),
+        "guide": onboarding.GUIDE,
+        "next": onboarding.NEXT,
+    }
