@@ -23,7 +23,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Events fetched at once while a state is rebuilt."""
 
     snapshot_every_events: int = 5_000
-    """How much history a recovery may have to fold: some 50 ms of it."""
+    """How much history a recovery may have to fold, some 50 ms of it; twice the open posts where that is more, because
+    a snapshot costs what they are."""
 
     commit_seconds_max: float = 10.0
     """After this a commit counts as lost and is settled by looking."""

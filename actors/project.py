@@ -368,7 +368,7 @@ class ProjectActor:
         state = self._state
         if state is None or self._snapshotting:
             return
-        if state.seq - self._snapshot_seq >= self._limits.snapshot_every_events:
+        if state.seq - self._snapshot_seq >= max(self._limits.snapshot_every_events, 2 * len(state.posts)):
             self._snapshotting = True
             nursery.start_soon(self._write_snapshot, state.seq, snapshot(state))
 

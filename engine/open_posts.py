@@ -54,6 +54,9 @@ class OpenPosts:
     def __getitem__(self, post_id: int) -> OpenPost:
         return self._by_id[post_id]
 
+    def __len__(self) -> int:
+        return len(self._by_id)
+
     def get(self, post_id: int) -> OpenPost | None:
         """The post, if it is open."""
         return self._by_id.get(post_id)

@@ -39,7 +39,7 @@ machine does something else.
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Measure the bus, and what it is measured against.")
 @click.option("--quick", is_flag=True, help="A short history and short measurements; writes no page.")
 @click.option(
     "--history",

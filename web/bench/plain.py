@@ -1,9 +1,10 @@
 """What a design without actors would give: the same claims as plain SQL, driven by pgbench.
 
-The strongest form of it that we know: one prepared statement a claim, so one round trip and one transaction, from a
-client written in C. It has tables of its own: a counter per sequence, and events with a generated id and one index, so
-fewer than ours. All claims take numbers of one sequence, as everywhere in this benchmark, so its row is what they queue
-for; `apart` gives every connection a sequence of its own, which no longer is the same work.
+A transaction a claim, with prepared statements, from a client written in C: the counter's upsert returns the number,
+and an event with it is inserted. `squeezed` makes both one statement, so one round trip: the strongest form that we
+know, though the application no longer sees its number before it writes the event. It has tables of its own: a counter
+per sequence, and events with a generated id and one index, so fewer than ours. All claims take numbers of one sequence,
+as everywhere in this benchmark, so its row is what they queue for.
 """
 
 import re
@@ -40,17 +41,28 @@ select 1, 'bench/runner', 'claim',
   from generate_series(1, %s) as i
 """
 
-_CLAIM = """
-with taken as (
-    insert into plain.counters (project_id, sequence, current) values (1, {sequence}, 1)
-        on conflict (project_id, sequence) do update set current = counters.current + 1
-    returning current
-)
+_TAKE = """
+insert into plain.counters (project_id, sequence, current) values (1, 'adr', 1)
+    on conflict (project_id, sequence) do update set current = counters.current + 1
+returning current
+"""
+
+_RECORD = """
 insert into plain.events (project_id, actor, type, data)
 select 1, 'bench/runner', 'claim', jsonb_build_object(
-       'sequence', {sequence}, 'number', current, 'formatted', current::text, 'note', 'the storage format')
-  from taken
-returning data;
+       'sequence', 'adr', 'number', {number}, 'formatted', ({number})::text, 'note', 'the storage format')
+"""
+
+_CLAIM = f"""
+begin;
+{_TAKE} \\gset
+{_RECORD.format(number=":current::bigint")};
+commit;
+"""
+
+_SQUEEZED_CLAIM = f"""
+with taken as ({_TAKE})
+{_RECORD.format(number="current")} from taken returning data;
 """
 
 
@@ -64,10 +76,12 @@ async def prepare(conninfo: str, events: int) -> None:
         connection.close()
 
 
-async def measure(conninfo: str, workspace: Path, *, connections: int, seconds: float, apart: bool = False) -> Sample:
+async def measure(
+    conninfo: str, workspace: Path, *, connections: int, seconds: float, squeezed: bool = False
+) -> Sample:
     """Claim on so many connections at once for about so many seconds."""
     script, log = workspace / "claim.sql", workspace / "claims"
-    script.write_text(_CLAIM.format(sequence="('adr-' || :client_id)" if apart else "'adr'"))
+    script.write_text(_SQUEEZED_CLAIM if squeezed else _CLAIM)
     options = {
         "protocol": "prepared",
         "client": connections,

@@ -24,8 +24,8 @@ from web.bench.results import (
     DURABLE_TASKS,
     ECHO,
     PLAIN,
-    PLAIN_APART,
     PLAIN_CONNECTIONS,
+    PLAIN_SQUEEZED,
     TOOLS,
     Memory,
     Results,
@@ -163,13 +163,13 @@ class Run:
     async def _measure_without_http(self, size: _Size, advance: Advance) -> None:
         job = DurableClaims(project=size.next_project(), tasks=DURABLE_TASKS, seconds=self._plan.seconds)
         self._keep(DURABLE, size.events, DURABLE_TASKS, await run_job("web.bench.durable", job, Sample))
-        for subject, apart in ((PLAIN, False), (PLAIN_APART, True)):
+        for subject, squeezed in ((PLAIN, False), (PLAIN_SQUEEZED, True)):
             sample = await bench_plain.measure(
                 size.conninfo,
                 self._workspace,
                 connections=PLAIN_CONNECTIONS,
                 seconds=self._plan.seconds,
-                apart=apart,
+                squeezed=squeezed,
             )
             self._keep(subject, size.events, PLAIN_CONNECTIONS, sample)
         advance(3)
