@@ -1,7 +1,8 @@
 """The ASGI application: a guard and two roads, `/mcp` and everything else.
 
-The guard comes first for all: foreign hosts and origins get no further. `/mcp` goes to its endpoint without touching
-Quart; pages and probes are Quart's. Every HTTP request ends as one log line and one observation.
+The guard comes first: foreign hosts and origins get no further. Only the probes answer whatever host they are asked by,
+because load balancers ask by address and there is nothing in the answers to protect. `/mcp` goes to its endpoint
+without touching Quart; pages and probes are Quart's. Every HTTP request ends as one log line and one observation.
 """
 
 from time import perf_counter
@@ -22,6 +23,7 @@ from web.metrics import Metrics
 from web.services import Services
 
 MCP_PATHS = frozenset({"/mcp", "/mcp/"})
+PROBE_PATHS = frozenset({"/healthz", "/readyz"})
 
 
 class Application:
@@ -58,7 +60,8 @@ class Application:
 
     def _admits(self, scope: Scope) -> bool:
         host, origin = asgi.header(scope, b"host"), asgi.header(scope, b"origin")
-        return self._guard.allows_host(host) and self._guard.allows_origin(origin)
+        is_probe = scope["path"] in PROBE_PATHS
+        return (is_probe or self._guard.allows_host(host)) and self._guard.allows_origin(origin)
 
 
 def create_pages() -> QuartTrio:

@@ -220,7 +220,7 @@ async def test_a_web_socket_is_refused(bus: Bus) -> None:
             assert (await stream.receive_some()).startswith(b"HTTP/1.1 403")
 
 
-@pytest.mark.parametrize("path", ["/mcp", "/healthz", "/nothing"])
+@pytest.mark.parametrize("path", ["/mcp", "/metrics", "/nothing"])
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -248,5 +248,13 @@ async def test_the_public_name_and_allowed_hosts_are_ours(store: Store, conninfo
     settings: dict[str, Any] = {"public_url": "https://bus.example.com", "allowed_hosts": ("Other.example:8080",)}
     async with running_bus(store, conninfo, **settings) as bus:
         for host in ("bus.example.com", "bus.example.com:443", "other.example"):
-            assert (await bus.http.get("/healthz", headers={"Host": host})).status_code == 200
-        assert (await bus.http.get("/healthz", headers={"Host": "third.example"})).status_code == 403
+            assert (await bus.http.get("/metrics", headers={"Host": host})).status_code == 200
+        assert (await bus.http.get("/metrics", headers={"Host": "third.example"})).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_probes_answer_whatever_host_they_are_asked_by_but_no_foreign_page(bus: Bus, path: str) -> None:
+    by_address = {"Host": "10.1.2.3:8787"}
+    assert (await bus.http.get(path, headers=by_address)).status_code == 200
+    from_a_page = {**by_address, "Origin": "http://evil.example"}
+    assert (await bus.http.get(path, headers=from_a_page)).status_code == 403
