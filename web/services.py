@@ -8,6 +8,7 @@ from actors import Directory
 from web.auth import Authenticator
 from web.people import People
 from web.rosters import Rosters
+from web.waits import Waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,4 +23,5 @@ class Services:
     rosters: Rosters
     people: People
     public_url: str
+    waits: Waits = field(default_factory=Waits)
     stopping: trio.Event = field(default_factory=trio.Event)

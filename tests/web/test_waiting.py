@@ -5,6 +5,7 @@ import json
 import trio
 
 from tests.web.bus import Bus
+from web.waits import WAITS_MAX
 
 
 async def is_waiting(bus: Bus, count: int) -> None:
@@ -55,3 +56,29 @@ async def test_waits_end_with_what_there_is_when_the_server_stops(bus: Bus, toke
             await is_waiting(bus, 3)
             bus.stopping.set()
     assert [json.dumps(answer)[:20] for answer in answers] == ['{"since_event_id": 0'] * 3
+
+
+async def test_one_wait_too_many_is_refused_and_every_one_that_ends_makes_room(bus: Bus, token: str) -> None:
+    scout = await bus.mint("scout", is_admin=False)
+
+    async def wait(whose: str) -> None:
+        await bus.call(whose, "read_posts", to_me=True, wait_seconds=55)
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            for _ in range(WAITS_MAX):
+                nursery.start_soon(wait, scout)
+            await is_waiting(bus, WAITS_MAX)
+            refusal = await bus.refusal(scout, "read_posts", to_me=True, wait_seconds=55)
+            assert refusal.startswith("busy: 64 of your calls already wait; ")
+            assert await bus.call(scout, "read_posts", to_me=True) == {"posts": []}
+            nursery.start_soon(wait, token)
+            await is_waiting(bus, WAITS_MAX + 1)
+            nursery.cancel_scope.cancel()
+        await is_waiting(bus, 0)
+        async with trio.open_nursery() as nursery:
+            for _ in range(WAITS_MAX):
+                nursery.start_soon(wait, scout)
+            await is_waiting(bus, WAITS_MAX)
+            await bus.call(token, "post", to_actor="scout", body="News.")
+        assert (await bus.call(scout, "read_posts", to_me=True, unacked_only=True, wait_seconds=1))["posts"]

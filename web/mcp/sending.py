@@ -18,6 +18,7 @@ from store.errors import InvalidName, StoreUnavailable
 from web.errors import Disconnected
 from web.exchange import Exchange
 from web.services import Services
+from web.waits import TOO_MANY_WAITS
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,10 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
         addressee = found
     if command.wait_seconds == 0:
         return await services.directory.ask(caller, command, addressee=addressee)
-    answer = await _ask_while_connected(services, exchange, caller, command, addressee)
+    with services.waits.parked(caller) as has_place:
+        if not has_place:
+            return TOO_MANY_WAITS
+        answer = await _ask_while_connected(services, exchange, caller, command, addressee)
     if answer is None:  # the server is stopping: what there is now is the answer
         prompt = msgspec.structs.replace(command, wait_seconds=0)
         return await services.directory.ask(caller, prompt, addressee=addressee)
