@@ -43,14 +43,17 @@ class AgeingCache(Generic[Key, Value]):
             return None
         return entry.value
 
-    async def load(self, key: Key, read: Callable[[Key], Awaitable[Value | None]]) -> Value | None:
+    async def load(
+        self, key: Key, read: Callable[[Key], Awaitable[Value | None]], *, outdated: Value | None = None
+    ) -> Value | None:
         """The value, read anew unless somebody else just did; None is not kept.
 
+        `outdated` is a value from `get` that will not do; it stays for everybody else until there is a newer one.
         At most `loads_max` reads are under way at once, so that strangers cannot take the whole store. Raises what
         `read` raises.
         """
         async with self._loading:
-            if (value := self.get(key)) is not None:
+            if (value := self.get(key)) is not None and value is not outdated:
                 return value
             changes = self._changes
             value = await read(key)

@@ -33,12 +33,12 @@ class Rosters:
 
     async def resolve(self, name: str, project_id: int) -> Addressee | Refusal:
         """Whom `name` means in this project, or a refusal; raises what the store raises."""
-        if (known := self._rosters.get(project_id)) is not None:
+        known = self._rosters.get(project_id)
+        if known is not None:
             found = resolve(name, known)
             if not isinstance(found, Refusal) or found.code != "not_found":
                 return found
-            self._rosters.drop(project_id)
-        fresh = await self._rosters.load(project_id, self._store.roster)
+        fresh = await self._rosters.load(project_id, self._store.roster, outdated=known)
         return not_found("this project no longer exists.") if fresh is None else resolve(name, fresh)
 
     def forget(self, project_id: int) -> None:
