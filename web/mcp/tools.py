@@ -76,7 +76,7 @@ TOOLS = (
     Tool(
         name="latest_claims",
         title="Latest claims",
-        description="The newest claim of each sequence: who and when.",
+        description="The newest claim of each sequence: who and when. Use it to see what others numbered lately.",
         arguments=commands.LatestClaims,
         reads=True,
     ),
@@ -156,7 +156,7 @@ TOOLS = (
     Tool(
         name="task_start",
         title="Start task",
-        description="Begin work on an assigned task.",
+        description="Begin work on an assigned task; assign it first.",
         arguments=commands.TaskStart,
     ),
     Tool(
@@ -180,7 +180,7 @@ TOOLS = (
     Tool(
         name="list_tasks",
         title="List tasks",
-        description="Tasks, newest first. ready: what can start or go on now.",
+        description="Look here for work: tasks, newest first. ready: what can start or go on now.",
         arguments=commands.ListTasks,
         reads=True,
     ),
@@ -227,7 +227,7 @@ TOOLS = (
     Tool(
         name="admin_revoke",
         title="Revoke tokens",
-        description="Leads only: stop all tokens of a participant.",
+        description="Leads only: stop all tokens of a participant, when one leaves or leaked.",
         arguments=identity.Named,
         handler=identity.revoke,
         repeatable=True,
