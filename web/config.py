@@ -40,6 +40,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         return _url("127.0.0.1" if self.host in _EVERYWHERE else self.host, self.port)
 
     @property
+    def known_url(self) -> str:
+        """Where clients reach a server with these settings."""
+        return self.public_url or self.local_url
+
+    @property
     def listening_url(self) -> str:
         """The address it listens on, as a URL."""
         return _url(self.host, self.port)
@@ -47,7 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     def bound_to(self, port: int) -> "Settings":
         """These settings once the listening port is known: `port` is it, and `public_url` is there."""
         bound = msgspec.structs.replace(self, port=port)
-        return msgspec.structs.replace(bound, public_url=self.public_url or bound.local_url)
+        return msgspec.structs.replace(bound, public_url=bound.known_url)
 
 
 def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int | Path | None) -> Settings:
@@ -85,14 +90,19 @@ def _port(text: str) -> int:
 def _public_url(text: str | None) -> str | None:
     if text is None:
         return None
+    if "@" in text:
+        raise ConfigurationError("PUBLIC_URL holds credentials, which everybody would see; leave them out.")
     try:
         parts = urlsplit(text)
-        proper = parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment)
-        _ = parts.port  # a port that is no number raises only when it is read
+        proper = parts.scheme in ("http", "https") and host_name(parts.netloc) and not (parts.query or parts.fragment)
     except ValueError:
         proper = False
-    if not proper:
+    if not proper or any(character.isspace() for character in text):
         raise ConfigurationError(f"PUBLIC_URL is '{text}'; it must look like https://bus.example.com.")
+    if parts.path.strip("/"):
+        raise ConfigurationError(
+            f"PUBLIC_URL is '{text}'; it must end after the host and port, because paths such as /mcp are added to it."
+        )
     return text.rstrip("/")
 
 

@@ -49,6 +49,8 @@ def test_the_environment_is_heard_and_flags_go_before_it() -> None:
         ("PUBLIC_URL", "ftp://bus.example.com"),
         ("PUBLIC_URL", "https://bus.example.com:port"),
         ("PUBLIC_URL", "https://bus.example.com/?a=b"),
+        ("PUBLIC_URL", "https://bus.example.com/mcp"),
+        ("PUBLIC_URL", "https://bus .example.com"),
         ("ALLOWED_HOSTS", "a.example,https://bus.example.com"),
         ("ALLOWED_HOSTS", "*.example.com"),
         ("LOG_FORMAT", "xml"),
@@ -67,3 +69,9 @@ def test_the_public_url_is_the_local_one_unless_given(host: str, url: str) -> No
     assert read_settings({}, host=host, port=0).bound_to(99).public_url == url
     given = read_settings({"PUBLIC_URL": "https://bus.example.com"}, host=host)
     assert given.bound_to(99).public_url == "https://bus.example.com"
+
+
+def test_a_public_url_with_credentials_is_refused_without_repeating_them() -> None:
+    with pytest.raises(ConfigurationError, match=r"^PUBLIC_URL holds credentials") as refused:
+        read_settings({"PUBLIC_URL": "https://ada:secret@bus.example.com"})
+    assert "secret" not in str(refused.value)
