@@ -1,1 +1,6 @@
 """What the outside sees: the MCP endpoint, the web app and the command line."""
+
+from importlib.metadata import version
+
+VERSION = version("llm-bus")
+"""This program's version, as it was installed."""

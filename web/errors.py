@@ -14,6 +14,7 @@ Refusals of the domain are values (`engine.refusals`); what the floors below rai
 """
 
 import errno
+from collections.abc import Iterator
 
 
 class WebError(Exception):
@@ -58,3 +59,12 @@ class BodyTooLarge(RequestAborted):
 
 class Disconnected(RequestAborted):
     """The client went away; there is nobody left to answer."""
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """What really went wrong: the exceptions in a group and its groups, or the one that is no group."""
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from leaves(part)
+    else:
+        yield error

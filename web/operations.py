@@ -9,7 +9,7 @@ import trio
 from quart import Blueprint, Response
 
 from store.errors import StoreError
-from web.mcp.kernel import VERSION
+from web import VERSION
 from web.metrics import Metrics
 from web.onboarding import SERVER_NAME, mcp_url
 

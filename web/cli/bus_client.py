@@ -11,7 +11,7 @@ import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
-from web.errors import BusUnreachable, ToolRefused, WebError
+from web.errors import BusUnreachable, ToolRefused, WebError, leaves
 
 CALL_SECONDS_MAX = 75.0
 """Longer than the longest wait a tool offers."""
@@ -92,7 +92,7 @@ def _translated() -> Iterator[None]:
     except (httpx2.HTTPError, MCPError) as error:
         raise _unreachable(error) from error
     except BaseExceptionGroup as group:
-        match list(_leaves(group)):
+        match list(leaves(group)):
             case [WebError() as ours, *_]:
                 raise ours from group
             case [(httpx2.HTTPError() | MCPError()) as cause, *_]:
@@ -103,11 +103,3 @@ def _translated() -> Iterator[None]:
 
 def _unreachable(cause: Exception) -> BusUnreachable:
     return BusUnreachable(f"no proper answer from the bus: {str(cause).rstrip('.') or type(cause).__name__}.")
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for part in group.exceptions:
-        if isinstance(part, BaseExceptionGroup):
-            yield from _leaves(part)
-        else:
-            yield part

@@ -16,7 +16,7 @@ from store.removal import remove_temporary_owner
 from web.cli.bus_client import BusClient, connect
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.demo_story import CAST, LEAD, Story
-from web.cli.stages import known_url, own_server
+from web.cli.temporary_servers import own_server
 from web.cli.terminal import box_up, note, say
 from web.cli.timeline import Timeline
 from web.config import Settings
@@ -105,7 +105,7 @@ async def _provision(lead: BusClient, name: str) -> str:
 @asynccontextmanager
 async def _server(settings: Settings, conninfo: str, token: str) -> AsyncIterator[str]:
     """The URL of the server that runs here if it knows the token, which is in the same database then; else our own."""
-    url = known_url(settings)
+    url = settings.known_url
     try:
         async with connect(mcp_url(url), token) as client:
             await client.call("whoami")

@@ -1,5 +1,6 @@
 """Looks at everything a bus needs, from the settings to a full round trip, and says what is wrong and what to do.
 
+`examine` makes the whole round; each `check_…` looks at one thing. How findings are shown is `web.cli.doctor_and_demo`.
 It changes nothing that outlives it: no migration is applied, and the project that a round trip needs is removed again.
 Every check reports one or more findings; one that cannot be made, because an earlier one failed, is left out.
 """
@@ -8,15 +9,19 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from importlib.metadata import version
 from typing import Literal
 
 import httpx2
 from msgspec import Struct
 
 from store import pending, vitals
-from store.errors import SchemaTooNew, StoreError
+from store.embedded import has_cluster
+from store.errors import EmbeddedUnavailable, SchemaTooNew, StoreError
+from web import VERSION
 from web.cli.bus_client import AROUND_PROXIES, BusClient, connect
+from web.cli.database import open_database
+from web.cli.temporary_servers import temporary_bus
+from web.config import Settings
 from web.errors import BusUnreachable, ToolRefused
 from web.onboarding import mcp_url
 
@@ -54,6 +59,34 @@ def warn(check: str, says: str, todo: str) -> Finding:
 def fail(check: str, says: str, todo: str) -> Finding:
     """It does not work."""
     return Finding(check=check, verdict="fail", says=says, todo=todo)
+
+
+async def examine(settings: Settings, report: Report, *, url: str | None, token: str | None) -> None:
+    """Make every check that can be made and report what it finds; fails only by a bug.
+
+    With a `url` only that server is looked at, unless a database was named too.
+    """
+    if url is None or settings.database_url is not None:
+        await _examine_database(settings, report, round_trip=token is None)
+    address = url or settings.known_url
+    if await check_server(address, report, is_expected=url is not None) and token is not None:
+        await check_round_trip(address, token, report)
+
+
+async def _examine_database(settings: Settings, report: Report, *, round_trip: bool) -> None:
+    if settings.database_url is None and not has_cluster(settings.data_dir):
+        says = f"There is no database in {settings.data_dir} yet."
+        report(fail("database", says, "Make one with 'llm-bus up', or give --data-dir or --database-url."))
+        return
+    place = f"the embedded PostgreSQL in {settings.data_dir}" if settings.database_url is None else "the database given"
+    report(ok("settings", f"They make sense; data is in {place}."))
+    try:
+        async with open_database(settings) as conninfo:
+            if await check_database(conninfo, report) and round_trip:
+                async with temporary_bus(settings, conninfo) as client:
+                    await check_writing(client, report)
+    except (EmbeddedUnavailable, OSError) as error:
+        report(fail("database", str(error), "Give another --data-dir, or a --database-url."))
 
 
 async def check_database(conninfo: str, report: Report) -> bool:
@@ -162,7 +195,7 @@ def _is_ours(health: httpx2.Response) -> bool:
 
 
 def _version(url: str, theirs: str) -> Finding:
-    ours = version("llm-bus")
+    ours = VERSION
     if theirs == ours:
         return ok("server", f"LLM Bus {theirs} answers at {url}.")
     return warn("server", f"LLM Bus {theirs} answers at {url}; this is {ours}.", "Restart it to use this version.")

@@ -6,15 +6,15 @@ The commands themselves are beside it and in `web.bench`, imported only when one
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
 
 import click
 
 from store.errors import InvalidName, StoreError
-from web.errors import ConfigurationError, WebError
+from web import VERSION
+from web.errors import ConfigurationError, WebError, leaves
 
 _COMMANDS = {
     "up": "web.cli.servers:up",
@@ -22,8 +22,8 @@ _COMMANDS = {
     "migrate": "web.cli.accounts:migrate",
     "owner": "web.cli.accounts:owner",
     "token": "web.cli.accounts:token",
-    "doctor": "web.cli.checks:doctor",
-    "demo": "web.cli.checks:demo",
+    "doctor": "web.cli.doctor_and_demo:doctor",
+    "demo": "web.cli.doctor_and_demo:demo",
     "bench": "web.bench.command:bench",
 }
 
@@ -34,7 +34,7 @@ Start here, with nothing prepared:
   llm-bus doctor              what is wrong, and what to do about it
 \b
 In production:
-  llm-bus serve --database-url postgresql://bus@db/bus --host 0.0.0.0
+  DATABASE_URL=postgresql://bus@db/bus llm-bus serve --host 0.0.0.0
   llm-bus token mint --owner you@example.com --project shop --participant agent-1
 """
 
@@ -58,7 +58,7 @@ class _Commands(click.Group):
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(version("llm-bus"), prog_name="llm-bus", message="%(prog)s %(version)s")
+@click.version_option(VERSION, prog_name="llm-bus", message="%(prog)s %(version)s")
 def cli() -> None:
     """LLM Bus: where AI coding agents agree on who does what."""
 
@@ -89,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _explain(error: BaseException) -> int:
     """Say what the user can do about it, or let a bug show itself."""
-    causes = list(_leaves(error))
+    causes = list(leaves(error))
     if any(isinstance(cause, SystemExit | BrokenPipeError) for cause in causes):
         return _leave_quietly()
     answers = [answer for cause in causes if (answer := _answer(cause))]
@@ -128,11 +128,3 @@ def _fail(code: int, sentence: str) -> int:
     text = " ".join(sentence.split())
     click.echo(f"llm-bus: {text}{'' if text.endswith(('.', '?', '!')) else '.'}", err=True)
     return code
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for part in error.exceptions:
-            yield from _leaves(part)
-    else:
-        yield error

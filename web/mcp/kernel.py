@@ -8,7 +8,6 @@ never change, which the kernel shapes once per revision. Transport, authenticati
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import anyio
@@ -26,11 +25,10 @@ from mcp.shared.transport_context import TransportContext
 from mcp_types import methods
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from web import VERSION
 from web.exchange import Exchange
 from web.mcp.calls import Toolbox
 from web.onboarding import GUIDE, GUIDE_URI, INSTRUCTIONS, SERVER_NAME
-
-VERSION = version("llm-bus")
 
 _UNCHANGING = CacheHint(ttl_ms=3_600_000, scope="public")
 """For what changes only with a new version of this program."""

@@ -1,4 +1,4 @@
-"""Servers for a moment: one of our own in this process, on a free port of the loopback, that leaves nothing behind.
+"""Temporary servers: one of our own in this process, on a free port of the loopback, that leaves nothing behind.
 
 The doctor's round trip and the demo need one where none runs; what they do with it is theirs.
 """
@@ -19,11 +19,6 @@ from web.config import Settings
 from web.connections import listen
 from web.onboarding import mcp_url
 from web.server import run_bus
-
-
-def known_url(settings: Settings) -> str:
-    """Where a server with these settings is reached."""
-    return settings.public_url or settings.local_url
 
 
 @asynccontextmanager

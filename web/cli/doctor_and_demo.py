@@ -1,4 +1,7 @@
-"""`llm-bus doctor` and `llm-bus demo`: look at a bus from outside."""
+"""The commands `llm-bus doctor` and `llm-bus demo`: their options, and how what they find and show is printed.
+
+What they look at and perform is `web.cli.doctor` and `web.cli.demo`.
+"""
 
 import logging
 from functools import partial
@@ -9,8 +12,7 @@ import trio
 from rich.text import Text
 
 from web.cli import demo as demonstration
-from web.cli import examination
-from web.cli.doctor import Finding
+from web.cli.doctor import Finding, examine
 from web.cli.options import data_options, port_option, url_option
 from web.cli.terminal import RESULTS, say
 from web.config import Settings, read_settings, read_token
@@ -58,7 +60,7 @@ def doctor(url: str | None, *, as_json: bool, **flags: str | None) -> int:
         if not as_json:
             _show(finding)
 
-    trio.run(partial(examination.examine, settings, report, url=url, token=read_token()))
+    trio.run(partial(examine, settings, report, url=url, token=read_token()))
     healthy = all(finding.verdict != "fail" for finding in findings)
     if as_json:
         say(msgspec.json.encode({"healthy": healthy, "findings": findings}).decode())
