@@ -120,7 +120,7 @@ class Kernel:
         revision = route.protocol_version
         if method == "tools/call":
             return await self._call_tool(exchange, params, revision)
-        if (shaped := self._lists.get((method, revision))) is not None and not (params or {}).get("cursor"):
+        if (shaped := self._lists.get((method, revision))) is not None and (params or {}).get("cursor") is None:
             methods.validate_client_request(method, revision, params)
             return shaped
         connection = Connection.from_envelope(revision, route.client_info, route.client_capabilities)
