@@ -13,6 +13,9 @@ from engine.replies import ClaimedNumber, ClaimRow, LatestClaimRows, SequenceRow
 from engine.state import KeyedClaim, Sequence, State
 from engine.terms import ID_MAX
 
+SEQUENCES_PER_PROJECT_MAX = 1_000
+"""Far more than a project has kinds of numbers; every one is kept in memory and listed with the others."""
+
 
 def claim(state: State, command: Claim, context: Context) -> Decision | Refusal:
     """Take the next number; an unknown sequence starts at 1."""
@@ -27,6 +30,8 @@ def claim(state: State, command: Claim, context: Context) -> Decision | Refusal:
     )
     if (answered := keys.replay(state, context, claimed)) is not None:
         return answered
+    if (refused := _refused(state, command.sequence)) is not None:
+        return refused
     if number > ID_MAX:
         return conflict(f"sequence '{command.sequence}' is used up: no number after {ID_MAX} fits a JSON reader.")
     return Decision(reply=_claimed_number(claimed), events=(claimed,))
@@ -34,6 +39,8 @@ def claim(state: State, command: Claim, context: Context) -> Decision | Refusal:
 
 def seed(state: State, command: SeedSequence) -> Decision | Refusal:
     """Set where a sequence stands; it never goes back, because its numbers were given away."""
+    if (refused := _refused(state, command.sequence)) is not None:
+        return refused
     sequence = state.sequences.get(command.sequence) or Sequence()
     if command.current < sequence.current:
         return conflict(
@@ -91,6 +98,13 @@ def apply_seeded(state: State, data: Seeded) -> None:
     """The sequence stands there from now on."""
     sequence = state.sequences.setdefault(data.sequence, Sequence())
     sequence.current, sequence.prefix, sequence.pad = data.current, data.prefix, data.pad
+
+
+def _refused(state: State, sequence: str) -> Refusal | None:
+    """Why a sequence of this name cannot be made, if it has to be."""
+    if sequence in state.sequences or len(state.sequences) < SEQUENCES_PER_PROJECT_MAX:
+        return None
+    return conflict(f"this project has {SEQUENCES_PER_PROJECT_MAX} sequences already: use one of them.")
 
 
 def _claimed_number(data: Claimed) -> ClaimedNumber:

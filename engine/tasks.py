@@ -17,6 +17,9 @@ from engine.replies import AssignedTask, BlockerRow, TaskRow, Tasks, TaskState
 from engine.state import State, Task
 from engine.terms import TaskStatus
 
+BLOCKERS_PER_TASK_MAX = 50
+"""As many as a task may have dependencies; every look for a cycle goes over them."""
+
 TRANSITIONS: dict[tuple[TaskStatus, str], TaskStatus] = {
     ("open", "task_assign"): "assigned",
     ("assigned", "task_assign"): "assigned",
@@ -73,6 +76,8 @@ def block(state: State, command: TaskBlock) -> Decision | Refusal:
     status = _move(state, command.task_id, TaskBlocked.type)
     if isinstance(status, Refusal):
         return status
+    if len(state.tasks[command.task_id].blockers) >= BLOCKERS_PER_TASK_MAX:
+        return conflict(f"task {command.task_id} has {BLOCKERS_PER_TASK_MAX} blockers already: resolve some first.")
     if command.on is not None:
         if (blocker := state.tasks.get(command.on)) is None:
             return not_found(f"no task {command.on} to wait for.")

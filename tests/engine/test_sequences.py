@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from engine import sequences
 from engine.commands import Claim, LatestClaims, ListSequences, SeedSequence
 from engine.events import Claimed, EventData, Seeded
 from engine.terms import ID_MAX
@@ -148,3 +149,15 @@ def test_a_new_look_leaves_the_newest_claim_as_it_was_given() -> None:
 @pytest.mark.parametrize("command", [ListSequences(), LatestClaims()])
 def test_a_project_without_sequences_lists_none(command: ListSequences | LatestClaims) -> None:
     check([], ada(command), {"sequences": []})
+
+
+def test_a_project_with_very_many_sequences_keeps_using_them_and_makes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequences, "SEQUENCES_PER_PROJECT_MAX", 2)
+    history: History = [ada(Claim(sequence="adr", key="k")), ada(SeedSequence(sequence="rfc", current=7))]
+    refused = Refused("conflict", "this project has 2 sequences already")
+    check(history, ada(Claim(sequence="new")), refused)
+    check(history, ada(SeedSequence(sequence="new", current=1)), refused)
+    check(history, ben(Claim(sequence="adr")), answer(2, "2"), claimed(2, "2"))
+    check(history, ada(Claim(sequence="adr", key="k")), answer(1, "1"))
+    seed = {"sequence": "adr", "current": 5, "prefix": "", "pad": 0}
+    check(history, ada(SeedSequence(sequence="adr", current=5)), seed, seeded(5, "", 0))

@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 import pytest
 
+from engine import tasks
 from engine.commands import (
     AnyCommand,
     ListTasks,
@@ -379,3 +380,13 @@ def test_reassigning_changes_whose_it_is() -> None:
     project = Project()
     project.play([CREATED, ben(TaskAssign(task_id=1, owner="kim/cay")), ben(TaskAssign(task_id=1, owner="KIM"))])
     assert asked(project, ada(ListTasks()))["tasks"] == [row(1, "one", "assigned", owner="kim")]
+
+
+def test_a_task_has_only_so_many_blockers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "BLOCKERS_PER_TASK_MAX", 2)
+    one = ada(TaskBlock(task_id=1, reason="rain"))
+    history: History = [*REACHED["in_progress"], one, one]
+    check(history, one, Refused("conflict", "task 1 has 2 blockers already"))
+    project = Project()
+    project.play([*history, ada(TaskResolve(task_id=1))])
+    assert asked(project, one) == {"task_id": 1, "status": "blocked"}
