@@ -14,17 +14,25 @@ from engine import globs
 from engine.commands import Lease, Release, WhoHolds
 from engine.decision import Context, Decision, Pending
 from engine.events import Event, Leased, Released
-from engine.refusals import Refusal, conflict
+from engine.refusals import Refusal, conflict, invalid
 from engine.replies import GrantedLease, LeaseRow, Leases, OtherLease, ReleasedLeases
 from engine.state import HeldLease, State, lease_key
 
 LEASES_PER_HOLDER_MAX = 500
 """Far more than anybody works on at once; every lease is compared with all that are active."""
 
+WILDCARDS_PER_SURFACE_MAX = 16
+"""Far more than people write; what two surfaces cost to compare grows with their wildcards."""
+
+LEASES_SHOWN_MAX = 200
+"""As many rows as a page of anything else has."""
+
 
 def lease(state: State, command: Lease, context: Context) -> Decision | Pending | Refusal:
     """Grant or renew; wait for conflicting holders first, if the caller can."""
     surface = globs.normalise(command.surface)
+    if (refused := _refused(surface)) is not None:
+        return refused
     if _holds_too_many(state, context, surface):
         return conflict(f"you hold {LEASES_PER_HOLDER_MAX} leases already: release some, or lease a glob.")
     conflicts = [
@@ -55,9 +63,11 @@ def release(state: State, command: Release, context: Context) -> Decision:
     return Decision(reply=ReleasedLeases(released=1), events=(Released(surface=surface),))
 
 
-def who_holds(state: State, command: WhoHolds, context: Context) -> Decision:
-    """Active leases, those that end first first."""
+def who_holds(state: State, command: WhoHolds, context: Context) -> Decision | Refusal:
+    """Active leases, those that end first first: the first `LEASES_SHOWN_MAX` of them."""
     surface = None if command.surface is None else globs.normalise(command.surface)
+    if surface is not None and (refused := _refused(surface)) is not None:
+        return refused
     rows = [
         LeaseRow(
             surface=held.surface,
@@ -71,12 +81,18 @@ def who_holds(state: State, command: WhoHolds, context: Context) -> Decision:
         if surface is None or globs.overlap(held.surface, surface)
     ]
     rows.sort(key=lambda row: (row.expires_at, row.surface))
-    return Decision(reply=Leases(leases=rows))
+    return Decision(reply=Leases(leases=rows[:LEASES_SHOWN_MAX]))
 
 
 def active(state: State, now: datetime) -> Iterator[HeldLease]:
     """Leases that have not run out."""
     return (held for held in state.leases.values() if held.expires_at > now)
+
+
+def _refused(surface: str) -> Refusal | None:
+    if globs.wildcards(surface) <= WILDCARDS_PER_SURFACE_MAX:
+        return None
+    return invalid(f"a surface has at most {WILDCARDS_PER_SURFACE_MAX} wildcards: name it with '**' more broadly.")
 
 
 def _holds_too_many(state: State, context: Context, surface: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.globs import ROOT, is_glob, normalise, overlap
+from engine.globs import ROOT, is_glob, normalise, overlap, wildcards
 
 LENGTH_MAX = 200
 STEPS_MAX = 10 * LENGTH_MAX**2
@@ -254,3 +254,16 @@ def lines_run(a: str, b: str) -> int:
         sys.settrace(before)
     assert not shared
     return lines
+
+
+def test_names_that_come_again_and_again_are_compared_once() -> None:
+    a = "**/" + "*a/" * 15 + "a/" * 70 + "b"
+    b = "**/" + "a*/" * 15 + "a/" * 70 + "c"
+    assert lines_run(a, b) < STEPS_MAX / 100
+
+
+@pytest.mark.parametrize(
+    ("surface", "count"), [("a/b", 0), ("**/a*b?", 3), ("a***b", 1), ("??", 2), ("app/[id]/{x}", 0)]
+)
+def test_wildcards_are_counted_and_stars_in_a_row_are_one(surface: str, count: int) -> None:
+    assert wildcards(surface) == count

@@ -273,3 +273,18 @@ def test_a_holder_with_very_many_leases_may_renew_one_and_take_another_once_one_
     check(history, ada(Lease(surface="b")), granted(4, "b", 1800), leased("b"))
     check(history, ben(Lease(surface="d")), granted(4, "d", 1800), leased("d"))
     check([*history, ada(Release(surface="a"))], ada(Lease(surface="d")), granted(5, "d", 1800), leased("d"))
+
+
+def test_a_surface_has_only_so_many_wildcards() -> None:
+    most = "**/" + "/".join(["*a"] * (leases.WILDCARDS_PER_SURFACE_MAX - 2)) + "/b?"
+    check([], ada(Lease(surface=most)), granted(1, most, 1800), leased(most))
+    check([], ada(WhoHolds(surface=most)), {"leases": []})
+    refused = Refused("invalid", "a surface has at most 16 wildcards")
+    check([], ada(Lease(surface=most + "?")), refused)
+    check([], ada(WhoHolds(surface=most + "?")), refused)
+
+
+def test_who_holds_shows_no_more_than_a_page_of_what_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "LEASES_SHOWN_MAX", 2)
+    history: History = [ada(Lease(surface=name, ttl_seconds=ttl)) for name, ttl in [("a", 30), ("b", 10), ("c", 20)]]
+    check(history, ben(WhoHolds()), {"leases": [held(ada, "b", 10, 10), held(ada, "c", 20, 20)]})
