@@ -9,6 +9,7 @@ from itertools import count
 
 from store.errors import InvalidName
 
+HANDLE_LENGTH_MIN = 2
 HANDLE_LENGTH_MAX = 32
 LABEL_LENGTH_MAX = 64
 EMAIL_LENGTH_MAX = 254
@@ -52,10 +53,13 @@ def checked_slug(slug: str) -> str:
 
 
 def handles_for(email: str) -> Iterator[str]:
-    """The handles to try for an email's owner, best first, without end: `ann`, `ann-2`, `ann-3`."""
+    """The handles to try for an email's owner, best first, without end: `ann`, `ann-2`, `ann-3`.
+
+    A single character is too short for a handle and is numbered from the first: `a-1`, `a-2`.
+    """
     local = email.rpartition("@")[0].lower()
     base = _NOT_IN_A_HANDLE.sub("-", local)[:HANDLE_LENGTH_MAX].strip("-") or HANDLE_OF_NOBODY
-    yield base
+    yield base if len(base) >= HANDLE_LENGTH_MIN else f"{base}-1"
     for number in count(2):
         suffix = f"-{number}"
         yield base[: HANDLE_LENGTH_MAX - len(suffix)].rstrip("-") + suffix

@@ -3,7 +3,7 @@
 create table owners (
     id                  bigint      generated always as identity primary key,
     email               text        not null,
-    handle              text        not null check (handle ~ '^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$'),
+    handle              text        not null check (handle ~ '^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])$'),
     handle_confirmed_at timestamptz,
     is_operator         boolean     not null default false,
     created_at          timestamptz not null default now(),

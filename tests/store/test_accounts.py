@@ -100,6 +100,12 @@ async def test_owners_are_told_apart_by_email_in_any_case_and_get_handles_of_the
     assert await accounts.find_owner("nobody@example.com") is None
 
 
+async def test_an_owner_whose_email_begins_with_a_single_character_gets_a_handle(accounts: Accounts) -> None:
+    first = await accounts.add_owner("a@x.com")
+    other = await accounts.add_owner("a@y.com")
+    assert (first.handle, other.handle) == ("a-1", "a-2")
+
+
 async def test_owners_added_at_once_get_handles_of_their_own(accounts: Accounts) -> None:
     handles: list[str] = []
 
