@@ -71,9 +71,9 @@ class Connection:
         """
         try:
             session = await open_session(conninfo, timeout_seconds=connect_timeout_seconds)
-        except psycopg.ProgrammingError as error:
-            # Its text may quote the password.
-            raise StoreUnavailable("the database URL is neither a postgresql:// URL nor key=value pairs") from error
+        except psycopg.ProgrammingError:
+            # Not even as the cause: its text may quote the password.
+            raise StoreUnavailable("the database URL is neither a postgresql:// URL nor key=value pairs") from None
         except psycopg.Error as error:
             raise StoreUnavailable(f"cannot connect to PostgreSQL: {error}") from error
         self = cls(session, statement_timeout_seconds + SILENCE_GRACE_SECONDS)

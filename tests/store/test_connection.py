@@ -1,5 +1,6 @@
 """Sessions: what they promise about errors, cancellation, time and addresses."""
 
+import traceback
 from datetime import UTC, datetime, timedelta
 from math import inf
 
@@ -185,3 +186,10 @@ async def test_news_arrives(conninfo: str) -> None:
     query(conninfo, "select pg_notify('gossip', 'hear')")
     assert await connection.notified() == ["hear"]
     connection.close()
+
+
+@pytest.mark.parametrize("conninfo", ["postgresql://ann:hun%ter2@127.0.0.1/bus", "host=127.0.0.1 password=a hun%ter2"])
+async def test_a_database_url_that_makes_no_sense_does_not_tell_its_password(conninfo: str) -> None:
+    with pytest.raises(StoreUnavailable) as caught:
+        await Connection.open(conninfo)
+    assert "hun%ter2" not in "".join(traceback.format_exception(caught.value))
