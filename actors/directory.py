@@ -14,7 +14,7 @@ import structlog
 import trio
 from msgspec import Struct
 
-from actors.errors import Busy, Crashed, Unavailable
+from actors.errors import STOPPING, Busy, Crashed, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
 from actors.project import Passivated, ProjectActor
@@ -150,7 +150,7 @@ class Directory:
     def _find(self, project_id: int) -> ProjectActor:
         """The project's actor, started if need be."""
         if self._nursery is None or self._stopping.is_set():
-            raise Unavailable("the server is stopping; try again in a moment.")
+            raise Unavailable(STOPPING)
         actor = self._actors.get(project_id)
         if actor is not None and not actor.closed:
             return actor

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 
 import structlog
 import trio
 
-from actors.errors import ActorError, Busy, Crashed, Unavailable
+from actors.errors import STOPPING, ActorError, Busy, Crashed, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
 from actors.recovery import catch_up, rebuild
@@ -188,7 +189,8 @@ class ProjectActor:
     async def run(self) -> None:
         """Serve until idle or closed; then write liveness and a snapshot.
 
-        Whatever ends it, nobody is left waiting: commands that were accepted and not answered fail as `Crashed`.
+        Whatever ends it, nobody is left waiting: commands that were accepted and not answered fail, as
+        `Unavailable` if it was cancelled, otherwise as `Crashed`.
         """
         try:
             async with trio.open_nursery() as nursery:
@@ -264,8 +266,9 @@ class ProjectActor:
         if self._stale:
             self._stale = False
             types = await catch_up(self._state, self._journal, self.project_id, self._limits)
-            self._newest |= dict.fromkeys(types, self._state.seq)
-            self._wake(types)
+            if types:  # news of readers only wakes nobody: who is woken calls, and that would be news in turn
+                self._newest |= dict.fromkeys(types, self._state.seq)
+                self._wake(types)
         return self._state
 
     async def _happened(self, unsettled: list[_Work], state: State) -> _Work | None:
@@ -360,6 +363,7 @@ class ProjectActor:
         return max(self._newest[name] for name in types or EVENT_TYPES)
 
     def _wake(self, types: Iterable[str] | None) -> None:
+        """Wake whom events of these types concern; None: everybody."""
         for watcher in self._watchers:
             if types is None or watcher.types is None or not watcher.types.isdisjoint(types):
                 watcher.woken.set()
@@ -389,7 +393,11 @@ class ProjectActor:
     def _abandon(self) -> None:
         self.close()
         self._drain()
-        self._settle_all(Crashed("this project's actor failed while it held the call; try again with the same key."))
+        # Only a server that stops cancels its actors.
+        if trio.current_effective_deadline() == -inf:
+            self._settle_all(Unavailable(STOPPING))
+        else:
+            self._settle_all(Crashed("this project's actor failed while it held the call; try again with its key."))
 
     def _drain(self) -> None:
         with suppress(trio.WouldBlock, trio.EndOfChannel):

@@ -33,7 +33,8 @@ async def rebuild(journal: Journal, project_id: int, limits: Limits) -> Rebuilt:
 async def catch_up(state: State, journal: Journal, project_id: int, limits: Limits) -> set[str]:
     """Fold what is durable after the state's last event, and take over what other processes know of its readers.
 
-    Returns the types of the events that came.
+    The marks are read first, so that no cursor is older than the events it is used with: one may be ahead of the tail
+    then, which only hides what its reader has seen. Returns the types of the events that came.
     """
     marks = await journal.marks(project_id)
     state.cursors.update(marks.cursors)

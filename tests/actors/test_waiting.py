@@ -270,3 +270,16 @@ async def test_cursors_and_liveness_of_another_process_are_taken_over_once_heard
     active = await replied(directory, A, WhoIsActive())
     assert isinstance(active, Active)
     assert {row.actor for row in active.active} == {A.actor, B.actor, C.actor}
+
+
+async def test_callers_elsewhere_do_not_wake_who_waits(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    await ask(directory, B, WhatsNew())
+    await Asked(directory, nursery).ask(B, WhatsNew(wait_seconds=30))
+    commands = directory.statistics().totals.commands
+    await MemoryJournal(journal.ledger).write_liveness(PROJECT, {C.id: Liveness(C.actor, DAWN)})
+    directory.heard(PROJECT)
+    await wait_all_tasks_blocked()
+    assert directory.statistics().waiting == 1
+    assert directory.statistics().totals.commands == commands
