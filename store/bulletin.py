@@ -5,7 +5,8 @@ its caches grow stale. It is a courtesy: whoever misses news is late, never wron
 the ledger's primary key.
 
 News is told in the very commit it tells of, so it is told exactly if that is durable, also when the process dies right
-after: `store.journal` puts `news_of` into every append, and a trigger on `audit` tells of identities.
+after: `store.journal` puts `news_of` into every statement that writes events, cursors or liveness, and a trigger on
+`audit` tells of identities.
 """
 
 from collections.abc import Callable
@@ -52,8 +53,8 @@ def news_of(writer: int, project_id: int) -> str:
     return msgspec.json.encode(News(writer=writer, project=project_id)).decode()
 
 
-async def listen(conninfo: str, listener: Listener, *, but_to: int) -> None:
-    """Pass news on until cancelled, but not of what the writer `but_to` wrote.
+async def listen(conninfo: str, listener: Listener, *, own_writer: int) -> None:
+    """Pass news on until cancelled, but not of what `own_writer` wrote.
 
     Keeps a session of its own; when that is lost, it is replaced and the listener told of a gap.
     """
@@ -61,22 +62,22 @@ async def listen(conninfo: str, listener: Listener, *, but_to: int) -> None:
         try:
             connection = await Connection.open(conninfo, statement_timeout_seconds=float("inf"))
             try:
-                await _listen_on(connection, listener, but_to)
+                await _listen_on(connection, listener, own_writer)
             finally:
                 connection.close()
         except StoreUnavailable:
             await trio.sleep(RECONNECT_SECONDS)
 
 
-async def _listen_on(connection: Connection, listener: Listener, but_to: int) -> None:
+async def _listen_on(connection: Connection, listener: Listener, own_writer: int) -> None:
     await connection.execute(f"listen {CHANNEL}")
     listener.gap()
     while True:
-        _pass_on(await connection.notified(), listener, but_to)
+        _pass_on(await connection.notified(), listener, own_writer)
         await trio.sleep(HEAR_PAUSE_SECONDS)
 
 
-def _pass_on(payloads: list[str], listener: Listener, but_to: int) -> None:
+def _pass_on(payloads: list[str], listener: Listener, own_writer: int) -> None:
     try:
         heard = {msgspec.json.decode(payload, type=News) for payload in set(payloads)}
     except msgspec.DecodeError:  # PostgreSQL lets every role of the database say anything here
@@ -84,6 +85,6 @@ def _pass_on(payloads: list[str], listener: Listener, but_to: int) -> None:
         return
     if any(news.identity for news in heard):
         listener.identity()
-    for project_id in {news.project for news in heard if news.writer != but_to}:
+    for project_id in {news.project for news in heard if news.writer != own_writer}:
         if project_id is not None:
             listener.project(project_id)

@@ -84,8 +84,10 @@ insert into snapshots (project_id, seq, state) values (%s, %s, %s)
 """
 
 _UPSERT_LIVENESS = """
+with told as materialized (select pg_notify(%(channel)s, %(news)s))
 insert into liveness (project_id, participation_id, actor, at)
-select %s, e."by", e.actor, e.at from jsonb_to_recordset(%s::jsonb) as e ("by" bigint, actor text, at timestamptz)
+select %(project)s, e."by", e.actor, e.at
+  from told, jsonb_to_recordset(%(seen)s::jsonb) as e ("by" bigint, actor text, at timestamptz)
     on conflict (project_id, participation_id) do update set actor = excluded.actor, at = excluded.at
     where liveness.at < excluded.at
 """
@@ -208,11 +210,16 @@ class PostgresJournal:
                 await connection.execute(_UPSERT_SNAPSHOT, (project_id, seq, state))
 
     async def write_liveness(self, project_id: int, seen: Mapping[int, Liveness]) -> None:
-        """Keep when readers last called; a time never moves backwards."""
+        """Keep when readers last called, and tell other processes; a time never moves backwards."""
         rows = [_LivenessRow(by, liveness.actor, liveness.at) for by, liveness in seen.items()]
+        parameters = {
+            "project": project_id,
+            "seen": msgspec.json.encode(rows).decode(),
+            "channel": CHANNEL,
+            "news": news_of(self._writer, project_id),
+        }
         with _translating():
             async with self._pool.connection() as connection:
-                parameters = (project_id, msgspec.json.encode(rows).decode())
                 await connection.execute(_UPSERT_LIVENESS, parameters, prepare=True)
 
     async def events(self, project_id: int, query: EventQuery) -> list[EventView]:

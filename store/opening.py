@@ -29,7 +29,7 @@ class Store(Struct, frozen=True, kw_only=True):
 
     async def listen(self, listener: Listener) -> None:
         """Pass on what other processes write here, until cancelled."""
-        await listen(self.conninfo, listener, but_to=self.journal.writer)
+        await listen(self.conninfo, listener, own_writer=self.journal.writer)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import trio
 
 from engine.events import Claimed, Event
+from engine.history import Liveness
 from store import Listener, Store, open_store
 from tests.postgres import query
 
@@ -44,6 +45,17 @@ async def test_events_are_heard_by_the_other_process_and_not_by_their_writer(sto
         assert await theirs.next() == 7
         await other.journal.append(8, [claim(1)], {})
         assert await ours.next() == 8
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_called_elsewhere_is_heard(store: Store, conninfo: str) -> None:
+    heard = Heard()
+    async with open_store(conninfo) as other, trio.open_nursery() as nursery:
+        nursery.start_soon(store.listen, heard.listener)
+        assert await heard.next() == "gap"
+        await other.journal.write_liveness(9, {1: Liveness("ann/a", NOW)})
+        assert await heard.next() == 9
+        assert (await store.journal.marks(9)).liveness == {1: Liveness("ann/a", NOW)}
         nursery.cancel_scope.cancel()
 
 
