@@ -12,6 +12,7 @@ Invariants, held by two lock files beside the cluster, which the kernel releases
 import fcntl
 import hashlib
 import importlib.util
+import logging
 import os
 import pwd
 import shlex
@@ -19,7 +20,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from psycopg.conninfo import make_conninfo
 
 from store.connection import Connection
 from store.errors import EmbeddedUnavailable, StoreUnavailable
+
+# The standard library's, because it writes to stderr also in a command that sets no logging up.
+log = logging.getLogger(__name__)
 
 START_TIMEOUT_SECONDS = 60
 """How long starting may take, recovery after a crash included."""
@@ -127,8 +131,7 @@ class _Cluster:
         """Make the directories, and let the server's account in when that is not ours."""
         self._data_dir.mkdir(parents=True, exist_ok=True)
         if self._account is not None:
-            _let_pass(self._data_dir)
-            _let_pass(self._binaries)
+            _let_pass(self._account, (self._data_dir, self._binaries))
         if self._socket_dir != self._cluster:
             self._make_private(self._socket_dir)
 
@@ -250,7 +253,13 @@ class _Cluster:
 
 def _unprivileged_account(cluster: Path) -> pwd.struct_passwd:
     if cluster.exists() and (owner := cluster.stat().st_uid) != 0:
-        return pwd.getpwuid(owner)
+        try:
+            return pwd.getpwuid(owner)
+        except KeyError:
+            raise EmbeddedUnavailable(
+                f"{cluster} belongs to the account {owner}, which this machine does not have: "
+                "chown it to one that is there, such as 'postgres', or choose another data directory."
+            ) from None
     for name in _UNPRIVILEGED:
         with suppress(KeyError):
             return pwd.getpwnam(name)
@@ -259,12 +268,18 @@ def _unprivileged_account(cluster: Path) -> pwd.struct_passwd:
     )
 
 
-def _let_pass(directory: Path) -> None:
-    """Let other accounts walk through to `directory`, without letting them look around."""
-    for ancestor in (directory, *directory.parents):
-        mode = ancestor.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            ancestor.chmod(mode | stat.S_IXOTH)
+def _let_pass(account: pwd.struct_passwd, directories: Iterable[Path]) -> None:
+    """Let other accounts walk through to the directories, without letting them look around, and say which this opens.
+
+    Only a file system with access lists could open them to one account alone.
+    """
+    ways = {ancestor for directory in directories for ancestor in (directory, *directory.parents)}
+    closed = sorted(way for way in ways if not way.stat().st_mode & stat.S_IXOTH)
+    for way in closed:
+        way.chmod(way.stat().st_mode | stat.S_IXOTH)
+    if closed:
+        opened = ", ".join(map(str, closed))
+        log.warning("opened %s for passing through (chmod o+x): PostgreSQL runs as %s", opened, account.pw_name)
 
 
 def _socket_dir(cluster: Path) -> Path:

@@ -149,3 +149,25 @@ async def test_started_as_root_the_server_runs_as_somebody_else(tmp_path: Path, 
     async with embedded_postgres(tmp_path, binaries=binaries, settings=FAST_AND_CARELESS):
         assert (tmp_path / "postgres" / "postmaster.pid").stat().st_uid != 0
         assert (tmp_path / "postgres").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_started_as_root_it_says_once_which_directories_it_opens(
+    tmp_path: Path, binaries: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for _ in range(2):
+        async with embedded_postgres(closed / "data", binaries=binaries, settings=FAST_AND_CARELESS):
+            assert closed.stat().st_mode & 0o777 == 0o701
+    (said,) = caplog.messages
+    assert str(closed) in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_a_cluster_of_an_account_that_is_not_there_is_refused(tmp_path: Path, binaries: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    os.chown(tmp_path / "postgres", 2**31 - 2, -1)
+    with pytest.raises(EmbeddedUnavailable, match="belongs to the account 2147483646"):
+        async with embedded_postgres(tmp_path, binaries=binaries):
+            raise AssertionError("started as nobody knows whom")
