@@ -105,8 +105,6 @@ def _texts_meet(a: str, b: str) -> bool:
     """
     if a == b or _ANY_TEXT in {a, b}:
         return True
-    if not (is_glob(a) or is_glob(b)):
-        return False
     places: dict[str, int] = {}
     for j, character in enumerate(b):
         places[character] = places.get(character, 0) | 1 << j

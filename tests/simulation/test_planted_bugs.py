@@ -9,7 +9,7 @@ from actors.project import ProjectActor
 from engine import keys, presence
 from tests.simulation.world import simulate
 
-SEEDS_MAX = 60
+SEEDS_MAX = 200
 STEPS = 15
 
 Plant = Callable[[pytest.MonkeyPatch], None]
