@@ -27,6 +27,7 @@ def first_run(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     directory = tmp_path_factory.mktemp("Corner Shop")
     with serving("up", "--data-dir", data_dir, cwd=directory) as server:
         yield server
+        server.stop()  # a killed server would leave its PostgreSQL behind
 
 
 def call(url: str, token: str, tool: str, **arguments: object) -> dict[str, object]:
