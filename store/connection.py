@@ -143,7 +143,7 @@ class Connection:
         try:
             yield
             await self.execute("commit")
-        except Exception:
+        except Exception:  # whatever it was goes on to the caller; only the session is made fit for its next use
             if not self.closed:
                 await self.execute("rollback")
             raise
