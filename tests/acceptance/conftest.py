@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
+from tests import npm
 from tests.postgres import Server
 
 HERE = Path(__file__).parent
@@ -19,7 +20,6 @@ LLM_BUS = str(Path(sys.executable).with_name("llm-bus"))
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 30
 COMMAND_TIMEOUT_SECONDS = 60
-NPM_TIMEOUT_SECONDS = 300
 LISTENING = "listening on "
 
 
@@ -95,20 +95,7 @@ def numbers() -> Iterator[int]:
 @pytest.fixture(scope="session")
 def node() -> str:
     """The path of node, once the pinned clients of `package.json` are installed beside it."""
-    program, npm = shutil.which("node"), shutil.which("npm")
-    if program is None or npm is None:
+    program = shutil.which("node")
+    if program is None or npm.installed(HERE) is None:
         pytest.skip("node and npm are not installed: the TypeScript clients tell no story on this machine")
-    wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
-    if installed_versions(wanted) != wanted:
-        command = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
-        subprocess.run(command, cwd=HERE, check=True, timeout=NPM_TIMEOUT_SECONDS)
     return program
-
-
-def installed_versions(packages: dict[str, str]) -> dict[str, str]:
-    found = {}
-    for name in packages:
-        described = HERE / "node_modules" / name / "package.json"
-        if described.exists():
-            found[name] = json.loads(described.read_text())["version"]
-    return found
