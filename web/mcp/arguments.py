@@ -68,7 +68,7 @@ class Parser(Generic[Arguments]):
         if field is None:
             return "the arguments do not have the form that this tool's schema describes."
         name = field[1] if field[2] is None else f"{field[1]}[{field[2]}]"
-        return f"'{name}' must {_requirement(problem[: field.start()], self._choices(field[1]))}."
+        return f"'{name}' must {requirement(problem[: field.start()], self._choices(field[1]))}."
 
     def _choices(self, name: str) -> str:
         annotation = next(field.type for field in msgspec.structs.fields(self._type) if field.name == name)
@@ -76,7 +76,8 @@ class Parser(Generic[Arguments]):
         return ", ".join(next((part["enum"] for part in (schema, *schema.get("anyOf", ())) if "enum" in part), ()))
 
 
-def _requirement(problem: str, choices: str) -> str:
+def requirement(problem: str, choices: str = "") -> str:
+    """What a value must do or be, after what msgspec says of it; `choices` are those of an enumeration."""
     if pattern := re.search(r"matching regex '(.*)'$", problem):
         return _HINTS.get(pattern[1].replace("\\\\", "\\"), f"match {pattern[1]}")
     if bound := re.search(r"`(int|str|array)` (of length )?(>=|<=) (\d+)", problem):
