@@ -1,4 +1,4 @@
-"""An owner who is signed in, as their browser talks to the server: a session's cookie and its CSRF token, no JavaScript.
+"""An owner who is signed in, as a browser without JavaScript: a session's cookie, and its CSRF token in every form.
 
 Redirects are answers here, not followed; what a page looks like in a real browser is the business of `tests.browser`.
 """

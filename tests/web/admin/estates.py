@@ -1,0 +1,161 @@
+"""All that an owner can have, one of each: what the tests that walk every page of the web admin stand on.
+
+An estate is made with `Words`, every text that a user or an agent may store, so that the same walk can be taken over
+plain words, over the longest that are allowed, and over hostile ones.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from tests.web.admin.admin_client import AdminClient
+from tests.web.bus import Bus
+
+
+class Words(Struct, frozen=True, kw_only=True):
+    """Every text in an estate. Names of participants have no `/`."""
+
+    project_name: str = "Web shop"
+    label: str = "builder"
+    peer: str = "reviewer"
+    lane: str = "checkout"
+    status: str = "wiring the cart to the payments"
+    note: str = "the storage format"
+    subject: str = "Cart totals are ready for review"
+    body: str = "The totals are computed on the server now.\n\nPlease look at the rounding."
+    reply: str = "Looks right to me."
+    ref: str = "PR-42"
+    tag: str = "review"
+    surface: str = "src/cart/**"
+    lease_note: str = "moving the totals"
+    title: str = "Round to the currency's minor unit"
+    detail: str = "Half to even, as the books do."
+    reason: str = "waits for the tax table"
+    prefix: str = "ADR-"
+    invite_label: str = "newcomer"
+    invite_email: str = "guest@example.com"
+    user_agent: str = "Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0"
+
+
+LENGTHS_MAX = {
+    "project_name": 100,
+    "label": 64,
+    "peer": 64,
+    "lane": 64,
+    "status": 140,
+    "note": 500,
+    "subject": 200,
+    "body": 8000,
+    "reply": 8000,
+    "ref": 120,
+    "tag": 64,
+    "surface": 200,
+    "lease_note": 200,
+    "title": 200,
+    "detail": 4000,
+    "reason": 500,
+    "prefix": 16,
+    "invite_label": 64,
+    "invite_email": 254,
+    "user_agent": 400,
+}
+"""How long each may be, in characters; how long user agents and names of projects are is up to us."""
+
+LABELS = frozenset({"label", "peer", "invite_label"})
+
+
+def written(write: Callable[[str], str]) -> Words:
+    """Words in which every text is what `write` makes of its field's name; too short to hold it, the field is plain."""
+    texts = {name: write(name) for name in Words.__struct_fields__}
+    texts |= {name: texts[name].replace("/", "") for name in LABELS}
+    texts["invite_email"] = "".join(texts["invite_email"].split()) + "@example.com"
+    return Words(**{name: text for name, text in texts.items() if len(text) <= LENGTHS_MAX[name]})
+
+
+def longest() -> Words:
+    """Words as long as they may be, without a place to break them."""
+    texts = {name: (f"{name}-" * length)[:length] for name, length in LENGTHS_MAX.items()}
+    texts["invite_email"] = f"{'guest' * 40}@example.com"
+    return Words(**texts)
+
+
+class Estate(Struct, frozen=True, kw_only=True):
+    """One of each: ids by the names that routes give them, names that forms ask for, tokens of its two agents."""
+
+    project_id: int
+    participant_id: int
+    participation_id: int
+    invite_id: int
+    post_id: int
+    key: int
+    owner_id: int
+    slug: str
+    label: str
+    token: str = ""
+    peer_token: str = ""
+
+
+def nobodys(missing: int) -> Estate:
+    """An estate that does not exist: every id is this one."""
+    return Estate(
+        project_id=missing,
+        participant_id=missing,
+        participation_id=missing,
+        invite_id=missing,
+        post_id=missing,
+        key=missing,
+        owner_id=missing,
+        slug="shop",
+        label="builder",
+    )
+
+
+async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words | None = None) -> Estate:
+    """A project with agents who have done everything that leaves words behind, invites, and a second session."""
+    words = words or Words()
+    accounts, owned, owner = bus.store.accounts, bus.store.owned, client.owner
+    project = await owned.create_project(owner.id, slug, words.project_name, by=owner.handle)
+    lead = await accounts.provision(project.id, participant_name=words.label, lane=words.lane, is_admin=True, by="test")
+    peer = await accounts.provision(project.id, participant_name=words.peer, kind="human", by="test")
+    post_id = await _work(bus, lead.token, peer.token, words)
+    await accounts.create_invite(project.id, participant_name=words.invite_label, lane=words.lane, uses=3, by="test")
+    await accounts.create_invite(project.id, email=words.invite_email, by="test")
+    await bus.store.sign_in.open_session(owner.id, user_agent=words.user_agent, replacing=None)
+    members = await owned.members(owner.id, project.id)
+    invites = await owned.invites(owner.id, project.id)
+    assert members is not None
+    assert invites is not None
+    sessions = await bus.store.sign_in.list_sessions(owner.id)
+    member = next(each for each in members if each.name == words.label)
+    return Estate(
+        project_id=project.id,
+        participant_id=member.participant_id,
+        participation_id=member.participation_id,
+        invite_id=next(invite.id for invite in invites if invite.label == words.invite_label),
+        post_id=post_id,
+        key=next(session.key for session in sessions if session.user_agent == words.user_agent),
+        owner_id=owner.id,
+        slug=slug,
+        label=words.label,
+        token=lead.token,
+        peer_token=peer.token,
+    )
+
+
+async def _work(bus: Bus, token: str, peer: str, words: Words) -> int:
+    """Leave every kind of event behind; the id of a post that was answered and acknowledged."""
+    await bus.call(token, "register", lane=words.lane, status=words.status)
+    await bus.call(token, "seed_sequence", sequence="adr", current=3, prefix=words.prefix, pad=4)
+    await bus.call(token, "claim", sequence="adr", note=words.note)
+    post = {"subject": words.subject, "body": words.body, "ref": words.ref, "tag": words.tag}
+    await bus.call(token, "post", to_lane=words.lane, **post)
+    asked = await bus.call(token, "post", to_actor=words.peer, **post)
+    await bus.call(peer, "ack", post_id=asked["post_id"])
+    await bus.call(peer, "post", to_actor=words.label, body=words.reply, reply_to=asked["post_id"])
+    await bus.call(token, "lease", surface=words.surface, note=words.lease_note)
+    task = await bus.call(token, "task_create", title=words.title, detail=words.detail, lane=words.lane)
+    await bus.call(token, "task_assign", task_id=task["task_id"], owner=words.label)
+    await bus.call(token, "task_start", task_id=task["task_id"])
+    await bus.call(token, "task_block", task_id=task["task_id"], reason=words.reason)
+    post_id: int = asked["post_id"]
+    return post_id
