@@ -5,7 +5,8 @@ done, in the caller's own task. So a slow read or a long wait never holds an act
 nothing behind.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,6 +65,7 @@ class Directory:
         self._totals = Totals()
         self._actors: dict[int, ProjectActor] = {}
         self._crashes: dict[int, _Crashes] = {}
+        self._forgotten: list[int] = []
         self._nursery: trio.Nursery | None = None
         self._stopping = trio.Event()
         self._stopped = trio.Event()
@@ -106,6 +108,27 @@ class Directory:
         """Other processes may have written anything meanwhile: let every actor look."""
         for actor in self._actors.values():
             actor.heard()
+
+    @asynccontextmanager
+    async def forgetting(self, project_id: int) -> AsyncIterator[None]:
+        """Serve nobody in this project while the block runs, for whoever deletes it.
+
+        On entry what was accepted is still served, and waits end. Callers get `Unavailable` until the block is left;
+        the project's next actor then starts from what the journal has.
+        """
+        self._forgotten.append(project_id)
+        try:
+            if (actor := self._actors.get(project_id)) is not None:
+                actor.close()
+                await actor.ended()
+            yield
+        finally:
+            self._forgotten.remove(project_id)
+
+    def open_posts(self, project_id: int) -> int | None:
+        """How many posts of a project somebody still has to acknowledge; None when its state is not in memory."""
+        actor = self._actors.get(project_id)
+        return None if actor is None else actor.open_posts
 
     def statistics(self) -> DirectoryStatistics:
         """What the actors do and have done."""
@@ -154,6 +177,8 @@ class Directory:
         actor = self._actors.get(project_id)
         if actor is not None and not actor.closed:
             return actor
+        if project_id in self._forgotten:
+            raise Unavailable("this project is being deleted.")
         if (crashed := self._crashes.get(project_id)) is not None and trio.current_time() < crashed.not_before:
             raise Crashed("this project's actor failed and is being restarted; try again in a moment.")
         if len(self._actors) >= self._limits.actors_max:

@@ -61,8 +61,11 @@ class Journal(Protocol):
         """
         ...
 
-    async def write_snapshot(self, project_id: int, seq: int, state: bytes) -> None:
-        """Keep `state`, the fold of all events up to `seq`; an older one than the store has is ignored."""
+    async def write_snapshot(self, project_id: int, seq: int, state: bytes, *, open_posts: int) -> None:
+        """Keep `state`, the fold of all events up to `seq`; an older one than the store has is ignored.
+
+        `open_posts` is how many posts are open in it, for readers that do not unpack states.
+        """
         ...
 
     async def write_liveness(self, project_id: int, seen: Mapping[int, Liveness]) -> None:

@@ -104,6 +104,7 @@ class ProjectActor:
         self._unwritten: dict[int, Liveness] = {}
         self._snapshot_seq = 0
         self._snapshotting = False
+        self._ended = trio.Event()
 
     # What callers use.
 
@@ -162,6 +163,15 @@ class ProjectActor:
     def closed(self) -> bool:
         """Whether the actor accepts nothing more."""
         return self._closed
+
+    async def ended(self) -> None:
+        """Wait until everything that was accepted is answered, and nothing more will be written."""
+        await self._ended.wait()
+
+    @property
+    def open_posts(self) -> int | None:
+        """How many posts somebody still has to acknowledge; None while the state is not in memory."""
+        return None if self._state is None else len(self._state.posts)
 
     @property
     def mailbox_depth(self) -> int:
@@ -374,15 +384,15 @@ class ProjectActor:
             return
         if state.seq - self._snapshot_seq >= max(self._limits.snapshot_every_events, 2 * len(state.posts)):
             self._snapshotting = True
-            nursery.start_soon(self._write_snapshot, state.seq, snapshot(state))
+            nursery.start_soon(self._write_snapshot, state.seq, snapshot(state), len(state.posts))
 
     async def _leave_snapshot(self) -> None:
         if self._state is not None and self._state.seq > self._snapshot_seq:
-            await self._write_snapshot(self._state.seq, snapshot(self._state))
+            await self._write_snapshot(self._state.seq, snapshot(self._state), len(self._state.posts))
 
-    async def _write_snapshot(self, seq: int, stored: bytes) -> None:
+    async def _write_snapshot(self, seq: int, stored: bytes, open_posts: int) -> None:
         try:
-            await self._journal.write_snapshot(self.project_id, seq, stored)
+            await self._journal.write_snapshot(self.project_id, seq, stored, open_posts=open_posts)
             self._snapshot_seq = seq
             self._totals.snapshots += 1
         except (JournalUnavailable, OutcomeUnknown) as error:
@@ -398,6 +408,7 @@ class ProjectActor:
             self._settle_all(Unavailable(STOPPING))
         else:
             self._settle_all(Crashed("this project's actor failed while it held the call; try again with its key."))
+        self._ended.set()
 
     def _drain(self) -> None:
         with suppress(trio.WouldBlock, trio.EndOfChannel):

@@ -1,25 +1,28 @@
 """Owners, projects, participants, tokens and invites, for whoever is above: each method is one transaction.
 
-Here a session is borrowed and a transaction begun and ended; what happens in it is in `store.owners`, `store.grants`,
-`store.tokens` and `store.invites`. Every change of identity is in the audit trail once its method has returned.
+Here a session is borrowed and a transaction begun and ended; what happens in it is in `store.owners`,
+`store.projects`, `store.grants`, `store.tokens` and `store.invites`. Every change of identity is in the audit trail
+once its method has returned.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
 from engine.identity import Roster
-from store import grants, invites, owners, tokens
+from store import grants, invites, owners, projects, tokens
 from store.connection import Connection
 from store.grants import Kind, ParticipantRow, Provisioned, Revoked
-from store.invites import Invite, Redeemed, RedeemRefusal
-from store.owners import OwnerRow, ProjectRow
+from store.invites import BoundInvite, Invite, Redeemed, RedeemRefusal
+from store.owners import OwnerRow
 from store.pool import Pool
+from store.projects import ProjectRow
 from store.tokens import Grant
 
 __all__ = [
     "Accounts",
+    "BoundInvite",
     "Grant",
     "Invite",
     "Kind",
@@ -58,6 +61,11 @@ class Accounts:
         """The grant behind a token's SHA-256, also when its owner is suspended; None when unknown or revoked."""
         async with self._pool.connection() as connection:
             return await tokens.authenticate(connection, token_hash)
+
+    async def still_valid(self, token_hashes: Collection[bytes]) -> set[bytes]:
+        """Which of these tokens, by SHA-256, work now: not revoked, and of an owner who is not suspended."""
+        async with self._pool.connection() as connection:
+            return await tokens.still_valid(connection, token_hashes)
 
     async def roster(self, project_id: int) -> Roster | None:
         """Who belongs to a project; None when there is no such project."""
@@ -109,17 +117,22 @@ class Accounts:
         kind: Kind | None = None,
         lane: str | None = None,
         is_admin: bool = False,
+        email: str | None = None,
         uses: int = 1,
         ttl_hours: int = 24,
         by: str,
     ) -> Invite:
-        """A code that lets `uses` holders join, as `participant_name` or under new names of their choice."""
+        """A code that lets `uses` holders join, as `participant_name` or under new names of their choice.
+
+        With an `email`, only whoever has that one, by `redeem_bound_invite`.
+        """
         async with self._transaction() as connection:
             project = await grants.find_project(connection, project_id)
             return await invites.create(
                 connection,
                 project,
                 label=participant_name,
+                email=email,
                 kind=kind,
                 lane=lane,
                 is_admin=is_admin,
@@ -132,6 +145,16 @@ class Accounts:
         """Let the holder of a code in, or say why not; only letting in uses the code up."""
         async with self._transaction() as connection:
             return await invites.redeem(connection, code, name)
+
+    async def find_bound_invite(self, code: str) -> BoundInvite | None:
+        """What a code that is bound to an email is for; None when it is not bound, not known or revoked."""
+        async with self._pool.connection() as connection:
+            return await invites.find_bound(connection, code)
+
+    async def redeem_bound_invite(self, code: str, email: str) -> Redeemed | RedeemRefusal:
+        """Let in who has shown to have the email that a code is bound to; or say why not, which uses nothing up."""
+        async with self._transaction() as connection:
+            return await invites.redeem_bound(connection, code, email)
 
     async def has_owners(self) -> bool:
         """Whether anybody uses this database yet."""
@@ -151,7 +174,7 @@ class Accounts:
     async def ensure_project(self, owner_id: int, slug: str, name: str | None = None, *, by: str = "cli") -> ProjectRow:
         """The owner's project with this slug, made when new; its name is the slug unless given."""
         async with self._transaction() as connection:
-            return await owners.ensure_project(connection, owner_id, slug, name, by=by)
+            return await projects.ensure(connection, owner_id, slug, name, by=by)
 
     async def mint(
         self,
@@ -167,7 +190,7 @@ class Accounts:
         """A token for a participant in a project of the owner with this email; creates what is missing of all that."""
         async with self._transaction() as connection:
             owner = await owners.ensure_owner(connection, email, is_operator=False, by=by)
-            row = await owners.ensure_project(connection, owner.id, slug, None, by=by)
+            row = await projects.ensure(connection, owner.id, slug, None, by=by)
             project = await grants.find_project(connection, row.id)
             provisioned = await grants.provision(
                 connection, project, participant_name, kind=kind, lane=lane, is_admin=is_admin, by=by

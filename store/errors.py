@@ -1,7 +1,8 @@
 """What can go wrong between this package and PostgreSQL.
 
     StoreError
-    ├── InvalidName          the caller's fault: an email, slug or label that cannot be one; the sentence says why
+    ├── InvalidName          the caller's fault: something typed that cannot be; the sentence says why
+    │   └── NameTaken        the caller's fault or bad luck: somebody has that name already
     ├── StoreUnavailable     the environment: the database cannot be reached in time, or refused; nothing was written
     │   └── ConnectionLost   the connection went while a statement ran: it happened or it did not
     ├── SchemaTooNew         the environment: a newer version of this program migrated the database
@@ -18,7 +19,18 @@ class StoreError(Exception):
 
 
 class InvalidName(StoreError):
-    """An email, slug or label that cannot be one; the sentence says why."""
+    """Something typed, mostly a name, that cannot be what it is meant for; the sentence says why.
+
+    `field` is the argument that is wrong, where one is.
+    """
+
+    def __init__(self, sentence: str, *, field: str | None = None) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+class NameTaken(InvalidName):
+    """Somebody has that name already."""
 
 
 class StoreUnavailable(StoreError):

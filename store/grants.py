@@ -12,7 +12,7 @@ from engine.identity import Roster
 from store import audit, tokens
 from store.connection import Connection
 from store.errors import InvalidName
-from store.names import checked_label
+from store.names import checked_label, checked_lane
 
 Kind = Literal["agent", "human"]
 
@@ -20,6 +20,9 @@ _PROJECT = """
 select j.id, j.owner_id, j.slug, j.name, o.handle, o.suspended_at is not null
   from projects j join owners o on o.id = j.owner_id where j.id = %s
 """
+
+# Whoever adds something to a project keeps it from being deleted meanwhile.
+_PROJECT_TO_CHANGE = f"{_PROJECT} for key share of j"
 
 _ROSTER = """
 select a.label, p.id from participations p join participants a on a.id = p.participant_id where p.project_id = %s
@@ -36,7 +39,7 @@ _ADD_PARTICIPANT = """
 insert into participants (owner_id, label, kind) values (%s, %s, %s) on conflict do nothing returning id
 """
 
-_FIND_PARTICIPANT = "select id from participants where owner_id = %s and label = %s"
+_FIND_PARTICIPANT = "select id from participants where owner_id = %s and label = %s for key share"
 
 _ADD_PARTICIPATION = """
 insert into participations (participant_id, project_id, lane, is_admin) values (%s, %s, %s, %s)
@@ -112,8 +115,8 @@ class Revoked(Struct, frozen=True, kw_only=True):
 
 
 async def find_project(connection: Connection, project_id: int) -> Project:
-    """The project; raises `InvalidName` when it is gone."""
-    rows = await connection.fetch(_PROJECT, (project_id,))
+    """The project, kept from deletion until the transaction ends; raises `InvalidName` when it is gone."""
+    rows = await connection.fetch(_PROJECT_TO_CHANGE, (project_id,))
     if not rows:
         raise InvalidName("this project no longer exists.")
     id_, owner_id, slug, name, handle, suspended = rows[0]
@@ -158,8 +161,8 @@ async def grant(
     What is None is left as it is, or at its default when new. The kind of a participant that exists stays.
     """
     label = checked_label(label)
-    await add_participant(connection, project.owner_id, label, kind or "agent")
-    ((participant_id,),) = await connection.fetch(_FIND_PARTICIPANT, (project.owner_id, label))
+    lane = checked_lane(lane)
+    participant_id = await _ensure_participant(connection, project.owner_id, label, kind or "agent")
     added = await connection.fetch(_ADD_PARTICIPATION, (participant_id, project.id, lane, bool(is_admin)))
     before = await find_participation(connection, project.id, label)
     assert before is not None  # noqa: S101  # just made, or in the way of being made
@@ -177,6 +180,14 @@ async def grant(
         detail = {"participant": label, "kind": after.kind, "lane": after.lane, "is_admin": after.is_admin}
         await audit.record(connection, project.owner_id, project.id, by, "grant", **detail)
     return after
+
+
+async def _ensure_participant(connection: Connection, owner_id: int, label: str, kind: Kind) -> int:
+    while True:
+        await add_participant(connection, owner_id, label, kind)
+        if rows := await connection.fetch(_FIND_PARTICIPANT, (owner_id, label)):
+            return int(rows[0][0])
+        # It was there, and was deleted or renamed in between.
 
 
 async def find_participation(connection: Connection, project_id: int, label: str) -> Participation | None:

@@ -77,11 +77,29 @@ select seq, at, actor, participation_id, type, data::text, writer
   from events where project_id = %s and seq > %s order by seq limit %s
 """
 
-_UPSERT_SNAPSHOT = """
-insert into snapshots (project_id, seq, state) values (%s, %s, %s)
-    on conflict (project_id) do update set seq = excluded.seq, state = excluded.state, at = now()
-    where snapshots.seq < excluded.seq
+# How many events each reader wrote up to the new snapshot: those counted at an older one, and those after it.
+_WRITTEN = """
+(select coalesce(jsonb_object_agg(reader, events), '{{}}')
+   from (select reader, sum(events) as events
+           from (select key as reader, value::bigint as events from jsonb_each_text({counted})
+                  union all
+                 select participation_id::text, count(*) from events
+                  where project_id = %(project)s and seq > {after} and seq <= %(seq)s
+                  group by participation_id) as parts
+          group by reader) as summed)
 """
+
+# The older snapshot's row is locked when its counts are added to, so that no event is counted twice or left out.
+_UPSERT_SNAPSHOT = f"""
+insert into snapshots (project_id, seq, state, open_posts, written)
+select %(project)s, %(seq)s, %(state)s, %(open_posts)s,
+       case when exists (select from snapshots where project_id = %(project)s) then '{{}}'
+            else {_WRITTEN.format(counted="'{}'", after=0)} end
+    on conflict (project_id) do update
+       set seq = excluded.seq, state = excluded.state, open_posts = excluded.open_posts, at = now(),
+           written = {_WRITTEN.format(counted="snapshots.written", after="snapshots.seq")}
+     where snapshots.seq < excluded.seq
+"""  # noqa: S608  # made of literals
 
 _UPSERT_LIVENESS = """
 with told as materialized (select pg_notify(%(channel)s, %(news)s))
@@ -203,11 +221,12 @@ class PostgresJournal:
                     with suppress(StoreUnavailable):
                         await connection.execute("rollback")
 
-    async def write_snapshot(self, project_id: int, seq: int, state: bytes) -> None:
-        """Keep `state`, the fold of all events up to `seq`; an older one than the store has is ignored."""
+    async def write_snapshot(self, project_id: int, seq: int, state: bytes, *, open_posts: int) -> None:
+        """Keep `state`, the fold of all events up to `seq`, with `open_posts` open ones; an older one is ignored."""
+        parameters = {"project": project_id, "seq": seq, "state": state, "open_posts": open_posts}
         with _translating():
             async with self._pool.connection() as connection:
-                await connection.execute(_UPSERT_SNAPSHOT, (project_id, seq, state))
+                await connection.execute(_UPSERT_SNAPSHOT, parameters)
 
     async def write_liveness(self, project_id: int, seen: Mapping[int, Liveness]) -> None:
         """Keep when readers last called, and tell other processes; a time never moves backwards."""

@@ -1,4 +1,4 @@
-"""Names that people choose: emails, handles, slugs and labels, and which of them can be one.
+"""What people type: emails, handles, slugs, labels and the like, and which of them can be one.
 
 Pure functions over text; whether a name is taken is the database's to say.
 """
@@ -15,13 +15,21 @@ LABEL_LENGTH_MAX = 64
 EMAIL_LENGTH_MAX = 254
 """RFC 5321 §4.5.3.1.3, less the two angle brackets."""
 
+PROJECT_NAME_LENGTH_MAX = 100
+LANE_LENGTH_MAX = 64
+LIVENESS_WINDOW_SECONDS_MAX = 86_400
+
 HANDLE_OF_NOBODY = "owner"
 """For an email whose local part has no letter or digit that a handle could have."""
+
+LABEL_OF_NOBODY = "guest"
+"""For an email whose local part has no character that a label could have."""
 
 TEMPORARY_DOMAIN = "llm-bus.invalid"
 """The domain in the email of an owner whom this program makes for itself and removes again (RFC 2606 §2)."""
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+_HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])")
 _NOT_IN_A_HANDLE = re.compile(r"[^a-z0-9]+")
 
 
@@ -30,7 +38,7 @@ def checked_email(email: str) -> str:
     email = email.strip()
     local, at, domain = email.rpartition("@")
     if not (local and at and domain) or len(email) > EMAIL_LENGTH_MAX or any(map(str.isspace, email)):
-        raise InvalidName(f"'{email}' is not an email address.")
+        raise InvalidName(f"'{email}' is not an email address.", field="email")
     return email
 
 
@@ -38,7 +46,9 @@ def checked_label(label: str) -> str:
     """The participant's label without spaces around it; raises `InvalidName` when it cannot be one."""
     label = label.strip()
     if not 1 <= len(label) <= LABEL_LENGTH_MAX or "/" in label or not label.isprintable():
-        raise InvalidName(f"a participant's name has 1 to {LABEL_LENGTH_MAX} printable characters and no '/'.")
+        raise InvalidName(
+            f"a participant's name has 1 to {LABEL_LENGTH_MAX} printable characters and no '/'.", field="label"
+        )
     return label
 
 
@@ -47,9 +57,47 @@ def checked_slug(slug: str) -> str:
     if not _SLUG.fullmatch(slug):
         raise InvalidName(
             f"'{slug}' cannot be a project: use 1 to 64 lower-case letters, digits, '.', '_' and '-', "
-            "beginning and ending with a letter or digit."
+            "beginning and ending with a letter or digit.",
+            field="slug",
         )
     return slug
+
+
+def checked_handle(handle: str) -> str:
+    """The handle in lower case; raises `InvalidName` when it cannot be one."""
+    handle = handle.strip().lower()
+    if not _HANDLE.fullmatch(handle):
+        raise InvalidName(
+            f"a handle has {HANDLE_LENGTH_MIN} to {HANDLE_LENGTH_MAX} letters, digits and '-', "
+            "beginning and ending with a letter or digit.",
+            field="handle",
+        )
+    return handle
+
+
+def checked_project_name(name: str) -> str:
+    """A project's display name without spaces around it; raises `InvalidName` when it cannot be one."""
+    name = name.strip()
+    if not 1 <= len(name) <= PROJECT_NAME_LENGTH_MAX or not name.isprintable():
+        raise InvalidName(f"a project's name has 1 to {PROJECT_NAME_LENGTH_MAX} printable characters.", field="name")
+    return name
+
+
+def checked_lane(lane: str | None) -> str | None:
+    """A lane without spaces around it, None when nothing is left; raises `InvalidName` when it cannot be one."""
+    lane = (lane or "").strip()
+    if len(lane) > LANE_LENGTH_MAX or not lane.isprintable():
+        raise InvalidName(f"a lane has at most {LANE_LENGTH_MAX} printable characters.", field="lane")
+    return lane or None
+
+
+def checked_liveness_window(seconds: int) -> int:
+    """How long somebody counts as active after a call; raises `InvalidName` when that is no sensible time."""
+    if not 1 <= seconds <= LIVENESS_WINDOW_SECONDS_MAX:
+        raise InvalidName(
+            f"the liveness window is 1 to {LIVENESS_WINDOW_SECONDS_MAX} seconds.", field="liveness_window_seconds"
+        )
+    return seconds
 
 
 def handles_for(email: str) -> Iterator[str]:
@@ -60,6 +108,19 @@ def handles_for(email: str) -> Iterator[str]:
     local = email.rpartition("@")[0].lower()
     base = _NOT_IN_A_HANDLE.sub("-", local)[:HANDLE_LENGTH_MAX].strip("-") or HANDLE_OF_NOBODY
     yield base if len(base) >= HANDLE_LENGTH_MIN else f"{base}-1"
+    yield from _numbered(base, HANDLE_LENGTH_MAX)
+
+
+def labels_for(email: str) -> Iterator[str]:
+    """The labels to try for a participant who is known by an email, best first, without end: `ann`, `ann-2`."""
+    local = email.rpartition("@")[0]
+    base = "".join(char for char in local if char.isprintable() and char != "/")[:LABEL_LENGTH_MAX].strip()
+    base = base or LABEL_OF_NOBODY
+    yield base
+    yield from _numbered(base, LABEL_LENGTH_MAX)
+
+
+def _numbered(base: str, length_max: int) -> Iterator[str]:
     for number in count(2):
         suffix = f"-{number}"
-        yield base[: HANDLE_LENGTH_MAX - len(suffix)].rstrip("-") + suffix
+        yield base[: length_max - len(suffix)].rstrip("-") + suffix

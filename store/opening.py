@@ -8,7 +8,9 @@ from msgspec import Struct
 from store.accounts import Accounts
 from store.bulletin import Listener, listen
 from store.journal import PostgresJournal
+from store.owned import Owned
 from store.pool import POOL_SIZE_MAX, Pool
+from store.sign_in import SignIn
 
 TURNS_MAX = 4
 """How many projects of one process may hold a turn at once; the others wait for a session."""
@@ -21,6 +23,8 @@ class Store(Struct, frozen=True, kw_only=True):
     pool: Pool
     journal: PostgresJournal
     accounts: Accounts
+    owned: Owned
+    sign_in: SignIn
 
     async def ping(self) -> None:
         """Return when the database answers a query; raises `StoreUnavailable` when it does not."""
@@ -39,4 +43,11 @@ async def open_store(conninfo: str, *, pool_size_max: int = POOL_SIZE_MAX) -> As
     Leaving closes every session that is not in use, and those that are as they come back.
     """
     async with Pool(conninfo, size_max=pool_size_max) as pool, Pool(conninfo, size_max=TURNS_MAX) as turns:
-        yield Store(conninfo=conninfo, pool=pool, journal=PostgresJournal(pool, turns), accounts=Accounts(pool))
+        yield Store(
+            conninfo=conninfo,
+            pool=pool,
+            journal=PostgresJournal(pool, turns),
+            accounts=Accounts(pool),
+            owned=Owned(pool),
+            sign_in=SignIn(pool),
+        )

@@ -4,16 +4,15 @@ A token is 32 random bytes, URL-safe, behind a prefix that secret scanners know.
 to whoever asked for it. Functions over a session; those that write want it in a transaction.
 """
 
-import secrets
-from hashlib import sha256
+from collections.abc import Collection
 
 from msgspec import Struct
 
 from engine.identity import Principal
+from store.codes import digest, new_code
 from store.connection import Connection
 
 TOKEN_PREFIX = "llmbus_"  # noqa: S105  # what every token begins with, not one
-SECRET_BYTES = 32
 
 _AUTHENTICATE = """
 select p.id, p.project_id, o.handle, a.label, j.slug, p.is_admin, j.liveness_window_seconds,
@@ -24,6 +23,15 @@ select p.id, p.project_id, o.handle, a.label, j.slug, p.is_admin, j.liveness_win
   join projects j on j.id = p.project_id
   join owners o on o.id = j.owner_id
  where t.sha256 = %s and t.revoked_at is null
+"""
+
+_STILL_VALID = """
+select t.sha256
+  from tokens t
+  join participations p on p.id = t.participation_id
+  join projects j on j.id = p.project_id
+  join owners o on o.id = j.owner_id
+ where t.sha256 = any(%s) and t.revoked_at is null and o.suspended_at is null
 """
 
 _MINT = "insert into tokens (participation_id, sha256) values (%s, %s)"
@@ -69,14 +77,19 @@ async def authenticate(connection: Connection, token_hash: bytes) -> Grant | Non
     )
 
 
+async def still_valid(connection: Connection, token_hashes: Collection[bytes]) -> set[bytes]:
+    """Which of these tokens work now: not revoked, and of an owner who is not suspended."""
+    return {row[0] for row in await connection.fetch(_STILL_VALID, (list(token_hashes),))}
+
+
 async def mint(connection: Connection, participation_id: int) -> str:
     """A new token of this participation."""
-    token = TOKEN_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-    await connection.execute(_MINT, (participation_id, sha256(token.encode()).digest()))
+    token = TOKEN_PREFIX + new_code()
+    await connection.execute(_MINT, (participation_id, digest(token)))
     return token
 
 
 async def revoke_all(connection: Connection, participation_id: int, *, but: str | None = None) -> tuple[bytes, ...]:
     """Take back every token of this participation, but one; gives the hashes of those that were valid until now."""
-    kept = b"" if but is None else sha256(but.encode()).digest()
+    kept = b"" if but is None else digest(but)
     return tuple(row[0] for row in await connection.fetch(_REVOKE, (participation_id, kept)))

@@ -74,9 +74,9 @@ class BreakableJournal(MemoryJournal):
         await self._search()
         return await super().posts(project_id, query)
 
-    async def write_snapshot(self, project_id: int, seq: int, state: bytes) -> None:
+    async def write_snapshot(self, project_id: int, seq: int, state: bytes, *, open_posts: int) -> None:
         self._check()
-        await super().write_snapshot(project_id, seq, state)
+        await super().write_snapshot(project_id, seq, state, open_posts=open_posts)
 
     async def write_liveness(self, project_id: int, seen: Mapping[int, Liveness]) -> None:
         self._check()

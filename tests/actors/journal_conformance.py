@@ -186,9 +186,9 @@ async def test_nothing_to_append_is_no_error(open_journal: OpenJournal) -> None:
 async def test_the_newest_snapshot_stays(open_journal: OpenJournal) -> None:
     journal = open_journal()
     state = bytes(range(256)) * 1000
-    await journal.write_snapshot(PROJECT, 5, b"old")
-    await journal.write_snapshot(PROJECT, 9, state)
-    await journal.write_snapshot(PROJECT, 7, b"late")
+    await journal.write_snapshot(PROJECT, 5, b"old", open_posts=0)
+    await journal.write_snapshot(PROJECT, 9, state, open_posts=0)
+    await journal.write_snapshot(PROJECT, 7, b"late", open_posts=0)
     assert await journal.load(PROJECT) == Kept(9, state)
 
 

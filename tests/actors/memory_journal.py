@@ -36,6 +36,7 @@ class MemoryLedger:
     def __init__(self) -> None:
         self.rows: defaultdict[int, list[Stored]] = defaultdict(list)
         self.snapshots: dict[int, Kept] = {}
+        self.open_posts: dict[int, int] = {}  # as of the snapshot
         self.cursors: defaultdict[int, dict[int, int]] = defaultdict(dict)
         self.liveness: defaultdict[int, dict[int, Liveness]] = defaultdict(dict)
         self.turns: defaultdict[int, trio.Lock] = defaultdict(trio.Lock)
@@ -98,11 +99,12 @@ class MemoryJournal:
         async with self.ledger.turns[project_id]:
             yield
 
-    async def write_snapshot(self, project_id: int, seq: int, state: bytes) -> None:
+    async def write_snapshot(self, project_id: int, seq: int, state: bytes, *, open_posts: int) -> None:
         await trio.lowlevel.checkpoint()
         kept = self.ledger.snapshots.get(project_id)
         if kept is None or seq > kept.seq:
             self.ledger.snapshots[project_id] = Kept(seq, state)
+            self.ledger.open_posts[project_id] = open_posts
 
     async def write_liveness(self, project_id: int, seen: Mapping[int, Liveness]) -> None:
         await trio.lowlevel.checkpoint()

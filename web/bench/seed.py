@@ -23,6 +23,7 @@ from store import Store, migrate, open_store
 from store.connection import Connection
 from web.errors import BenchFailed
 
+OWNER = "bench@localhost"
 RUNNER = "runner"
 PEER = "peer"
 SENT = 20
@@ -107,9 +108,18 @@ async def seed(store: Store, conninfo: str, events: int, advance: Callable[[int]
     return project
 
 
+async def open_session(store: Store) -> str:
+    """The id of a new session, signed in as the owner of all seeded projects, of which there is one at least."""
+    owner = await store.accounts.find_owner(OWNER)
+    if owner is None:
+        raise BenchFailed("nobody owns the projects that were just made: something else works on this database.")
+    await store.owned.rename_handle(owner.id, owner.handle, by=owner.handle)
+    return (await store.sign_in.open_session(owner.id, user_agent="llm-bus bench", replacing=None)).id
+
+
 async def _create_project(store: Store, conninfo: str, events: int) -> tuple[Project, int]:
     accounts = store.accounts
-    owner = await accounts.find_owner("bench@localhost") or await accounts.add_owner("bench@localhost")
+    owner = await accounts.find_owner(OWNER) or await accounts.add_owner(OWNER)
     row = await accounts.ensure_project(owner.id, f"bench-{token_hex(4)}")
     runner = await accounts.provision(row.id, participant_name=RUNNER, by=owner.handle)
     peer = await accounts.provision(row.id, participant_name=PEER, by=owner.handle)
@@ -149,7 +159,9 @@ async def _fold(store: Store, project: Project, advance: Callable[[int], object]
     state = State()
     if (snapshot_seq := project.events - TAIL_EVENTS) > 0:
         await _fold_to(snapshot_seq, state, store, project, advance)
-        await store.journal.write_snapshot(project.principal.project_id, state.seq, snapshot(state))
+        await store.journal.write_snapshot(
+            project.principal.project_id, state.seq, snapshot(state), open_posts=len(state.posts)
+        )
     await _fold_to(project.events, state, store, project, advance)
     inbox = len(state.posts.inbox(project.principal.id))
     if (state.seq, inbox) != (project.events, project.unread):
