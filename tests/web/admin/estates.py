@@ -57,9 +57,17 @@ LENGTHS_MAX = {
     "prefix": 16,
     "invite_label": 64,
     "invite_email": 254,
-    "user_agent": 400,
+    "user_agent": 200,
 }
-"""How long each may be, in characters; how long user agents and names of projects are is up to us."""
+"""How many characters each may have; of a user agent no more are kept."""
+
+SCRIPTS = {
+    "element": "<script>hacked='{}'</script>",
+    "attribute": "\"><img src=x onerror=hacked='{}'>",
+    "apostrophe": "'><svg onload=hacked='{}'>",
+    "address": "javascript:hacked='{}'//",
+}
+"""Texts that set `hacked` where a page takes them for more than text; `{}` says which text it is."""
 
 LABELS = frozenset({"label", "peer", "invite_label"})
 

@@ -31,6 +31,17 @@ FIXED: dict[str, str | int] = {"provider": "google", "filename": "admin.css"}
 """Arguments that are no ids."""
 
 
+PAGELESS = {
+    "/admin/sign-in": 303,
+    "/admin/link": 404,
+    "/admin/sign-in/<provider>": 404,
+    "/admin/oauth/<provider>/callback": 404,
+    "/admin/accept": 404,
+    "/admin/static/<path:filename>": 200,
+}
+"""What is no page to somebody who is signed in and brings nothing along, and what it answers them."""
+
+
 class Own(Struct, frozen=True):
     """A form field that repeats something of an estate: an id, or a name that is typed to confirm."""
 

@@ -6,17 +6,11 @@ What a real browser makes of the same pages is shown in `tests.browser.test_page
 import pytest
 
 from tests.web.admin.admin_client import AdminClient, signed_in
-from tests.web.admin.estates import Estate, Words, found, written
+from tests.web.admin.estates import SCRIPTS, Estate, Words, found, written
 from tests.web.admin.markup import Markup
 from tests.web.admin.places import all_of, places
 from tests.web.bus import Bus
 
-PAYLOADS = {
-    "element": "<script>hacked='{}'</script>",
-    "attribute": "\"><img src=x onerror=hacked='{}'>",
-    "apostrophe": "'><svg onload=hacked='{}'>",
-    "address": "javascript:hacked='{}'//",
-}
 QUERY = ("actor", "type", "sequence", "ref", "tag", "since", "until", "before", "next", "token", "q", "page", "error")
 SHOWN_NOWHERE = {"prefix"}
 """Too short to hold a script."""
@@ -34,7 +28,7 @@ async def read_everything(client: AdminClient, estate: Estate) -> dict[str, Mark
     return pages
 
 
-@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+@pytest.mark.parametrize("payload", SCRIPTS.values(), ids=SCRIPTS)
 async def test_script_in_every_stored_text_is_shown_and_not_run(bus: Bus, payload: str) -> None:
     words = written(payload.format)
     async with signed_in(bus.store, bus.url, OPERATOR, is_operator=True) as client:
@@ -46,7 +40,7 @@ async def test_script_in_every_stored_text_is_shown_and_not_run(bus: Bus, payloa
     assert OPERATOR in said
 
 
-@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+@pytest.mark.parametrize("payload", SCRIPTS.values(), ids=SCRIPTS)
 async def test_script_in_a_form_is_kept_as_typed_and_not_run(bus: Bus, operator: AdminClient, payload: str) -> None:
     estate = await found(bus, operator)
     answered = 0
@@ -63,7 +57,7 @@ async def test_script_in_a_form_is_kept_as_typed_and_not_run(bus: Bus, operator:
     assert answered
 
 
-@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+@pytest.mark.parametrize("payload", SCRIPTS.values(), ids=SCRIPTS)
 async def test_script_in_an_address_is_not_run(bus: Bus, ada: AdminClient, payload: str) -> None:
     estate = await found(bus, ada)
     query: dict[str, str | int] = {name: payload.format(name) for name in QUERY}
@@ -77,7 +71,7 @@ async def test_script_in_an_address_is_not_run(bus: Bus, ada: AdminClient, paylo
 
 def test_what_is_not_escaped_is_noticed() -> None:
     for payload in ("element", "attribute", "apostrophe"):
-        assert Markup(f"<p>{PAYLOADS[payload]}</p>").complaints, payload
-    assert Markup(f'<a href="{PAYLOADS["address"]}">').complaints
+        assert Markup(f"<p>{SCRIPTS[payload]}</p>").complaints, payload
+    assert Markup(f'<a href="{SCRIPTS["address"]}">').complaints
     assert Markup('<a href=" java\tscript:hacked">').complaints
     assert Markup('<p>"&gt;&lt;img src=x onerror=hacked&gt;</p><a href="/admin/?next=javascript:x">').complaints == []

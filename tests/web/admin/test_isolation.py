@@ -14,7 +14,7 @@ import trio
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.estates import Estate, found, nobodys
 from tests.web.admin.fingerprint import fingerprint
-from tests.web.admin.places import FORMS, PUBLIC, Choice, Place, all_of, places, url_map
+from tests.web.admin.places import FORMS, PAGELESS, PUBLIC, Choice, Place, all_of, places, url_map
 from tests.web.bus import Bus
 
 PAGES, FORMS_SENT = places("GET"), places("POST")
@@ -99,18 +99,8 @@ async def test_pages_answer_their_owner_and_change_nothing(
     for place in PAGES:
         client, estate = estates["operator" if place.rule.startswith(OPERATORS_ONLY) else "ada"]
         answered = await ask(client, place, all_of(estate))
-        assert answered.status_code == WITHOUT_A_PAGE.get(place.rule, 200), place
+        assert answered.status_code == PAGELESS.get(place.rule, 200), place
     assert await trio.to_thread.run_sync(fingerprint, conninfo) == before
-
-
-WITHOUT_A_PAGE = {
-    "/admin/sign-in": 303,
-    "/admin/link": 404,
-    "/admin/sign-in/<provider>": 404,
-    "/admin/oauth/<provider>/callback": 404,
-    "/admin/accept": 404,
-}
-"""What these answer somebody who is signed in and brings nothing along."""
 
 
 @pytest.mark.parametrize("place", FORMS_SENT, ids=lambda place: place.rule)
