@@ -1,0 +1,776 @@
+#!/usr/bin/env python3
+"""The reconcile hook of LLM Bus: it asks whether the numbers and surfaces of changed files are yours.
+
+It is copied into other people's repositories, hence one file, however long: standard library only, Python 3.9 or later.
+
+    llm_bus_hook.py --staged        as a git pre-commit hook: what is about to be committed
+    llm_bus_hook.py --file PATH     one file
+    llm_bus_hook.py                 as a Claude Code hook: reads its JSON on standard input
+
+It exits with 1 (2 for Claude Code: only that reaches the model) on a confirmed collision, that is when the bus says
+that another actor holds the number; and, with "leases": "block", the path. Everything else passes: a bus that is down
+or slow, a missing token, a broken config, even a crash in here are warnings, noted in .llm-bus/pending.log. So the
+whole run happens in a thread that is given `RUN_SECONDS_MAX`, and whatever it has confirmed by then counts.
+
+LLM_BUS_OVERRIDE=1 lets everything pass and is noted in .llm-bus/overrides.log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+import unicodedata
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+VERSION = "1"
+CONFIG_NAME = "llm-bus.config.json"
+FOLDER_NAME = ".llm-bus"
+
+RUN_SECONDS_MAX = 1.4
+"""For everything: git, the name of the server, every request. With the interpreter's start and end, 1.5 s in all."""
+
+ANSWER_BYTES_MAX = 8_000_000
+LOG_BYTES_MAX = 1_000_000
+PATHS_ASKED_MAX = 16
+"""Up to so many paths are asked about one by one; beyond, all leases are fetched once and compared here."""
+
+DIGITS_MAX = 15
+"""More make no number of the bus; neither does 0."""
+
+SURFACE_LENGTH_MAX = 200
+LINES_MAX = 8
+"""Of leases and of each part of a packet; the rest is counted."""
+
+LINE_LENGTH_MAX = 160
+PACKET_BYTES_MAX = 4_000
+EVENTS_MAX = 1_000
+"""One is enough, but a server that cannot be asked by number returns the newest, and the one may be among them."""
+
+
+class Doubt(Exception):
+    """Why something could not be checked. Work goes on."""
+
+
+# ---------------------------------------------------------------- what a run finds
+
+
+@dataclass
+class Collision:
+    """A new file with a number that another actor holds."""
+
+    file: Numbered
+    holder: str
+    free_number: int | None = None
+    in_index: bool = True
+
+    def __str__(self) -> str:
+        told = f"{self.file} belongs to {self.holder}, not to you: {self.file.path}"
+        if self.free_number is None:
+            return f"{told}\n  claim the next number and rename the file."
+        path, renamed = shlex.quote(self.file.path), shlex.quote(self.file.renumbered(self.free_number))
+        # git moves only what it knows; an intention to add is enough.
+        introduced = "" if self.in_index else f"git add -N -- {path} && "
+        return f"{told}\n  the next free number is {self.free_number}:\n    {introduced}git mv -- {path} {renamed}"
+
+
+@dataclass
+class Report:
+    """What a run has found so far. One thread writes it; another reads it when time is up."""
+
+    root: Path
+    packet: str = ""
+    event: str = ""
+    blocks_leases: bool = False
+    collisions: list[Collision] = field(default_factory=list)
+    leases: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+    def blocks(self) -> bool:
+        """Whether work must stop here."""
+        return bool(self.collisions or (self.blocks_leases and self.leases))
+
+    def findings(self) -> list[str]:
+        """What whoever works here should know, the worst first."""
+        return [*map(str, self.collisions), *_shortened(self.leases), *self.notices]
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    more = len(lines) - LINES_MAX
+    return lines if more <= 0 else [*lines[:LINES_MAX], f"… and {more} more"]
+
+
+# ---------------------------------------------------------------- the command
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one check, say what it found, and give the exit code."""
+    options = _options(arguments)
+    report = Report(root=Path.cwd())
+    worker = threading.Thread(target=_supervise, args=(options, report), daemon=True)
+    worker.start()
+    worker.join(RUN_SECONDS_MAX)
+    if worker.is_alive():
+        report.doubts.append(f"no answer within {RUN_SECONDS_MAX} seconds")
+    return _conclude(options, report)
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Checks files against LLM Bus; see the top of this file.")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--staged", action="store_true", help="check what is about to be committed")
+    which.add_argument("--file", metavar="PATH", help="check one file")
+    parser.add_argument("--exit-code", type=int, default=1, metavar="N", help="say a collision with N instead of 1")
+    return parser.parse_args(arguments)
+
+
+def _supervise(options: argparse.Namespace, report: Report) -> None:
+    try:
+        if options.staged:
+            _check_staged(report)
+        elif options.file is not None:
+            _check_file(report, Path(options.file))
+        else:
+            _answer_hook(report)
+    except Doubt as doubt:
+        report.doubts.append(str(doubt))
+    except Exception as crash:  # noqa: BLE001 - the supervisor: a bug in here must not block anybody's work
+        report.doubts.append(f"the hook itself failed: {type(crash).__name__}: {crash}")
+
+
+def _conclude(options: argparse.Namespace, report: Report) -> int:
+    """Say and note what was found; the exit code."""
+    if report.doubts:
+        reason = "; ".join(report.doubts)
+        about = f" ({', '.join(_shortened(report.unchecked))})" if report.unchecked else ""
+        _say(f"not checked, going on: {reason}{about}")
+        _note(report.root, "pending.log", f"{reason}{about}")
+    if report.event == "SessionStart":
+        reason = "; ".join(report.doubts)
+        _print(report.packet or f"LLM Bus could not be asked ({reason}). Go on with your work; claim before you merge.")
+        return 0
+    if not report.event:
+        for finding in report.findings():
+            _say(finding)
+        return options.exit_code if report.blocks() else 0
+    return _tell_model(report)
+
+
+def _tell_model(report: Report) -> int:
+    """Claude Code shows the model standard error only with exit code 2, and this JSON only with 0."""
+    findings = "\n".join(f"llm-bus: {finding}" for finding in report.findings())
+    if report.blocks():
+        _write(sys.stderr, findings)
+        return 2
+    if findings:
+        _print(json.dumps({"hookSpecificOutput": {"hookEventName": report.event, "additionalContext": findings}}))
+    return 0
+
+
+# ---------------------------------------------------------------- modes
+
+
+def _check_staged(report: Report) -> None:
+    repository = Repository.around(Path.cwd())
+    report.root = repository.root
+    if _overridden(report, "a commit"):
+        return
+    if not repository.is_git:
+        raise Doubt("not in a git repository")
+    _check(repository, repository.config(), repository.staged(), report)
+
+
+def _check_file(report: Report, path: Path) -> None:
+    repository = Repository.around(path.parent)
+    report.root = repository.root
+    if not _overridden(report, str(path)):
+        _check(repository, repository.config(), {repository.relative(path): True}, report)
+
+
+def _answer_hook(report: Report) -> None:
+    given = _read_hook_input()
+    report.event = str(given.get("hook_event_name", "PostToolUse"))
+    where = Path(str(given.get("cwd") or Path.cwd()))
+    if report.event == "SessionStart":
+        repository = Repository.around(where)
+        report.root = repository.root
+        report.packet = _packet(repository.config())
+        return
+    path = _written_file(given)
+    if path is None:
+        return
+    repository = Repository.around((where / path).parent)
+    if not repository.has_config():
+        return  # a file of some other place, such as a scratch directory, is nobody's business here
+    report.root = repository.root
+    if not _overridden(report, path):
+        name = repository.relative(where / path)
+        _check(repository, repository.config(), {name: not repository.is_committed(name)}, report)
+
+
+def _read_hook_input() -> dict[str, Any]:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise Doubt("nothing to do: name --staged or --file, or send a hook's JSON")
+    try:
+        given = json.loads(sys.stdin.buffer.read())
+    except ValueError as error:
+        raise Doubt("standard input is not a hook's JSON") from error
+    return given if isinstance(given, dict) else {}
+
+
+def _written_file(given: dict[str, Any]) -> str | None:
+    tool_input = given.get("tool_input")
+    named = tool_input if isinstance(tool_input, dict) else {}
+    path = named.get("file_path") or named.get("notebook_path")
+    return path if isinstance(path, str) else None
+
+
+def _overridden(report: Report, what: str) -> bool:
+    if os.environ.get("LLM_BUS_OVERRIDE") != "1":
+        return False
+    _note(report.root, "overrides.log", what)
+    return True
+
+
+# ---------------------------------------------------------------- rules
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A file whose name holds a number of a sequence."""
+
+    path: str
+    sequence: str
+    digits: str
+
+    @property
+    def number(self) -> int:
+        """The number; leading zeros do not count."""
+        return int(self.digits)
+
+    def __str__(self) -> str:
+        return f"{self.sequence} {self.number}"
+
+    def renumbered(self, number: int) -> str:
+        """The path with another number, as wide as this one."""
+        folder, slash, name = self.path.rpartition("/")
+        return folder + slash + name.replace(self.digits, str(number).zfill(len(self.digits)), 1)
+
+
+def _check(repository: Repository, config: Config, changes: dict[str, bool], report: Report) -> None:
+    """Check changed paths; those that are True are new, and only new names take numbers."""
+    numbered = [file for path, is_new in changes.items() if is_new and (file := config.numbered(path))]
+    leased = list(changes) if config.leases != "off" else []
+    if not (numbered or leased):
+        return
+    report.blocks_leases = config.leases == "block"
+    report.unchecked = [file.path for file in numbered] or leased
+    bus = Bus(config)
+    me = _text(bus.call("whoami"), "actor")
+    for file in numbered:
+        _check_number(bus, me, file, report)
+        report.unchecked.remove(file.path)
+    report.unchecked = leased
+    _suggest_numbers(bus, repository, report)
+    if leased:
+        report.leases = [str(lease) for lease in _conflicting_leases(bus, me, leased)]
+    report.unchecked = []
+
+
+def _check_number(bus: Bus, me: str, file: Numbered, report: Report) -> None:
+    holder, given = _holder(bus, file), None
+    if holder is None:
+        expected = _next_number(bus, file.sequence)
+        if expected != file.number:
+            report.notices.append(f"nobody claimed {file}: the next is {expected}, claim it and rename {file.path}")
+            return
+        key = hashlib.sha256(f"{file.sequence} {file.path}".encode("utf-8", "surrogateescape")).hexdigest()[:40]
+        given = bus.call("claim", sequence=file.sequence, key=key).get("number")
+        if given == file.number:
+            report.notices.append(f"{file} is now claimed for you: {file.path}")
+            return
+        holder = _holder(bus, file)  # somebody was faster, and what we were given instead is ours to use
+    if holder not in {None, me}:
+        report.collisions.append(Collision(file, str(holder), given if isinstance(given, int) else None))
+
+
+def _holder(bus: Bus, file: Numbered) -> str | None:
+    """Who claimed the number, however long ago."""
+    asked = {"type": "claim", "sequence": file.sequence, "number": file.number, "limit": EVENTS_MAX}
+    for event in _rows(bus.call("query_events", **asked), "events"):
+        payload = event.get("payload")
+        if isinstance(payload, dict) and payload.get("number") == file.number:
+            return _text(event, "actor")
+    return None
+
+
+def _next_number(bus: Bus, sequence: str) -> int:
+    rows = _rows(bus.call("list_sequences"), "sequences")
+    following = next((row.get("next") for row in rows if row.get("name") == sequence), 1)
+    if not isinstance(following, int):
+        raise Doubt(f"{_STRANGE}: it has no next number")
+    return following
+
+
+def _suggest_numbers(bus: Bus, repository: Repository, report: Report) -> None:
+    """Find a free number for every collision; files that shared a number, as up and down migrations do, still will."""
+    chosen: dict[tuple[str, int], int] = {}
+    for collision in report.collisions:
+        sequence, number = collision.file.sequence, collision.file.number
+        if (sequence, number) not in chosen:
+            taken = sum(name == sequence for name, _ in chosen)
+            chosen[sequence, number] = collision.free_number or _next_number(bus, sequence) + taken
+        collision.in_index = repository.is_in_index(collision.file.path)
+        collision.free_number = chosen[sequence, number]
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Somebody else's exclusive lease that covers a path."""
+
+    path: str
+    surface: str
+    actor: str
+    seconds: int
+    note: str
+
+    def __str__(self) -> str:
+        surface = "" if self.surface == self.path else f" as {self.surface}"
+        return f"{self.path} is leased by {self.actor}{surface}, {_duration(self.seconds)} left{self.note}"
+
+
+def _conflicting_leases(bus: Bus, me: str, paths: list[str]) -> list[Lease]:
+    one_by_one = len(paths) <= PATHS_ASKED_MAX and all(len(path) <= SURFACE_LENGTH_MAX for path in paths)
+    questions: list[dict[str, str]] = [{"surface": path} for path in paths] if one_by_one else [{}]
+    found = [row for question in questions for row in _rows(bus.call("who_holds", **question), "leases")]
+    theirs = {(row.get("actor"), row.get("surface")): row for row in found if _is_theirs(row, me)}
+    return [
+        Lease(path, str(surface), str(actor), _seconds_left(row), _quoted(row.get("note")))
+        for path in paths
+        for (actor, surface), row in theirs.items()
+        if matches(str(surface), path)
+    ]
+
+
+def _is_theirs(lease: dict[str, Any], me: str) -> bool:
+    return lease.get("mode", "exclusive") == "exclusive" and lease.get("actor") != me
+
+
+# ---------------------------------------------------------------- the packet for a new session
+
+
+def _packet(config: Config) -> str:
+    """What this agent holds and owes, in at most `PACKET_BYTES_MAX` bytes of UTF-8."""
+    bus = Bus(config)
+    who = bus.call("whoami")
+    me = _text(who, "actor")
+    unread = _rows(bus.call("read_posts", to_me=True, unacked_only=True, limit=50), "posts")
+    leases = [row for row in _rows(bus.call("who_holds"), "leases") if row.get("actor") == me]
+    tasks = [row for row in _rows(bus.call("list_tasks", owner=me), "tasks") if row.get("status") != "done"]
+    waiting = bus.call("whats_new", advance_cursor=False, limit=1).get("awaiting_ack") or []
+    parts = (
+        ("Unread posts: read_posts (to_me, unacked_only), act, then ack", [_post_line(row) for row in unread]),
+        ("Your leases: release when you are done", [_lease_line(row) for row in leases]),
+        ("Your tasks", [_task_line(row) for row in tasks]),
+        ("Your posts that nobody has acknowledged", [_sent_line(row) for row in waiting if isinstance(row, dict)]),
+    )
+    told = [f"{title} ({len(lines)}):\n" + "\n".join(_shortened(lines)) for title, lines in parts if lines]
+    beginning = f"LLM Bus: you are {me} in project {who.get('project')}."
+    text = "\n\n".join([beginning, *told] if told else [f"{beginning} You hold and owe nothing."])
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= PACKET_BYTES_MAX:
+        return text
+    return encoded[: PACKET_BYTES_MAX - 3].decode(errors="ignore") + "…"
+
+
+def _post_line(post: dict[str, Any]) -> str:
+    ref = f" (ref {post['ref']})" if post.get("ref") else ""
+    return _line(f"- #{post.get('post_id')} from {post.get('from')}{ref}: {post.get('subject') or post.get('body')}")
+
+
+def _lease_line(lease: dict[str, Any]) -> str:
+    return _line(f"- {lease.get('surface')}, {_duration(_seconds_left(lease))} left{_quoted(lease.get('note'))}")
+
+
+def _task_line(task: dict[str, Any]) -> str:
+    return _line(f"- #{task.get('task_id')} {task.get('status')}: {task.get('title')}")
+
+
+def _sent_line(post: dict[str, Any]) -> str:
+    to = post.get("to_actor") or f"lane {post.get('to_lane')}"
+    return _line(f"- #{post.get('post_id')} to {to}: {post.get('subject') or post.get('ref') or '(no subject)'}")
+
+
+def _line(text: str) -> str:
+    """One line: what others wrote must not look like a part of the packet."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= LINE_LENGTH_MAX else flat[: LINE_LENGTH_MAX - 1] + "…"
+
+
+def _quoted(note: object) -> str:
+    return f': "{_line(note)}"' if isinstance(note, str) and note else ""
+
+
+def _seconds_left(lease: dict[str, Any]) -> int:
+    seconds = lease.get("expires_in_seconds")
+    return int(seconds) if isinstance(seconds, (int, float)) else 0
+
+
+def _duration(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
+
+
+# ---------------------------------------------------------------- the repository
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A work tree: its root, its own git directory, and the main work tree when this is a linked one."""
+
+    root: Path
+    git_dir: Path | None
+    main: Path
+
+    @classmethod
+    def around(cls, directory: Path) -> Repository:
+        """The repository that a directory is in; outside of git, the nearest directory with a config."""
+        start = Path(os.path.realpath(directory))
+        while not start.is_dir() and start != start.parent:
+            start = start.parent
+        shown = _git(start, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
+        if shown is None or len(lines := os.fsdecode(shown).splitlines()) != 3:
+            places = [place for place in (start, *start.parents) if (place / CONFIG_NAME).is_file()]
+            root = places[0] if places else start
+            return cls(root, None, root)
+        return cls(Path(lines[0]), Path(lines[1]), (start / lines[2]).resolve().parent)
+
+    @property
+    def is_git(self) -> bool:
+        """Whether git knows it."""
+        return self.git_dir is not None
+
+    def relative(self, path: Path) -> str:
+        """A path from the root, with slashes; symbolic links on the way are followed, the last part is kept."""
+        real = Path(os.path.realpath(path.parent)) / path.name
+        return Path(os.path.relpath(real, os.path.realpath(self.root))).as_posix()
+
+    def has_config(self) -> bool:
+        """Whether it wants to be checked at all."""
+        return self._config_path() is not None
+
+    def config(self) -> Config:
+        """Its config, or that of the main work tree, where it may not be committed yet."""
+        path = self._config_path()
+        if path is None:
+            raise Doubt(f"there is no {CONFIG_NAME}")
+        return Config.read(path)
+
+    def _config_path(self) -> Path | None:
+        places = (self.root / CONFIG_NAME, self.main / CONFIG_NAME)
+        return next((path for path in places if path.is_file()), None)
+
+    def staged(self) -> dict[str, bool]:
+        """The paths that are about to be committed, and whether each is a new name.
+
+        What a merge, a cherry-pick or a rebase brings in from elsewhere is not ours, and is left out.
+        """
+        changes = self._changes()
+        for head in self._heads_coming_in():
+            others = self._changes(head)
+            changes = {path: new and others[path] for path, new in changes.items() if path in others}
+        return changes
+
+    def _changes(self, *since: str) -> dict[str, bool]:
+        # Without renames a moved file is one deleted and one added name, and only the added one is new.
+        names = _git(self.root, *_STAGED, *since)
+        if names is None:
+            raise Doubt("git does not tell what is staged")
+        fields = os.fsdecode(names).split("\0")
+        return {path: status == "A" for status, path in zip(fields[::2], fields[1::2]) if status != "U"}
+
+    def _heads_coming_in(self) -> list[str]:
+        heads: list[str] = []
+        for name in ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REBASE_HEAD"):
+            with suppress(OSError):
+                heads += (self.git_dir or self.root).joinpath(name).read_text("ascii").split()
+        return heads
+
+    def is_committed(self, path: str) -> bool:
+        """Whether the last commit has a file of that name."""
+        return self.is_git and _git(self.root, "cat-file", "-e", f"HEAD:{path}") is not None
+
+    def is_in_index(self, path: str) -> bool:
+        """Whether git knows the file."""
+        return self.is_git and bool(_git(self.root, "ls-files", "-z", "--", f":(literal){path}"))
+
+
+_STAGED = ("-c", "diff.relative=false", "diff", "--cached", "--no-renames", "--name-status", "-z")
+
+
+def _git(directory: Path, *arguments: str) -> bytes | None:
+    """What git prints; None when it fails or is not there."""
+    command = ["git", "-C", str(directory), *arguments]
+    try:
+        ran = subprocess.run(  # noqa: S603 - git as the user's PATH finds it, and no shell
+            command, capture_output=True, check=True, stdin=subprocess.DEVNULL, timeout=RUN_SECONDS_MAX
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return ran.stdout
+
+
+# ---------------------------------------------------------------- the config
+
+
+_DEFAULTS: dict[str, Any] = {"endpoint": None, "tokenEnv": "LLM_BUS_TOKEN", "sequences": {}, "leases": "warn"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What `llm-bus.config.json` says."""
+
+    endpoint: str
+    token_variable: str
+    sequences: dict[str, str]
+    leases: str
+
+    @classmethod
+    def read(cls, path: Path) -> Config:
+        """Read and check it; raises `Doubt`."""
+        try:
+            given = json.loads(path.read_text("utf-8-sig"))
+        except (OSError, ValueError) as error:
+            raise Doubt(f"{CONFIG_NAME} cannot be read: {error}") from error
+        given = {**_DEFAULTS, **given} if isinstance(given, dict) else _DEFAULTS
+        sequences = given["sequences"]
+        checks = {
+            "endpoint": re.match(r"https?://[^/]", str(given["endpoint"])),
+            "tokenEnv": isinstance(given["tokenEnv"], str),
+            "sequences": isinstance(sequences, dict) and all(isinstance(name, str) for name in sequences.values()),
+            "leases": given["leases"] in ("warn", "block", "off"),
+        }
+        if wrong := [name for name, holds in checks.items() if not holds]:
+            raise Doubt(f"{CONFIG_NAME} is not right in: {', '.join(wrong)}")
+        return cls(str(given["endpoint"]), given["tokenEnv"], sequences, given["leases"])
+
+    def numbered(self, path: str) -> Numbered | None:
+        """The number in a file's name, of the sequence whose glob comes first."""
+        sequence = next((name for glob, name in self.sequences.items() if matches(glob, path)), None)
+        digits = re.search("[0-9]+", path.rpartition("/")[2])
+        if not (sequence and digits and 0 < int(digits.group()[: DIGITS_MAX + 1]) < 10**DIGITS_MAX):
+            return None
+        return Numbered(path, sequence, digits.group())
+
+
+def matches(glob: str, path: str) -> bool:
+    """Whether a glob covers a path: `*` and `?` within a segment, `**` for any number of segments, nothing else.
+
+    The bus reads surfaces the same way. It takes at most the product of the lengths, whatever the glob is.
+    """
+    return _covers(_segments(glob), _segments(path), "**", lambda part, name: _covers(part, name, "*", _same))
+
+
+def _segments(path: str) -> list[str]:
+    parts = unicodedata.normalize("NFC", path).replace("\\", "/").split("/")
+    return [part if part == "**" else re.sub(r"\*+", "*", part) for part in parts if part not in ("", ".")]
+
+
+def _same(wanted: str, character: str) -> bool:
+    return wanted in ("?", character)
+
+
+def _covers(pattern: Sequence[str], items: Sequence[str], wild: str, fits: Callable[[str, str], bool]) -> bool:
+    """Go along both; on a misfit let the last wildcard take one item more."""
+    at = position = taken = 0
+    last_wild = -1
+    while position < len(items):
+        if at < len(pattern) and pattern[at] == wild:
+            last_wild, taken, at = at, position, at + 1
+        elif at < len(pattern) and fits(pattern[at], items[position]):
+            at, position = at + 1, position + 1
+        elif last_wild >= 0:
+            taken += 1
+            at, position = last_wild + 1, taken
+        else:
+            return False
+    return all(part == wild for part in pattern[at:])
+
+
+# ---------------------------------------------------------------- the bus
+
+STATELESS = "2026-07-28"
+HANDSHAKE = "2025-06-18"
+_ABOUT_US = {"name": "llm-bus-hook", "version": VERSION}
+_STRANGE = "the answer is not that of LLM Bus"
+
+
+class Bus:
+    """The bus over one kept connection: one request a call at revision 2026-07-28, else after a handshake."""
+
+    def __init__(self, config: Config) -> None:
+        token = os.environ.get(config.token_variable, "").strip()
+        if not token:
+            raise Doubt(f"there is no token: {config.token_variable} is not set")
+        if not (token.isascii() and token.isprintable()):
+            raise Doubt(f"what {config.token_variable} holds is not a token")
+        place = urlsplit(config.endpoint)
+        connect = HTTPSConnection if place.scheme == "https" else HTTPConnection
+        try:
+            self._connection = connect(place.hostname or "", place.port, timeout=RUN_SECONDS_MAX)
+        except ValueError as error:
+            raise Doubt(f"the endpoint makes no sense: {error}") from error
+        self._path = place.path or "/"
+        self._token_variable = config.token_variable
+        self._headers = {
+            "Accept": "application/json, text/event-stream",
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+        }
+        self._revision: str | None = None
+
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """The object that a tool answers; raises `Doubt`."""
+        params = {"name": tool, "arguments": arguments}
+        if self._revision is None:
+            answer = self._ask("tools/call", params, STATELESS)
+            if "result" in answer:
+                self._revision = STATELESS
+                return _result(answer)
+            self._shake_hands()
+        return _result(self._ask("tools/call", params, self._revision))
+
+    def _shake_hands(self) -> None:
+        offer = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": _ABOUT_US}
+        agreed = self._ask("initialize", offer, None).get("result")
+        self._revision = _text(agreed if isinstance(agreed, dict) else {}, "protocolVersion")
+        self._send({"jsonrpc": "2.0", "method": "notifications/initialized"}, {"MCP-Protocol-Version": self._revision})
+
+    def _ask(self, method: str, params: dict[str, Any], revision: str | None) -> dict[str, Any]:
+        headers = {"MCP-Protocol-Version": revision} if revision else {}
+        if revision == STATELESS:
+            headers.update({"Mcp-Method": method, "Mcp-Name": str(params.get("name"))})
+            spoken = {"protocolVersion": revision, "clientCapabilities": {}, "clientInfo": _ABOUT_US}
+            meta = {f"io.modelcontextprotocol/{name}": value for name, value in spoken.items()}
+            params = {**params, "_meta": meta}
+        return self._send({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, headers)
+
+    def _send(self, message: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+        try:
+            self._connection.request("POST", self._path, json.dumps(message).encode(), {**self._headers, **headers})
+            response = self._connection.getresponse()
+            body = self._read(response)
+        except (OSError, HTTPException) as error:
+            raise Doubt(f"the bus does not answer: {str(error) or type(error).__name__}") from error
+        if response.status in (401, 403):
+            raise Doubt(f"the bus refuses the token in {self._token_variable}: HTTP {response.status}")
+        if response.status == 429 or not (200 <= response.status < 300 or 400 <= response.status < 500):
+            raise Doubt(f"the bus answers HTTP {response.status}")
+        if "Mcp-Session-Id" in response.headers:
+            self._headers["Mcp-Session-Id"] = response.headers["Mcp-Session-Id"]
+        return _object(body, lenient=response.status == 202 or response.status >= 400)
+
+    def _read(self, response: HTTPResponse) -> bytes:
+        if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+            return response.read(ANSWER_BYTES_MAX)
+        data = b""
+        while line := response.readline(ANSWER_BYTES_MAX):
+            if line.startswith(b"data:") and b'"jsonrpc"' in line:
+                data = line[5:]
+                if b'"result"' in line or b'"error"' in line:
+                    break
+        self._connection.close()  # what is left of the stream is not waited for; the next request connects anew
+        return data
+
+
+def _object(body: bytes, *, lenient: bool) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except ValueError as error:
+        if lenient:
+            return {}
+        raise Doubt(f"{_STRANGE}: it is not JSON") from error
+    return answer if isinstance(answer, dict) else {}
+
+
+def _result(answer: dict[str, Any]) -> dict[str, Any]:
+    """The object in a tool's result."""
+    result = answer.get("result")
+    if not isinstance(result, dict):
+        error = answer.get("error")
+        message = error.get("message") if isinstance(error, dict) else None
+        raise Doubt(f"the bus answers with an error: {_line(message)}" if isinstance(message, str) else _STRANGE)
+    text = "".join(str(row.get("text", "")) for row in _rows(result, "content"))
+    if result.get("isError"):
+        raise Doubt(f"the bus refuses: {_line(text)}")
+    structured = result.get("structuredContent")
+    return structured if isinstance(structured, dict) else _object(text.encode(), lenient=False)
+
+
+def _rows(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    rows = answer.get(name)
+    if not isinstance(rows, list):
+        raise Doubt(f"{_STRANGE}: it has no {name}")
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def _text(answer: dict[str, Any], name: str) -> str:
+    value = answer.get(name)
+    if not isinstance(value, str):
+        raise Doubt(f"{_STRANGE}: it has no {name}")
+    return value
+
+
+# ---------------------------------------------------------------- words and logs
+
+
+def _say(text: str) -> None:
+    _write(sys.stderr, f"llm-bus: {text}")
+
+
+def _print(text: str) -> None:
+    _write(sys.stdout, text)
+
+
+def _write(stream: Any, text: str) -> None:
+    """A reader who has left, or a terminal without the characters, changes nothing about the verdict."""
+    with suppress(OSError, ValueError, AttributeError):
+        stream.buffer.write((text + "\n").encode("utf-8", "backslashreplace"))
+        stream.flush()
+
+
+def _note(root: Path, name: str, text: str) -> None:
+    """Add a line to a log beside the work; a folder that is made for it keeps itself out of version control."""
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    folder = root / FOLDER_NAME
+    with suppress(OSError):
+        if not folder.exists():
+            folder.mkdir()
+            folder.joinpath(".gitignore").write_text("*\n", "utf-8")
+        log = folder / name
+        if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
+            log.replace(folder / f"{name}.1")
+        with log.open("a", encoding="utf-8", errors="backslashreplace") as lines:
+            lines.write(f"{at} {' '.join(text.split())}\n")
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    # Not sys.exit: a thread that still waits for a name server would have to be waited for.
+    os._exit(code)
