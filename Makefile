@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo bench test check lint types faults soak conformance constraints clean
+.PHONY: help up demo bench test check lint types faults soak conformance screenshots constraints clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ soak: $(VENV)/.installed-dev ## The tests that run for many minutes.
 
 conformance: $(VENV)/.installed-dev ## The protocol's own conformance suite; needs npm.
 	$(BIN)/pytest -m conformance
+
+screenshots: $(VENV)/.installed-dev ## Take the pictures of the web admin in docs/images; needs Chromium.
+	$(BIN)/python -m tests.browser.screenshots
 
 constraints: ## Write constraints.txt anew, from what pip chooses today.
 	rm -rf $(VENV)/resolve

@@ -1,0 +1,114 @@
+"""`make screenshots`: the pictures of the web admin in docs/images, taken of a real server with a made-up team's work.
+
+No picture holds a secret, not even a dead one: the token on the hand-out card is replaced before the picture is taken.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import httpx2
+import trio
+from playwright.sync_api import Browser, Page
+
+from store import open_store
+from tests.browser.chromium import DESKTOP, PHONE, find_chromium, running_chromium
+from tests.browser.team import PROJECT, age, work
+from tests.postgres import running_server
+from tests.web.admin.admin_client import COOKIE, PAGE_SECONDS_MAX, signed_in
+from tests.web.bus import Bus
+from tests.web.command_line import serving
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+BYTES_MAX = 150_000
+NOT_A_TOKEN = "llmbus_EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-000"
+DEVICES = {"desktop": (DESKTOP, 1.0), "phone": (PHONE, 2.0)}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+_HIDE_TOKEN = """
+replacement => {
+    const token = document.getElementById("token").textContent.trim();
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(token, replacement);
+    return !document.documentElement.outerHTML.includes(token);
+}
+"""
+
+
+def main() -> int:
+    """Take every picture; the exit code."""
+    path = find_chromium()
+    if path is None:
+        sys.stderr.write("No Chromium is installed, so there is nothing to take pictures with.\n")
+        return 1
+    IMAGES.mkdir(exist_ok=True)
+    with prepared() as (url, session_id), running_chromium(path) as browser:
+        for device in DEVICES:
+            for scheme in SCHEMES:
+                take_all(browser, url, session_id, device, scheme)
+    return 0
+
+
+@contextmanager
+def prepared() -> Iterator[tuple[str, str]]:
+    """A server that has a team's work behind it, and a session of the team's owner."""
+    with tempfile.TemporaryDirectory() as directory, running_server(Path(directory)) as postgres:
+        database_url = postgres.create_database()
+
+        async def furnish(url: str) -> str:
+            async with (
+                open_store(database_url) as store,
+                httpx2.AsyncClient(base_url=url, timeout=PAGE_SECONDS_MAX) as http,
+                signed_in(store, url, "maya@example.com") as maya,
+            ):
+                await work(Bus(url, store, http, trio.Event()), maya.owner)
+                return maya.session_id
+
+        with serving("serve", "--database-url", database_url) as server:
+            session_id = trio.run(furnish, server.url)
+            server.stop()
+        age(database_url)
+        with serving("serve", "--database-url", database_url) as server:
+            yield server.url, session_id
+
+
+def take_all(browser: Browser, url: str, session_id: str, device: str, scheme: Literal["light", "dark"]) -> None:
+    """Dashboard, project, ledger and hand-out card on one device in one scheme."""
+    viewport, scale = DEVICES[device]
+    with browser.new_context(
+        base_url=url, viewport=viewport, device_scale_factor=scale, color_scheme=scheme, has_touch=device == "phone"
+    ) as context:
+        context.add_cookies([{"name": COOKIE, "value": session_id, "url": url}])
+        page = context.new_page()
+
+        def take(subject: str) -> None:
+            image = IMAGES / f"admin-{subject}-{device}-{scheme}.png"
+            page.screenshot(path=image)
+            if image.stat().st_size > BYTES_MAX:
+                raise SystemExit(f"{image.name} has {image.stat().st_size:,} bytes; at most {BYTES_MAX:,} are wanted.")
+
+        page.goto("/admin/")
+        take("dashboard")
+        page.get_by_role("link", name=PROJECT).click()
+        take("project")
+        page.get_by_role("link", name="Ledger").click()
+        take("ledger")
+        page.go_back()
+        show_card(page)
+        take("card")
+
+
+def show_card(page: Page) -> None:
+    """Grant access, and put something else in the token's place on the card that comes."""
+    page.get_by_role("link", name="Grant access").first.click()
+    page.get_by_label("Participant").fill("docs")
+    page.get_by_role("button", name="Grant access").click()
+    if not page.evaluate(_HIDE_TOKEN, NOT_A_TOKEN):
+        raise SystemExit("The token is still on the page.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

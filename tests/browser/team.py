@@ -1,0 +1,104 @@
+"""A made-up team and an afternoon of its work, for pictures: an owner's projects with what agents write into them."""
+
+import psycopg
+
+from store.accounts import OwnerRow
+from tests.web.bus import Bus
+
+PROJECT = "Web shop"
+OTHERS = {"payments": "Payments", "mobile": "Mobile app", "search": "Search service", "handbook": "Team handbook"}
+LANES = {"planner": "planning", "api": "backend", "web": "frontend", "docs": "docs"}
+REVIEWER = "jonas"
+
+_AGE = """
+update events set at = now() - (last - seq) * interval '4 minutes' - project_id * interval '3 hours'
+                     + (select min(id) from projects) * interval '3 hours' - interval '40 seconds'
+  from (select project_id as id, max(seq) as last from events group by 1) as ledgers
+ where ledgers.id = project_id;
+update liveness set at = now() - case when actor like '%/docs' then interval '2 hours'
+                                      else project_id * 23 * interval '1 second' end;
+update projects set created_at = now() - interval '40 days' + id * interval '6 days';
+update participants set created_at = now() - interval '30 days' + id * interval '1 day';
+update tokens set created_at = now() - interval '20 days' + id * interval '2 days';
+update audit set at = now() - interval '20 days' + id * interval '7 hours';
+"""
+
+
+async def work(bus: Bus, owner: OwnerRow) -> None:
+    """Let the team work, through the tools that agents call."""
+    shop = await bus.store.owned.create_project(owner.id, "shop", PROJECT, by=owner.handle)
+    tokens = {}
+    for name, lane in LANES.items():
+        made = await bus.store.accounts.provision(
+            shop.id, participant_name=name, lane=lane, is_admin=name == "planner", by=owner.handle
+        )
+        tokens[name] = made.token
+    made = await bus.store.accounts.provision(shop.id, participant_name=REVIEWER, kind="human", by=owner.handle)
+    tokens[REVIEWER] = made.token
+    await _plan(bus, tokens)
+    await _build(bus, tokens)
+    for slug, name in OTHERS.items():
+        await _work_elsewhere(bus, owner, slug, name)
+
+
+async def _plan(bus: Bus, tokens: dict[str, str]) -> None:
+    planner, api = tokens["planner"], tokens["api"]
+    await bus.call(planner, "register", lane="planning", status="splitting the checkout into tasks")
+    await bus.call(planner, "seed_sequence", sequence="adr", current=11, prefix="ADR-", pad=4)
+    await bus.call(planner, "claim", sequence="adr", note="Checkout without an account")
+    totals = await bus.call(planner, "task_create", title="Compute cart totals on the server", lane="backend")
+    form = await bus.call(planner, "task_create", title="Address form", lane="frontend", depends_on=[totals["task_id"]])
+    await bus.call(planner, "task_assign", task_id=totals["task_id"], owner="api")
+    await bus.call(planner, "task_assign", task_id=form["task_id"], owner="web")
+    await bus.call(api, "register", lane="backend", status="cart totals, rounding")
+    await bus.call(api, "task_start", task_id=totals["task_id"])
+    await bus.call(api, "lease", surface="src/cart/**", note="moving the totals to the server", ttl_seconds=7200)
+
+
+async def _build(bus: Bus, tokens: dict[str, str]) -> None:
+    api, web, docs = tokens["api"], tokens["web"], tokens["docs"]
+    await bus.call(web, "register", lane="frontend", status="address form")
+    await bus.call(web, "lease", surface="src/checkout/address.tsx", note="new form")
+    await bus.call(api, "claim", sequence="migration", note="order_totals")
+    asked = await bus.call(
+        *(api, "post"),
+        to_lane="frontend",
+        subject="Cart totals come from the server now",
+        body="GET /cart answers with `total` and `tax` in minor units. Please stop adding them up in the browser.",
+        ref="PR-218",
+        tag="handoff",
+    )
+    await bus.call(web, "ack", post_id=asked["post_id"])
+    await bus.call(web, "post", to_actor="api", body="Done, the browser adds nothing up.", reply_to=asked["post_id"])
+    await bus.call(docs, "register", lane="docs", status="checkout guide")
+    await bus.call(
+        *(api, "post"),
+        to_actor=REVIEWER,
+        subject="Rounding: half to even?",
+        body="The books round half to even. The old code rounded up.",
+        ref="PR-218",
+        tag="review",
+    )
+    await bus.call(api, "task_ship", task_id=1)
+    await bus.call(api, "release", surface="src/cart/**")
+    await bus.call(docs, "claim", sequence="adr", note="Totals in minor units")
+    await bus.call(
+        tokens["planner"], "post", to_lane="docs", subject="Guide for guests", body="Who checks out as a guest?"
+    )
+    await bus.call(web, "task_start", task_id=2)
+
+
+async def _work_elsewhere(bus: Bus, owner: OwnerRow, slug: str, name: str) -> None:
+    project = await bus.store.owned.create_project(owner.id, slug, name, by=owner.handle)
+    for label in ("api", "web")[: 1 + len(slug) % 2]:
+        made = await bus.store.accounts.provision(project.id, participant_name=label, by=owner.handle)
+        await bus.call(made.token, "register", lane="backend")
+        for number in range(len(slug)):
+            await bus.call(made.token, "claim", sequence="adr", note=f"decision {number}")
+        await bus.call(made.token, "post", to_lane="frontend", body="Ready for you.")
+
+
+def age(database_url: str) -> None:
+    """Spread over an afternoon what took a second; no server may be running."""
+    with psycopg.connect(database_url) as session:
+        session.execute(_AGE.encode())
