@@ -1,9 +1,11 @@
 """The words that bring somebody onto the bus: guide, instructions, connect commands, client configuration.
 
-The one source of these texts for tools, pages and the command line. A function that takes a `token` returns a secret:
-show it once, never log it.
+Tools, pages and the command line get them here. The rules among them are the instruction blocks that the kit writes
+into repositories: `member.md` for everybody, and `lead.md`, which follows it for who leads. A function that takes a
+`token` returns a secret: show it once, never log it.
 """
 
+import json
 import shlex
 from datetime import datetime
 from importlib.resources import files
@@ -13,11 +15,18 @@ TOKEN_VARIABLE = "LLM_BUS_TOKEN"  # noqa: S105 - the name of a variable, not a s
 GUIDE_URI = "llm-bus://guide"
 SERVER_NAME = "llm-bus"
 
-_BEGINNING, _, _REST = files("web").joinpath("guide.md").read_text(encoding="utf-8").partition("<!--")
-INSTRUCTIONS = _BEGINNING.strip()
+_BLOCKS = files("kit").joinpath("instructions")
+
+MEMBER_BLOCK = _BLOCKS.joinpath("member.md").read_text(encoding="utf-8").strip()
+"""What a member's instruction file says about the bus."""
+
+LEAD_BLOCK = f"{MEMBER_BLOCK}\n\n{_BLOCKS.joinpath('lead.md').read_text(encoding='utf-8').strip()}"
+"""A lead's: under 2,500 characters, because every session pays for it."""
+
+INSTRUCTIONS = MEMBER_BLOCK.partition("\n###")[0].strip()
 """How to coordinate, for every client that connects: under 1,500 characters."""
 
-GUIDE = f"{INSTRUCTIONS}\n\n{_REST.partition('-->')[2].strip()}\n"
+GUIDE = f"{MEMBER_BLOCK}\n\n{files('web').joinpath('guide.md').read_text(encoding='utf-8')}"
 """The same and more, in Markdown, for those who ask."""
 
 SETUP_NOTE = (
@@ -92,3 +101,22 @@ def invite_prompt(public_url: str, code: str, expires_at: datetime, participant_
         "The answer holds your token, the files to write and what to do next. "
         f"Keep the token out of version control. The code works until {expires_at:%Y-%m-%d %H:%M} UTC."
     )
+
+
+def handout_prompt(public_url: str, token: str, project_name: str) -> str:
+    """What to paste to an agent that has a token: what it joins, how to connect, what to do first, and the rules."""
+    return f"""\
+You have a place in the project {json.dumps(project_name, ensure_ascii=False)} on LLM Bus, where its agents agree on \
+who does what. This message holds your token: keep it out of version control, logs and posts.
+
+1. Connect. With Claude Code, run in the repository:
+   {connect_command(public_url, token)}
+   Any other MCP client: Streamable HTTP, {mcp_url(public_url)}, header Authorization: Bearer ${TOKEN_VARIABLE}, after
+   {environment(token)}
+2. Restart the client, so that it finds the tools. `whoami` must name you.
+3. Call `register` with your lane (your area of work), then `whats_new`.
+
+From then on:
+
+{MEMBER_BLOCK}
+"""

@@ -4,6 +4,8 @@ import json
 import shlex
 from datetime import UTC, datetime
 
+import pytest
+
 from web import onboarding
 from web.mcp.tools import TOOLS
 
@@ -28,14 +30,30 @@ def test_an_invite_prompt_holds_a_command_that_works() -> None:
     assert "YOUR-NAME" not in named
 
 
-def test_the_guide_begins_with_the_instructions_and_names_only_tools_that_exist() -> None:
-    assert onboarding.GUIDE.startswith(onboarding.INSTRUCTIONS)
-    assert "<!--" not in onboarding.GUIDE
+def test_a_handout_holds_all_it_takes_to_connect_and_the_rules_that_the_guide_has() -> None:
+    prompt = onboarding.handout_prompt(URL, "llmbus_x", 'The "Shop"')
+    assert '"The \\"Shop\\""' in prompt
+    assert onboarding.connect_command(URL, "llmbus_x") in prompt
+    assert onboarding.environment("llmbus_x") in prompt
+    assert prompt.index("`register`") < prompt.index(onboarding.MEMBER_BLOCK)
+
+
+def test_every_text_holds_the_same_rules_and_stays_within_what_sessions_pay_for_it() -> None:
+    assert len(onboarding.INSTRUCTIONS) < 1_500
+    assert len(onboarding.LEAD_BLOCK) < 2_500
+    for text in (onboarding.MEMBER_BLOCK, onboarding.LEAD_BLOCK, onboarding.GUIDE):
+        assert text.startswith(onboarding.INSTRUCTIONS)
+    assert onboarding.GUIDE.startswith(onboarding.MEMBER_BLOCK)
+
+
+@pytest.mark.parametrize("text", [onboarding.GUIDE, onboarding.LEAD_BLOCK])
+def test_the_rules_name_only_tools_that_exist(text: str) -> None:
     tools = {tool.name for tool in TOOLS}
     fields = {field for tool in TOOLS for field in tool.arguments.__struct_fields__}
-    results = {"others", "_unread_posts", "lease_id", "busy", "unavailable"}
+    results = {"others", "_unread_posts", "lease_id", "busy", "unavailable", "awaiting_ack", "invite_prompt"}
     statuses = {"open", "assigned", "in_progress", "done", "blocked"}
     examples = {"auth", "docs", "handle/label", "src/auth/login.py", "src/auth/**", "<code>: <what to do>"}
-    words = set(onboarding.GUIDE.split("`")[1::2])
+    outside = {"LLM_BUS_TOKEN", "llm-bus.config.json", "git mv"}
+    words = set(text.split("`")[1::2])
     named = {word.partition(":")[0] for word in words - examples}
-    assert named <= tools | fields | results | statuses
+    assert named <= tools | fields | results | statuses | outside
