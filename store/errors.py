@@ -7,6 +7,7 @@
     │   └── ConnectionLost   the connection went while a statement ran: it happened or it did not
     ├── SchemaTooNew         the environment: a newer version of this program migrated the database
     ├── EmbeddedUnavailable  the environment: the embedded PostgreSQL is not installed or does not start
+    ├── TransferRefused      the caller's fault: what cannot be exported or imported; the sentence says why
     ├── UniqueTaken          a row with this key exists; callers in this package turn it into an outcome
     └── StatementFailed      ours: PostgreSQL refused a statement that it should have understood
 
@@ -47,6 +48,10 @@ class SchemaTooNew(StoreError):
 
 class EmbeddedUnavailable(StoreError):
     """The embedded PostgreSQL is not installed or does not start; the sentence says what to do."""
+
+
+class TransferRefused(StoreError):
+    """Something cannot be exported or imported; the sentence says why. Nothing was changed."""
 
 
 class UniqueTaken(StoreError):
