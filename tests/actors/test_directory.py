@@ -6,7 +6,18 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import Answer, Busy, Crashed, Directory, Unavailable
 from actors.directory import _Crashes
-from engine.commands import Claim, ListSequences, Post, ReadPosts, TaskAssign, TaskCreate, Touch, WhatsNew, WhoIsActive
+from engine.commands import (
+    Ack,
+    Claim,
+    ListSequences,
+    Post,
+    ReadPosts,
+    TaskAssign,
+    TaskCreate,
+    Touch,
+    WhatsNew,
+    WhoIsActive,
+)
 from engine.fold import snapshot
 from engine.history import Kept
 from engine.replies import Active, ClaimedNumber, Digest
@@ -299,6 +310,61 @@ async def test_too_many_projects_at_once_are_refused(autojump_clock: MockClock, 
         await ask(directory, principal(1, 3), ListSequences())
     await trio.sleep(61)
     assert isinstance(await ask(directory, principal(1, 3), ListSequences()), Answer)
+
+
+async def test_a_project_that_is_forgotten_serves_what_it_accepted_and_nobody_else(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    gate = trio.Event()
+    asked = Asked(directory, nursery)
+    await asked.ask(B, ReadPosts(to_me=True, unacked_only=True, wait_seconds=50))
+    journal.before_append.append(gate.wait)
+    await asked.ask(A, CLAIM)
+    done = trio.Event()
+
+    async def forget() -> None:
+        async with directory.forgetting(PROJECT), directory.forgetting(PROJECT):
+            assert journal.ledger.snapshots[PROJECT].seq == 1, "it has written its last"
+            with pytest.raises(Unavailable, match="being deleted"):
+                await ask(directory, A, CLAIM)
+            elsewhere = await ask(directory, principal(1, project_id=2), CLAIM)
+            assert isinstance(elsewhere, Answer)
+            done.set()
+
+    nursery.start_soon(forget)
+    await wait_all_tasks_blocked()
+    with pytest.raises(Unavailable, match="being deleted"):
+        await ask(directory, A, CLAIM)
+    assert not done.is_set()
+    gate.set()
+    with trio.fail_after(60):
+        await done.wait()
+    assert [type(outcome) for outcome in asked.outcomes] == [Unavailable, Answer]
+    await wait_all_tasks_blocked()
+    assert await claimed(directory) == 2, "it is served again afterwards"
+
+
+async def test_a_project_that_nobody_uses_is_forgotten_at_once(directory: Directory) -> None:
+    async with directory.forgetting(PROJECT):
+        assert directory.statistics().actors == 0
+    with pytest.raises(ZeroDivisionError):
+        async with directory.forgetting(PROJECT):
+            raise ZeroDivisionError
+    assert await claimed(directory) == 1
+
+
+async def test_open_posts_are_known_while_the_state_is_in_memory(
+    autojump_clock: MockClock, open_directory: OpenDirectory, journal: BreakableJournal
+) -> None:
+    directory = await open_directory(idle_seconds=60)
+    assert directory.open_posts(PROJECT) is None
+    for _ in range(3):
+        await ask(directory, A, Post(to_actor="b", body="hi"))
+    await ask(directory, B, Ack(post_id=2))
+    assert directory.open_posts(PROJECT) == 2
+    await trio.sleep(61)
+    assert directory.open_posts(PROJECT) is None
+    assert journal.ledger.open_posts[PROJECT] == 2
 
 
 async def test_statistics_count_what_was_done(autojump_clock: MockClock, directory: Directory) -> None:

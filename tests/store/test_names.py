@@ -1,4 +1,4 @@
-"""Which names can be one, and how a handle comes from an email."""
+"""Which names can be one, and how handles and labels come from an email."""
 
 import re
 from itertools import islice
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from store.errors import InvalidName
-from store.names import checked_email, checked_label, checked_slug, handles_for
+from store.names import checked_email, checked_label, checked_lane, checked_slug, handles_for, labels_for
 
 HANDLE = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])$")
 
@@ -57,3 +57,17 @@ def test_what_is_no_slug_is_refused(slug: str) -> None:
 def test_spaces_around_a_name_do_not_count() -> None:
     assert (checked_email(" ann@example.com "), checked_label(" Ann's agent ")) == ("ann@example.com", "Ann's agent")
     assert checked_slug("a") == "a"
+    assert [checked_lane(lane) for lane in (" api ", "  ", "", None)] == ["api", None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("email", "labels"),
+    [
+        ("Eve.Doe@example.com", ["Eve.Doe", "Eve.Doe-2", "Eve.Doe-3"]),
+        ("a/b@example.com", ["ab", "ab-2", "ab-3"]),
+        ("/@example.com", ["guest", "guest-2", "guest-3"]),
+        ("x" * 70 + "@example.com", ["x" * 64, "x" * 62 + "-2", "x" * 62 + "-3"]),
+    ],
+)
+def test_labels_made_of_an_email(email: str, labels: list[str]) -> None:
+    assert list(islice(labels_for(email), 3)) == labels

@@ -1,0 +1,89 @@
+"""What a project's page shows of everybody: places, tokens, and how much each of them wrote."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import trio
+
+from engine.history import Liveness
+from store import Store
+from store.owned import MemberRow
+from tests.actors.journal_conformance import BEGAN
+from tests.postgres import query
+from tests.store.estate import Estate, settle, write_events
+
+pytestmark = pytest.mark.usefixtures("bounded")
+
+
+@pytest.fixture
+async def ann(store: Store) -> Estate:
+    return await settle(store, "ann@example.com")
+
+
+async def events_of(store: Store, estate: Estate) -> dict[str, int]:
+    rows = await store.owned.members(estate.owner.id, estate.project_id)
+    assert rows is not None
+    return {row.name: row.events for row in rows}
+
+
+async def test_members_are_shown_by_name_with_tokens_and_last_call(store: Store, ann: Estate, conninfo: str) -> None:
+    carl = await store.accounts.provision(ann.project_id, participant_name="carl", lane="api", by="ann")
+    await store.accounts.provision(ann.project_id, participant_name="carl", by="ann")
+    await store.accounts.revoke(ann.project_id, "lead", by="ann")
+    await store.journal.write_liveness(ann.project_id, {carl.participation_id: Liveness("ann/carl", BEGAN)})
+    rows = await store.owned.members(ann.owner.id, ann.project_id)
+    assert rows is not None
+    first, second = rows
+    assert (first.name, first.lane, first.is_admin, first.tokens, first.last_seen) == ("carl", "api", False, 2, BEGAN)
+    newest = query(conninfo, "select max(created_at) from tokens where revoked_at is null")
+    assert [(first.token_created_at,)] == newest
+    assert (second.name, second.is_admin, second.tokens, second.token_created_at) == ("lead", True, 0, None)
+    assert second.last_seen is None
+    assert second == await store.owned.member(ann.owner.id, ann.project_id, ann.participation_id)
+    assert isinstance(second, MemberRow)
+    assert datetime.now(UTC) - second.created_at < timedelta(minutes=5)
+
+
+async def test_a_project_without_members_is_empty_and_not_missing(store: Store, ann: Estate) -> None:
+    empty = await store.owned.create_project(ann.owner.id, "empty", by="ann")
+    assert await store.owned.members(ann.owner.id, empty.id) == []
+    assert await store.owned.invites(ann.owner.id, empty.id) == []
+
+
+async def test_everybodys_events_are_counted_before_and_after_every_snapshot(
+    store: Store, ann: Estate, conninfo: str
+) -> None:
+    carl = await store.accounts.provision(ann.project_id, participant_name="carl", by="ann")
+    assert await events_of(store, ann) == {"carl": 0, "lead": 0}
+    lead, project = ann.participation_id, ann.project_id
+    write_events(conninfo, project, lead, last=5)
+    assert await events_of(store, ann) == {"carl": 0, "lead": 5}
+    await store.journal.write_snapshot(project, 4, b"", open_posts=0)
+    assert await events_of(store, ann) == {"carl": 0, "lead": 5}
+    write_events(conninfo, project, carl.participation_id, first=6, last=8)
+    await store.journal.write_snapshot(project, 8, b"", open_posts=0)
+    await store.journal.write_snapshot(project, 6, b"late", open_posts=0)
+    await store.journal.write_snapshot(project, 8, b"twice", open_posts=0)
+    write_events(conninfo, project, lead, first=9, last=9)
+    assert await events_of(store, ann) == {"carl": 3, "lead": 6}
+    kept = query(conninfo, "select seq, written from snapshots")
+    assert kept == [(8, {str(lead): 5, str(carl.participation_id): 3})]
+
+
+async def test_snapshots_written_at_once_count_every_event_once(store: Store, ann: Estate, conninfo: str) -> None:
+    write_events(conninfo, ann.project_id, ann.participation_id, last=100)
+
+    async def write(seq: int) -> None:
+        await store.journal.write_snapshot(ann.project_id, seq, b"", open_posts=0)
+
+    async with trio.open_nursery() as nursery:
+        for seq in (40, 100, 10, 70, 90, 20):
+            nursery.start_soon(write, seq)
+    assert query(conninfo, "select seq, written from snapshots") == [(100, {str(ann.participation_id): 100})]
+    assert await events_of(store, ann) == {"lead": 100}
+
+
+async def test_a_renamed_participant_keeps_its_count(store: Store, ann: Estate, conninfo: str) -> None:
+    write_events(conninfo, ann.project_id, ann.participation_id, last=2)
+    await store.owned.change_participant(ann.owner.id, ann.participant_id, label="boss", kind="agent", by="ann")
+    assert await events_of(store, ann) == {"boss": 2}
