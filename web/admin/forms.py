@@ -1,0 +1,92 @@
+"""Forms: what was typed, what it means, and one sentence on each field that cannot be.
+
+A form's fields are those of a struct whose types carry the bounds, as the arguments of the tools are (`engine.terms`).
+What is left blank counts as not given, spaces at the ends are nobody's wish, a box is ticked when it sends anything,
+times are UTC. Whatever is refused keeps every field as it was typed.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+from quart import request
+
+from store.errors import InvalidName
+from web.mcp.arguments import requirement
+
+Fields = TypeVar("Fields", bound=Struct)
+
+_TIMES = (datetime, datetime | None)
+
+
+class Form(Generic[Fields]):
+    """A form on its way from a page to a service and, when it is refused, back again.
+
+    `typed` fills the fields again and `wrong` has a sentence for each one that is refused; `fields` is None until every
+    field makes sense.
+    """
+
+    def __init__(self, typed: Mapping[str, str], wrong: dict[str, str], fields: Fields | None) -> None:
+        self.typed = typed
+        self.wrong = wrong
+        self.fields = fields
+
+    def refuse(self, error: InvalidName, field: str) -> None:
+        """Put what the store says of a name beside the field it names, or beside `field` when there is none such."""
+        self.wrong[error.field if error.field in self.typed else field] = str(error)
+
+
+AnyForm = Form[Any]
+
+
+def blank(**typed: object) -> AnyForm:
+    """A form that nobody has filled in yet, with these values to begin with."""
+    shown = {name: "" if value is None else str(value) for name, value in typed.items()}
+    return Form(shown, {}, None)
+
+
+async def posted(kind: type[Fields]) -> Form[Fields]:
+    """The form that the present request sends."""
+    return read(kind, await request.form)
+
+
+def read(kind: type[Fields], given: Mapping[str, str]) -> Form[Fields]:
+    """The fields of `kind` in what was sent; others are ignored."""
+    typed = {name: given.get(name, "") for name in kind.__struct_fields__}
+    wrong: dict[str, str] = {}
+    known: dict[str, object] = {}
+    for field in msgspec.structs.fields(kind):
+        text = typed[field.name].strip()
+        if field.type is bool:
+            known[field.name] = bool(text)
+        elif text:
+            try:
+                known[field.name] = _value(text, field.type)
+            except ValueError as error:
+                wrong[field.name] = str(error)
+        elif field.required:
+            wrong[field.name] = "This cannot be left empty."
+    return Form(typed, wrong, None if wrong else kind(**known))
+
+
+def _value(text: str, annotation: object) -> object:
+    """What a text that is not blank means; raises `ValueError` with the sentence for who typed it."""
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise ValueError("This must be one line of text.")
+    if annotation in _TIMES:
+        return _utc(text)
+    try:
+        return msgspec.convert(text, annotation, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"This must {requirement(str(error))}.") from error
+
+
+def _utc(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError("This must be a time such as 2026-01-31T12:00.") from error

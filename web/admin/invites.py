@@ -1,0 +1,99 @@
+"""A project's invites: made, listed and revoked.
+
+The code is in the answer to the form that made it, and nowhere else.
+"""
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+from quart import Blueprint, redirect, render_template
+from quart.typing import ResponseReturnValue
+
+from store.accounts import Invite
+from store.errors import InvalidName
+from store.names import EMAIL_LENGTH_MAX
+from store.owned import ProjectRow
+from web import onboarding
+from web.admin import forms
+from web.admin.context import AdminContext
+from web.admin.finding import found, the_project
+from web.admin.visitor import current_owner
+from web.mcp.identity_tools import CreateInvite
+
+
+class NewInvite(CreateInvite, frozen=True, kw_only=True):
+    """Whom a code lets in, how often and how long; with an email only whoever has that one."""
+
+    email: Annotated[str, Meta(max_length=EMAIL_LENGTH_MAX)] | None = None
+
+
+def invite_pages(context: AdminContext) -> Blueprint:
+    """The routes."""
+    pages = Blueprint("invites", __name__, url_prefix="/projects/<int:project_id>/invites")
+
+    @pages.get("")
+    async def index(project_id: int) -> str:
+        form = forms.blank(uses=1, ttl_hours=24)
+        return await _invites_page(context, await the_project(context, project_id), form)
+
+    @pages.post("")
+    async def create(project_id: int) -> ResponseReturnValue:
+        form = await forms.posted(NewInvite)
+        project = await the_project(context, project_id)
+        if (wanted := form.fields) is None:
+            return await _invites_page(context, project, form), 400
+        try:
+            invite = await context.services.people.invite(
+                project_id,
+                wanted.participant_name,
+                kind=wanted.kind,
+                lane=wanted.lane,
+                is_admin=wanted.is_admin,
+                email=wanted.email,
+                uses=1 if wanted.email else wanted.uses,
+                ttl_hours=wanted.ttl_hours,
+                by=current_owner().handle,
+            )
+        except InvalidName as error:
+            form.refuse(error, "participant_name")
+            return await _invites_page(context, project, form), 400
+        return await _made_page(context.services.public_url, project, wanted, invite)
+
+    @pages.post("/<int:invite_id>/revoke")
+    async def revoke(project_id: int, invite_id: int) -> ResponseReturnValue:
+        owner = current_owner()
+        found(await context.store.owned.revoke_invite(owner.id, project_id, invite_id, by=owner.handle) or None)
+        return redirect(f"/admin/projects/{project_id}/invites?done=invite-revoked", 303)
+
+    return pages
+
+
+async def _invites_page(context: AdminContext, project: ProjectRow, form: forms.AnyForm) -> str:
+    return await render_template(
+        "invites.html",
+        place="projects",
+        project=project,
+        invites=found(await context.store.owned.invites(current_owner().id, project.id)),
+        form=form,
+        takes_email=context.settings.admin_auth != "link",  # a link shows nobody's email to be theirs
+    )
+
+
+async def _made_page(public_url: str, project: ProjectRow, wanted: NewInvite, invite: Invite) -> str:
+    shown: dict[str, Any]
+    if wanted.email is None:
+        shown = {
+            "code": invite.code,
+            "redeem_url": onboarding.redeem_url(public_url),
+            "prompt": onboarding.invite_prompt(public_url, invite.code, invite.expires_at, wanted.participant_name),
+        }
+    else:
+        shown = {"email": wanted.email, "accept_url": f"{public_url}/admin/accept?token={invite.code}"}
+    return await render_template(
+        "invite_made.html",
+        place="projects",
+        project=project,
+        expires_at=invite.expires_at,
+        uses=wanted.uses if wanted.email is None else 1,
+        **shown,
+    )

@@ -1,0 +1,124 @@
+"""Who takes part in a project: granted a place, given another lane or right, a new token, or none.
+
+The changes are those that leads make with their tools, by the same functions (`web.people`); here their forms are read
+and the places found, by ids that are the owner's.
+"""
+
+from msgspec import Struct
+from quart import Blueprint, redirect, render_template
+from quart.typing import ResponseReturnValue
+
+from engine import terms
+from store.errors import InvalidName
+from store.owned import MemberRow, ProjectRow
+from web.admin import forms
+from web.admin.context import AdminContext
+from web.admin.finding import found, the_project, unless_gone
+from web.admin.handout import hand_out
+from web.admin.visitor import current_owner
+from web.mcp.identity_tools import Provision
+
+
+class Lead(Struct, frozen=True, kw_only=True):
+    """Whether somebody is a lead from now on."""
+
+    is_admin: bool
+
+
+class Lane(Struct, frozen=True, kw_only=True):
+    """The lane somebody is meant for; blank for none."""
+
+    lane: terms.Lane | None = None
+
+
+def member_pages(context: AdminContext) -> Blueprint:
+    """The routes."""
+    pages = Blueprint("members", __name__, url_prefix="/projects/<int:project_id>")
+    owned, people = context.store.owned, context.services.people
+
+    async def the_member(project_id: int, participation_id: int) -> MemberRow:
+        return found(await owned.member(current_owner().id, project_id, participation_id))
+
+    async def change(project_id: int, member: MemberRow, *, lane: str | None, is_admin: bool) -> None:
+        owner = current_owner()
+        changing = owned.change_member(
+            owner.id, project_id, member.participation_id, lane=lane, is_admin=is_admin, by=owner.handle
+        )
+        found(await people.change(changing))
+
+    @pages.get("/grant")
+    async def grant_form(project_id: int) -> str:
+        return await _grant_page(context, await the_project(context, project_id), forms.blank())
+
+    @pages.post("/grant")
+    async def grant(project_id: int) -> ResponseReturnValue:
+        form = await forms.posted(Provision)
+        project = await the_project(context, project_id)
+        if (wanted := form.fields) is None:
+            return await _grant_page(context, project, form), 400
+        try:
+            provisioned = await people.provision(
+                project_id,
+                wanted.participant_name,
+                kind=wanted.kind,
+                lane=wanted.lane,
+                is_admin=wanted.is_admin or None,  # a grant makes a lead, and never takes that from one
+                by=current_owner().handle,
+            )
+        except InvalidName as error:
+            form.refuse(error, "participant_name")
+            return await _grant_page(context, project, form), 400
+        return await hand_out(context.services.public_url, project, provisioned)
+
+    @pages.post("/members/<int:participation_id>/rotate")
+    async def rotate(project_id: int, participation_id: int) -> ResponseReturnValue:
+        project = await the_project(context, project_id)
+        member = await the_member(project_id, participation_id)
+        with unless_gone():
+            rotated = found(await people.rotate(project_id, member.name, by=current_owner().handle))
+        return await hand_out(context.services.public_url, project, rotated)
+
+    @pages.post("/members/<int:participation_id>/revoke")
+    async def revoke(project_id: int, participation_id: int) -> ResponseReturnValue:
+        member = await the_member(project_id, participation_id)
+        with unless_gone():
+            await people.revoke(project_id, member.name, by=current_owner().handle)
+        return redirect(f"/admin/projects/{project_id}?done=revoked", 303)
+
+    @pages.post("/members/<int:participation_id>/lead")
+    async def lead(project_id: int, participation_id: int) -> ResponseReturnValue:
+        wanted = (await forms.posted(Lead)).fields
+        member = await the_member(project_id, participation_id)
+        is_admin = wanted is not None and wanted.is_admin
+        await change(project_id, member, lane=member.lane, is_admin=is_admin)
+        return redirect(f"/admin/projects/{project_id}?done={'lead' if is_admin else 'no-lead'}", 303)
+
+    @pages.post("/members/<int:participation_id>/lane")
+    async def lane(project_id: int, participation_id: int) -> ResponseReturnValue:
+        form = await forms.posted(Lane)
+        member = await the_member(project_id, participation_id)
+        try:
+            if form.fields is not None:
+                await change(project_id, member, lane=form.fields.lane, is_admin=member.is_admin)
+        except InvalidName as error:
+            form.refuse(error, "lane")
+        if form.wrong:
+            return await _refused_lane_page(context, project_id, member, form), 400
+        return redirect(f"/admin/projects/{project_id}?done=lane", 303)
+
+    return pages
+
+
+async def _grant_page(context: AdminContext, project: ProjectRow, form: forms.AnyForm) -> str:
+    participants = await context.store.owned.participants(current_owner().id)
+    return await render_template("grant.html", place="projects", project=project, form=form, participants=participants)
+
+
+async def _refused_lane_page(context: AdminContext, project_id: int, member: MemberRow, form: forms.AnyForm) -> str:
+    return await render_template(
+        "project.html",
+        place="projects",
+        project=await the_project(context, project_id),
+        members=found(await context.store.owned.members(current_owner().id, project_id)),
+        refused={"member": member, "form": form},
+    )

@@ -1,0 +1,87 @@
+"""The owner's participants: listed, renamed, deleted. Their places in projects are in `web.admin.members`."""
+
+from msgspec import Struct
+from quart import Blueprint, redirect, render_template
+from quart.typing import ResponseReturnValue
+
+from store.accounts import Kind
+from store.errors import InvalidName, NameTaken
+from store.owned import PersonRow
+from web.admin import forms
+from web.admin.context import AdminContext
+from web.admin.finding import found
+from web.admin.visitor import current_owner
+from web.mcp.identity_tools import ParticipantName
+
+
+class Person(Struct, frozen=True, kw_only=True):
+    """What can be changed of a participant."""
+
+    label: ParticipantName
+    kind: Kind
+
+
+class Deletion(Struct, frozen=True, kw_only=True):
+    """The name, typed once more by who means it."""
+
+    label: str
+
+
+def participant_pages(context: AdminContext) -> Blueprint:
+    """The routes."""
+    pages = Blueprint("participants", __name__, url_prefix="/participants")
+    owned, people = context.store.owned, context.services.people
+
+    async def the_person(participant_id: int) -> PersonRow:
+        return found(await owned.participant(current_owner().id, participant_id))
+
+    @pages.get("")
+    async def index() -> str:
+        participants = await owned.participants(current_owner().id)
+        return await render_template("participants.html", place="participants", participants=participants)
+
+    @pages.get("/<int:participant_id>")
+    async def participant(participant_id: int) -> str:
+        person = await the_person(participant_id)
+        return await _person_page(person, forms.blank(label=person.label, kind=person.kind))
+
+    @pages.post("/<int:participant_id>")
+    async def change(participant_id: int) -> ResponseReturnValue:
+        owner, form = current_owner(), await forms.posted(Person)
+        person = await the_person(participant_id)
+        if (wanted := form.fields) is None:
+            return await _person_page(person, form), 400
+        changing = owned.change_participant(
+            owner.id, participant_id, label=wanted.label, kind=wanted.kind, by=owner.handle
+        )
+        try:
+            found(await people.change(changing))
+        except InvalidName as error:
+            form.refuse(error, "label")
+            return await _person_page(person, form), 409 if isinstance(error, NameTaken) else 400
+        return redirect(f"/admin/participants/{participant_id}?done=participant-saved", 303)
+
+    @pages.get("/<int:participant_id>/delete")
+    async def confirm(participant_id: int) -> str:
+        return await _deletion_page(await the_person(participant_id), forms.blank())
+
+    @pages.post("/<int:participant_id>/delete")
+    async def delete(participant_id: int) -> ResponseReturnValue:
+        owner, form = current_owner(), await forms.posted(Deletion)
+        person = await the_person(participant_id)
+        if form.fields is not None and form.fields.label != person.label:
+            form.wrong["label"] = "This is not the participant's name; nothing was deleted."
+        if form.wrong:
+            return await _deletion_page(person, form), 400
+        await people.change(owned.delete_participant(owner.id, participant_id, by=owner.handle))
+        return redirect("/admin/participants?done=participant-deleted", 303)
+
+    return pages
+
+
+async def _person_page(person: PersonRow, form: forms.AnyForm) -> str:
+    return await render_template("participant.html", place="participants", person=person, form=form)
+
+
+async def _deletion_page(person: PersonRow, form: forms.AnyForm) -> str:
+    return await render_template("participant_delete.html", place="participants", person=person, form=form)

@@ -1,0 +1,91 @@
+"""How values read on pages: times, spans, counts, and what is said after a change.
+
+Pure functions, registered as filters of the templates by `register`. Nothing here makes HTML: templates escape whatever
+these return. Times are UTC and say so.
+"""
+
+from datetime import UTC, datetime
+
+import msgspec
+from quart import Blueprint, request
+
+DAY = 86_400
+UNITS = ((DAY, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+JUST_NOW_SECONDS = 10
+DATED_FROM_DAYS = 30
+"""From this age on a date says more than a number of days."""
+
+NOTICES = {
+    "project-saved": "The project's settings are saved.",
+    "project-deleted": "The project and its ledger are gone.",
+    "participant-saved": "The participant is saved.",
+    "participant-deleted": "The participant is gone; the ledgers keep the name.",
+    "revoked": "None of the participant's tokens in this project works any more.",
+    "lead": "The participant is a lead now.",
+    "no-lead": "The participant is no longer a lead.",
+    "lane": "The participant's lane is changed.",
+    "invite-revoked": "Nobody can join with that invite any more.",
+}
+"""What a page says first after a change led to it with `?done=`; an address can ask for no other words."""
+
+
+def register(pages: Blueprint) -> None:
+    """Give every template of the application these filters, and `notice`: what to say first, or None."""
+    for function in (ago, exact, iso, count, span, sentence, json):
+        pages.add_app_template_filter(function)
+
+    @pages.app_context_processor
+    def _() -> dict[str, object]:
+        return {"notice": NOTICES.get(request.args.get("done", ""))}
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago, or in how long: `3 min ago`, `in 2 h`; the date once that says more."""
+    seconds = round((now - moment).total_seconds())
+    if abs(seconds) >= DATED_FROM_DAYS * DAY:
+        return f"{moment.astimezone(UTC):%-d %b %Y}"
+    if abs(seconds) < JUST_NOW_SECONDS:
+        return "just now"
+    distance = _in_units(abs(seconds))[0]
+    return f"{distance} ago" if seconds > 0 else f"in {distance}"
+
+
+def exact(moment: datetime) -> str:
+    """The moment to the second: `31 January 2026, 12:00:00 UTC`."""
+    return f"{moment.astimezone(UTC):%-d %B %Y, %H:%M:%S} UTC"
+
+
+def iso(moment: datetime) -> str:
+    """The moment for machines, as everywhere on the wire."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def count(number: int) -> str:
+    """A number for people: `1,000,000`."""
+    return f"{number:,}"
+
+
+def span(seconds: int) -> str:
+    """A span of time in at most two units: `15 min`, `1 h 30 min`."""
+    return " ".join(filter(None, _in_units(seconds)[:2])) or "0 s"
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def json(value: object) -> str:
+    """The value as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def _in_units(seconds: int) -> list[str]:
+    """From the largest unit that fits down to the second, with an empty text for a unit of which there are none."""
+    parts: list[str] = []
+    for size, unit in UNITS:
+        number, seconds = divmod(seconds, size)
+        if number or parts:
+            parts.append(f"{number} {unit}" if number else "")
+    return parts
