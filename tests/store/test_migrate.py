@@ -55,6 +55,22 @@ async def test_a_database_from_the_future_is_refused_with_a_reason(conninfo: str
             await task(conninfo)
 
 
+async def test_ledgers_from_before_people_have_their_past_counted(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = known()
+    monkeypatch.setattr(import_module("store.migrate"), "known", lambda: everything[:2])
+    await apply(empty)
+    query(
+        empty,
+        "insert into events select p, n, now(), 'a', n % 3, 'release', '{}', 0"
+        "  from generate_series(1, 2) as p, generate_series(1, 10) as n",
+    )
+    query(empty, "insert into snapshots (project_id, seq, state) values (1, 7, ''), (3, 0, '')")
+    monkeypatch.undo()
+    await apply(empty)
+    kept = query(empty, "select project_id, written, open_posts from snapshots order by 1")
+    assert kept == [(1, {"0": 2, "1": 3, "2": 2}, None), (3, {}, None)]
+
+
 async def test_a_migration_that_fails_leaves_nothing_behind(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     good = Migration(1, "0001_good", b"create table good ()")
     bad = Migration(2, "0002_bad", b"create table bad (); select 1 / 0")
