@@ -24,6 +24,8 @@ _COMMANDS = {
     "token": "web.cli.accounts:token",
     "doctor": "web.cli.doctor_and_demo:doctor",
     "demo": "web.cli.doctor_and_demo:demo",
+    "export": "web.cli.transfer:export",
+    "import": "web.cli.transfer:import_",
     "bench": "web.bench.command:bench",
 }
 

@@ -1,0 +1,121 @@
+"""Export: a project's ledger and its present state as files that can be committed, and read back by `store.restore`.
+
+`ledger.jsonl` has every event as a line, `project.json` who took part, `state.md` where the project stands. All three
+depend on the database's content alone: the same content gives the same bytes. What is not in the ledger and changes by
+merely looking (cursors, liveness) is not exported.
+
+Everything is read in one snapshot of the database, page by page, so memory does not grow with the ledger.
+"""
+
+from collections.abc import Callable
+from math import inf
+from pathlib import Path
+
+from msgspec import Struct
+
+from engine.events import Event, decode
+from engine.fold import apply
+from engine.state import State
+from store import export_state
+from store.connection import Connection
+from store.errors import TransferRefused
+from store.export_files import LedgerFile, open_ledger, replace_file
+from store.export_format import PROJECT_FILE, STATE_FILE, ExportedParticipant, ExportedProject, to_file, to_line
+
+PAGE_EVENTS = 1_000
+"""Events read at once: a round trip is cheap against them, and with the longest bodies they are some 30 MB."""
+
+Progress = Callable[[int, int], object]
+"""Hears how many events are done, and of how many."""
+
+_ONE_MOMENT = "set transaction isolation level repeatable read, read only"
+
+_FIND = """
+select j.id, o.handle, j.slug, j.name, j.liveness_window_seconds, j.created_at,
+       (select coalesce(max(seq), 0) from events where project_id = j.id)
+  from projects j join owners o on o.id = j.owner_id
+ where j.slug = %(slug)s and (%(handle)s::text is null or lower(o.handle) = lower(%(handle)s::text))
+ order by o.handle limit 10
+"""
+
+_PARTICIPANTS = """
+select p.id, a.label, a.kind, p.lane, p.is_admin, p.created_at
+  from participations p join participants a on a.id = p.participant_id where p.project_id = %s
+"""
+
+_PAGE = """
+select seq, at, actor, participation_id, type, data::text from events
+ where project_id = %s and seq > %s order by seq limit %s
+"""
+
+
+class Exported(Struct, frozen=True, kw_only=True):
+    """What an export did: `events` are in the ledger, of which `added` were not in the file before."""
+
+    handle: str
+    slug: str
+    events: int
+    added: int
+
+
+async def export_project(conninfo: str, wanted: str, directory: Path, progress: Progress) -> Exported:
+    """Export the project that is `wanted`, by slug or `handle/slug`, into `directory`, or what is new since last time.
+
+    Raises `TransferRefused` when the project is not there or not the only one, or the directory holds something else;
+    `StoreUnavailable`; `OSError`. Cut short, it leaves files that the next export completes.
+    """
+    connection = await Connection.open(conninfo, statement_timeout_seconds=inf)
+    try:
+        async with connection.transaction():
+            await connection.execute(_ONE_MOMENT)
+            project_id, project, events = await _find(connection, wanted)
+            with open_ledger(directory) as file:
+                state = await _write_ledger(connection, project_id, events, file, progress)
+                replace_file(directory / PROJECT_FILE, to_file(project))
+                replace_file(directory / STATE_FILE, export_state.page(project, state))
+            return Exported(handle=project.handle, slug=project.slug, events=state.seq, added=file.added)
+    finally:
+        connection.close()
+
+
+async def _find(connection: Connection, wanted: str) -> tuple[int, ExportedProject, int]:
+    handle, _, slug = wanted.rpartition("/")
+    found = await connection.fetch(_FIND, {"slug": slug, "handle": handle or None})
+    if not found:
+        raise TransferRefused(f"there is no project '{wanted}' in this database.")
+    if len(found) > 1:
+        names = " or ".join(f"{row[1]}/{row[2]}" for row in found)
+        raise TransferRefused(f"several owners have a project '{wanted}': say {names}.")
+    ((project_id, handle, slug, name, window, created_at, events),) = found
+    rows = await connection.fetch(_PARTICIPANTS, (project_id,))
+    fields = ExportedParticipant.__struct_fields__
+    participants = sorted(
+        (ExportedParticipant(**dict(zip(fields, row, strict=True))) for row in rows), key=lambda row: row.id
+    )
+    project = ExportedProject(
+        handle=handle,
+        slug=slug,
+        name=name,
+        liveness_window_seconds=window,
+        created_at=created_at,
+        participants=tuple(participants),
+    )
+    return project_id, project, events
+
+
+async def _write_ledger(
+    connection: Connection, project_id: int, events: int, file: LedgerFile, progress: Progress
+) -> State:
+    """Compare or continue the file with every event, and fold them on the way."""
+    state = State()
+    progress(0, events)
+    while page := await connection.fetch(_PAGE, (project_id, state.seq, PAGE_EVENTS), prepare=True):
+        lines = []
+        for seq, at, actor, by, type_name, data in page:
+            event = Event(seq=seq, at=at, actor=actor, by=by, data=decode(type_name, data))
+            apply(state, event)
+            lines.append(to_line(event))
+        file.add(b"".join(lines), len(lines))
+        progress(state.seq, events)
+    file.finish()
+    return state

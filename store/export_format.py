@@ -1,0 +1,104 @@
+"""What an export is made of: the lines of `ledger.jsonl`, and `project.json`, as they are written and read again.
+
+Only the form is here; `store.export` writes it and `store.restore` reads it. Nothing in it is a secret, an email or an
+address, because exports are made to be committed.
+
+Invariant: one event has one line, whose bytes depend on nothing but the event.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from engine.errors import UnknownEventType
+from engine.events import Event, decode, encode
+from store.errors import TransferRefused
+from store.grants import Kind
+
+LEDGER_FILE, PROJECT_FILE, STATE_FILE = "ledger.jsonl", "project.json", "state.md"
+
+LINE_BYTES_MAX = 1 << 20
+"""Some ten times what the longest event takes; a longer line is not one of ours."""
+
+LINE_BEGINS = b'{"seq":'
+
+
+class ExportedParticipant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who took part: `id` is what the ledger's events call `by`."""
+
+    id: int
+    label: str
+    kind: Kind
+    lane: str | None
+    is_admin: bool
+    created_at: datetime
+
+
+class ExportedProject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The content of `project.json`: whose project the ledger is, and who takes part, by id."""
+
+    format: Literal["llm-bus export 1"] = "llm-bus export 1"
+    handle: str
+    slug: str
+    name: str
+    liveness_window_seconds: int
+    created_at: datetime
+    participants: tuple[ExportedParticipant, ...]
+
+
+class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    seq: int
+    at: datetime
+    actor: str
+    by: int
+    type: str
+    data: msgspec.Raw
+
+
+_LINES = msgspec.json.Decoder(_Line)
+_PROJECTS = msgspec.json.Decoder(ExportedProject)
+
+
+def to_line(event: Event) -> bytes:
+    """The event as a line, with its end."""
+    line = _Line(
+        seq=event.seq,
+        at=event.at,
+        actor=event.actor,
+        by=event.by,
+        type=event.data.type,
+        data=msgspec.Raw(encode(event.data)),
+    )
+    return msgspec.json.encode(line) + b"\n"
+
+
+def from_line(line: bytes) -> Event:
+    """The inverse of `to_line`; raises `TransferRefused` for everything that `to_line` does not write."""
+    try:
+        read = _LINES.decode(line)
+        event = Event(seq=read.seq, at=read.at, actor=read.actor, by=read.by, data=decode(read.type, bytes(read.data)))
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        raise TransferRefused(f"it is no event: {wrong}") from wrong
+    except UnknownEventType as unknown:
+        raise TransferRefused(f"this version knows no events of type '{read.type}'") from unknown
+    if event.at.utcoffset() != timedelta(0):
+        raise TransferRefused("its time is not in UTC")
+    # So that what is read is written again to the byte, and nothing that this version does not know is lost.
+    if to_line(event) != line:
+        raise TransferRefused("export would write it otherwise; was it edited, or written by a newer version?")
+    return event
+
+
+def to_file(project: ExportedProject) -> bytes:
+    """The project as the content of `project.json`."""
+    return msgspec.json.format(msgspec.json.encode(project), indent=2) + b"\n"
+
+
+def from_file(content: bytes) -> ExportedProject:
+    """The inverse of `to_file`; raises `TransferRefused` for what is no such content."""
+    try:
+        return _PROJECTS.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        raise TransferRefused(f"{PROJECT_FILE} was not written by llm-bus export: {wrong}") from wrong

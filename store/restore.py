@@ -1,0 +1,160 @@
+"""Import: an export's files read back into an empty database, ids and times intact; all of it or nothing.
+
+Every line is proved before anything is committed: it is exactly what export writes for an event that this version
+knows, its number is the next, its time not before the last one's, and the whole of it folds. Tokens are not in an
+export, so participants are restored without; an owner's email is not either, so whoever imports gives one.
+"""
+
+from collections.abc import Iterator
+from math import inf
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from engine.events import Event, Posted, TaskAssigned, TaskCreated
+from store import audit
+from store.connection import Connection
+from store.errors import TransferRefused
+from store.export import Progress
+from store.export_format import LEDGER_FILE, LINE_BYTES_MAX, PROJECT_FILE, ExportedProject, from_file, from_line
+from store.names import checked_email, checked_handle, checked_label, checked_liveness_window, checked_slug
+from store.restore_ledger import LedgerWriter, claim_empty, reserve_ids
+
+BY = "import"
+"""The name that the audit trail keeps."""
+
+TELL_EVERY_EVENTS = 1_000
+
+_ADD_OWNER = "insert into owners (email, handle) values (%s, %s) returning id"
+
+_ADD_PROJECT = """
+insert into projects (owner_id, slug, name, liveness_window_seconds, created_at) values (%s, %s, %s, %s, %s)
+returning id
+"""
+
+_ADD_PARTICIPANTS = """
+with given as materialized (
+    select * from jsonb_to_recordset(%(participants)s::jsonb)
+        as g (id bigint, label text, kind text, lane text, is_admin boolean, created_at timestamptz)
+), added as (
+    insert into participants (owner_id, label, kind, created_at)
+    select %(owner)s, label, kind, created_at from given order by id returning id, label
+)
+insert into participations (id, participant_id, project_id, lane, is_admin, created_at) overriding system value
+select given.id, added.id, %(project)s, given.lane, given.is_admin, given.created_at
+  from given join added on added.label = given.label
+"""
+
+
+class Restored(Struct, frozen=True, kw_only=True):
+    """What an import brought."""
+
+    email: str
+    handle: str
+    slug: str
+    participants: int
+    events: int
+
+
+async def import_project(conninfo: str, directory: Path, *, email: str, progress: Progress) -> Restored:
+    """Restore the export in `directory` into the empty, migrated database of `conninfo`, for an owner with this email.
+
+    Raises `TransferRefused` when the database is not empty or the files are not what export wrote, `InvalidName`,
+    `StoreUnavailable` and `OSError`; then nothing was changed.
+    """
+    email = checked_email(email)
+    project = _checked(from_file((directory / PROJECT_FILE).read_bytes()))
+    connection = await Connection.open(conninfo, statement_timeout_seconds=inf)
+    try:
+        async with connection.transaction():
+            await claim_empty(connection)
+            project_id = await _add_people(connection, project, email)
+            events = await _add_ledger(connection, project, project_id, directory / LEDGER_FILE, progress)
+    finally:
+        connection.close()
+    return Restored(
+        email=email, handle=project.handle, slug=project.slug, participants=len(project.participants), events=events
+    )
+
+
+def _checked(project: ExportedProject) -> ExportedProject:
+    checked_handle(project.handle)
+    checked_slug(project.slug)
+    checked_liveness_window(project.liveness_window_seconds)
+    for participant in project.participants:
+        checked_label(participant.label)
+    ids, labels = ({getattr(row, field) for row in project.participants} for field in ("id", "label"))
+    if not len(ids) == len(labels) == len(project.participants) or any(id_ < 1 for id_ in ids):
+        raise TransferRefused(f"{PROJECT_FILE} names a participant twice, or one that cannot be.")
+    return project
+
+
+async def _add_people(connection: Connection, project: ExportedProject, email: str) -> int:
+    ((owner_id,),) = await connection.fetch(_ADD_OWNER, (email, project.handle))
+    parameters = (owner_id, project.slug, project.name, project.liveness_window_seconds, project.created_at)
+    ((project_id,),) = await connection.fetch(_ADD_PROJECT, parameters)
+    participants = msgspec.json.encode(project.participants).decode()
+    await connection.execute(
+        _ADD_PARTICIPANTS, {"participants": participants, "owner": owner_id, "project": project_id}
+    )
+    await audit.record(connection, owner_id, None, BY, "owner_add", handle=project.handle)
+    await audit.record(connection, owner_id, project_id, BY, "project_add", slug=project.slug, name=project.name)
+    for row in project.participants:
+        detail = {"participant": row.label, "kind": row.kind, "lane": row.lane, "is_admin": row.is_admin}
+        await audit.record(connection, owner_id, project_id, BY, "grant", **detail)
+    return int(project_id)
+
+
+async def _add_ledger(
+    connection: Connection, project: ExportedProject, project_id: int, path: Path, progress: Progress
+) -> int:
+    writer = LedgerWriter(connection, project_id)
+    reader_max = max((row.id for row in project.participants), default=0)
+    done, total = 0, _length(path)
+    for line in _lines(path):
+        event = _read(line, writer, path)
+        await writer.add(event)
+        reader_max = max(reader_max, *_readers(event))
+        done += len(line)
+        if event.seq % TELL_EVERY_EVENTS == 0:
+            progress(done, total)
+    await writer.finish()
+    await reserve_ids(connection, reader_max)
+    progress(done, total)
+    return writer.state.seq
+
+
+def _read(line: bytes, writer: LedgerWriter, path: Path) -> Event:
+    number = writer.state.seq + 1
+    try:
+        if not line.endswith(b"\n"):
+            raise TransferRefused("it is cut off; export again")  # noqa: TRY301  # told of like all the rest
+        event = from_line(line)
+        if event.seq != number:
+            raise TransferRefused(f"it is event {event.seq}")  # noqa: TRY301
+        if event.at < writer.state.at:
+            raise TransferRefused("it happened before the event above it")  # noqa: TRY301
+    except TransferRefused as wrong:
+        raise TransferRefused(f"{path}, line {number}: {wrong}.") from wrong
+    return event
+
+
+def _readers(event: Event) -> Iterator[int]:
+    """Everybody whom an event names by id, members or not any more."""
+    yield event.by
+    match event.data:
+        case Posted(to_id=int(reader)) | TaskCreated(owner_id=int(reader)) | TaskAssigned(owner_id=reader):
+            yield reader
+        case _:
+            pass
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while line := file.readline(LINE_BYTES_MAX):
+            yield line
