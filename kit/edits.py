@@ -1,0 +1,163 @@
+"""How the installer changes a file, and how it changes it back: text in, text out, no files touched.
+
+An edit knows what it adds and can tell it from what was there, so adding twice is adding once and `remove` also works
+on a file that was changed since. None means that there is no file. Line endings are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+HOOK_NAME = "llm_bus_hook.py"
+
+
+class CannotEdit(Exception):
+    """The file is not what its name says; it is left alone, and the message says why."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """A file of the kit, recognised by `mark`."""
+
+    content: str
+    mark: str
+
+    def add(self, _: str | None) -> str:
+        """The kit's own text, whatever was there."""
+        return self.content
+
+    def remove(self, text: str | None) -> str | None:
+        """Nothing, or what is not ours."""
+        return None if text is None or self.mark in text else text
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A file to begin with. Whatever is there already is better."""
+
+    content: str
+
+    def add(self, text: str | None) -> str:
+        """The seed, if there is nothing."""
+        return self.content if text is None else text
+
+    def remove(self, text: str | None) -> str | None:
+        """Nothing, if nobody has touched the seed."""
+        return None if text == self.content else text
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines between two marking lines: after the file's first line when it is a script, else at the end."""
+
+    content: str
+    begin: str
+    end: str
+    first_line: str = ""
+
+    def add(self, text: str | None) -> str:
+        """The block brought up to date where it is, or put in."""
+        if text is None:
+            return f"{self.first_line}{self._block}"
+        newline = "\r\n" if "\r\n" in text else "\n"
+        block = self._block.replace("\n", newline)
+        if found := self._find(text):
+            return f"{text[: found.start()]}{block}{text[found.end() :]}"
+        if self.first_line:
+            first, ending, rest = text.partition("\n")
+            return f"{first}{ending or newline}{block}{rest}"
+        gap = "" if not text else newline if text.endswith("\n") else newline * 2
+        return f"{text}{gap}{block}"
+
+    def remove(self, text: str | None) -> str | None:
+        """What is around the block; None when nothing is left but what it came with."""
+        if text is None or not (found := self._find(text)):
+            return text
+        before, after = text[: found.start()], text[found.end() :]
+        if not (self.first_line or after):
+            before = re.sub(r"(\r?\n)\r?\n$", r"\1", before)
+        rest = before + after
+        return None if rest in ("", self.first_line) else rest
+
+    @property
+    def _block(self) -> str:
+        return f"{self.begin}\n{self.content.strip()}\n{self.end}\n"
+
+    def _find(self, text: str) -> re.Match[str] | None:
+        return re.search(rf"{re.escape(self.begin)}\r?\n.*?{re.escape(self.end)}(\r?\n|$)", text, re.DOTALL)
+
+
+@dataclass(frozen=True)
+class ClaudeHooks:
+    """Our entries among the hooks of a Claude Code settings file; `hooks` is by event, without what others have."""
+
+    hooks: dict[str, dict[str, Any]]
+
+    def add(self, text: str | None) -> str:
+        """The settings with our entries, once, after those of others."""
+        settings = _parse(text)
+        ours = {event: entry for event, entry in self.hooks.items() if entry not in _entries(settings, event)}
+        if not ours:
+            return text or ""
+        _drop_ours(settings)
+        for event, entry in self.hooks.items():
+            settings.setdefault("hooks", {}).setdefault(event, []).append(entry)
+        return _print(settings, text)
+
+    def remove(self, text: str | None) -> str | None:
+        """The settings without any entry of ours; None when nothing is left."""
+        if text is None or HOOK_NAME not in text:
+            return text
+        settings = _parse(text)
+        _drop_ours(settings)
+        return _print(settings, text) if settings else None
+
+
+def _parse(text: str | None) -> dict[str, Any]:
+    try:
+        settings = json.loads(text or "{}")
+    except ValueError as error:
+        raise CannotEdit(f"it is not JSON: {error}") from error
+    if not isinstance(settings, dict) or not isinstance(settings.get("hooks", {}), dict):
+        raise CannotEdit("it does not look like Claude Code's settings")
+    if not all(isinstance(entries, list) for entries in settings.get("hooks", {}).values()):
+        raise CannotEdit("its hooks are not lists")
+    return settings
+
+
+def _print(settings: dict[str, Any], like: str | None) -> str:
+    """JSON, indented as the file was."""
+    found = re.search(r'^([ \t]+)"', like or "", re.MULTILINE)
+    newline = "\r\n" if "\r\n" in (like or "") else "\n"
+    printed = json.dumps(settings, ensure_ascii=False, indent=found.group(1) if found else 2)
+    return f"{printed}\n".replace("\n", newline)
+
+
+def _entries(settings: dict[str, Any], event: str) -> list[Any]:
+    entries: list[Any] = settings.get("hooks", {}).get(event, [])
+    return entries
+
+
+def _drop_ours(settings: dict[str, Any]) -> None:
+    """Take out our commands, and every container that is empty because of it."""
+    events = settings.get("hooks", {})
+    for event in list(events):
+        kept = [left for entry in events[event] if (left := _without_ours(entry)) is not None]
+        if kept != events[event]:
+            events[event] = kept
+            if not kept:
+                del events[event]
+    if "hooks" in settings and not events:
+        del settings["hooks"]
+
+
+def _without_ours(entry: Any) -> Any:
+    """An entry without our commands; None when it has no other."""
+    commands = entry.get("hooks") if isinstance(entry, dict) else None
+    if not isinstance(commands, list) or HOOK_NAME not in json.dumps(commands):
+        return entry
+    kept = [command for command in commands if HOOK_NAME not in json.dumps(command)]
+    return {**entry, "hooks": kept} if kept else None
