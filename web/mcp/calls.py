@@ -36,8 +36,8 @@ class Toolbox:
         self._tools = {tool.name: (tool, Parser(tool.arguments)) for tool in tools}
 
     def describe(self) -> list[types.Tool]:
-        """What clients and models are told of the tools."""
-        return [_described(tool) for tool, _ in self._tools.values()]
+        """What there is to be called."""
+        return [described(tool) for tool, _ in self._tools.values()]
 
     async def call(self, exchange: Exchange, name: str, given: Mapping[str, Any] | None) -> ToolResult:
         """Run one tool; a refusal is a result too.
@@ -75,7 +75,8 @@ def _result(answer: Answer, *, tells_unread: bool) -> ToolResult:
     return {"content": [{"type": "text", "text": encoded.decode()}], "structuredContent": msgspec.Raw(encoded)}
 
 
-def _described(tool: Tool) -> types.Tool:
+def described(tool: Tool) -> types.Tool:
+    """A tool as clients and models are told of it."""
     return types.Tool(
         name=tool.name,
         title=tool.title,

@@ -1,0 +1,32 @@
+"""`llm-bus stdio`: the bus for hosts that start a program instead of opening a connection."""
+
+import signal
+
+import click
+import trio
+
+from web.config import read_bus_url, read_token
+
+_EPILOG = """\b
+The same tools as at the bus's /mcp, over standard input and output. In the configuration
+of a host that starts its MCP servers:
+\b
+  {"mcpServers": {"llm-bus": {"command": "llm-bus", "args": ["stdio"],
+    "env": {"LLM_BUS_URL": "https://bus.example.com", "LLM_BUS_TOKEN": "<token>"}}}}
+\b
+Without a token it lists the tools and answers calls with how to get one; while the bus is
+down, with what to do meanwhile. A client that speaks Streamable HTTP needs none of this:
+see 'llm-bus connect --help'.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.option("--url", metavar="URL", help="The bus's address. [LLM_BUS_URL, or that of the server on this machine]")
+def stdio(url: str | None) -> None:
+    """Be an MCP server on stdin and stdout, for hosts that start one; the token is LLM_BUS_TOKEN."""
+    from web.cli.stdio_bridge import serve_stdio  # noqa: PLC0415 - half a second that --help need not wait for
+
+    bus_url, token = read_bus_url(url=url), read_token()
+    # A thread waits for input, which no cancellation reaches: Ctrl-C has to end the process as a whole.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    trio.run(serve_stdio, bus_url, token)
