@@ -26,6 +26,8 @@ _COMMANDS = {
     "demo": "web.cli.doctor_and_demo:demo",
     "export": "web.cli.transfer:export",
     "import": "web.cli.transfer:import_",
+    "connect": "web.cli.connect:connect",
+    "stdio": "web.cli.stdio:stdio",
     "bench": "web.bench.command:bench",
 }
 
@@ -38,6 +40,7 @@ Start here, with nothing prepared:
 In production:
   DATABASE_URL=postgresql://bus@db/bus llm-bus serve --host 0.0.0.0
   llm-bus token mint --owner you@example.com --project shop --participant agent-1
+  llm-bus connect --client claude-code --url https://bus.example.com
 """
 
 

@@ -61,7 +61,7 @@ async def _call(http: httpx2.AsyncClient, url: str, params: types.CallToolReques
             raise MCPError(code, message, error.get("data"))
         case {"error": "invalid_token"}:
             return _refusal(
-                "forbidden", f"the bus at {url} does not know the token in {TOKEN_VARIABLE}. {_ASK_FOR_ONE}"
+                "forbidden", f"the bus at {url} does not know this {TOKEN_VARIABLE}. {_ASK_FOR_ONE}"
             )
         case {"error": str(), "error_description": str() as description}:
             return _refusal("unavailable", f"the bus at {url} says: {description} {_WORK_ON}")
