@@ -18,6 +18,7 @@ from web.config import Settings
 from web.connections import BoundedListener
 from web.hosts import HostGuard
 from web.join import joining
+from web.kit import handing_out_kit
 from web.metrics import Metrics
 from web.operations import operations
 from web.people import People
@@ -97,4 +98,5 @@ def create_app(services: Services, store: Store, settings: Settings) -> Applicat
     pages = create_pages()
     pages.register_blueprint(operations(services.public_url, metrics, store.ping))
     pages.register_blueprint(joining(services.public_url, services.people))
+    pages.register_blueprint(handing_out_kit(services.public_url))
     return Application(services, metrics, pages, HostGuard(services.public_url, settings.allowed_hosts))

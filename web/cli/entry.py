@@ -28,6 +28,7 @@ _COMMANDS = {
     "import": "web.cli.transfer:import_",
     "connect": "web.cli.connect:connect",
     "stdio": "web.cli.stdio:stdio",
+    "kit": "web.cli.kit:kit",
     "bench": "web.bench.command:bench",
 }
 
