@@ -11,17 +11,17 @@ from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
+from kit.install import instruction_block
+
 TOKEN_VARIABLE = "LLM_BUS_TOKEN"  # noqa: S105 - the name of a variable, not a secret
 GUIDE_URI = "llm-bus://guide"
 SERVER_NAME = "llm-bus"
 
-_BLOCKS = files("kit").joinpath("instructions")
-
-MEMBER_BLOCK = _BLOCKS.joinpath("member.md").read_text(encoding="utf-8").strip()
+MEMBER_BLOCK = instruction_block(lead=False)
 """What a member's instruction file says about the bus."""
 
-LEAD_BLOCK = f"{MEMBER_BLOCK}\n\n{_BLOCKS.joinpath('lead.md').read_text(encoding='utf-8').strip()}"
-"""A lead's: under 2,500 characters, because every session pays for it."""
+LEAD_BLOCK = instruction_block(lead=True)
+"""A lead's: the same and more, under 2,500 characters, because every session pays for it."""
 
 INSTRUCTIONS = MEMBER_BLOCK.partition("\n###")[0].strip()
 """How to coordinate, for every client that connects: under 1,500 characters."""
@@ -80,12 +80,17 @@ def connect_command(public_url: str, token: str) -> str:
     return f'claude mcp add --transport http {SERVER_NAME} {url} --header "Authorization: Bearer {token}"'
 
 
+def kit_command(public_url: str) -> str:
+    """The shell line that installs the adherence kit in a repository, with nothing installed."""
+    return f"curl -fsS {public_url}/kit/install.sh | sh"
+
+
 def connect_lines(public_url: str, token: str) -> list[str]:
     """How to connect with a token, for a terminal."""
     return [
         "Claude Code:",
         f"  {connect_command(public_url, token)}",
-        "Any other MCP client:",
+        "Any other MCP client ('llm-bus connect --help' knows seven of them):",
         f"  URL {mcp_url(public_url)}   header Authorization: Bearer ${TOKEN_VARIABLE}",
         f"  {environment(token)}",
     ]
@@ -115,6 +120,9 @@ who does what. This message holds your token: keep it out of version control, lo
    {environment(token)}
 2. Restart the client, so that it finds the tools. `whoami` must name you.
 3. Call `register` with your lane (your area of work), then `whats_new`.
+4. Is there no llm-bus.config.json in the repository? Ask your human whether to run, there:
+   {kit_command(public_url)}
+   It adds these rules to the instruction files and a hook that checks the numbers of files.
 
 From then on:
 

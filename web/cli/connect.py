@@ -29,7 +29,7 @@ A client that is not listed needs Streamable HTTP at the bus's /mcp and the head
 @click.option("--url", metavar="URL", help="The bus's address. [LLM_BUS_URL, or that of the server on this machine]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with command, path, content, for machines.")
 def connect(client: str, url: str | None, *, as_json: bool) -> None:
-    """Print how to connect an agent CLIENT: a command to run, or a file to write."""
+    """Print how to connect a CLIENT. It is a command to run, or a file to write."""
     setup = setup_for(client, read_bus_url(url=url))
     if as_json:
         say(msgspec.json.encode({"client": client, **msgspec.structs.asdict(setup)}).decode())

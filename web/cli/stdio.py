@@ -23,7 +23,7 @@ see 'llm-bus connect --help'.
 @click.command(epilog=_EPILOG)
 @click.option("--url", metavar="URL", help="The bus's address. [LLM_BUS_URL, or that of the server on this machine]")
 def stdio(url: str | None) -> None:
-    """Be an MCP server on stdin and stdout, for hosts that start one; the token is LLM_BUS_TOKEN."""
+    """Be an MCP server over stdin and stdout. The token is LLM_BUS_TOKEN in the environment."""
     from web.cli.stdio_bridge import serve_stdio  # noqa: PLC0415 - half a second that --help need not wait for
 
     bus_url, token = read_bus_url(url=url), read_token()
