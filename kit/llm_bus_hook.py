@@ -301,7 +301,7 @@ def _check_number(bus: Bus, me: str, file: Numbered, report: Report) -> None:
         if expected != file.number:
             report.notices.append(f"nobody claimed {file}: the next is {expected}, claim it and rename {file.path}")
             return
-        key = hashlib.sha256(f"{file.sequence} {file.path}".encode("utf-8", "surrogateescape")).hexdigest()[:40]
+        key = hashlib.sha256(_encoded(f"{file.sequence} {file.path}")).hexdigest()[:40]
         given = bus.call("claim", sequence=file.sequence, key=key).get("number")
         if given == file.number:
             report.notices.append(f"{file} is now claimed for you: {file.path}")
@@ -357,7 +357,7 @@ class Lease:
 
 
 def _conflicting_leases(bus: Bus, me: str, paths: list[str]) -> list[Lease]:
-    one_by_one = len(paths) <= PATHS_ASKED_MAX and all(len(path) <= SURFACE_LENGTH_MAX for path in paths)
+    one_by_one = len(paths) <= PATHS_ASKED_MAX and all(map(_is_surface, paths))
     questions: list[dict[str, str]] = [{"surface": path} for path in paths] if one_by_one else [{}]
     found = [row for question in questions for row in _rows(bus.call("who_holds", **question), "leases")]
     theirs = {(row.get("actor"), row.get("surface")): row for row in found if _is_theirs(row, me)}
@@ -367,6 +367,11 @@ def _conflicting_leases(bus: Bus, me: str, paths: list[str]) -> list[Lease]:
         for (actor, surface), row in theirs.items()
         if matches(str(surface), path)
     ]
+
+
+def _is_surface(path: str) -> bool:
+    """Whether the bus can be asked about it; a name that is not UTF-8 is no text to it."""
+    return len(path) <= SURFACE_LENGTH_MAX and path.encode("utf-8", "replace") == _encoded(path)
 
 
 def _is_theirs(lease: dict[str, Any], me: str) -> bool:
@@ -455,11 +460,12 @@ class Repository:
         while not start.is_dir() and start != start.parent:
             start = start.parent
         shown = _git(start, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
-        if shown is None or len(lines := os.fsdecode(shown).splitlines()) != 3:
+        if shown is None or len(lines := _decoded(shown).splitlines()) != 3:
             places = [place for place in (start, *start.parents) if (place / CONFIG_NAME).is_file()]
             root = places[0] if places else start
             return cls(root, None, root)
-        return cls(Path(lines[0]), Path(lines[1]), (start / lines[2]).resolve().parent)
+        root, git_dir, common = (start / os.fsdecode(_encoded(line)) for line in lines)
+        return cls(root, git_dir, common.resolve().parent)
 
     @property
     def is_git(self) -> bool:
@@ -469,7 +475,7 @@ class Repository:
     def relative(self, path: Path) -> str:
         """A path from the root, with slashes; symbolic links on the way are followed, the last part is kept."""
         real = Path(os.path.realpath(path.parent)) / path.name
-        return Path(os.path.relpath(real, os.path.realpath(self.root))).as_posix()
+        return _decoded(os.fsencode(Path(os.path.relpath(real, os.path.realpath(self.root))).as_posix()))
 
     def has_config(self) -> bool:
         """Whether it wants to be checked at all."""
@@ -502,7 +508,7 @@ class Repository:
         names = _git(self.root, *_STAGED, *since)
         if names is None:
             raise Doubt("git does not tell what is staged")
-        fields = os.fsdecode(names).split("\0")
+        fields = _decoded(names).split("\0")
         return {path: status == "A" for status, path in zip(fields[::2], fields[1::2]) if status != "U"}
 
     def _heads_coming_in(self) -> list[str]:
@@ -526,7 +532,7 @@ _STAGED = ("-c", "diff.relative=false", "diff", "--cached", "--no-renames", "--n
 
 def _git(directory: Path, *arguments: str) -> bytes | None:
     """What git prints; None when it fails or is not there."""
-    command = ["git", "-C", str(directory), *arguments]
+    command = [b"git", b"-C", os.fsencode(directory), *map(_encoded, arguments)]
     try:
         ran = subprocess.run(  # noqa: S603 - git as the user's PATH finds it, and no shell
             command, capture_output=True, check=True, stdin=subprocess.DEVNULL, timeout=RUN_SECONDS_MAX
@@ -534,6 +540,15 @@ def _git(directory: Path, *arguments: str) -> bytes | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return ran.stdout
+
+
+def _decoded(name: bytes) -> str:
+    """Git's names are UTF-8 by habit, whatever the locale; those that are not survive."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
 
 
 # ---------------------------------------------------------------- the config
