@@ -1,13 +1,15 @@
-// Tells a story through one client: reads {url, tokens, calls} from standard input, writes what
+// Tells a story through one client: reads {url, tokens, calls, program} from standard input, writes what
 // tests/acceptance/story.py calls a Telling to standard output.
 import { text } from "node:stream/consumers";
 
-// `connect(url, headers)` opens a client for one participant; `revision(client)` is what it agreed on.
+// `connect(url, headers, child)` opens a client for one participant, by HTTP or by starting a child that bridges to it;
+// `revision(client)` is what it agreed on.
 export async function tell({ connect, revision }) {
-  const { url, tokens, calls } = JSON.parse(await text(process.stdin));
+  const { url, tokens, calls, program } = JSON.parse(await text(process.stdin));
   const clients = {};
   for (const [who, token] of Object.entries(tokens)) {
-    clients[who] = await connect(new URL(url), { Authorization: `Bearer ${token}` });
+    const child = { command: program, args: ["stdio"], env: { LLM_BUS_URL: url, LLM_BUS_TOKEN: token } };
+    clients[who] = await connect(new URL(url), { Authorization: `Bearer ${token}` }, child);
   }
   const outcomes = [];
   for (const { who, tool, arguments: given } of calls) {

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from tests.acceptance import python_sdk, raw_http
-from tests.acceptance.conftest import HERE, Bus, Project
+from tests.acceptance.conftest import HERE, LLM_BUS, Bus, Project
 from tests.acceptance.story import story
 from tests.acceptance.telling import Step, Telling, check
 
@@ -41,10 +41,20 @@ async def test_the_python_sdk_tells_the_whole_story(bus: Bus, project: Project, 
     check_telling(telling, steps, revision)
 
 
+async def test_the_python_sdk_tells_the_whole_story_over_stdio(bus: Bus, project: Project) -> None:
+    steps = steps_for(bus, project)
+    with trio.fail_after(STORY_TIMEOUT_SECONDS):
+        telling = await python_sdk.tell(
+            bus.mcp_url, project.tokens, [step.call for step in steps], "auto", program=LLM_BUS
+        )
+    check_telling(telling, steps, "2026-07-28")
+
+
 @pytest.mark.parametrize(
     ("client", "revision"),
     [
         (["typescript_v2.mjs", "auto"], "2026-07-28"),
+        (["typescript_v2.mjs", "auto", "stdio"], "2026-07-28"),
         (["typescript_v2.mjs", "legacy"], "2025-11-25"),
         (["typescript_v1.mjs"], "2025-11-25"),
     ],
@@ -53,7 +63,7 @@ async def test_the_typescript_sdk_tells_the_whole_story(
     bus: Bus, project: Project, node: str, client: list[str], revision: str
 ) -> None:
     steps = steps_for(bus, project)
-    given = {"url": bus.mcp_url, "tokens": project.tokens, "calls": [step.call for step in steps]}
+    given = {"url": bus.mcp_url, "tokens": project.tokens, "calls": [step.call for step in steps], "program": LLM_BUS}
     run = partial(trio.run_process, cwd=HERE, capture_stdout=True, capture_stderr=True, check=False)
     with trio.fail_after(STORY_TIMEOUT_SECONDS):
         done = await run([node, *client], stdin=msgspec.json.encode(given))
