@@ -1,0 +1,234 @@
+"""Installing, installing again, and taking it out: what was there is there again, byte for byte."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from kit.git_hook import ASIDE
+from kit.install import Wishes, install, told, uninstall
+from tests.kit.scratch import Identity, WorkTree, repository
+
+NOBODY = Identity("http://127.0.0.1:1/mcp", None)
+SHELL_HOOK = '#!/bin/sh\nset -e\necho "$(basename "$0") ran" >> hook-ran\n[ ! -f forbidden ] || exit 3\n'
+PYTHON_HOOK = """\
+#!/usr/bin/env python3
+import os, sys
+open("hook-ran", "a").write("python ran")
+sys.exit(3 * os.path.exists("forbidden"))
+"""
+SETTINGS = """\
+{
+    "model": "opus",
+    "hooks": {"PostToolUse": [{"matcher": "Write", "hooks": [{"type": "command", "command": "fmt"}]}]}
+}"""
+TEXTS = ["", "# Ours\n", "# Ours, without an end of line", "# Ours\r\n\r\nmore\r\n", "\ufeff# Ours\n\n\n"]
+
+
+@pytest.fixture
+async def tree(tmp_path: Path) -> WorkTree:
+    return await repository(tmp_path / "repository", NOBODY)
+
+
+def put_hook(path: Path, text: str, mode: int = 0o755) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+
+
+def assert_leaves_no_trace(tree: WorkTree, *others: WorkTree) -> None:
+    """Install twice and uninstall; the second time changes nothing, and nothing is left."""
+    before = [place.tree() for place in (tree, *others)]
+    assert install(tree.path, Wishes(with_wiki=True)).problems == []
+    between = tree.tree()
+    assert told(install(tree.path, Wishes(with_wiki=True))) == ["nothing to change"]
+    assert tree.tree() == between
+    assert uninstall(tree.path).problems == []
+    assert [place.tree() for place in (tree, *others)] == before
+
+
+async def test_an_empty_repository(tree: WorkTree) -> None:
+    assert_leaves_no_trace(tree)
+
+
+async def test_a_repository_without_any_hooks_folder(tree: WorkTree) -> None:
+    for sample in (tree.path / ".git/hooks").iterdir():
+        sample.unlink()
+    (tree.path / ".git/hooks").rmdir()
+    assert_leaves_no_trace(tree)
+
+
+@pytest.mark.parametrize("hook", [SHELL_HOOK, PYTHON_HOOK, SHELL_HOOK.replace("\n", "\r\n")])
+async def test_a_repository_with_a_hook(tree: WorkTree, hook: str) -> None:
+    put_hook(tree.path / ".git/hooks/pre-commit", hook)
+    assert_leaves_no_trace(tree)
+
+
+async def test_a_hook_that_is_switched_off_stays_off(tree: WorkTree) -> None:
+    put_hook(tree.path / ".git/hooks/pre-commit", SHELL_HOOK, mode=0o644)
+    assert_leaves_no_trace(tree)
+    install(tree.path, Wishes())
+    await tree.stage("file")
+    await tree.git("commit", "--quiet", "--message", "one")
+    assert not (tree.path / "hook-ran").exists()
+
+
+async def test_a_worktree_shares_the_hook_of_the_main_one(tree: WorkTree) -> None:
+    await tree.stage("file")
+    await tree.git("commit", "--quiet", "--message", "one")
+    await tree.git("worktree", "add", "--quiet", "../feature")
+    feature = WorkTree(tree.path.parent / "feature", NOBODY)
+    put_hook(tree.path / ".git/hooks/pre-commit", SHELL_HOOK)
+    assert_leaves_no_trace(feature, tree)
+
+
+@pytest.mark.parametrize("place", [".githooks", "../hooks-of-mine"])
+async def test_the_path_of_hooks_is_respected(tree: WorkTree, place: str) -> None:
+    await tree.git("config", "core.hooksPath", place)
+    assert_leaves_no_trace(tree)
+    put_hook(tree.path / place / "pre-commit", SHELL_HOOK)
+    assert_leaves_no_trace(tree)
+    install(tree.path, Wishes())
+    assert "llm_bus_hook.py" in (tree.path / place / "pre-commit").read_text()
+    assert not (tree.path / ".git/hooks/pre-commit").exists()
+
+
+@pytest.mark.parametrize("text", TEXTS)
+async def test_files_with_words_of_others(tree: WorkTree, text: str) -> None:
+    for name in ("AGENTS.md", "CLAUDE.md"):
+        (tree.path / name).write_bytes(text.encode())
+    tree.write(".claude/settings.json", SETTINGS)
+    tree.write("docs/wiki/index.md", "# Ours\n")
+    tree.write("llm-bus.config.json", "{}")
+    assert_leaves_no_trace(tree)
+    install(tree.path, Wishes(with_wiki=True))
+    assert (tree.path / "AGENTS.md").read_bytes().startswith(text.encode())
+    assert (tree.path / "docs/wiki/index.md").read_text() == "# Ours\n"
+    assert (tree.path / "llm-bus.config.json").read_text() == "{}"
+
+
+async def test_what_somebody_wrote_since_stays(tree: WorkTree) -> None:
+    tree.write("AGENTS.md", "# Ours\n")
+    tree.write(".claude/settings.json", SETTINGS)
+    install(tree.path, Wishes())
+    agents, settings = tree.path / "AGENTS.md", tree.path / ".claude/settings.json"
+    agents.write_text(agents.read_text() + "\n# Later\n")
+    changed = json.loads(settings.read_text())
+    changed["hooks"]["PostToolUse"].append({"hooks": [{"type": "command", "command": "lint"}]})
+    settings.write_text(json.dumps(changed))
+    uninstall(tree.path)
+    assert agents.read_text() == "# Ours\n\n\n# Later\n"
+    expected = json.loads(SETTINGS)
+    expected["hooks"]["PostToolUse"].append({"hooks": [{"type": "command", "command": "lint"}]})
+    assert json.loads(settings.read_text()) == expected
+
+
+async def test_another_clone_can_uninstall_what_was_committed(tree: WorkTree) -> None:
+    tree.write("AGENTS.md", "# Ours\n")
+    install(tree.path, Wishes())
+    (tree.path / ".llm-bus/installed.json").unlink()
+    uninstall(tree.path)
+    assert (tree.path / "AGENTS.md").read_text() == "# Ours\n"
+    assert not (tree.path / ".claude/settings.json").exists()
+    assert not (tree.path / ".git/hooks/pre-commit").exists()
+
+
+async def test_a_newer_kit_replaces_only_what_is_between_the_markers(tree: WorkTree) -> None:
+    install(tree.path, Wishes())
+    agents = tree.path / "AGENTS.md"
+    agents.write_text("# Above\n\n" + agents.read_text().replace("## LLM Bus", "## An old text") + "\n# Below\n")
+    assert told(install(tree.path, Wishes(lead=True))) == ["changed AGENTS.md", "changed CLAUDE.md"]
+    text = agents.read_text()
+    assert text.startswith("# Above\n\n<!-- llm-bus:begin -->\n## LLM Bus\n")
+    assert text.endswith("<!-- llm-bus:end -->\n\n# Below\n")
+    assert "### You lead" in text
+
+
+async def test_claude_reads_the_block_once(tree: WorkTree) -> None:
+    tree.write("CLAUDE.md", "See @AGENTS.md for the rules.\n")
+    install(tree.path, Wishes())
+    assert "llm-bus" not in (tree.path / "CLAUDE.md").read_text()
+    uninstall(tree.path)
+    (tree.path / "CLAUDE.md").unlink()
+    (tree.path / "CLAUDE.md").symlink_to("AGENTS.md")
+    assert_leaves_no_trace(tree)
+
+
+async def test_settings_that_are_no_json_are_left_alone(tree: WorkTree) -> None:
+    tree.write(".claude/settings.json", "{ // comment\n}")
+    outcome = install(tree.path, Wishes())
+    [problem] = outcome.problems
+    assert problem.startswith("left .claude/settings.json alone: it is not JSON")
+    assert (tree.path / ".claude/settings.json").read_text() == "{ // comment\n}"
+    assert "created AGENTS.md" in outcome.changes
+
+
+async def test_settings_keep_what_others_run(tree: WorkTree) -> None:
+    tree.write(".claude/settings.json", SETTINGS)
+    install(tree.path, Wishes())
+    settings = json.loads((tree.path / ".claude/settings.json").read_text())
+    theirs, ours = settings["hooks"]["PostToolUse"]
+    assert theirs == json.loads(SETTINGS)["hooks"]["PostToolUse"][0]
+    assert "llm_bus_hook.py" in ours["hooks"][0]["command"]
+    assert settings["model"] == "opus"
+
+
+async def test_a_command_of_the_settings_passes_where_the_kit_is_not(tree: WorkTree) -> None:
+    install(tree.path, Wishes())
+    settings = json.loads((tree.path / ".claude/settings.json").read_text())
+    command = settings["hooks"]["PostToolUse"][0]["hooks"][0]["command"]
+    elsewhere = {"CLAUDE_PROJECT_DIR": str(tree.path / "docs of old")}
+    ran = await tree.run("sh", "-c", command, environment=elsewhere)
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    sent = json.dumps({"hook_event_name": "SessionStart", "cwd": str(tree.path)}).encode()
+    ran = await tree.run("sh", "-c", command, stdin=sent, environment={"CLAUDE_PROJECT_DIR": str(tree.path)})
+    assert (ran.code, "LLM Bus could not be asked" in ran.out) == (0, True)
+
+
+@pytest.mark.parametrize("hook", [SHELL_HOOK, PYTHON_HOOK])
+async def test_both_hooks_run_and_each_can_refuse(tree: WorkTree, hook: str) -> None:
+    put_hook(tree.path / ".git/hooks/pre-commit", hook)
+    install(tree.path, Wishes())
+    await tree.stage("file")
+    ran = await tree.git("commit", "--message", "one")
+    assert "llm-bus: not checked, going on" in ran.err
+    assert (tree.path / "hook-ran").read_text() in {"pre-commit ran\n", "python ran"}
+    await tree.stage("forbidden")
+    await tree.git("commit", "--message", "two", code=1)
+
+
+async def test_two_programs_are_one_too_many(tree: WorkTree) -> None:
+    put_hook(tree.path / ".git/hooks/pre-commit", PYTHON_HOOK)
+    install(tree.path, Wishes())
+    put_hook(tree.path / ".git/hooks/pre-commit", PYTHON_HOOK + "# another\n")
+    [problem] = install(tree.path, Wishes()).problems
+    assert problem.endswith("are both other programs: remove the one that is not needed")
+    assert (tree.path / ".git/hooks" / ASIDE).read_text() == PYTHON_HOOK
+    assert (tree.path / ".git/hooks/pre-commit").read_text() == PYTHON_HOOK + "# another\n"
+
+
+async def test_what_is_installed_can_be_committed_and_what_is_private_cannot(tree: WorkTree) -> None:
+    install(tree.path, Wishes(server="https://bus.example.com"))
+    await tree.git("add", "--all")
+    ran = await tree.git("commit", "--quiet", "--message", "LLM Bus")
+    assert "there is no token" in ran.err
+    listed = (await tree.git("ls-files")).out.split()
+    assert listed == [
+        ".claude/settings.json",
+        ".llm-bus/.gitignore",
+        ".llm-bus/llm_bus_hook.py",
+        "AGENTS.md",
+        "CLAUDE.md",
+        "llm-bus.config.json",
+    ]
+    assert (await tree.git("status", "--porcelain", "--untracked-files=all")).out == ""
+    assert stat.S_IMODE((tree.path / ".llm-bus/installed.json").stat().st_mode) == 0o600
+    config = json.loads((tree.path / "llm-bus.config.json").read_text())
+    assert config["endpoint"] == "https://bus.example.com/mcp"
+
+
+async def test_outside_of_git_everything_but_the_hook_is_installed(tmp_path: Path) -> None:
+    outcome = install(tmp_path, Wishes())
+    assert outcome.problems == ["not a git repository: there is no pre-commit hook"]
+    assert (tmp_path / "AGENTS.md").exists()

@@ -1,0 +1,78 @@
+"""The kit as a running server hands it out, and the one line that installs it."""
+
+import json
+from pathlib import Path
+
+from kit.install import instruction_block
+from tests.kit.scratch import HOOK, Identity, repository
+from tests.web.bus import Bus
+from tests.web.command_line import llm_bus
+from web.kit import KIT_FILES
+
+
+async def test_it_is_plain_text_that_may_be_kept_for_a_while(bus: Bus) -> None:
+    response = await bus.http.get("/kit/llm_bus_hook.py")
+    assert response.text == HOOK.read_text()
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert response.headers["cache-control"] == "public, max-age=300"
+    again = await bus.http.get("/kit/llm_bus_hook.py", headers={"If-None-Match": response.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_the_blocks_are_there_to_be_pasted(bus: Bus) -> None:
+    assert (await bus.http.get("/kit/member.md")).text == instruction_block(lead=False)
+    assert (await bus.http.get("/kit/lead.md")).text == instruction_block(lead=True)
+
+
+async def test_nothing_else_is_handed_out(bus: Bus) -> None:
+    for name in ("", "py.typed", "../web/server.py", "%2e%2e/web/server.py", "instructions", "wiki/nothing.md"):
+        assert (await bus.http.get(f"/kit/{name}")).status_code == 404
+
+
+async def test_one_line_installs_it_with_nothing_there(bus: Bus, tmp_path: Path, old_python: str) -> None:
+    tree = await repository(tmp_path / "shop", Identity(bus.url, None))
+    tree.write("kit/edits.py", "raise SystemExit('the kit of the repository, not ours')")
+    before = tree.tree()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python3").symlink_to(old_python)
+    line = f"curl -fsS {bus.url}/kit/install.sh | PATH={tmp_path}/bin:$PATH sh"
+    ran = await tree.run("sh", "-ec", f"{line} -s -- --with-wiki")
+    assert (ran.code, ran.err) == (0, "")
+    assert "created .git/hooks/pre-commit\n" in ran.out
+    assert "created docs/wiki/index.md\n" in ran.out
+    assert json.loads((tree.path / "llm-bus.config.json").read_text())["endpoint"] == f"{bus.url}/mcp"
+    assert (tree.path / ".llm-bus/llm_bus_hook.py").read_text() == HOOK.read_text()
+    assert (await tree.run("sh", "-ec", line)).out == "nothing to change\n"
+    ran = await tree.run("sh", "-ec", f"{line} -s -- --uninstall")
+    assert "removed AGENTS.md\n" in ran.out
+    assert tree.tree() == before
+
+
+async def test_a_server_that_is_not_there_is_an_error(bus: Bus, tmp_path: Path) -> None:
+    tree = await repository(tmp_path / "shop", Identity(bus.url, None))
+    before = tree.tree()
+    ran = await tree.run("sh", "-c", f"curl -fsS {bus.url}/kit/install.sh | LLM_BUS_SERVER=http://127.0.0.1:1 sh")
+    assert ran.code != 0
+    assert tree.tree() == before
+
+
+async def test_the_command_installs_the_same(bus: Bus, tmp_path: Path) -> None:
+    tree = await repository(tmp_path / "shop", Identity(bus.url, None))
+    before = tree.tree()
+    ran = llm_bus("kit", "install", tree.path, "--server", f"{bus.url}/mcp", "--with-wiki")
+    assert (ran.returncode, "created docs/wiki/log.md" in ran.stdout) == (0, True)
+    assert json.loads((tree.path / "llm-bus.config.json").read_text())["endpoint"] == f"{bus.url}/mcp"
+    assert llm_bus("kit", "install", tree.path, "--uninstall").returncode == 0
+    assert tree.tree() == before
+
+
+def test_calling_it_wrongly_is_one_sentence(tmp_path: Path) -> None:
+    for wrong in (["kit", "install", str(tmp_path / "nowhere")], ["kit", "install", "--server", "localhost"]):
+        ran = llm_bus(*wrong)
+        assert (ran.returncode, ran.stdout, len(ran.stderr.splitlines())) == (2, "", 1)
+
+
+def test_whatever_the_kit_is_made_of_is_handed_out() -> None:
+    kit = HOOK.parent
+    parts = {path.relative_to(kit).as_posix() for suffix in ("py", "md") for path in kit.rglob(f"*.{suffix}")}
+    assert parts == set(KIT_FILES)
