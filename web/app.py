@@ -7,11 +7,13 @@ without touching Quart; pages and probes are Quart's. Every HTTP request ends as
 
 from time import perf_counter
 
-from quart import Response
+from quart import Response, request
+from quart.typing import ResponseReturnValue
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from web import asgi, problems
+from web.admin import refusals, visitor
 from web.asgi import Message, Receive, Scope, Send
 from web.exchange import Exchange
 from web.hosts import HostGuard
@@ -65,16 +67,22 @@ class Application:
 
 
 def create_pages() -> QuartTrio:
-    """The Quart side, without routes: blueprints bring those."""
+    """The Quart side, without routes: blueprints bring those. People get pages for errors, programs get JSON."""
     pages = QuartTrio("web", static_folder=None)
+    pages.config["MAX_CONTENT_LENGTH"] = asgi.BODY_BYTES_MAX
+    # The router would redirect to a full URL of its own making, which behind a proxy with TLS is the wrong one.
+    pages.url_map.strict_slashes = pages.url_map.merge_slashes = False
 
     @pages.errorhandler(HTTPException)
-    async def explain(error: HTTPException) -> tuple[dict[str, object], int]:
+    async def explain(error: HTTPException) -> ResponseReturnValue:
+        if visitor.covers(request.path):
+            return await refusals.explained(error)
         return {"ok": False, "error": error.name.lower().replace(" ", "_")}, error.code or 500
 
     @pages.after_request
     async def harden(response: Response) -> Response:
-        for name, value in asgi.SECURITY_HEADERS:
+        part = visitor.HEADERS if visitor.covers(request.path) else ()
+        for name, value in (*part, *asgi.SECURITY_HEADERS):
             response.headers.setdefault(name.decode(), value.decode())
         return response
 

@@ -4,9 +4,10 @@ For what stands in front of Quart and must be fast or must refuse early. Everyth
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 import trio
+from quart import Request
 
 from web.errors import BodyTooLarge, Disconnected
 
@@ -31,6 +32,11 @@ SECURITY_HEADERS = (
 _JSON = (b"content-type", b"application/json")
 
 
+def scope_of(request: Request) -> Scope:
+    """The scope behind one of Quart's requests."""
+    return cast("Scope", request.scope)
+
+
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The first value of a header, `name` in lower case; None when absent."""
     for key, value in scope["headers"]:
@@ -38,6 +44,12 @@ def header(scope: Scope, name: bytes) -> bytes | None:
             found: bytes = value
             return found
     return None
+
+
+def header_list(scope: Scope, name: bytes) -> list[str]:
+    """The members of a header that is a list with commas, over all its lines (RFC 9110 §5.3)."""
+    lines = [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+    return [member.strip() for member in ",".join(lines).split(",") if member.strip()]
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -49,9 +49,8 @@ class Authenticator:
 
         Raises `StoreUnavailable` when the store cannot be asked about a token that was not good a moment ago.
         """
-        if (token := _bearer(authorization)) is None:
+        if (token_hash := hash_of(authorization)) is None:
             return None
-        token_hash = sha256(token).digest()
         if (grant := self._grants.get(token_hash)) is not None:
             return grant
         try:
@@ -70,9 +69,9 @@ class Authenticator:
         self._grants.expire()
 
 
-def _bearer(authorization: bytes | None) -> bytes | None:
-    """The token in an `Authorization` header; the scheme's case does not matter (RFC 9110 §11.1)."""
+def hash_of(authorization: bytes | None) -> bytes | None:
+    """The SHA-256 of the token in an `Authorization` header; the scheme's case does not matter (RFC 9110 §11.1)."""
     if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
         return None
     token = authorization[len(_SCHEME) :].strip()
-    return token if 0 < len(token) <= TOKEN_BYTES_MAX else None
+    return sha256(token).digest() if 0 < len(token) <= TOKEN_BYTES_MAX else None

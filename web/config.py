@@ -5,9 +5,11 @@ opens, resolves or creates anything: a `Settings` is a promise that the words ma
 """
 
 import os
+import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,13 +20,32 @@ from web.errors import ConfigurationError
 from web.hosts import host_name
 
 LogFormat = Literal["text", "json"]
+AdminAuth = Literal["link", "header", "oauth"]
+Network = IPv4Network | IPv6Network
+SignUp = Literal["closed", "open"] | tuple[str, ...]
+"""Who may become an owner by signing in: nobody, anybody, or who has an email in one of these domains."""
 
 PORT_MAX = 65_535
+LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+"""RFC 9110 §5.1."""
+
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
+class Client(Struct, frozen=True, kw_only=True):
+    """What a provider of identities knows this server by. `secret` is one."""
+
+    id: str
+    secret: str
+
+
 class Settings(Struct, frozen=True, kw_only=True):
-    """How one server runs. `port` 0 lets the system choose; `public_url` has no slash at its end."""
+    """How one server runs. `port` 0 lets the system choose; the URLs that are bases have no slash at their end.
+
+    `google`, `github` and `oidc` are this server at those providers; None: nobody signs in there.
+    """
 
     database_url: str | None = None
     data_dir: Path
@@ -33,6 +54,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     log_format: LogFormat = "text"
+    public_stats: bool = False
+    admin_auth: AdminAuth = "link"
+    admin_email_header: str = "x-auth-request-email"
+    trusted_proxies: tuple[Network, ...] = LOOPBACK
+    signup: SignUp = "closed"
+    google: Client | None = None
+    github: Client | None = None
+    oidc: Client | None = None
+    oidc_discovery_url: str | None = None
+    oauth_redirect_base: str | None = None
 
     @property
     def local_url(self) -> str:
@@ -65,20 +96,42 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         flag = flags.get(name)
         return str(flag) if flag is not None else environ.get(variable or name.upper(), "").strip() or None
 
-    return Settings(
+    settings = Settings(
         database_url=given("database_url"),
         data_dir=Path(given("data_dir", "LLM_BUS_DATA_DIR") or platformdirs.user_data_dir("llm-bus")),
         host=given("host") or "127.0.0.1",
         port=_port(given("port") or "8787"),
-        public_url=_public_url(given("public_url")),
+        public_url=_base("PUBLIC_URL", given("public_url")),
         allowed_hosts=_allowed_hosts(given("allowed_hosts") or ""),
-        log_format=_log_format(given("log_format") or "text"),
+        log_format=cast("LogFormat", _one_of("LOG_FORMAT", given("log_format") or "text", get_args(LogFormat))),
+        public_stats=_one_of("PUBLIC_STATS", given("public_stats") or "0", ("0", "1")) == "1",
+        admin_auth=cast("AdminAuth", _one_of("ADMIN_AUTH", given("admin_auth") or "link", get_args(AdminAuth))),
+        admin_email_header=_header_name(given("admin_email_header") or "x-auth-request-email"),
+        trusted_proxies=_networks(given("trusted_proxies")),
+        signup=_signup(given("signup") or "closed"),
+        google=_client("GOOGLE", given("google_client_id"), given("google_client_secret")),
+        github=_client("GITHUB", given("github_client_id"), given("github_client_secret")),
+        oidc=_client("OIDC", given("oidc_client_id"), given("oidc_client_secret")),
+        oidc_discovery_url=_discovery_url(given("oidc_discovery_url")),
+        oauth_redirect_base=_base("OAUTH_REDIRECT_BASE", given("oauth_redirect_base")),
     )
+    _check_providers(settings)
+    return settings
 
 
 def read_token(environ: Mapping[str, str] = os.environ) -> str | None:
     """The token that this process was given to act as a participant; never a flag, which others could see."""
     return environ.get("LLM_BUS_TOKEN", "").strip() or None
+
+
+def read_bus_url(environ: Mapping[str, str] = os.environ, /, url: str | None = None) -> str:
+    """The bus that this process is a client of: `url`, `LLM_BUS_URL`, or one on this machine with these settings.
+
+    Both may end in /mcp, as clients write it. Raises `ConfigurationError`, as `read_settings` does.
+    """
+    name, given = ("--url", url) if url is not None else ("LLM_BUS_URL", environ.get("LLM_BUS_URL", ""))
+    base = given.strip().rstrip("/").removesuffix("/mcp")
+    return _base(name, base or None) or read_settings(environ).known_url
 
 
 def _port(text: str) -> int:
@@ -87,21 +140,22 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _public_url(text: str | None) -> str | None:
+def _base(variable: str, text: str | None) -> str | None:
+    """A URL that paths are added to."""
     if text is None:
         return None
     if "@" in text:
-        raise ConfigurationError("PUBLIC_URL holds credentials, which everybody would see; leave them out.")
+        raise ConfigurationError(f"{variable} holds credentials, which everybody would see; leave them out.")
     try:
         parts = urlsplit(text)
         proper = parts.scheme in ("http", "https") and host_name(parts.netloc) and not (parts.query or parts.fragment)
     except ValueError:
         proper = False
     if not proper or any(character.isspace() for character in text):
-        raise ConfigurationError(f"PUBLIC_URL is '{text}'; it must look like https://bus.example.com.")
+        raise ConfigurationError(f"{variable} is '{text}'; it must look like https://bus.example.com.")
     if parts.path.strip("/"):
         raise ConfigurationError(
-            f"PUBLIC_URL is '{text}'; it must end after the host and port, because paths such as /mcp are added to it."
+            f"{variable} is '{text}'; it must end after the host and port, because paths such as /mcp are added to it."
         )
     return text.rstrip("/")
 
@@ -115,10 +169,78 @@ def _allowed_hosts(text: str) -> tuple[str, ...]:
     return names
 
 
-def _log_format(text: str) -> LogFormat:
-    if text not in ("text", "json"):
-        raise ConfigurationError(f"LOG_FORMAT is '{text}'; it must be 'text' or 'json'.")
-    return cast("LogFormat", text)
+def _one_of(variable: str, text: str, words: tuple[str, ...]) -> str:
+    if text not in words:
+        choice = " or ".join(f"'{word}'" for word in words)
+        raise ConfigurationError(f"{variable} is '{text}'; it must be {choice}.")
+    return text
+
+
+def _header_name(text: str) -> str:
+    if not _FIELD_NAME(text):
+        raise ConfigurationError(f"ADMIN_EMAIL_HEADER is '{text}'; it must be the name of a header.")
+    return text.lower()
+
+
+def _networks(text: str | None) -> tuple[Network, ...]:
+    if text is None:
+        return LOOPBACK
+    if text == "none":
+        return ()
+    try:
+        return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ConfigurationError(
+            f"TRUSTED_PROXIES is '{text}'; it must be addresses or networks like 10.0.0.0/8, with commas, or 'none'."
+        ) from None
+
+
+def _signup(text: str) -> SignUp:
+    if text in ("closed", "open"):
+        return cast("SignUp", text)
+    domains = tuple(part.strip().removeprefix("@").lower() for part in text.split(",") if part.strip())
+    if any(host_name(domain) != domain or "." not in domain or "*" in domain for domain in domains):
+        raise ConfigurationError(
+            f"SIGNUP is '{text}'; it must be 'closed', 'open', or domains of emails like example.com, with commas."
+        )
+    return domains
+
+
+def _client(name: str, client_id: str | None, secret: str | None) -> Client | None:
+    if client_id is None and secret is None:
+        return None
+    if client_id is None or secret is None:
+        missing = "ID" if client_id is None else "SECRET"
+        raise ConfigurationError(f"{name}_CLIENT_{missing} is missing: the id and the secret go together.")
+    return Client(id=client_id, secret=secret)
+
+
+def _discovery_url(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        parts = urlsplit(text)
+        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        proper = parts.scheme == "https" or (parts.scheme == "http" and local)
+    except ValueError:
+        proper = False
+    if not proper or not parts.hostname or any(character.isspace() for character in text):
+        raise ConfigurationError(
+            f"OIDC_DISCOVERY_URL is '{text}'; "
+            "it must look like https://id.example.com/.well-known/openid-configuration."
+        )
+    return text
+
+
+def _check_providers(settings: Settings) -> None:
+    if (settings.oidc is None) != (settings.oidc_discovery_url is None):
+        raise ConfigurationError(
+            "OIDC_DISCOVERY_URL, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET go together: set all three."
+        )
+    if settings.admin_auth == "oauth" and not (settings.google or settings.github or settings.oidc):
+        raise ConfigurationError(
+            "ADMIN_AUTH is 'oauth', but there is no provider: set the client id and secret of Google, GitHub or OIDC."
+        )
 
 
 def _url(host: str, port: int) -> str:

@@ -5,9 +5,12 @@
     ├── CannotListen         the environment: the address is taken or not ours; the message says what to do
     ├── BusUnreachable       the environment: as a client of the bus, no proper answer came
     ├── BenchFailed          the environment: a benchmark could not be run to its end; the message says why
+    ├── IdentityRefused      the visitor's fault or the provider's: whom it names may not come in; the sentence to show
+    ├── ProviderSilent       the environment: a provider of identities does not answer, or makes no sense
     ├── ToolRefused          as a client of the bus, it said no: the tool's own sentence
-    └── RequestAborted       a request that ends before it is understood
+    └── RequestAborted       a request that ends without the answer it asked for
         ├── BodyTooLarge     the caller's fault: more bytes than the bound
+        ├── NoLongerAdmitted the caller's token stopped working while its call waited
         └── Disconnected     the caller is gone: nobody is left to answer
 
 Refusals of the domain are values (`engine.refusals`); what the floors below raise keeps its own names.
@@ -45,16 +48,28 @@ class BenchFailed(WebError):
     """A benchmark could not be run to its end; the message says what was in the way."""
 
 
+class IdentityRefused(WebError):
+    """Whom a provider of identities names may not come in; the message is the sentence to show."""
+
+
+class ProviderSilent(WebError):
+    """A provider of identities does not answer in time, or not as it should; the message is the sentence to show."""
+
+
 class ToolRefused(WebError):
     """The bus, called as its client, refused; the message is what the tool said."""
 
 
 class RequestAborted(WebError):
-    """A request that ends before it is understood."""
+    """A request that ends without the answer it asked for."""
 
 
 class BodyTooLarge(RequestAborted):
     """The body is larger than the bound; the rest of it was not read."""
+
+
+class NoLongerAdmitted(RequestAborted):
+    """The caller's token stopped working while its call waited."""
 
 
 class Disconnected(RequestAborted):

@@ -9,8 +9,9 @@ from quart import Blueprint, request
 
 from store.accounts import Redeemed, RedeemRefusal
 from store.errors import InvalidName, StoreUnavailable
-from web import onboarding
+from web import asgi, onboarding
 from web.people import People
+from web.proxies import Proxies
 from web.rate_limit import RateLimit
 
 TRIES_MAX = 30
@@ -27,14 +28,14 @@ _REFUSED: dict[RedeemRefusal, tuple[int, str]] = {
 }
 
 
-def joining(public_url: str, people: People) -> Blueprint:
+def joining(public_url: str, people: People, proxies: Proxies) -> Blueprint:
     """The route."""
     routes = Blueprint("joining", __name__)
     limit = RateLimit(tries_max=TRIES_MAX, window_seconds=TRIES_WINDOW_SECONDS)
 
     @routes.post("/join")
     async def join() -> Answer:
-        if not limit.admits(request.remote_addr or ""):
+        if not limit.admits(proxies.client_address(asgi.scope_of(request))):
             return _refusal(429, "too_many", "too many tries from your address: wait five minutes.")
         body = await request.get_json(force=True, silent=True)
         code, name = _text(body, "code"), _text(body, "name")

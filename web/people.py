@@ -1,21 +1,42 @@
 """Granting, rotating, revoking and inviting, for whoever has the right to: the tools of leads and the web admin.
 
 The store makes the change and its audit record in one transaction; this module then makes it hold in this process at
-once, by dropping what is remembered of tokens and names. Whether the caller may is decided before, by whoever calls.
+once, by dropping what is remembered of tokens and names, and ending the waits of tokens that no longer work. Whether
+the caller may is decided before, by whoever calls.
 """
+
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from store.accounts import Accounts, Invite, Kind, ParticipantRow, Provisioned, Redeemed, RedeemRefusal
 from web.auth import Authenticator
 from web.rosters import Rosters
+from web.waits import Waits
+
+Result = TypeVar("Result")
 
 
 class People:
     """Changes who takes part in a project. Every method raises what the store raises."""
 
-    def __init__(self, accounts: Accounts, authenticator: Authenticator, rosters: Rosters) -> None:
+    def __init__(self, accounts: Accounts, authenticator: Authenticator, rosters: Rosters, waits: Waits) -> None:
         self._accounts = accounts
         self._authenticator = authenticator
         self._rosters = rosters
+        self._waits = waits
+
+    def changed(self) -> None:
+        """Take what is remembered of names, rights and tokens for old: some may have changed, here or elsewhere."""
+        self._authenticator.forget_all()
+        self._rosters.forget_all()
+        self._waits.doubt()
+
+    async def change(self, change: Awaitable[Result]) -> Result:
+        """Make any other change of identity by a method of the store, and have it hold in this process at once."""
+        try:
+            return await change
+        finally:  # also when it failed: a change whose outcome is unknown may have happened
+            self.changed()
 
     async def participants(self, project_id: int) -> list[ParticipantRow]:
         """Everybody in the project, by name."""
@@ -36,13 +57,13 @@ class People:
         """A new token for a participant, whose old ones stop working; None when the project has no such one."""
         rotated = await self._accounts.rotate(project_id, name, by=by)
         if rotated is not None:
-            self._authenticator.forget(rotated.revoked_hashes)
+            self._stop(rotated.revoked_hashes)
         return rotated
 
     async def revoke(self, project_id: int, name: str, *, by: str) -> int:
         """Stop all tokens of a participant from working; how many that were."""
         revoked = await self._accounts.revoke(project_id, name, by=by)
-        self._authenticator.forget(revoked.token_hashes)
+        self._stop(revoked.token_hashes)
         return revoked.count
 
     async def invite(
@@ -53,17 +74,22 @@ class People:
         kind: Kind | None,
         lane: str | None,
         is_admin: bool,
+        email: str | None = None,
         uses: int,
         ttl_hours: int,
         by: str,
     ) -> Invite:
-        """A code that lets its holders join the project by themselves, `uses` times within `ttl_hours`."""
+        """A code that lets its holders join the project by themselves, `uses` times within `ttl_hours`.
+
+        With an `email`, only whoever has that one, by `redeem_bound`.
+        """
         return await self._accounts.create_invite(
             project_id,
             participant_name=name,
             kind=kind,
             lane=lane,
             is_admin=is_admin,
+            email=email,
             uses=uses,
             ttl_hours=ttl_hours,
             by=by,
@@ -71,7 +97,18 @@ class People:
 
     async def redeem(self, code: str, name: str | None) -> Redeemed | RedeemRefusal:
         """Let the holder of an invite's code in, under `name` unless the invite has one."""
-        outcome = await self._accounts.redeem_invite(code, name)
+        return self._let_in(await self._accounts.redeem_invite(code, name))
+
+    async def redeem_bound(self, code: str, email: str) -> Redeemed | RedeemRefusal:
+        """Let in who has shown to have the email that an invite is bound to."""
+        return self._let_in(await self._accounts.redeem_bound_invite(code, email))
+
+    def _let_in(self, outcome: Redeemed | RedeemRefusal) -> Redeemed | RedeemRefusal:
         if isinstance(outcome, Redeemed):
             self._rosters.forget(outcome.project_id)
         return outcome
+
+    def _stop(self, token_hashes: tuple[bytes, ...]) -> None:
+        """Have these tokens work no more: forgotten first, so that a call that begins to wait just now notices."""
+        self._authenticator.forget(token_hashes)
+        self._waits.end(token_hashes)

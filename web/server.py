@@ -5,13 +5,15 @@ then drain the actors. A second signal cuts all that short.
 """
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 import trio
 
 from actors import Directory
 from store import Listener, Store, open_store
+from web.admin.blueprint import admin
+from web.admin.providers import Provider
 from web.app import Application, create_pages
 from web.auth import Authenticator
 from web.config import Settings
@@ -22,9 +24,11 @@ from web.kit import handing_out_kit
 from web.metrics import Metrics
 from web.operations import operations
 from web.people import People
+from web.proxies import Proxies
 from web.rosters import Rosters
 from web.services import Services
 from web.serving import serve
+from web.waits import Waits
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +49,7 @@ async def run_bus(
         services = join(store, settings, stopping)
         await nursery.start(services.directory.run)
         nursery.start_soon(store.listen, _listener(services))
+        nursery.start_soon(services.waits.run, store.accounts.still_valid)
         await serve(create_app(services, store, settings), listeners, stopping, ready)
         await services.directory.stop()
         nursery.cancel_scope.cancel()
@@ -66,14 +71,15 @@ async def stop_on_signals(stopping: trio.Event, everything: trio.CancelScope) ->
 def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
     """The parts of one process on top of an open store. `settings.public_url` must be known."""
     assert settings.public_url is not None  # noqa: S101 - bound_to() sets it
-    authenticator = Authenticator(store.accounts)
-    rosters = Rosters(store.accounts)
+    authenticator, rosters, waits = Authenticator(store.accounts), Rosters(store.accounts), Waits()
     return Services(
         directory=Directory(store.journal),
         authenticator=authenticator,
         rosters=rosters,
-        people=People(store.accounts, authenticator, rosters),
+        people=People(store.accounts, authenticator, rosters, waits),
+        proxies=Proxies(settings.trusted_proxies),
         public_url=settings.public_url,
+        waits=waits,
         stopping=stopping,
     )
 
@@ -82,8 +88,7 @@ def _listener(services: Services) -> Listener:
     """What news from other processes means here."""
 
     def identity() -> None:
-        services.authenticator.forget_all()
-        services.rosters.forget_all()
+        services.people.changed()
 
     def gap() -> None:
         identity()
@@ -92,11 +97,14 @@ def _listener(services: Services) -> Listener:
     return Listener(project=services.directory.heard, identity=identity, gap=gap)
 
 
-def create_app(services: Services, store: Store, settings: Settings) -> Application:
-    """The application on top of these parts."""
+def create_app(
+    services: Services, store: Store, settings: Settings, providers: Mapping[str, Provider] | None = None
+) -> Application:
+    """The application on top of these parts; `providers` of identities instead of those that the settings name."""
     metrics = Metrics(actors=services.directory.statistics, pool=store.pool.statistics)
     pages = create_pages()
     pages.register_blueprint(operations(services.public_url, metrics, store.ping))
-    pages.register_blueprint(joining(services.public_url, services.people))
+    pages.register_blueprint(joining(services.public_url, services.people, services.proxies))
+    pages.register_blueprint(admin(services, store, settings, providers))
     pages.register_blueprint(handing_out_kit(services.public_url))
     return Application(services, metrics, pages, HostGuard(services.public_url, settings.allowed_hosts))

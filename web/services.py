@@ -7,6 +7,7 @@ import trio
 from actors import Directory
 from web.auth import Authenticator
 from web.people import People
+from web.proxies import Proxies
 from web.rosters import Rosters
 from web.waits import Waits
 
@@ -22,6 +23,7 @@ class Services:
     authenticator: Authenticator
     rosters: Rosters
     people: People
+    proxies: Proxies
     public_url: str
-    waits: Waits = field(default_factory=Waits)
+    waits: Waits
     stopping: trio.Event = field(default_factory=trio.Event)

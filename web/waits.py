@@ -1,40 +1,91 @@
-"""How many calls of one participant wait for news at the same time: a bound, so that one cannot fill the server.
+"""Calls that wait for news: how many one participant may have, and their end when its token stops working.
 
-Waiting itself is done by `actors.directory`; here it is only counted.
+Waiting itself is done by `actors.directory`; here it is counted, and ended for who may no longer ask: at once for
+tokens that this process takes back, otherwise as soon as somebody doubts (`doubt`) and the store says so (`run`). Who
+begins to wait must look once more whether its token still works, after its place is taken: until then nobody could
+have told.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+
+import structlog
+import trio
 
 from engine.identity import Principal
 from engine.refusals import Refusal
+from store.errors import StoreUnavailable
+
+log = structlog.get_logger(__name__)
 
 WAITS_MAX = 64
 """Far more than an agent and its sub-agents need."""
+
+RECHECK_SECONDS = 1.0
+"""How soon the store is asked again that could not say which tokens still work."""
 
 TOO_MANY_WAITS = Refusal(
     "busy", f"{WAITS_MAX} of your calls already wait; let one of them end, or call with wait_seconds 0."
 )
 
+StillValid = Callable[[Collection[bytes]], Awaitable[set[bytes]]]
+"""Which of these tokens, by SHA-256, work; raises `StoreUnavailable`."""
+
 
 class Waits:
-    """Counts waiting calls by participant; owners in person are participants of each of their projects."""
+    """Counts waiting calls by participant, and knows them by their tokens' hashes."""
 
     def __init__(self) -> None:
         self._parked: Counter[tuple[int, int]] = Counter()
+        self._endings: dict[bytes, set[trio.Event]] = {}
+        self._doubted = trio.Event()
 
     @contextmanager
-    def parked(self, caller: Principal) -> Iterator[bool]:
-        """Hold a place for one waiting call as long as this is open; False when the caller has no place left."""
+    def parked(self, caller: Principal, token_hash: bytes) -> Iterator[trio.Event | None]:
+        """Hold a place for one waiting call as long as this is open; None when the caller has no place left.
+
+        The event is set when the wait must end because the token no longer works.
+        """
         place = (caller.project_id, caller.id)
         if self._parked[place] >= WAITS_MAX:
-            yield False
+            yield None
             return
+        ending = trio.Event()
         self._parked[place] += 1
+        self._endings.setdefault(token_hash, set()).add(ending)
         try:
-            yield True
+            yield ending
         finally:
             self._parked[place] -= 1
             if not self._parked[place]:
                 del self._parked[place]
+            self._endings[token_hash].discard(ending)
+            if not self._endings[token_hash]:
+                del self._endings[token_hash]
+
+    def end(self, token_hashes: Iterable[bytes]) -> None:
+        """End the waits of these tokens now."""
+        for token_hash in token_hashes:
+            for ending in self._endings.get(token_hash, ()):
+                ending.set()
+
+    def doubt(self) -> None:
+        """Have the tokens of all waits looked at again, because some may have stopped working."""
+        self._doubted.set()
+
+    async def run(self, still_valid: StillValid) -> None:
+        """End the waits of tokens that the store calls invalid, whenever there is doubt, until cancelled."""
+        while True:
+            await self._doubted.wait()
+            self._doubted = trio.Event()
+            try:
+                await self._recheck(still_valid)
+            except StoreUnavailable as silent:
+                log.warning("cannot recheck waits", reason=str(silent))
+                self.doubt()
+                await trio.sleep(RECHECK_SECONDS)
+
+    async def _recheck(self, still_valid: StillValid) -> None:
+        if waiting := frozenset(self._endings):
+            self.end(waiting - await still_valid(waiting))

@@ -31,7 +31,7 @@ from store.errors import StoreUnavailable
 from web import asgi, problems
 from web.asgi import Receive, Scope, Send
 from web.auth import Authenticator
-from web.errors import BodyTooLarge, Disconnected
+from web.errors import BodyTooLarge, Disconnected, NoLongerAdmitted, RequestAborted
 from web.exchange import Exchange
 from web.mcp import jsonrpc
 from web.mcp.jsonrpc import Message
@@ -80,7 +80,7 @@ class McpEndpoint:
                 else:
                     answer = problems.STORE_SILENT
                     limit.deadline += CALL_SECONDS_MAX
-                    answer = await self._answer(exchange, request)
+                    answer = await self._answer_admitted(exchange, request)
             await _send(exchange, answer, send)
         except Disconnected:
             exchange.status, exchange.outcome = _CLIENT_GONE, "disconnected"
@@ -105,6 +105,13 @@ class McpEndpoint:
             return problems.TOO_LARGE
         return None
 
+    async def _answer_admitted(self, exchange: Exchange, body: bytes) -> Reply | Problem:
+        """The answer; or, when the token stops working while the call waits, what a new request with it would get."""
+        try:
+            return await self._answer(exchange, body)
+        except NoLongerAdmitted:
+            return await self._refuse(exchange) or self._stranger
+
     async def _answer(self, exchange: Exchange, body: bytes) -> Reply:
         """The answer to an authenticated client's message."""
         message = jsonrpc.read_message(body)
@@ -127,7 +134,7 @@ class McpEndpoint:
         try:
             result = await self._kernel.answer(exchange, request_id, message.method, message.params, route)
             return 200, jsonrpc.write_result(request_id, result)
-        except Disconnected:
+        except RequestAborted:
             raise
         except MCPError as refused:
             error = refused.error

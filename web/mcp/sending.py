@@ -12,10 +12,12 @@ import trio
 
 from actors import Answer, Busy, Crashed, Unavailable
 from engine.commands import AnyCommand, Touch
-from engine.identity import Addressee, Principal
+from engine.identity import Principal
 from engine.refusals import Refusal, invalid
 from store.errors import InvalidName, StoreUnavailable
-from web.errors import Disconnected
+from web import asgi
+from web.auth import hash_of
+from web.errors import Disconnected, NoLongerAdmitted
 from web.exchange import Exchange
 from web.services import Services
 from web.waits import TOO_MANY_WAITS
@@ -30,7 +32,8 @@ STORE_SILENT = Refusal("unavailable", "the database does not answer; try again i
 async def send(services: Services, exchange: Exchange, caller: Principal, command: AnyCommand) -> Answer | Refusal:
     """Have a command answered, and wait with it when it waits.
 
-    Raises what actors and store raise, and `Disconnected` when the client leaves while the command waits.
+    Raises what actors and store raise, `Disconnected` when the client leaves while the command waits, and
+    `NoLongerAdmitted` when its token stops working then.
     """
     addressee = None
     if (name := command.addressee_name) is not None:
@@ -40,10 +43,13 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
         addressee = found
     if command.wait_seconds == 0:
         return await services.directory.ask(caller, command, addressee=addressee)
-    with services.waits.parked(caller) as has_place:
-        if not has_place:
+    authorization = asgi.header(exchange.scope, b"authorization")
+    with services.waits.parked(caller, hash_of(authorization) or b"") as ending:
+        if ending is None:
             return TOO_MANY_WAITS
-        answer = await _ask_while_connected(services, exchange, caller, command, addressee)
+        await _look_again(services, authorization)
+        asking = services.directory.ask(caller, command, addressee=addressee)
+        answer = await _ask_while_admitted(services, exchange, ending, asking)
     if answer is None:  # the server is stopping: what there is now is the answer
         prompt = msgspec.structs.replace(command, wait_seconds=0)
         return await services.directory.ask(caller, prompt, addressee=addressee)
@@ -74,10 +80,20 @@ async def as_refusal(call: Awaitable[Result]) -> Result | Refusal:
         return STORE_SILENT
 
 
-async def _ask_while_connected(
-    services: Services, exchange: Exchange, caller: Principal, command: AnyCommand, addressee: Addressee | None
+async def _look_again(services: Services, authorization: bytes | None) -> None:
+    """Whoever took the token back before its wait had a place could not end it: so the token is looked at once more."""
+    grant = await services.authenticator.authenticate(authorization)
+    if grant is None or grant.suspended:
+        raise NoLongerAdmitted
+
+
+async def _ask_while_admitted(
+    services: Services, exchange: Exchange, ending: trio.Event, asking: Awaitable[Answer | Refusal]
 ) -> Answer | Refusal | None:
-    """The answer; None when the server stops first. Raises `Disconnected` when the client leaves first."""
+    """The answer; None when the server stops first.
+
+    Raises `Disconnected` when the client leaves first, and `NoLongerAdmitted` when `ending` is set first.
+    """
     answer: Answer | Refusal | None = None
     gone = False
 
@@ -88,16 +104,19 @@ async def _ask_while_connected(
         gone = True
         nursery.cancel_scope.cancel()
 
-    async def watch_server() -> None:
-        await services.stopping.wait()
+    async def watch(event: trio.Event) -> None:
+        await event.wait()
         nursery.cancel_scope.cancel()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_client)
-        nursery.start_soon(watch_server)
+        nursery.start_soon(watch, services.stopping)
+        nursery.start_soon(watch, ending)
         # Inside the nursery a failure would come out as a group, so it is turned into a refusal here already.
-        answer = await as_refusal(services.directory.ask(caller, command, addressee=addressee))
+        answer = await as_refusal(asking)
         nursery.cancel_scope.cancel()
+    if ending.is_set():
+        raise NoLongerAdmitted
     if gone and answer is None:
         raise Disconnected
     return answer

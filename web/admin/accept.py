@@ -1,0 +1,134 @@
+"""`/admin/accept`: the person an invite was sent to shows that the email is theirs, and gets their card.
+
+They need no account: a verified email is good for this one invite (`web.admin.guests`). Whoever holds the link but not
+the email learns nothing of what it is for.
+"""
+
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from quart import Blueprint, abort, g, render_template, request
+from quart.typing import ResponseReturnValue
+from quart.wrappers import Response
+
+from store.accounts import BoundInvite, Redeemed, RedeemRefusal
+from web.admin import cookies, guests
+from web.admin.context import AdminContext
+from web.admin.handout import made_card
+from web.admin.refusals import refusal_page
+from web.admin.visitor import PREFIX, count_try, current_session, header_email, public, see_other
+
+PATH = f"{PREFIX}/accept"
+
+_REFUSED: dict[RedeemRefusal, tuple[int, str]] = {
+    "expired": (410, "This invite has expired. Ask whoever invited you for a new one."),
+    "exhausted": (410, "This invite has been used. If that was not you, tell whoever invited you."),
+}
+_UNKNOWN = (404, "This invite is not known, or was taken back. Ask whoever invited you for a new one.")
+
+
+def accept_pages(context: AdminContext) -> Blueprint:
+    """The routes."""
+    pages = Blueprint("accept", __name__)
+
+    @pages.get("/accept")
+    @public
+    async def invitation() -> ResponseReturnValue:
+        code = request.args.get("token", "")
+        invite = await _the_invite(context, code)
+        email = _verified_email(context, code)
+        if email is None:
+            return await _ask_who(context, code)
+        if not _is_for(invite, email):
+            return await _not_for(email)
+        return await _show(context, invite, email, code)
+
+    @pages.post("/accept")
+    @public
+    async def accept() -> ResponseReturnValue:
+        code = (await request.form).get("token", "")
+        invite = await _the_invite(context, code)
+        email = _verified_email(context, code)
+        if email is None:
+            abort(403)
+        if not _is_for(invite, email):
+            return await _not_for(email)
+        outcome = await context.services.people.redeem_bound(code, email)
+        if not isinstance(outcome, Redeemed):
+            status, sentence = _REFUSED.get(outcome, _UNKNOWN)
+            return await refusal_page(status, "This invite does not work", sentence)
+        card = made_card(
+            context.services.public_url,
+            project_id=outcome.project_id,
+            project_name=outcome.project_name,
+            participant=outcome.participant,
+            token=outcome.token,
+        )
+        response = Response(await render_template("handout.html", card=card))
+        context.cookies.drop(response, cookies.GUEST)
+        return response
+
+    return pages
+
+
+def invite_in(next_path: str) -> str | None:
+    """The code of the invite that somebody was about to accept; None when they were about anything else."""
+    parts = urlsplit(next_path)
+    return parse_qs(parts.query).get("token", [None])[0] if parts.path == PATH else None
+
+
+def let_guest_in(context: AdminContext, email: str, code: str) -> Response:
+    """Lead somebody without an account, whose email was just verified, back to their invite."""
+    response = see_other(f"{PATH}?{urlencode({'token': code})}")
+    ticket = context.tickets.issue(email, code)
+    context.cookies.put(response, cookies.GUEST, ticket, seconds=guests.TICKET_SECONDS)
+    context.cookies.drop(response, cookies.ATTEMPT)
+    return response
+
+
+async def _the_invite(context: AdminContext, code: str) -> BoundInvite:
+    if code:
+        count_try(context)
+    invite = await context.store.accounts.find_bound_invite(code) if code else None
+    return invite or abort(404)
+
+
+def _verified_email(context: AdminContext, code: str) -> str | None:
+    """The visitor's email, as their session, their proxy or their guest's ticket vouches for it."""
+    session = current_session()
+    if session is not None:
+        return session.owner.email
+    ticket = context.cookies.get(cookies.GUEST)
+    return header_email(context) or context.tickets.email_of(ticket, code)
+
+
+def _is_for(invite: BoundInvite, email: str) -> bool:
+    return invite.email.lower() == email.lower()
+
+
+async def _ask_who(context: AdminContext, code: str) -> str:
+    return await render_template(
+        "sign_in.html",
+        way=context.settings.admin_auth,
+        providers=list(context.providers.values()),
+        next_path=f"{PATH}?{urlencode({'token': code})}",
+        is_invited=True,
+    )
+
+
+async def _not_for(email: str) -> ResponseReturnValue:
+    sentence = f"You are signed in as {email}. Sign in with the address it was sent to, or ask for a new one."
+    return await refusal_page(403, "This invite is for somebody else", sentence)
+
+
+async def _show(context: AdminContext, invite: BoundInvite, email: str, code: str) -> ResponseReturnValue:
+    """What they are invited to, with the button that accepts."""
+    ticket = context.cookies.get(cookies.GUEST)
+    is_new = current_session() is None and ticket is None
+    if is_new:
+        ticket = guests.random_ticket()
+        g.guest_csrf = guests.csrf_of(ticket)
+    page = await render_template("accept.html", invite=invite, email=email, code=code)
+    response = Response(page)
+    if is_new and ticket is not None:
+        context.cookies.put(response, cookies.GUEST, ticket, seconds=guests.TICKET_SECONDS)
+    return response

@@ -1,0 +1,85 @@
+"""The web admin put together: its parts, what happens before and after each of them, and what their pages all know."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from quart import Blueprint
+from werkzeug.exceptions import ServiceUnavailable
+
+from store import Store
+from store.errors import StoreUnavailable
+from web import VERSION
+from web.admin import presenting
+from web.admin.accept import accept_pages
+from web.admin.account import account_pages
+from web.admin.audit import audit_pages
+from web.admin.context import AdminContext
+from web.admin.cookies import Cookies
+from web.admin.dashboard import dashboard_pages
+from web.admin.guests import Tickets
+from web.admin.invites import invite_pages
+from web.admin.ledger import ledger_pages
+from web.admin.members import member_pages
+from web.admin.oauth import oauth_pages
+from web.admin.operator import operator_pages
+from web.admin.participants import participant_pages
+from web.admin.posts import post_pages
+from web.admin.projects import project_pages
+from web.admin.providers import Provider, providers_of
+from web.admin.refusals import Page, explained
+from web.admin.sign_in import sign_in_pages
+from web.admin.visitor import PREFIX, current_csrf, current_session, guard
+from web.config import Settings
+from web.services import Services
+
+PARTS = (
+    sign_in_pages,
+    oauth_pages,
+    accept_pages,
+    account_pages,
+    operator_pages,
+    dashboard_pages,
+    project_pages,
+    member_pages,
+    participant_pages,
+    invite_pages,
+    ledger_pages,
+    post_pages,
+    audit_pages,
+)
+
+
+def admin(
+    services: Services, store: Store, settings: Settings, providers: Mapping[str, Provider] | None = None
+) -> Blueprint:
+    """All routes below `/admin`; `providers` instead of those that the bound `settings` name."""
+    context = AdminContext(
+        services=services,
+        store=store,
+        settings=settings,
+        cookies=Cookies(services.public_url),
+        tickets=Tickets(settings),
+        providers=providers_of(settings) if providers is None else providers,
+    )
+    pages = Blueprint("admin", __name__, url_prefix=PREFIX, template_folder="templates", static_folder="static")
+    pages.before_app_request(guard(context))
+    presenting.register(pages)
+
+    @pages.app_context_processor
+    def known_everywhere() -> dict[str, object]:
+        session = current_session()
+        return {
+            "owner": session and session.owner,
+            "csrf": current_csrf(),
+            "public_url": services.public_url,
+            "version": VERSION,
+            "now": datetime.now(UTC),
+        }
+
+    @pages.errorhandler(StoreUnavailable)
+    async def store_silent(_: StoreUnavailable) -> Page:
+        return await explained(ServiceUnavailable())
+
+    for part in PARTS:
+        pages.register_blueprint(part(context))
+    return pages

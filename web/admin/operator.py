@@ -1,0 +1,50 @@
+"""For operators: everybody who owns something on this server, and whether they may.
+
+Suspending refuses an owner's tokens and closes their sessions; nothing is deleted. To whom is no operator these pages
+do not exist.
+"""
+
+from quart import Blueprint, abort, render_template
+from quart.typing import ResponseReturnValue
+from quart.wrappers import Response
+
+from web.admin.context import AdminContext
+from web.admin.refusals import refusal_page
+from web.admin.visitor import PREFIX, current_owner, see_other
+
+PATH = f"{PREFIX}/operator"
+
+
+def operator_pages(context: AdminContext) -> Blueprint:
+    """The routes."""
+    pages = Blueprint("operator", __name__, url_prefix="/operator")
+    owned, people = context.store.owned, context.services.people
+
+    @pages.before_request
+    async def only_operators() -> None:
+        if not current_owner().is_operator:
+            abort(404)
+
+    @pages.get("")
+    async def index() -> str:
+        return await render_template("operator.html", place="operator", owners=await owned.owners())
+
+    @pages.post("/owners/<int:owner_id>/suspend")
+    async def suspend(owner_id: int) -> ResponseReturnValue:
+        operator = current_owner()
+        if owner_id == operator.id:
+            return await refusal_page(
+                409, "That is you", "You cannot suspend yourself: nobody might be left to restore you."
+            )
+        if not await people.change(owned.suspend(owner_id, by=operator.handle)):
+            abort(404)
+        await context.store.sign_in.close_all_sessions(owner_id)
+        return see_other(PATH)
+
+    @pages.post("/owners/<int:owner_id>/restore")
+    async def restore(owner_id: int) -> Response:
+        if not await people.change(owned.restore(owner_id, by=current_owner().handle)):
+            abort(404)
+        return see_other(PATH)
+
+    return pages

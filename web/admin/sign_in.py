@@ -1,0 +1,103 @@
+"""The door: signing in by a one-time link or behind a proxy, the choice of providers, and signing out.
+
+Strangers learn nothing here: a link that was used, is old or never was answers the same.
+"""
+
+from quart import Blueprint, render_template, request
+from quart.typing import ResponseReturnValue
+from quart.wrappers import Response
+
+from store.accounts import OwnerRow
+from store.errors import InvalidName
+from web.admin import cookies
+from web.admin.context import AdminContext
+from web.admin.refusals import Page, refusal_page
+from web.admin.sign_up import may_sign_up
+from web.admin.visitor import (
+    PREFIX,
+    count_try,
+    current_session,
+    for_newcomers,
+    header_email,
+    inside,
+    public,
+    see_other,
+    sign_in,
+)
+
+
+def sign_in_pages(context: AdminContext) -> Blueprint:
+    """The routes."""
+    pages = Blueprint("sign_in", __name__)
+
+    @pages.get("/sign-in")
+    @public
+    async def door() -> ResponseReturnValue:
+        next_path = inside(request.args.get("next"))
+        if current_session() is not None:
+            return see_other(next_path)
+        if context.settings.admin_auth == "header" and "out" not in request.args:
+            return await _behind_proxy(context, next_path)
+        return await render_template(
+            "sign_in.html",
+            way=context.settings.admin_auth,
+            providers=list(context.providers.values()),
+            next_path=next_path,
+            is_out="out" in request.args,
+        )
+
+    @pages.get("/link")
+    @public
+    async def link() -> ResponseReturnValue:
+        code = request.args.get("token")
+        if context.settings.admin_auth == "link" and code:
+            count_try(context)
+            if (owner := await context.store.sign_in.redeem_link(code)) is not None:
+                return await sign_in(context, owner, inside(request.args.get("next")))
+        return await refusal_page(
+            404,
+            "This link does not work",
+            "A sign-in link works once, for 15 minutes. On the server, 'llm-bus admin-link EMAIL' prints a new one.",
+        )
+
+    @pages.post("/sign-out")
+    @for_newcomers
+    async def sign_out() -> Response:
+        if (session_id := context.cookies.get(cookies.SESSION)) is not None:
+            await context.store.sign_in.close_session(session_id)
+        response = see_other(f"{PREFIX}/sign-in?out=1")
+        context.cookies.drop(response, cookies.SESSION)
+        return response
+
+    return pages
+
+
+async def not_admitted(owner: OwnerRow | None) -> Page:
+    """The page for who has shown who they are, and may not come in; `owner`: who is suspended."""
+    if owner is None:
+        sentence = "Nobody with your email address has an account here. Ask whoever runs this server to add you."
+        return await refusal_page(403, "You have no account here", sentence)
+    sentence = "Your account here is suspended. Nothing was deleted; ask whoever runs this server."
+    return await refusal_page(403, "Your account is suspended", sentence)
+
+
+async def _behind_proxy(context: AdminContext, next_path: str) -> ResponseReturnValue:
+    """Sign in whom the proxy names."""
+    if (email := header_email(context)) is None:
+        return await refusal_page(
+            403,
+            "Who are you?",
+            "The proxy in front of this server did not say. Come through it; if you did, whoever runs it must set "
+            "ADMIN_EMAIL_HEADER and TRUSTED_PROXIES.",
+        )
+    count_try(context)
+    accounts = context.store.accounts
+    owner = await accounts.find_owner(email)
+    if owner is None and may_sign_up(context.settings.signup, email):
+        try:
+            owner = await accounts.add_owner(email, by="proxy")
+        except InvalidName as wrong:
+            return await refusal_page(403, "Who are you?", str(wrong).capitalize())
+    if owner is None or owner.suspended:
+        return await not_admitted(owner)
+    return await sign_in(context, owner, next_path)

@@ -1,0 +1,178 @@
+"""Who is asking: found before every page, and let no further than they may go.
+
+`guard` stands before everything below `/admin`, addresses that do not exist included. A page is for owners who are
+signed in and have confirmed their handle, unless it says otherwise: `public`, or `for_newcomers`. Whatever changes
+something carries the session's own CSRF token in the form; that is looked at before anything else.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from secrets import compare_digest
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from quart import abort, current_app, g, request
+from quart.typing import ResponseReturnValue
+from quart.wrappers import Response
+
+from store.accounts import OwnerRow
+from store.sign_in import Session
+from web import asgi
+from web.admin import cookies, guests
+from web.admin.context import AdminContext
+
+PREFIX = "/admin"
+HOME = f"{PREFIX}/"
+
+View = TypeVar("View", bound=Callable[..., Awaitable[Any]])
+
+HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; "
+        b"base-uri 'none'; frame-ancestors 'none'",
+    ),
+    # Not no-referrer: with that, browsers send forms with 'Origin: null', which the guard of hosts refuses.
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+"""What browsers must keep to on pages of the web admin, beyond what holds everywhere."""
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_STATIC = "admin.static"
+_PUBLIC = "is_public"
+_NEWCOMERS = "is_for_newcomers"
+
+_INSIDE = re.compile(rf"{PREFIX}(?:/[\w/-]*)?(?:\?[!-\[\]-~]*)?", re.ASCII).fullmatch
+"""Our own addresses: no dots that browsers would resolve, no host, no backslash, nothing that is not visible ASCII."""
+
+
+def public(view: View) -> View:
+    """Let everybody see this page, signed in or not. It never hears HEAD: previews of links use nothing up."""
+    setattr(view, _PUBLIC, True)
+    return view
+
+
+def for_newcomers(view: View) -> View:
+    """Let owners see this page before they have confirmed their handle."""
+    setattr(view, _NEWCOMERS, True)
+    return view
+
+
+def covers(path: str) -> bool:
+    """Whether a path belongs to the web admin."""
+    return path == PREFIX or path.startswith(f"{PREFIX}/")
+
+
+def inside(path: str | None) -> str:
+    """The address, if it leads to a page of the web admin; the first page otherwise."""
+    return path if path is not None and _INSIDE(path) else HOME
+
+
+def current_session() -> Session | None:
+    """The session of the present request; None for who is not signed in."""
+    session: Session | None = g.get("session")
+    return session
+
+
+def current_owner() -> OwnerRow:
+    """The owner who is signed in; to be asked on pages that are not public."""
+    session = current_session()
+    assert session is not None  # noqa: S101 - the guard lets nobody else reach such a page
+    return session.owner
+
+
+def current_csrf() -> str | None:
+    """What a form of the present visitor must bring; None for whom no form is accepted from."""
+    session = current_session()
+    return session.csrf if session is not None else g.get("guest_csrf")
+
+
+def guard(context: AdminContext) -> Callable[[], Awaitable[ResponseReturnValue | None]]:
+    """What happens before each request: None lets it through."""
+
+    async def admit() -> ResponseReturnValue | None:
+        if not covers(request.path) or request.endpoint == _STATIC:
+            return None
+        g.session = await _find_session(context)
+        g.guest_csrf = guests.csrf_of(context.cookies.get(cookies.GUEST))
+        if request.method not in _READING:
+            await _check_csrf()
+        if _is(_PUBLIC):
+            return "" if request.method == "HEAD" else None
+        if g.session is None:
+            return _to_sign_in() if request.method in _READING else abort(403)
+        if not g.session.owner.handle_confirmed and not _is(_NEWCOMERS):
+            return see_other(f"{PREFIX}/account?next={_here()}")
+        return None
+
+    return admit
+
+
+async def sign_in(context: AdminContext, owner: OwnerRow, next_path: str) -> Response:
+    """Begin a new session of this owner in place of the browser's present one, and lead on."""
+    opened = await context.store.sign_in.open_session(
+        owner.id,
+        user_agent=request.headers.get("User-Agent", ""),
+        replacing=context.cookies.get(cookies.SESSION),
+    )
+    response = see_other(inside(next_path))
+    context.cookies.put(response, cookies.SESSION, opened.id)
+    return response
+
+
+def see_other(path: str) -> Response:
+    """A redirect that is followed with GET."""
+    return Response("", 303, {"Location": path})
+
+
+def header_email(context: AdminContext) -> str | None:
+    """Whom a trusted proxy says the visitor is; None when it says nothing, or owners do not sign in so."""
+    if context.settings.admin_auth != "header":
+        return None
+    return context.services.proxies.vouched(asgi.scope_of(request), context.settings.admin_email_header)
+
+
+def count_try(context: AdminContext) -> None:
+    """Count a try to sign in by the visitor's address; aborts with 429 when it is one too many."""
+    if not context.sign_in_limit.admits(context.services.proxies.client_address(asgi.scope_of(request))):
+        abort(429)
+
+
+async def _find_session(context: AdminContext) -> Session | None:
+    session_id = context.cookies.get(cookies.SESSION)
+    session = None if session_id is None else await context.store.sign_in.find_session(session_id)
+    if session is None or session.owner.suspended:
+        return None
+    if context.settings.admin_auth == "header" and not _same(header_email(context), session.owner.email):
+        return None  # the proxy has let somebody else in, or nobody
+    return session
+
+
+async def _check_csrf() -> None:
+    expected = current_csrf()
+    if expected is None:
+        abort(403)
+    given = (await request.form).get("csrf", "")
+    if not compare_digest(expected.encode(), given.encode(errors="replace")):
+        abort(403)
+
+
+def _is(mark: str) -> bool:
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, mark, False)
+
+
+def _to_sign_in() -> Response:
+    return see_other(f"{PREFIX}/sign-in" + ("" if request.path == HOME else f"?next={_here()}"))
+
+
+def _here() -> str:
+    """The present address, to be led back to."""
+    query = request.query_string.decode("latin-1")
+    return quote(f"{request.path}?{query}" if query else request.path, safe="/")
+
+
+def _same(email: str | None, other: str) -> bool:
+    return email is not None and email.lower() == other.lower()
