@@ -36,7 +36,8 @@ class Form(Generic[Fields]):
 
     def refuse(self, error: InvalidName, field: str) -> None:
         """Put what the store says of a name beside the field it names, or beside `field` when there is none such."""
-        self.wrong[error.field if error.field in self.typed else field] = str(error)
+        named = error.field if error.field is not None and error.field in self.typed else field
+        self.wrong[named] = str(error)
 
 
 AnyForm = Form[Any]
@@ -72,7 +73,7 @@ def read(kind: type[Fields], given: Mapping[str, str]) -> Form[Fields]:
     return Form(typed, wrong, None if wrong else kind(**known))
 
 
-def _value(text: str, annotation: object) -> object:
+def _value(text: str, annotation: Any) -> object:
     """What a text that is not blank means; raises `ValueError` with the sentence for who typed it."""
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise ValueError("This must be one line of text.")
@@ -81,7 +82,7 @@ def _value(text: str, annotation: object) -> object:
     try:
         return msgspec.convert(text, annotation, strict=False)
     except msgspec.ValidationError as error:
-        raise ValueError(f"This must {requirement(str(error))}.") from error
+        raise ValueError(f"This must {requirement(str(error), annotation)}.") from error
 
 
 def _utc(text: str) -> datetime:

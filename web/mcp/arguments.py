@@ -68,16 +68,12 @@ class Parser(Generic[Arguments]):
         if field is None:
             return "the arguments do not have the form that this tool's schema describes."
         name = field[1] if field[2] is None else f"{field[1]}[{field[2]}]"
-        return f"'{name}' must {requirement(problem[: field.start()], self._choices(field[1]))}."
-
-    def _choices(self, name: str) -> str:
-        annotation = next(field.type for field in msgspec.structs.fields(self._type) if field.name == name)
-        schema = msgspec.json.schema(annotation)
-        return ", ".join(next((part["enum"] for part in (schema, *schema.get("anyOf", ())) if "enum" in part), ()))
+        annotation = next(each.type for each in msgspec.structs.fields(self._type) if each.name == field[1])
+        return f"'{name}' must {requirement(problem[: field.start()], annotation)}."
 
 
-def requirement(problem: str, choices: str = "") -> str:
-    """What a value must do or be, after what msgspec says of it; `choices` are those of an enumeration."""
+def requirement(problem: str, annotation: Any) -> str:
+    """What a value of this type must do or be, after what msgspec says is wrong with it."""
     if pattern := re.search(r"matching regex '(.*)'$", problem):
         return _HINTS.get(pattern[1].replace("\\\\", "\\"), f"match {pattern[1]}")
     if bound := re.search(r"`(int|str|array)` (of length )?(>=|<=) (\d+)", problem):
@@ -86,10 +82,15 @@ def requirement(problem: str, choices: str = "") -> str:
             return "not be empty"
         least_or_most = "at least" if relation == ">=" else "at most"
         return f"{'have' if of_length else 'be'} {least_or_most} {number}{_COUNTED[kind]}"
-    if choices:
-        return f"be one of: {choices}"
+    if choices := _choices(annotation):
+        return f"be one of: {', '.join(choices)}"
     wanted = re.search(r"Expected `(\w+)", problem)
     return f"be {_TYPES.get(wanted[1], 'of another type')}" if wanted else "be of another form"
+
+
+def _choices(annotation: Any) -> list[str]:
+    schema = msgspec.json.schema(annotation)
+    return next((part["enum"] for part in (schema, *schema.get("anyOf", ())) if "enum" in part), [])
 
 
 def _utc(value: object) -> datetime | None:
