@@ -1,5 +1,6 @@
 """Servers that a hook must survive, on the loopback: each accepts connections and then does one thing wrong."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -42,22 +43,25 @@ async def hanging_up(stream: trio.SocketStream) -> None:
     await stream.receive_some()
 
 
-def cutting_off(url: str, requests_max: int) -> Behaviour:
-    """The real bus at `url`, for so many requests of a connection; then it is gone."""
-    host, _, port = url.removeprefix("http://").partition(":")
+class Relay:
+    """The real bus at `url`, for so many requests of a connection; then it is gone. Counts what passes."""
 
-    async def relay(stream: trio.SocketStream) -> None:
-        seen = 0
-        async with await trio.open_tcp_stream(host, int(port)) as bus, trio.open_nursery() as nursery:
+    def __init__(self, url: str, requests_max: int = 1000) -> None:
+        self._host, _, self._port = url.removeprefix("http://").partition(":")
+        self._requests_max = requests_max
+        self.connections = 0
+        self.requests: list[str] = []
+
+    async def __call__(self, stream: trio.SocketStream) -> None:
+        self.connections += 1
+        async with await trio.open_tcp_stream(self._host, int(self._port)) as bus, trio.open_nursery() as nursery:
             nursery.start_soon(_copy, bus, stream)
             async for chunk in stream:
-                seen += chunk.count(b"POST /mcp")
-                if seen > requests_max:
+                self.requests += re.findall(r"^Mcp-Name: (\w+)", chunk.decode(), re.MULTILINE)
+                if len(self.requests) > self._requests_max:
                     break
                 await bus.send_all(chunk)
             nursery.cancel_scope.cancel()
-
-    return relay
 
 
 async def _copy(source: trio.SocketStream, target: trio.SocketStream) -> None:

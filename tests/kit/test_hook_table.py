@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kit import llm_bus_hook
-from tests.kit.bad_servers import answering, bad_server, cutting_off, dribbling, hanging, hanging_up
+from tests.kit.bad_servers import Relay, answering, bad_server, dribbling, hanging, hanging_up
 from tests.kit.scratch import CONFIG, Identity, WorkTree, repository
 from tests.web.bus import Bus
 
@@ -165,7 +165,7 @@ def test_a_run_leaves_time_to_start_and_to_end() -> None:
 
 async def test_a_collision_counts_even_when_the_bus_goes_away_afterwards(bus: Bus, tree: WorkTree) -> None:
     await claim(bus, "bob")
-    async with bad_server(cutting_off(bus.url, requests_max=2)) as endpoint:
+    async with bad_server(Relay(bus.url, requests_max=2)) as endpoint:
         tree.configure(endpoint=endpoint)
         ran = await tree.hook("--staged")
     assert ran.code == 1

@@ -1,0 +1,38 @@
+"""The hook reads globs as the bus reads surfaces."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import globs
+from kit.llm_bus_hook import matches
+
+NAMES = st.text("ab[é\u0301", min_size=1, max_size=3)
+PARTS = st.one_of(NAMES, st.just("**"), st.text("ab*?[", min_size=1, max_size=4))
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "fits"),
+    [
+        ("docs/decisions/*.md", "docs/decisions/0001-x.md", True),
+        ("docs/decisions/*.md", "docs/decisions/old/0001-x.md", False),
+        ("**/migrations/*.sql", "migrations/1.sql", True),
+        ("**/migrations/*.sql", "a/b/migrations/1.sql", True),
+        ("./docs/**", "docs", True),
+        ("app/[id]/?.ts", "app/[id]/x.ts", True),
+        ("app/[id]/?.ts", "app/i/x.ts", False),
+        ("a**b/c", "a/b/c", False),
+    ],
+)
+def test_a_glob_covers_what_it_says(glob: str, path: str, *, fits: bool) -> None:
+    assert matches(glob, path) is fits
+
+
+@given(st.lists(PARTS, min_size=1, max_size=4).map("/".join), st.lists(NAMES, min_size=1, max_size=5).map("/".join))
+def test_the_hook_and_the_bus_agree(glob: str, path: str) -> None:
+    assert matches(glob, path) == globs.overlap(globs.normalise(glob), globs.normalise(path))
+
+
+def test_no_glob_takes_long() -> None:
+    # A pattern that lets a backtracking matcher try 2**100 ways ends at once, or this test does not.
+    assert not matches("*a" * 60 + "/" + "**/" * 30 + "b", "a" * 150 + "/a" * 40)
