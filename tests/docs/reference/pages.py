@@ -1,0 +1,37 @@
+"""All that is written from the code, by its path below docs/."""
+
+from pathlib import Path
+
+import trio
+
+from store import Store
+from tests.docs.reference.commands import commands_page
+from tests.docs.reference.events import events_page
+from tests.docs.reference.metrics import metrics_page
+from tests.docs.reference.routes import routes_page
+from tests.docs.reference.settings import settings_page
+from tests.docs.reference.story import PUBLIC_URL, tell, teller
+from tests.docs.reference.task_states import task_states_picture
+from tests.docs.reference.tools import tools_page
+from web.config import read_settings
+from web.server import create_app, join
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+async def write_pages(store: Store) -> dict[str, str]:
+    """Every page as it should be, made on an empty store."""
+    settings = read_settings({}, public_url=PUBLIC_URL, data_dir="unused", public_stats="1")
+    application = create_app(join(store, settings, trio.Event()), store, settings)
+    async with teller(store) as storyteller:
+        calls = await tell(storyteller)
+        happened = await storyteller.ledger()
+    return {
+        "reference/tools.md": tools_page(calls),
+        "reference/commands.md": commands_page(),
+        "reference/settings.md": settings_page(),
+        "reference/http.md": routes_page(application),
+        "reference/events.md": events_page(happened),
+        "reference/metrics.md": metrics_page(application),
+        "images/task-states.svg": task_states_picture(),
+    }

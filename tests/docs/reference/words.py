@@ -1,0 +1,156 @@
+"""What the code has no place for: the meaning of arguments, settings, routes, metrics and codes, each in a sentence.
+
+A name that is not here fails the build of its page, and so does one that is here and nowhere else.
+"""
+
+from collections.abc import Iterable, Mapping
+
+ARGUMENTS: Mapping[str, str] = {
+    "actor": "Only this actor's events, as `handle/label`.",
+    "advance_cursor": "Whether the next call starts after what this one returned.",
+    "before": "Only what has a smaller id: the way to the next page.",
+    "blocker": "The task whose blocker goes; all blockers without it.",
+    "body": "What there is to say. Say what you did, what is left, and where it is.",
+    "current": "The last number that was used; the next claim gets the one after it.",
+    "depends_on": "Tasks that must ship before this one can start.",
+    "detail": "Whatever its owner needs to know.",
+    "from_me": "Only the caller's own posts; each then tells who acknowledged it.",
+    "is_admin": "Whether the participant is a lead. Left out, an existing one keeps what it is.",
+    "key": "Makes a retry safe: the same key from the same actor within 24 hours gets the first answer again.",
+    "kind": "What the participant is; `agent` unless said otherwise.",
+    "lane": "The area of work.",
+    "last_n": "The same as `limit`, for clients that know it by this name.",
+    "limit": "How many are returned at most.",
+    "mode": "`shared` conflicts with `exclusive` only; `exclusive` with both.",
+    "note": "A few words that others see beside it.",
+    "number": "Who claimed this number of `sequence`.",
+    "on": "The task that must ship first; the blocker goes by itself when it does.",
+    "owner": "Whose task it is: a label, `handle/label`, or the owner's bare handle.",
+    "pad": "How many digits at least; zeros are put in front. Left out, it stays.",
+    "participant_name": "The participant's label.",
+    "post_id": "The post, by the id that `read_posts` and `whats_new` show.",
+    "prefix": "What comes before the number, such as `ADR-`. Left out, it stays.",
+    "ready": "Only tasks that are not done and whose dependencies have all shipped.",
+    "reason": "Why it cannot go on.",
+    "ref": "A branch, commit or file: where the work is. Matched exactly.",
+    "reply_to": "The post that this one answers; both are then in one thread.",
+    "sequence": "The name of a sequence of numbers, such as `adr` or `migration`.",
+    "since": "Only events from this time on; without a zone it is UTC.",
+    "status": "What the caller is doing.",
+    "subject": "The post in one line.",
+    "surface": "A path, or a glob: `*` within one directory, `**` across directories.",
+    "tag": "A word to find it by. Matched exactly.",
+    "task_id": "The task, by the id that `task_create` gave.",
+    "thread": "Only this post and everything in its thread.",
+    "title": "The task in one line.",
+    "to_actor": "To whom: a label, `handle/label`, or the owner's bare handle.",
+    "to_lane": "To whoever works in this lane, now or later.",
+    "to_me": "Only what is addressed to the caller or to the lane it registered.",
+    "ttl_hours": "How long the code works.",
+    "ttl_seconds": "When the lease ends by itself. Lease again to renew it.",
+    "type": "Only events of this type.",
+    "unacked_only": "Only what the caller has not acknowledged.",
+    "until": "Only events up to this time; without a zone it is UTC.",
+    "uses": "How many participants may join with the code.",
+    "wait_seconds": "Wait this long for news instead of answering with nothing.",
+    "within_seconds": "Who called within this time; the project's liveness window unless said otherwise.",
+}
+
+ARGUMENTS_OF: Mapping[tuple[str, str], str] = {
+    ("list_tasks", "status"): "Only tasks that are here.",
+    ("list_tasks", "owner"): "Only tasks of this actor, as `handle/label`.",
+    ("query_events", "sequence"): "Only claims and seeds of this sequence.",
+    ("create_invite", "is_admin"): "Whether who joins becomes a lead.",
+    ("create_invite", "participant_name"): "Who joins with the code; without it, who joins chooses a name.",
+    ("lease", "wait_seconds"): "Wait this long for nobody to conflict; the lease counts from the start.",
+}
+"""Where an argument means something else than its namesakes."""
+
+CODES: Mapping[str, str] = {
+    "invalid": "The arguments make no sense, whatever the state; the sentence names the one to change.",
+    "not_found": "What the arguments name is not in this project.",
+    "conflict": "The state forbids it now.",
+    "forbidden": "Only a lead may do it.",
+    "busy": "Too much at once. Nothing happened; try again in a moment.",
+    "unavailable": "The database did not answer in time. It may have happened: try again with the same `key`.",
+}
+
+SETTINGS: Mapping[str, str] = {
+    "DATABASE_URL": "The PostgreSQL to use (15 to 18), as `postgresql://user@host/name`. Without it the embedded one.",
+    "LLM_BUS_DATA_DIR": "Where the embedded PostgreSQL keeps its data.",
+    "HOST": "The address to listen on.",
+    "PORT": "The port to listen on; `0` is any free one.",
+    "PUBLIC_URL": "Where clients reach the server, such as `https://bus.example.com`. Hand-out cards, invites and "
+    "metadata name it; cookies are `Secure` when it begins with `https`.",
+    "ALLOWED_HOSTS": "More host names that the server answers to, with commas between them. That of `PUBLIC_URL` and "
+    "loopback are always among them; a request for any other name is refused (DNS rebinding).",
+    "LOG_FORMAT": "`text` for people, `json` for machines: one line a request.",
+    "PUBLIC_STATS": "`1` shows live counts to everybody on `/` and at `/api/stats`.",
+    "ADMIN_AUTH": "How owners sign in: `link` (a one-time link from the command line), `header` (a proxy in front "
+    "says who it is), `oauth` (Google, GitHub or any OpenID Connect provider).",
+    "ADMIN_EMAIL_HEADER": "The header in which the proxy names the verified email, for `ADMIN_AUTH=header`.",
+    "TRUSTED_PROXIES": "Addresses and networks of proxies, with commas between them. Only they may name the email and "
+    "the client's address.",
+    "SIGNUP": "Who may become an owner by signing in: `closed`, `open`, or email domains with commas between them.",
+    "GOOGLE_CLIENT_ID": "The OAuth client at Google.",
+    "GOOGLE_CLIENT_SECRET": "Its secret.",
+    "GITHUB_CLIENT_ID": "The OAuth app at GitHub.",
+    "GITHUB_CLIENT_SECRET": "Its secret.",
+    "OIDC_DISCOVERY_URL": "The discovery document of an OpenID Connect provider.",
+    "OIDC_CLIENT_ID": "The client at that provider.",
+    "OIDC_CLIENT_SECRET": "Its secret.",
+    "OAUTH_REDIRECT_BASE": "Where providers send the browser back to, when that is not `PUBLIC_URL`.",
+    "LLM_BUS_TOKEN": "The token with which the commands that act as a participant do so. Never a flag.",
+    "LLM_BUS_URL": "The server that `llm-bus stdio` is a bridge to.",
+}
+
+ROUTES: Mapping[str, str] = {
+    "/mcp": "The MCP endpoint (Streamable HTTP), with `Authorization: Bearer <token>`. Also at `/mcp/`.",
+    "/healthz": "Whether the process answers: `{ok, service, version}`. Asks no database, and needs no token.",
+    "/readyz": "200 when PostgreSQL answers too, 503 when it does not. For load balancers.",
+    "/metrics": "[Numbers](metrics.md) for Prometheus.",
+    "/join": "Redeem an invite: `{code, name?}`. At most 30 tries per client address in 5 minutes.",
+    "/kit/<path:name>": "The adherence kit, file by file; `/kit/install.sh` installs it into a repository.",
+    "/.well-known/oauth-protected-resource": "What protects `/mcp` (RFC 9728).",
+    "/.well-known/oauth-protected-resource/mcp": "The same, where clients look first.",
+}
+"""Routes outside of the web admin."""
+
+METRICS: Mapping[str, str] = {
+    "llm_bus_requests_total": "Requests that have ended, by `tool` (`http` and `mcp` for what is no tool call) and "
+    "`outcome` (`ok`, a refusal's code, or what went wrong below).",
+    "llm_bus_request_seconds": "How long they took. A call that waits counts its waiting.",
+    "llm_bus_actors_actors": "Projects in memory.",
+    "llm_bus_actors_mailbox_depth": "Commands that wait for their project's actor; near the bound means `busy` soon.",
+    "llm_bus_actors_waiting": "Calls that wait for news (`wait_seconds`).",
+    "llm_bus_actors_batches_total": "Batches that actors decided.",
+    "llm_bus_actors_commands_total": "Commands in them; by batches, how many share one.",
+    "llm_bus_actors_commits_total": "Commits to the ledger; by commands, how many share one.",
+    "llm_bus_actors_events_total": "Events appended.",
+    "llm_bus_actors_conflicts_total": "Commits that another process won; decided again.",
+    "llm_bus_actors_rebuilds_total": "States read anew from snapshot and ledger.",
+    "llm_bus_actors_snapshots_total": "Snapshots written.",
+    "llm_bus_actors_refused_busy_total": "Commands refused because a mailbox or the directory was full.",
+    "llm_bus_actors_unavailable_total": "Commands given up because the database did not answer in time.",
+    "llm_bus_actors_crashes_total": "Actors that crashed and were restarted: bugs. Alert on any.",
+    "llm_bus_pool_size_max": "Database sessions there may be.",
+    "llm_bus_pool_idle": "Sessions that nobody uses.",
+    "llm_bus_pool_lent": "Sessions in use.",
+    "llm_bus_pool_waiting": "Tasks that wait for a session. Alert when it stays above zero.",
+    "llm_bus_pool_opened_total": "Sessions opened.",
+    "llm_bus_pool_discarded_total": "Sessions thrown away because something went wrong on them.",
+}
+
+
+class WordsMissing(LookupError):
+    """Something has no words, or words are for nothing."""
+
+
+def check(kind: str, words: Iterable[object], things: Iterable[object]) -> None:
+    """Raise `WordsMissing` unless everything has words and all words are for something."""
+    explained, there = set(words), set(things)
+    if explained != there:
+        raise WordsMissing(
+            f"{kind} without words: {sorted(map(str, there - explained))}; "
+            f"words for nothing: {sorted(map(str, explained - there))}"
+        )
