@@ -127,5 +127,8 @@ def _add_given(
 def _post_record(row: tuple[Any, ...]) -> PostRecord:
     seq, at, actor, by, data, ids, actors, times = row
     event = Event(seq=seq, at=at, actor=actor, by=by, data=decode("post", data))
-    acks = zip(ids or (), actors or (), times or (), strict=True)
-    return PostRecord(event=event, acks=tuple(AckFact(by=by, actor=actor, at=at) for by, actor, at in acks))
+    acks: dict[int, AckFact] = {}
+    for reader, name, acked_at in zip(ids or (), actors or (), times or (), strict=True):
+        # A ledger from elsewhere (store.legacy) may have a reader's acknowledgement again; the first one counts.
+        acks.setdefault(reader, AckFact(by=reader, actor=name, at=acked_at))
+    return PostRecord(event=event, acks=tuple(acks.values()))

@@ -26,6 +26,7 @@ _COMMANDS = {
     "demo": "web.cli.doctor_and_demo:demo",
     "export": "web.cli.transfer:export",
     "import": "web.cli.transfer:import_",
+    "import-legacy": "web.cli.legacy:legacy",
     "connect": "web.cli.connect:connect",
     "stdio": "web.cli.stdio:stdio",
     "kit": "web.cli.kit:kit",
