@@ -175,15 +175,9 @@ class LegacyServer:
 
     def live(self, steps: int) -> None:
         """Let everybody do so many things; somebody may call without doing anything."""
-        often: list[Callable[[Member], object]] = [
-            self.seed,
-            self.register,
-            self.release,
-            self.create,
-            self.look,
-            self.presence,
-        ]
-        often += 2 * [self.claim, self.post, self.ack, self.lease] + 4 * [self.work]
+        seldom: list[Callable[[Member], object]] = [self.seed, self.register, self.release, self.create, self.look]
+        often: list[Callable[[Member], object]] = [self.claim, self.post, self.ack, self.lease]
+        doings = [self.presence, *seldom, *often, *often, *4 * [self.work]]
         for _ in range(steps):
             self.now += timedelta(milliseconds=self.random.choice((0, 1, 37, 900, 60_000)))
             member = self.random.choice(self.members)
