@@ -105,6 +105,9 @@ SETTINGS: Mapping[str, str] = {
 }
 
 ROUTES: Mapping[str, str] = {
+    "/": "The landing page: what this is, whether it is well, how to connect, where to sign in.",
+    "/landing/<path:filename>": "Its stylesheet.",
+    "/api/stats": "Live counts as JSON, a minute old at most; 404 unless `PUBLIC_STATS=1`.",
     "/mcp": "The MCP endpoint (Streamable HTTP), with `Authorization: Bearer <token>`. Also at `/mcp/`.",
     "/healthz": "Whether the process answers: `{ok, service, version}`. Asks no database, and needs no token.",
     "/readyz": "200 when PostgreSQL answers too, 503 when it does not. For load balancers.",
