@@ -12,6 +12,7 @@ import trio
 
 from actors import Directory
 from store import Listener, Store, open_store
+from store.public_stats import PublicCounter
 from web.admin.blueprint import admin
 from web.admin.providers import Provider
 from web.app import Application, create_pages
@@ -21,6 +22,8 @@ from web.connections import BoundedListener
 from web.hosts import HostGuard
 from web.join import joining
 from web.kit import handing_out_kit
+from web.landing.live_counts import LiveCounts
+from web.landing.pages import landing
 from web.metrics import Metrics
 from web.operations import operations
 from web.people import People
@@ -50,7 +53,10 @@ async def run_bus(
         await nursery.start(services.directory.run)
         nursery.start_soon(store.listen, _listener(services))
         nursery.start_soon(services.waits.run, store.accounts.still_valid)
-        await serve(create_app(services, store, settings), listeners, stopping, ready)
+        counts = LiveCounts(PublicCounter(store.pool).count) if settings.public_stats else None
+        if counts is not None:
+            nursery.start_soon(counts.run)
+        await serve(create_app(services, store, settings, counts=counts), listeners, stopping, ready)
         await services.directory.stop()
         nursery.cancel_scope.cancel()
 
@@ -98,7 +104,12 @@ def _listener(services: Services) -> Listener:
 
 
 def create_app(
-    services: Services, store: Store, settings: Settings, providers: Mapping[str, Provider] | None = None
+    services: Services,
+    store: Store,
+    settings: Settings,
+    providers: Mapping[str, Provider] | None = None,
+    *,
+    counts: LiveCounts | None = None,
 ) -> Application:
     """The application on top of these parts; `providers` of identities instead of those that the settings name."""
     metrics = Metrics(actors=services.directory.statistics, pool=store.pool.statistics)
@@ -107,4 +118,5 @@ def create_app(
     pages.register_blueprint(joining(services.public_url, services.people, services.proxies))
     pages.register_blueprint(admin(services, store, settings, providers))
     pages.register_blueprint(handing_out_kit(services.public_url))
+    pages.register_blueprint(landing(services.public_url, store.ping, counts))
     return Application(services, metrics, pages, HostGuard(services.public_url, settings.allowed_hosts))
