@@ -230,7 +230,8 @@ async def test_work_goes_on_after_the_move(moved: Move) -> None:
             assert shipped["status"] == "done"
         mine = [row for row in before.leases() if row["actor"] == member.actor]
         for row in mine:
-            assert (await bus.call(member.token, "release", surface=row["surface"])) == {"released": 1}
+            released = await bus.call(member.token, "release", surface=row["surface"])
+            assert released["released"] == 1
         posted = await bus.call(member.token, "post", to_actor="agent-1", body="after the move")
         assert posted["post_id"] == await bus.ledger_length(member.token)
         joined = await bus.http.post("/join", json={"code": CODE, "name": "newcomer"})
