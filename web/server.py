@@ -5,7 +5,7 @@ then drain the actors. A second signal cuts all that short.
 """
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import structlog
 import trio
@@ -14,7 +14,7 @@ from actors import Directory
 from store import Listener, Store, open_store
 from store.public_stats import PublicCounter
 from web.admin.blueprint import admin
-from web.admin.providers import Provider
+from web.admin.providers import ProvidersOf, providers_of
 from web.app import Application, create_pages
 from web.auth import Authenticator
 from web.config import Settings
@@ -43,6 +43,7 @@ async def run_bus(
     stopping: trio.Event,
     *,
     ready: Callable[[], object],
+    providers: ProvidersOf = providers_of,
 ) -> None:
     """Serve a migrated database on `listeners`, and close them, until `stopping` is set; then return, all drained.
 
@@ -56,7 +57,8 @@ async def run_bus(
         counts = LiveCounts(PublicCounter(store.pool).count) if settings.public_stats else None
         if counts is not None:
             nursery.start_soon(counts.run)
-        await serve(create_app(services, store, settings, counts=counts), listeners, stopping, ready)
+        app = create_app(services, store, settings, providers, counts=counts)
+        await serve(app, listeners, stopping, ready)
         await services.directory.stop()
         nursery.cancel_scope.cancel()
 
@@ -107,11 +109,11 @@ def create_app(
     services: Services,
     store: Store,
     settings: Settings,
-    providers: Mapping[str, Provider] | None = None,
+    providers: ProvidersOf = providers_of,
     *,
     counts: LiveCounts | None = None,
 ) -> Application:
-    """The application on top of these parts; `providers` of identities instead of those that the settings name."""
+    """The application on top of these parts. `settings` are bound; everybody sees the `counts` if there are any."""
     metrics = Metrics(actors=services.directory.statistics, pool=store.pool.statistics)
     pages = create_pages()
     pages.register_blueprint(operations(services.public_url, metrics, store.ping))

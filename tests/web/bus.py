@@ -11,6 +11,7 @@ import httpx2
 import trio
 
 from store import Store
+from web.admin.providers import ProvidersOf, providers_of
 from web.config import Settings
 from web.connections import listen
 from web.server import run_bus
@@ -96,7 +97,12 @@ class Bus:
 
 @asynccontextmanager
 async def running_bus(
-    store: Store, conninfo: str, *, connections_max: int = 1000, **settings: Any
+    store: Store,
+    conninfo: str,
+    *,
+    connections_max: int = 1000,
+    providers: ProvidersOf = providers_of,
+    **settings: Any,
 ) -> AsyncIterator[Bus]:
     """A server on this database as long as the block lasts; it must end cleanly."""
     wanted = Settings(data_dir=Path("unused"), port=0, **settings)
@@ -105,7 +111,8 @@ async def running_bus(
     stopping, ready = trio.Event(), trio.Event()
     url = f"http://127.0.0.1:{bound.port}"
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(run_bus, bound, conninfo, listeners, stopping, ready=ready.set))
+        serving = partial(run_bus, bound, conninfo, listeners, stopping, ready=ready.set, providers=providers)
+        nursery.start_soon(serving)
         with trio.fail_after(START_SECONDS_MAX):
             await ready.wait()
         limits = httpx2.Limits(max_connections=None)

@@ -58,7 +58,7 @@ def accept_pages(context: AdminContext) -> Blueprint:
             return await refusal_page(status, "This invite does not work", sentence)
         card = made_card(
             context.services.public_url,
-            project_id=outcome.project_id,
+            project_id=None,
             project_name=outcome.project_name,
             participant=outcome.participant,
             token=outcome.token,

@@ -1,11 +1,11 @@
 """The web admin put together: its parts, what happens before and after each of them, and what their pages all know."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from quart import Blueprint
 from werkzeug.exceptions import ServiceUnavailable
 
+from engine.errors import JournalUnavailable
 from store import Store
 from store.errors import StoreUnavailable
 from web import VERSION
@@ -25,7 +25,7 @@ from web.admin.operator import operator_pages
 from web.admin.participants import participant_pages
 from web.admin.posts import post_pages
 from web.admin.projects import project_pages
-from web.admin.providers import Provider, providers_of
+from web.admin.providers import ProvidersOf, providers_of
 from web.admin.refusals import Page, explained
 from web.admin.sign_in import sign_in_pages
 from web.admin.visitor import PREFIX, current_csrf, current_session, guard
@@ -49,17 +49,15 @@ PARTS = (
 )
 
 
-def admin(
-    services: Services, store: Store, settings: Settings, providers: Mapping[str, Provider] | None = None
-) -> Blueprint:
-    """All routes below `/admin`; `providers` instead of those that the bound `settings` name."""
+def admin(services: Services, store: Store, settings: Settings, providers: ProvidersOf = providers_of) -> Blueprint:
+    """All routes below `/admin`. `settings` are bound."""
     context = AdminContext(
         services=services,
         store=store,
         settings=settings,
         cookies=Cookies(services.public_url),
         tickets=Tickets(settings),
-        providers=providers_of(settings) if providers is None else providers,
+        providers=providers(settings),
     )
     pages = Blueprint("admin", __name__, url_prefix=PREFIX, template_folder="templates", static_folder="static")
     pages.before_app_request(guard(context))
@@ -77,7 +75,8 @@ def admin(
         }
 
     @pages.errorhandler(StoreUnavailable)
-    async def store_silent(_: StoreUnavailable) -> Page:
+    @pages.errorhandler(JournalUnavailable)
+    async def store_silent(_: Exception) -> Page:
         return await explained(ServiceUnavailable())
 
     for part in PARTS:

@@ -13,9 +13,12 @@ from web import onboarding
 
 
 class Card(Struct, frozen=True, kw_only=True):
-    """What a card says; `replaces`: older tokens stopped working for this one."""
+    """What a card says; `replaces`: older tokens stopped working for this one.
 
-    project_id: int
+    `project_id` is that of the reader's own project; None when the project is somebody else's.
+    """
+
+    project_id: int | None
     project_name: str
     participant: str
     replaces: bool
@@ -40,7 +43,7 @@ async def hand_out(public_url: str, project: ProjectRow, provisioned: Provisione
 
 
 def made_card(
-    public_url: str, *, project_id: int, project_name: str, participant: str, token: str, replaces: bool = False
+    public_url: str, *, project_id: int | None, project_name: str, participant: str, token: str, replaces: bool = False
 ) -> Card:
     """All that is handed over with a token, for the project at `public_url`."""
     mcp_json = msgspec.json.encode(onboarding.mcp_json(public_url))

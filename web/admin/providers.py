@@ -7,9 +7,9 @@ bounded by `PROVIDER_SECONDS_MAX`.
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import httpx2
 import msgspec
@@ -19,7 +19,7 @@ from authlib.integrations.base_client import OAuthError  # type: ignore[import-u
 from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[import-untyped]  # the same
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, KeySetSerialization
 from joserfc.jwt import JWTClaimsRegistry
 from msgspec import Struct
 
@@ -97,6 +97,10 @@ def providers_of(settings: Settings) -> dict[str, Provider]:
     if settings.oidc is not None and settings.oidc_discovery_url is not None:
         found.append(OpenId("oidc", "single sign-on", settings.oidc_discovery_url, settings.oidc, base))
     return {provider.key: provider for provider in found}
+
+
+ProvidersOf = Callable[[Settings], Mapping[str, Provider]]
+"""The providers to use with bound settings, by key."""
 
 
 def callback_url(base: str, key: str) -> str:
@@ -193,9 +197,8 @@ class OpenId:
     async def _learn(self, session: Any, *, anew: bool = False) -> _Known:
         known = self._known
         if known is None or anew or trio.current_time() >= known.until:
-            document = await session.get(self._discovery_url, withhold_token=True)
-            metadata = msgspec.convert(_json(document), _Metadata)
-            keys = KeySet.import_key_set(_json(await session.get(metadata.jwks_uri, withhold_token=True)))  # type: ignore[arg-type]  # a dictionary is checked there
+            metadata = msgspec.convert(await _published(session, self._discovery_url), _Metadata)
+            keys = KeySet.import_key_set(cast("KeySetSerialization", await _published(session, metadata.jwks_uri)))
             self._known = known = _Known(metadata, keys, trio.current_time() + METADATA_SECONDS_MAX)
         return known
 
@@ -276,6 +279,11 @@ async def _talking(title: str) -> AsyncIterator[None]:
     except (*_NONSENSE, httpx2.HTTPError, trio.TooSlowError) as error:
         log.warning("identity provider", provider=title, problem=type(error).__name__)
         raise ProviderSilent(f"{title} does not answer as it should. Try again in a moment.") from error
+
+
+async def _published(session: Any, url: str) -> dict[str, Any]:
+    """What a provider tells everybody."""
+    return _json(await session.request("GET", url, withhold_token=True))
 
 
 def _json(response: httpx2.Response) -> dict[str, Any]:

@@ -4,9 +4,10 @@ import httpx2
 import pytest
 
 from tests.postgres import query
-from tests.web.admin.admin_client import COOKIE, AdminClient
+from tests.web.admin.admin_client import AdminClient
 from tests.web.bus import Bus
 from web.admin.context import SIGN_IN_TRIES_MAX
+from web.admin.cookies import SESSION
 from web.admin.visitor import inside
 
 ADA = "ada@example.com"
@@ -37,7 +38,7 @@ async def link_for(bus: Bus, email: str = ADA, *, is_known: bool = True) -> str:
 
 async def csrf_of(bus: Bus, browser: httpx2.AsyncClient) -> str:
     """The token that the forms of this browser's session carry."""
-    session = await bus.store.sign_in.find_session(browser.cookies[COOKIE])
+    session = await bus.store.sign_in.find_session(browser.cookies[SESSION])
     assert session is not None
     return session.csrf
 
@@ -45,15 +46,15 @@ async def csrf_of(bus: Bus, browser: httpx2.AsyncClient) -> str:
 async def test_a_link_signs_its_owner_in_and_signing_out_ends_that(bus: Bus, stranger: httpx2.AsyncClient) -> None:
     opened = await stranger.get(await link_for(bus))
     assert (opened.status_code, opened.headers["location"]) == (303, "/admin/")
-    session = stranger.cookies[COOKIE]
+    session = stranger.cookies[SESSION]
     page = await stranger.get("/admin/")
     assert page.status_code == 200
     assert "Sign out" in page.text
     left = await stranger.post("/admin/sign-out", data={"csrf": await csrf_of(bus, stranger)})
     assert (left.status_code, left.headers["location"]) == (303, "/admin/sign-in?out=1")
-    assert COOKIE not in stranger.cookies
+    assert SESSION not in stranger.cookies
     assert "You are signed out" in (await stranger.get("/admin/sign-in?out=1")).text
-    again = await stranger.get("/admin/", headers={"Cookie": f"{COOKIE}={session}"})
+    again = await stranger.get("/admin/", headers={"Cookie": f"{SESSION}={session}"})
     assert (again.status_code, again.headers["location"]) == (303, "/admin/sign-in")
 
 

@@ -1,0 +1,84 @@
+"""The operator's page: who owns what, and who may no longer."""
+
+import httpx2
+import pytest
+import trio
+
+from tests.web.admin.admin_client import AdminClient
+from tests.web.bus import Bus
+from tests.web.test_waiting import is_waiting
+
+
+async def test_all_owners_are_listed_with_counts(bus: Bus, operator: AdminClient, ada: AdminClient) -> None:
+    token = await bus.mint("scout")
+    for _ in range(3):
+        await bus.call(token, "claim", sequence="adr")
+    page = await operator.page("/admin/operator")
+    for word in ("ada@example.com", "olga@example.com", "operator"):
+        assert word in page
+    assert 'data-label="Projects" class="number">1<' in page
+
+
+@pytest.mark.parametrize("path", ["/admin/operator", "/admin/operator/owners/1/suspend"])
+async def test_to_who_is_no_operator_it_does_not_exist(bus: Bus, ada: AdminClient, path: str) -> None:
+    asked = await (ada.post(path) if path.endswith("suspend") else ada.get(path))
+    assert asked.status_code == 404
+    assert 'href="/admin/operator"' not in await ada.page("/admin/")
+
+
+async def test_a_suspended_owners_tokens_and_sessions_stop_at_once_and_come_back(
+    bus: Bus, operator: AdminClient, ada: AdminClient
+) -> None:
+    token = await bus.mint("scout")
+    await bus.call(token, "claim", sequence="adr")
+    base = f"/admin/operator/owners/{ada.owner.id}"
+    assert await operator.change(f"{base}/suspend") == "/admin/operator"
+    refused = await bus.ask(token, "ping")
+    assert refused.status_code == 403
+    assert refused.json()["error"] == "suspended"
+    assert (await ada.get("/admin/")).status_code == 303
+    assert "suspended" in await operator.page("/admin/operator")
+    code = await bus.store.sign_in.make_link(ada.owner.email)
+    assert (await ada.get("/admin/link", token=str(code))).status_code == 404
+    assert await operator.change(f"{base}/restore") == "/admin/operator"
+    assert (await bus.call(token, "claim", sequence="adr"))["number"] == 2
+    assert (await ada.get("/admin/")).status_code == 303, "a closed session stays closed"
+
+
+async def test_a_suspended_owners_waits_end_at_once(bus: Bus, operator: AdminClient, ada: AdminClient) -> None:
+    scout = await bus.mint("scout")
+    minted = await bus.store.accounts.mint(operator.owner.email, "theirs", "other")
+    statuses: list[int] = []
+    answered = trio.Event()
+
+    async def wait(token: str) -> None:
+        call = {"name": "whats_new", "arguments": {"wait_seconds": 55}}
+        statuses.append((await bus.ask(token, "tools/call", call)).status_code)
+        answered.set()
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, scout)
+            nursery.start_soon(wait, minted.provisioned.token)
+            await is_waiting(bus, 2)
+            await operator.change(f"/admin/operator/owners/{ada.owner.id}/suspend")
+            await answered.wait()
+            await is_waiting(bus, 1)
+            assert statuses == [403]
+            nursery.cancel_scope.cancel()
+
+
+async def test_an_operator_cannot_suspend_themself(operator: AdminClient) -> None:
+    refused = await operator.post(f"/admin/operator/owners/{operator.owner.id}/suspend")
+    assert refused.status_code == 409
+    assert "cannot suspend yourself" in refused.text
+    assert (await operator.get("/admin/operator")).status_code == 200
+
+
+async def test_an_owner_that_does_not_exist_cannot_be_suspended(operator: AdminClient) -> None:
+    for change in ("suspend", "restore"):
+        assert (await operator.post(f"/admin/operator/owners/999999/{change}")).status_code == 404
+
+
+async def test_strangers_are_asked_to_sign_in(stranger: httpx2.AsyncClient) -> None:
+    assert (await stranger.get("/admin/operator")).status_code == 303
