@@ -40,7 +40,9 @@ def invite_pages(context: AdminContext) -> Blueprint:
     async def create(project_id: int) -> ResponseReturnValue:
         form = await forms.posted(NewInvite)
         project = await the_project(context, project_id)
-        if (wanted := form.fields) is None:
+        if form.typed["email"].strip() and not _takes_email(context):
+            form.wrong["email"] = "Nobody can show here that an email address is theirs."
+        if (wanted := form.fields) is None or form.wrong:
             return await _invites_page(context, project, form), 400
         try:
             invite = await context.services.people.invite(
@@ -68,6 +70,10 @@ def invite_pages(context: AdminContext) -> Blueprint:
     return pages
 
 
+def _takes_email(context: AdminContext) -> bool:
+    return context.settings.admin_auth != "link"  # where links sign in, no provider and no proxy vouches for emails
+
+
 async def _invites_page(context: AdminContext, project: ProjectRow, form: forms.AnyForm) -> str:
     return await render_template(
         "invites.html",
@@ -75,7 +81,7 @@ async def _invites_page(context: AdminContext, project: ProjectRow, form: forms.
         project=project,
         invites=found(await context.store.owned.invites(current_owner().id, project.id)),
         form=form,
-        takes_email=context.settings.admin_auth != "link",  # a link shows nobody's email to be theirs
+        takes_email=_takes_email(context),
     )
 
 

@@ -16,6 +16,23 @@ JUST_NOW_SECONDS = 10
 DATED_FROM_DAYS = 30
 """From this age on a date says more than a number of days."""
 
+BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+SYSTEMS = (
+    ("Windows", "Windows"),
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+"""Marks in user agents, the telling ones first: Edge also says Chrome, Chrome also says Safari, Android also Linux."""
+
 NOTICES = {
     "project-saved": "The project's settings are saved.",
     "project-deleted": "The project and its ledger are gone.",
@@ -32,7 +49,7 @@ NOTICES = {
 
 def register(pages: Blueprint) -> None:
     """Give every template of the application these filters, and `notice`: what to say first, or None."""
-    for function in (ago, exact, iso, count, span, sentence, json):
+    for function in (ago, exact, iso, count, span, sentence, browser, json):
         pages.add_app_template_filter(function)
 
     @pages.app_context_processor
@@ -74,6 +91,13 @@ def span(seconds: int) -> str:
 def sentence(text: str) -> str:
     """The text with a capital at its beginning."""
     return text[:1].upper() + text[1:]
+
+
+def browser(user_agent: str) -> str:
+    """Which browser on which system says so of itself, in two words; what is not known is told as it is."""
+    name = next((name for mark, name in BROWSERS if mark in user_agent), None)
+    system = next((system for mark, system in SYSTEMS if mark in user_agent), None)
+    return f"{name} on {system}" if name and system else user_agent
 
 
 def json(value: object) -> str:

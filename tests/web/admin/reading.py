@@ -3,6 +3,12 @@
 import re
 from html.parser import HTMLParser
 
+APART = frozenset(
+    {"td", "th", "tr", "li", "p", "div", "section", "header", "footer", "h1", "h2", "h3", "pre", "label"}
+    | {"under", "note"}
+)
+"""Elements, and classes of them, that do not stand on the line of what comes before them."""
+
 SILENT = frozenset({"script", "style", "title", "datalist", "option"})
 
 
@@ -18,6 +24,8 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
+        if tag in APART or APART & set(given.get("class", "").split()):
+            self.said.append(" ")
         if tag in SILENT:
             self._silent += 1
         if tag == "input" and given.get("type") == "checkbox":

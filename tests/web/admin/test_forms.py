@@ -22,7 +22,14 @@ class Everything(Struct, frozen=True, kw_only=True):
 def test_what_makes_sense_becomes_arguments() -> None:
     form = read(
         Everything,
-        {"lane": " docs ", "window": "60", "kind": "shared", "since": "2026-01-31T12:00", "is_admin": "true", "csrf": "x"},
+        {
+            "lane": " docs ",
+            "window": "60",
+            "kind": "shared",
+            "since": "2026-01-31T12:00",
+            "is_admin": "true",
+            "csrf": "x",
+        },
     )
     assert form.fields == Everything(
         lane="docs", window=60, kind="shared", since=datetime(2026, 1, 31, 12, tzinfo=UTC), is_admin=True

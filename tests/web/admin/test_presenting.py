@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from web.admin.presenting import ago, count, exact, iso, json, sentence, span
+from web.admin.presenting import ago, browser, count, exact, iso, json, sentence, span
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -59,3 +59,18 @@ def test_counts_are_grouped_sentences_begin_with_a_capital_and_json_is_indented(
     assert sentence("a handle has letters.") == "A handle has letters."
     assert sentence("") == ""
     assert json({"a": [1]}) == '{\n  "a": [\n    1\n  ]\n}'
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "said"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0", "Firefox on Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/156.0 Safari/537.36 Edg/156.0", "Edge on Windows"),
+        ("Mozilla/5.0 (Linux; Android 16) AppleWebKit/537.36 Chrome/156.0 Mobile Safari/537.36", "Chrome on Android"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 15_1) AppleWebKit/605.1 Version/26.0 Safari/605.1", "Safari on macOS"),
+        ("curl/8.5.0", "curl/8.5.0"),
+        ("", ""),
+    ],
+)
+def test_a_browser_is_named_and_what_is_unknown_is_told_as_it_is(user_agent: str, said: str) -> None:
+    assert browser(user_agent) == said

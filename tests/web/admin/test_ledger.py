@@ -1,0 +1,218 @@
+"""The ledger explorer and the pages of posts: what happened, found by any filter and told in sentences."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from engine.events import EVENT_TYPES
+from engine.lookups import AckFact
+from engine.replies import EventView
+from tests.web.admin.admin_client import AdminClient
+from tests.web.admin.reading import fields_of, links_of, text_of, wrong_in
+from tests.web.admin.test_projects import project_of
+from tests.web.bus import Bus
+from web.admin.ledger import PAGE_EVENTS
+from web.admin.posts import Post, owing
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+async def one_of_each(bus: Bus) -> None:
+    """Every kind of event, by ada/lead."""
+    lead = await bus.mint()
+    await bus.call(lead, "seed_sequence", sequence="adr", current=11, prefix="ADR-", pad=4)
+    await bus.call(lead, "claim", sequence="adr", note="the storage format")
+    await bus.call(lead, "register", lane="core", status="wiring")
+    await bus.call(lead, "post", to_lane="core", to_actor="lead", subject="Ready", body="secret", ref="PR-1", tag="ask")
+    await bus.call(lead, "ack", post_id=4)
+    await bus.call(lead, "lease", surface="src/**", ttl_seconds=5400, mode="shared", note="moving")
+    await bus.call(lead, "release", surface="src/**")
+    await bus.call(lead, "task_create", title="First", lane="core", owner="lead")
+    await bus.call(lead, "task_create", title="Second", depends_on=[1])
+    await bus.call(lead, "task_create", title="Third")
+    await bus.call(lead, "task_start", task_id=1)
+    await bus.call(lead, "task_block", task_id=1, on=3, reason="needs the other")
+    await bus.call(lead, "task_resolve", task_id=1, blocker=3)
+    await bus.call(lead, "task_ship", task_id=1)
+    await bus.call(lead, "task_assign", task_id=2, owner="lead")
+
+
+SENTENCES = {
+    "seed": "ada/lead set the sequence adr to 11, prefix ADR-, 4 digits",
+    "claim": "ada/lead claimed ADR-0012 of the sequence adr the storage format",
+    "register": "ada/lead works in the lane core wiring",
+    "post": "ada/lead wrote post #4 to the lane core and ada/lead about PR-1 ask Ready",
+    "ack": "ada/lead acknowledged post #4",
+    "lease": "ada/lead leased src/** for 1 h 30 min, shared moving",
+    "release": "ada/lead released src/**",
+    "task_create": "ada/lead created task #2, after #1 Second",
+    "task_start": "ada/lead started task #1",
+    "task_block": "ada/lead is blocked in task #1 by task #3 needs the other",
+    "task_resolve": "ada/lead took the blocker task #3 off task #1",
+    "task_ship": "ada/lead shipped task #1",
+    "task_assign": "ada/lead gave task #2 to ada/lead",
+}
+
+
+async def test_every_event_is_told_in_a_sentence_and_its_payload_is_at_hand(bus: Bus, ada: AdminClient) -> None:
+    assert SENTENCES.keys() == EVENT_TYPES.keys()
+    await one_of_each(bus)
+    there = await project_of(bus, ada)
+    for event_type, sentence in SENTENCES.items():
+        page = await ada.page(f"{there}/ledger", type=event_type)
+        assert sentence in text_of(page).replace(" ,", ",").replace(" Raw", "")
+    assert '"formatted": "ADR-0012"' in text_of(await ada.page(f"{there}/ledger", type="claim"))
+    assert "created task #1 in the lane core for ada/lead First" in text_of(await ada.page(f"{there}/ledger"))
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({"actor": "scout"}, [7, 6]),
+        ({"actor": "ada/lead", "type": "claim"}, [1]),
+        ({"actor": "ada"}, []),
+        ({"sequence": "adr"}, [6, 1]),
+        ({"ref": "PR-1"}, [2]),
+        ({"tag": "ask"}, [3]),
+        ({"tag": "ask", "ref": "PR-1"}, []),
+        ({"type": "register"}, [5, 4]),
+        ({"before": "3"}, [2, 1]),
+        ({"since": "2020-01-01T00:00", "until": "2020-01-02T00:00"}, []),
+        ({"since": "2020-01-01T00:00", "type": " "}, [7, 6, 5, 4, 3, 2, 1]),
+    ],
+)
+async def test_filters_find_what_matches_all_of_them(
+    bus: Bus, ada: AdminClient, filters: dict[str, str], found: list[int]
+) -> None:
+    lead, scout = await bus.mint("lead"), await bus.mint("scout")
+    await bus.call(lead, "claim", sequence="adr")
+    await bus.call(lead, "post", to_lane="core", body="one", ref="PR-1")
+    await bus.call(lead, "post", to_lane="core", body="two", tag="ask")
+    await bus.call(lead, "register", lane="core")
+    await bus.call(lead, "register", lane="docs")
+    await bus.call(scout, "claim", sequence="adr")
+    await bus.call(scout, "claim", sequence="migration")
+    page = await ada.page(f"{await project_of(bus, ada)}/ledger", **filters)
+    assert [number for number in range(7, 0, -1) if f'id="event-{number}"' in page] == found
+    assert "Clear filters" in page or filters == {"before": "3"}
+
+
+async def test_a_minute_named_without_seconds_is_meant_whole(bus: Bus, ada: AdminClient, token: str) -> None:
+    await bus.call(token, "claim", sequence="adr")
+    (event,) = (await bus.call(token, "query_events"))["events"]
+    minute = event["ts"][:16]
+    page = await ada.page(f"{await project_of(bus, ada)}/ledger", since=minute, until=minute)
+    assert 'id="event-1"' in page
+
+
+async def test_pages_go_through_everything_once_and_keep_the_filters(bus: Bus, ada: AdminClient, token: str) -> None:
+    for _ in range(PAGE_EVENTS + 2):
+        await bus.call(token, "claim", sequence="adr")
+    await bus.call(token, "claim", sequence="migration")
+    there = f"{await project_of(bus, ada)}/ledger"
+    first = await ada.page(there, sequence="adr")
+    (older,) = [link for link in links_of(first) if "before=" in link]
+    second = await ada.page(f"{there}{older}")
+    shown = [number for page in (first, second) for number in range(60, 0, -1) if f'id="event-{number}"' in page]
+    assert shown == list(range(PAGE_EVENTS + 2, 0, -1))
+    assert not [link for link in links_of(second) if "before=" in link]
+    assert "?sequence=adr" in links_of(second)
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [("type", "riot"), ("sequence", "No Name"), ("since", "yesterday"), ("before", "x"), ("ref", "x" * 121)],
+)
+async def test_a_filter_that_makes_no_sense_is_told_and_nothing_typed_is_lost(
+    bus: Bus, ada: AdminClient, token: str, field: str, text: str
+) -> None:
+    await bus.call(token, "claim", sequence="adr")
+    response = await ada.get(f"{await project_of(bus, ada)}/ledger", **{"tag": "ask", field: text})
+    assert response.status_code == 400
+    assert "Nothing was looked for" in text_of(response.text)
+    assert fields_of(response.text)["tag"] == "ask"
+    if field != "before":  # it has no field of its own
+        assert list(wrong_in(response.text)) == [field]
+
+
+async def test_an_empty_ledger_says_what_fills_it_and_an_empty_answer_what_to_change(
+    bus: Bus, ada: AdminClient, token: str
+) -> None:
+    there = f"{await project_of(bus, ada)}/ledger"
+    assert "Nothing has happened yet" in text_of(await ada.page(there))
+    assert "No event matches" in text_of(await ada.page(there, tag="none"))
+
+
+async def test_looking_into_the_ledger_makes_nobody_active(bus: Bus, ada: AdminClient, token: str) -> None:
+    await ada.page(f"{await project_of(bus, ada)}/ledger")
+    active = (await bus.call(token, "who_is_active"))["active"]
+    assert [row["actor"] for row in active] == ["ada/lead"]
+
+
+async def test_a_post_is_shown_with_its_thread_and_who_owes_an_answer(bus: Bus, ada: AdminClient) -> None:
+    lead, scout, late = await bus.mint("lead"), await bus.mint("scout"), await bus.mint("late")
+    await bus.call(scout, "register", lane="docs")
+    post = await bus.call(lead, "post", to_lane="docs", subject="Ready", body="first line\n\nsecond line", ref="PR-1")
+    await bus.call(late, "register", lane="docs")
+    await bus.call(scout, "ack", post_id=post["post_id"])
+    answer = await bus.call(scout, "post", to_actor="lead", body="seen", reply_to=post["post_id"])
+    there = await project_of(bus, ada)
+    page = await ada.page(f"{there}/posts/{post['post_id']}")
+    said = text_of(page)
+    assert "A thread of 2 posts" in said
+    assert "first line\n\nsecond line" in page
+    assert "Acknowledged by ada/scout just now Waiting for ada/late" in said
+    assert "ada/scout to ada/lead, answering #2" in said
+    assert f"{there}/ledger?ref=PR-1" in links_of(page)
+    reply = text_of(await ada.page(f"{there}/posts/{answer['post_id']}"))
+    assert "Waiting for ada/lead" in reply
+
+
+async def test_what_is_no_post_of_this_project_has_no_page(bus: Bus, ada: AdminClient, token: str) -> None:
+    await bus.call(token, "claim", sequence="adr")
+    there = await project_of(bus, ada)
+    for number in (0, 1, 2, 10**30):
+        assert (await ada.get(f"{there}/posts/{number}")).status_code == 404
+
+
+def registered(seq: int, actor: str, lane: str) -> EventView:
+    payload: dict[str, Any] = {"lane": lane, "status": None}
+    return EventView(id=seq, ts=NOON + timedelta(seconds=seq), actor=actor, type="register", payload=payload)
+
+
+def posted(*acks: tuple[int, str], to_lane: str | None = "docs", to_actor: str | None = None) -> Post:
+    return Post(
+        id=10,
+        at=NOON + timedelta(seconds=10),
+        sender="ada/lead",
+        to_lane=to_lane,
+        to_actor=to_actor,
+        subject=None,
+        body="ready",
+        ref=None,
+        tag=None,
+        reply_to=None,
+        thread=10,
+        acks=tuple(AckFact(by=0, actor=actor, at=NOON + timedelta(seconds=seq)) for seq, actor in acks),
+    )
+
+
+def test_who_was_in_the_lane_owes_an_answer_and_its_author_does_not() -> None:
+    before = [registered(1, "ada/lead", "docs"), registered(2, "ada/scout", "docs"), registered(3, "ada/else", "core")]
+    assert owing(posted(), before, []) == ["ada/scout"]
+
+
+def test_who_left_the_lane_before_owes_nothing_and_who_left_it_after_still_does() -> None:
+    before = [registered(1, "ada/gone", "docs"), registered(2, "ada/gone", "core"), registered(3, "ada/scout", "docs")]
+    assert owing(posted(), before, [registered(11, "ada/scout", "core")]) == ["ada/scout"]
+
+
+def test_who_came_to_the_lane_before_the_first_answer_owes_one_and_who_came_later_does_not() -> None:
+    after = [registered(11, "ada/early", "docs"), registered(13, "ada/late", "docs")]
+    assert owing(posted((12, "ada/other")), [], after) == ["ada/early"]
+
+
+def test_who_is_addressed_in_person_owes_an_answer_until_they_give_it() -> None:
+    assert owing(posted(to_lane=None, to_actor="ada/scout"), [], []) == ["ada/scout"]
+    assert owing(posted((12, "ada/scout"), to_lane=None, to_actor="ada/scout"), [], []) == []

@@ -1,0 +1,114 @@
+"""Who takes part: granted a place and handed a card, rotated, revoked, made a lead, given a lane."""
+
+import json
+
+import pytest
+
+from tests.web.admin.admin_client import AdminClient
+from tests.web.admin.reading import copied, fields_of, text_of, wrong_in
+from tests.web.admin.test_projects import project_of
+from tests.web.bus import Bus
+from web import onboarding
+
+
+async def place_of(bus: Bus, ada: AdminClient, name: str) -> str:
+    """The address of a member of ada's project."""
+    there = await project_of(bus, ada)
+    members = await bus.store.owned.members(ada.owner.id, int(there.rpartition("/")[2]))
+    assert members is not None
+    return f"{there}/members/{next(each.participation_id for each in members if each.name == name)}"
+
+
+async def test_a_grant_hands_out_a_token_that_works_and_all_it_takes_to_connect(bus: Bus, ada: AdminClient) -> None:
+    there = await ada.change("/admin/projects", slug="shop", name="Web shop")
+    card = await ada.post(f"{there}/grant", participant_name="scout", kind="human", lane="docs", is_admin="true")
+    assert card.status_code == 200
+    assert card.headers["Cache-Control"] == "no-store"
+    token = copied(card.text, "token")
+    me = await bus.call(token, "whoami")
+    assert (me["actor"], me["project"], me["is_admin"]) == ("ada/scout", "shop", True)
+    assert copied(card.text, "connect-command") == onboarding.connect_command(bus.url, token)
+    assert json.loads(copied(card.text, "mcp-json")) == onboarding.mcp_json(bus.url)
+    assert copied(card.text, "environment") == onboarding.environment(token)
+    assert token in copied(card.text, "onboarding-prompt")
+    assert "Web shop" in copied(card.text, "onboarding-prompt")
+    page = await ada.page(there)
+    assert token not in page
+    assert "scout lead human docs active" in text_of(page)
+
+
+async def test_who_takes_part_already_gets_a_further_token_and_stays_a_lead(bus: Bus, ada: AdminClient) -> None:
+    first = await bus.mint("scout", is_admin=True)
+    there = await project_of(bus, ada)
+    card = await ada.post(f"{there}/grant", participant_name="scout", kind="agent", lane="")
+    for token in (first, copied(card.text, "token")):
+        assert (await bus.call(token, "whoami"))["is_admin"]
+
+
+@pytest.mark.parametrize(
+    ("field", "text"), [("participant_name", ""), ("participant_name", "a/b"), ("lane", "x" * 65), ("kind", "robot")]
+)
+async def test_a_grant_that_cannot_be_is_refused_and_nothing_typed_is_lost(
+    bus: Bus, ada: AdminClient, field: str, text: str
+) -> None:
+    await bus.mint()
+    there = await project_of(bus, ada)
+    typed = {"participant_name": "scout", "kind": "agent", "lane": "docs", "is_admin": "true", field: text}
+    response = await ada.post(f"{there}/grant", **typed)
+    assert response.status_code == 400
+    assert list(wrong_in(response.text)) == [field]
+    typed.pop("kind")
+    assert fields_of(response.text) == typed
+    assert len(await bus.store.owned.participants(ada.owner.id)) == 1
+
+
+async def test_rotating_refuses_the_old_token_at_once_and_hands_out_a_new_one(bus: Bus, ada: AdminClient) -> None:
+    old = await bus.mint("scout")
+    await bus.call(old, "whoami")
+    card = await ada.post(f"{await place_of(bus, ada, 'scout')}/rotate")
+    assert "old tokens stopped working" in text_of(card.text)
+    assert (await bus.ask(old, "tools/list")).status_code == 401
+    assert (await bus.call(copied(card.text, "token"), "whoami"))["label"] == "scout"
+
+
+async def test_revoking_leaves_the_member_without_a_token(bus: Bus, ada: AdminClient) -> None:
+    tokens = [await bus.mint("scout"), await bus.mint("scout")]
+    place = await place_of(bus, ada, "scout")
+    there, _, _ = place.partition("/members/")
+    assert "2 active" in text_of(await ada.page(there))
+    said = text_of(await ada.page(await ada.change(f"{place}/revoke")))
+    assert "no token" in said
+    for token in tokens:
+        assert (await bus.ask(token, "tools/list")).status_code == 401
+    card = await ada.post(f"{place}/rotate")
+    assert "old tokens" not in text_of(card.text)
+    assert (await bus.call(copied(card.text, "token"), "whoami"))["label"] == "scout"
+
+
+async def test_a_lead_is_made_and_unmade_at_once(bus: Bus, ada: AdminClient) -> None:
+    token = await bus.mint("scout", is_admin=False)
+    place = await place_of(bus, ada, "scout")
+    for sent, is_admin in (("true", True), ("", False)):
+        await bus.call(token, "whoami")
+        await ada.change(f"{place}/lead", is_admin=sent)
+        assert (await bus.call(token, "whoami"))["is_admin"] is is_admin
+
+
+async def test_a_lane_is_given_and_taken_and_the_right_stays(bus: Bus, ada: AdminClient, token: str) -> None:
+    place = await place_of(bus, ada, "lead")
+    for sent, lane in ((" docs ", "docs"), ("", None)):
+        await ada.change(f"{place}/lane", lane=sent)
+        (row,) = (await bus.call(token, "list_participants"))["participants"]
+        assert (row["lane"], row["is_admin"]) == (lane, True)
+
+
+async def test_a_lane_that_cannot_be_is_refused_and_stays_as_it_was_typed(bus: Bus, ada: AdminClient) -> None:
+    await bus.mint("scout")
+    response = await ada.post(f"{await place_of(bus, ada, 'scout')}/lane", lane="x" * 65)
+    assert response.status_code == 400
+    assert wrong_in(response.text) == {"lane": "This must have at most 64 characters."}
+    assert 'value="' + "x" * 65 in response.text
+
+
+async def test_an_empty_project_says_how_to_let_somebody_in(ada: AdminClient) -> None:
+    assert "Nobody takes part yet" in text_of(await ada.page(await ada.change("/admin/projects", slug="shop")))

@@ -1,0 +1,61 @@
+"""Participants: listed with their projects, renamed, deleted; the ledger keeps their names."""
+
+from tests.web.admin.admin_client import AdminClient
+from tests.web.admin.reading import fields_of, text_of, wrong_in
+from tests.web.bus import Bus
+
+
+async def person_of(bus: Bus, ada: AdminClient, label: str) -> str:
+    """The address of a participant of ada's."""
+    people = await bus.store.owned.participants(ada.owner.id)
+    return f"/admin/participants/{next(each.id for each in people if each.label == label)}"
+
+
+async def test_participants_are_listed_with_their_projects(bus: Bus, ada: AdminClient) -> None:
+    assert "Nobody takes part yet" in text_of(await ada.page("/admin/participants"))
+    await bus.mint("scout")
+    await bus.mint("scout", project="shop")
+    assert "scout Agent demo, shop" in text_of(await ada.page("/admin/participants"))
+    assert "demo lead demo none active shop lead shop none active" in text_of(
+        await ada.page(await person_of(bus, ada, "scout"))
+    )
+
+
+async def test_a_renamed_participant_keeps_its_tokens_and_acts_under_the_new_name(bus: Bus, ada: AdminClient) -> None:
+    token, other = await bus.mint("scout"), await bus.mint("other")
+    await bus.call(token, "claim", sequence="adr")
+    person = await person_of(bus, ada, "scout")
+    page = await ada.page(await ada.change(person, label=" pathfinder ", kind="human"))
+    assert fields_of(page) == {"label": "pathfinder"}
+    assert (await bus.call(token, "whoami"))["actor"] == "ada/pathfinder"
+    await bus.call(other, "post", to_actor="pathfinder", body="hello")
+    (claim,) = (await bus.call(other, "query_events", type="claim"))["events"]
+    assert claim["actor"] == "ada/scout"
+
+
+async def test_a_name_that_is_taken_or_cannot_be_is_refused_beside_the_field(bus: Bus, ada: AdminClient) -> None:
+    await bus.mint("scout")
+    await bus.mint("taken")
+    person = await person_of(bus, ada, "scout")
+    for label, status in (("taken", 409), ("a/b", 400), ("", 400)):
+        response = await ada.post(person, label=label, kind="agent")
+        assert response.status_code == status
+        assert list(wrong_in(response.text)) == ["label"]
+        assert fields_of(response.text) == {"label": label}
+    assert fields_of(await ada.page(person)) == {"label": "scout"}
+
+
+async def test_deleting_takes_the_name_typed_and_the_ledger_keeps_it(bus: Bus, ada: AdminClient) -> None:
+    token, other = await bus.mint("scout"), await bus.mint("other")
+    await bus.call(token, "claim", sequence="adr")
+    person = await person_of(bus, ada, "scout")
+    refused = await ada.post(f"{person}/delete", label="Scout")
+    assert refused.status_code == 400
+    assert list(wrong_in(refused.text)) == ["label"]
+    await bus.call(token, "whoami")
+    await ada.change(f"{person}/delete", label="scout")
+    assert (await bus.ask(token, "tools/list")).status_code == 401
+    assert (await ada.get(person)).status_code == 404
+    (claim,) = (await bus.call(other, "query_events", type="claim"))["events"]
+    assert claim["actor"] == "ada/scout"
+    assert (await bus.refusal(other, "post", to_actor="scout", body="hello")).startswith("not_found: ")
