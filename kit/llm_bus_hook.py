@@ -190,11 +190,12 @@ def _tell_model(report: Report) -> int:
 def _check_staged(report: Report) -> None:
     repository = Repository.around(Path.cwd())
     report.root = repository.root
-    if _overridden(report, "a commit"):
+    changes = repository.staged() if repository.is_git else {}
+    if _overridden(report, ", ".join(_shortened(list(changes)))):
         return
     if not repository.is_git:
         raise Doubt("not in a git repository")
-    _check(repository, repository.config(), repository.staged(), report)
+    _check(repository, repository.config(), changes, report)
 
 
 def _check_file(report: Report, path: Path) -> None:
@@ -307,8 +308,18 @@ def _check_number(bus: Bus, me: str, file: Numbered, report: Report) -> None:
             report.notices.append(f"{file} is now claimed for you: {file.path}")
             return
         holder = _holder(bus, file)  # somebody was faster, and what we were given instead is ours to use
-    if holder not in {None, me}:
-        report.collisions.append(Collision(file, str(holder), given if isinstance(given, int) else None))
+    if holder is not None and not _is_same(holder, me):
+        report.collisions.append(Collision(file, holder, given if isinstance(given, int) else None))
+
+
+def _is_same(actor: object, me: str) -> bool:
+    """Whether two names are one actor's.
+
+    A project has one owner. Their handle, in front of every name, may have changed since; the label behind it does not,
+    and who has none is the owner in person.
+    """
+    label = me.partition("/")[2]
+    return isinstance(actor, str) and actor.partition("/")[2] == label
 
 
 def _holder(bus: Bus, file: Numbered) -> str | None:
@@ -375,7 +386,7 @@ def _is_surface(path: str) -> bool:
 
 
 def _is_theirs(lease: dict[str, Any], me: str) -> bool:
-    return lease.get("mode", "exclusive") == "exclusive" and lease.get("actor") != me
+    return lease.get("mode", "exclusive") == "exclusive" and not _is_same(lease.get("actor"), me)
 
 
 # ---------------------------------------------------------------- the packet for a new session
@@ -387,7 +398,7 @@ def _packet(config: Config) -> str:
     who = bus.call("whoami")
     me = _text(who, "actor")
     unread = _rows(bus.call("read_posts", to_me=True, unacked_only=True, limit=50), "posts")
-    leases = [row for row in _rows(bus.call("who_holds"), "leases") if row.get("actor") == me]
+    leases = [row for row in _rows(bus.call("who_holds"), "leases") if _is_same(row.get("actor"), me)]
     tasks = [row for row in _rows(bus.call("list_tasks", owner=me), "tasks") if row.get("status") != "done"]
     waiting = bus.call("whats_new", advance_cursor=False, limit=1).get("awaiting_ack") or []
     parts = (
