@@ -18,9 +18,10 @@ from store import open_store
 from tests.browser.chromium import DESKTOP, PHONE, find_chromium, running_chromium
 from tests.browser.team import PROJECT, age, work
 from tests.postgres import running_server
-from tests.web.admin.admin_client import COOKIE, PAGE_SECONDS_MAX, signed_in
+from tests.web.admin.admin_client import PAGE_SECONDS_MAX, signed_in
 from tests.web.bus import Bus
 from tests.web.command_line import serving
+from web.admin import cookies
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 BYTES_MAX = 150_000
@@ -81,7 +82,7 @@ def take_all(browser: Browser, url: str, session_id: str, device: str, scheme: L
     with browser.new_context(
         base_url=url, viewport=viewport, device_scale_factor=scale, color_scheme=scheme, has_touch=device == "phone"
     ) as context:
-        context.add_cookies([{"name": COOKIE, "value": session_id, "url": url}])
+        context.add_cookies([{"name": cookies.SESSION, "value": session_id, "url": url}])
         page = context.new_page()
 
         def take(subject: str) -> None:

@@ -11,10 +11,11 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from store import open_store
 from tests.browser.conftest import Site
-from tests.web.admin.admin_client import COOKIE, PAGE_SECONDS_MAX, signed_in
+from tests.web.admin.admin_client import PAGE_SECONDS_MAX, signed_in
 from tests.web.admin.estates import Estate, Words, found
 from tests.web.admin.places import PAGELESS, all_of, places
 from tests.web.bus import Bus
+from web.admin import cookies
 
 Sight = Callable[[Page], Any]
 """Makes a tab show a page."""
@@ -28,7 +29,7 @@ class Resident(Struct, frozen=True):
 
     def enter(self, context: BrowserContext, site: Site) -> Page:
         """A tab in which they are signed in."""
-        context.add_cookies([{"name": COOKIE, "value": self.session_id, "url": site.url}])
+        context.add_cookies([{"name": cookies.SESSION, "value": self.session_id, "url": site.url}])
         return context.new_page()
 
 

@@ -10,9 +10,7 @@ import httpx2
 
 from store import Store
 from store.accounts import OwnerRow
-
-COOKIE = "llm-bus"
-"""The session cookie's name over plain HTTP."""
+from web.admin import cookies
 
 PAGE_SECONDS_MAX = 30
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) tests"
@@ -64,6 +62,6 @@ async def signed_in(
     added = await store.accounts.add_owner(email, is_operator=is_operator)
     owner = await store.owned.rename_handle(added.id, added.handle, by=added.handle)
     opened = await store.sign_in.open_session(owner.id, user_agent=USER_AGENT, replacing=None)
-    headers = {"Cookie": f"{COOKIE}={opened.id}", "User-Agent": USER_AGENT}
+    headers = {"Cookie": f"{cookies.SESSION}={opened.id}", "User-Agent": USER_AGENT}
     async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=PAGE_SECONDS_MAX) as http:
         yield AdminClient(http, owner, opened.id, opened.csrf)

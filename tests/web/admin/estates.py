@@ -65,9 +65,12 @@ SCRIPTS = {
     "element": "<script>hacked='{}'</script>",
     "attribute": "\"><img src=x onerror=hacked='{}'>",
     "apostrophe": "'><svg onload=hacked='{}'>",
-    "address": "javascript:hacked='{}'//",
+    "address": "javascript:hacked='{}';",
 }
 """Texts that set `hacked` where a page takes them for more than text; `{}` says which text it is."""
+
+EVENTS_OF_A_PROJECT_MAX = 15
+"""More than `found` writes."""
 
 LABELS = frozenset({"label", "peer", "invite_label"})
 
@@ -99,6 +102,7 @@ class Estate(Struct, frozen=True, kw_only=True):
     owner_id: int
     slug: str
     label: str
+    invite_code: str = ""
     token: str = ""
     peer_token: str = ""
 
@@ -125,9 +129,12 @@ async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words 
     project = await owned.create_project(owner.id, slug, words.project_name, by=owner.handle)
     lead = await accounts.provision(project.id, participant_name=words.label, lane=words.lane, is_admin=True, by="test")
     peer = await accounts.provision(project.id, participant_name=words.peer, kind="human", by="test")
+    for _ in range(EVENTS_OF_A_PROJECT_MAX * project.id):  # so that no id of a post is one in another project too
+        await bus.call(lead.token, "claim", sequence="earlier")
     post_id = await _work(bus, lead.token, peer.token, words)
     await accounts.create_invite(project.id, participant_name=words.invite_label, lane=words.lane, uses=3, by="test")
     await accounts.create_invite(project.id, email=words.invite_email, by="test")
+    to_owner = await accounts.create_invite(project.id, email=owner.email, by="test")
     await bus.store.sign_in.open_session(owner.id, user_agent=words.user_agent, replacing=None)
     members = await owned.members(owner.id, project.id)
     invites = await owned.invites(owner.id, project.id)
@@ -145,6 +152,7 @@ async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words 
         owner_id=owner.id,
         slug=slug,
         label=words.label,
+        invite_code=to_owner.code,
         token=lead.token,
         peer_token=peer.token,
     )

@@ -23,6 +23,10 @@ PUBLIC = {
     "/metrics": "numbers for Prometheus",
     "/.well-known/oauth-protected-resource": "metadata for MCP clients",
     "/.well-known/oauth-protected-resource/mcp": "the same",
+    "/kit/<path:name>": "the same files for everybody",
+    "/": "the same page for everybody",
+    "/api/stats": "the same numbers for everybody",
+    "/landing/<path:filename>": "the same files for everybody",
     "/join": "who holds an invite's code has no session; the code is what a forged request lacks",
 }
 """Routes outside the admin: anybody may ask them, no cookie makes a difference, so nothing can be forged."""
@@ -32,6 +36,7 @@ FIXED: dict[str, str | int] = {"provider": "google", "filename": "admin.css"}
 
 
 PAGELESS = {
+    "/admin/projects": 303,
     "/admin/sign-in": 303,
     "/admin/link": 404,
     "/admin/sign-in/<provider>": 404,
@@ -49,6 +54,9 @@ class Own(Struct, frozen=True):
 
 
 Field = str | int | Own
+
+CAPABILITIES = {"invite_code"}
+"""What is no id but a secret: whoever holds it may use it."""
 
 BELONGS_TO = {"slug": "project_id", "label": "participant_id"}
 """Whose the names in an estate are."""
@@ -76,7 +84,7 @@ FORMS: dict[str, dict[str, Field]] = {
     "/admin/account/sign-out-everywhere": {},
     "/admin/operator/owners/<int:owner_id>/suspend": {},
     "/admin/operator/owners/<int:owner_id>/restore": {},
-    "/admin/accept": {},
+    "/admin/accept": {"token": Own("invite_code")},
 }
 """A form that its owner may send, for every rule that takes one."""
 
@@ -95,7 +103,7 @@ class Place(Struct, frozen=True):
     @property
     def ids(self) -> list[str]:
         """The names of all ids that are told to it, in its path and in its form."""
-        told = {value.name for value in self._form.values() if isinstance(value, Own)}
+        told = {value.name for value in self._form.values() if isinstance(value, Own)} - CAPABILITIES
         return sorted((self.arguments - FIXED.keys()) | {BELONGS_TO.get(name, name) for name in told})
 
     def path(self, choice: Choice) -> str:

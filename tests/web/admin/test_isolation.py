@@ -29,7 +29,7 @@ def foreign(place: Place, own: Estate, other: Estate) -> Iterator[Choice]:
     """Every mixture of ids in which not all are one's own."""
     for owners in product((own, other), repeat=len(place.ids)):
         if other in owners:
-            yield dict(zip(place.ids, owners, strict=True))
+            yield {**all_of(own), **dict(zip(place.ids, owners, strict=True))}
 
 
 async def ask(client: AdminClient, place: Place, choice: Choice) -> httpx2.Response:
@@ -44,7 +44,7 @@ def shown(response: httpx2.Response) -> tuple[int, str, dict[str, str]]:
 
 
 def test_every_route_is_the_admins_or_known_to_be_public() -> None:
-    assert {rule.rule for rule in url_map() if not rule.rule.startswith("/admin")} == set(PUBLIC)
+    assert {rule.rule for rule in url_map() if not rule.rule.startswith("/admin")} <= set(PUBLIC)
 
 
 def test_every_form_that_is_described_is_there() -> None:
@@ -77,7 +77,7 @@ async def test_what_belongs_to_another_project_is_missing_in_this_one(
     assert mixed
     for place in mixed:
         for choice in foreign(place, own, other):
-            if own in choice.values():
+            if own in {choice[name] for name in place.ids}:
                 refused = await ask(ada, place, choice)
                 assert refused.status_code == 404, f"{place.method} {place.path(choice)}: {refused.status_code}"
     assert await trio.to_thread.run_sync(fingerprint, conninfo) == before
@@ -104,9 +104,13 @@ async def test_pages_answer_their_owner_and_change_nothing(
 
 
 @pytest.mark.parametrize("place", FORMS_SENT, ids=lambda place: place.rule)
-async def test_a_form_is_accepted_from_its_owner(bus: Bus, operator: AdminClient, place: Place, conninfo: str) -> None:
-    estate = await found(bus, operator)
+async def test_a_form_is_accepted_from_its_owner(
+    bus: Bus, operator: AdminClient, eve: AdminClient, place: Place, conninfo: str
+) -> None:
+    own, other = await found(bus, operator), await found(bus, eve)
+    if place.rule.endswith("/restore"):
+        assert await bus.store.owned.suspend(other.owner_id, by="test")
     before = await trio.to_thread.run_sync(fingerprint, conninfo)
-    accepted = await ask(operator, place, all_of(estate))
-    assert accepted.status_code in {200, 303}, accepted.text
+    accepted = await ask(operator, place, {**all_of(own), "owner_id": other})
+    assert accepted.status_code in {200, 303}, place.rule
     assert await trio.to_thread.run_sync(fingerprint, conninfo) != before
