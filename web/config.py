@@ -35,10 +35,13 @@ _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
 class Client(Struct, frozen=True, kw_only=True):
-    """What a provider of identities knows this server by. `secret` is one."""
+    """What a provider of identities knows this server by. `secret` is one, and never shown."""
 
     id: str
     secret: str
+
+    def __repr__(self) -> str:
+        return f"Client(id={self.id!r})"
 
 
 class Settings(Struct, frozen=True, kw_only=True):

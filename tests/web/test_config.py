@@ -1,11 +1,12 @@
 """Settings from flags and the environment, and what is said of nonsense."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from web.config import Settings, read_settings
+from web.config import Client, Settings, read_settings
 from web.errors import ConfigurationError
 
 
@@ -54,6 +55,16 @@ def test_the_environment_is_heard_and_flags_go_before_it() -> None:
         ("ALLOWED_HOSTS", "a.example,https://bus.example.com"),
         ("ALLOWED_HOSTS", "*.example.com"),
         ("LOG_FORMAT", "xml"),
+        ("ADMIN_AUTH", "password"),
+        ("ADMIN_EMAIL_HEADER", "x email"),
+        ("TRUSTED_PROXIES", "proxy.example.com"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("SIGNUP", "maybe"),
+        ("SIGNUP", "*.example.com"),
+        ("SIGNUP", "example.com,https://example.org"),
+        ("OIDC_DISCOVERY_URL", "http://id.example.com/.well-known/openid-configuration"),
+        ("OIDC_DISCOVERY_URL", "id.example.com"),
+        ("OAUTH_REDIRECT_BASE", "https://bus.example.com/admin"),
     ],
 )
 def test_nonsense_is_refused_by_the_name_of_the_variable(variable: str, value: str) -> None:
@@ -69,6 +80,66 @@ def test_the_public_url_is_the_local_one_unless_given(host: str, url: str) -> No
     assert read_settings({}, host=host, port=0).bound_to(99).public_url == url
     given = read_settings({"PUBLIC_URL": "https://bus.example.com"}, host=host)
     assert given.bound_to(99).public_url == "https://bus.example.com"
+
+
+def test_owners_sign_in_by_link_unless_told_otherwise() -> None:
+    settings = read_settings({})
+    assert (settings.admin_auth, settings.signup) == ("link", "closed")
+    assert settings.admin_email_header == "x-auth-request-email"
+    assert settings.trusted_proxies == (ip_network("127.0.0.0/8"), ip_network("::1"))
+    assert (settings.google, settings.github, settings.oidc) == (None, None, None)
+
+
+def test_all_that_is_about_signing_in_is_heard() -> None:
+    environ = {
+        "ADMIN_AUTH": "oauth",
+        "ADMIN_EMAIL_HEADER": "X-Email",
+        "TRUSTED_PROXIES": "10.1.2.3/8, ::1 ,192.0.2.7",
+        "SIGNUP": "Example.com, @example.org",
+        "GOOGLE_CLIENT_ID": "g",
+        "GOOGLE_CLIENT_SECRET": "gs",
+        "GITHUB_CLIENT_ID": "h",
+        "GITHUB_CLIENT_SECRET": "hs",
+        "OIDC_DISCOVERY_URL": "http://127.0.0.1:9400/.well-known/openid-configuration",
+        "OIDC_CLIENT_ID": "o",
+        "OIDC_CLIENT_SECRET": "os",
+        "OAUTH_REDIRECT_BASE": "https://bus.example.com/",
+    }
+    settings = read_settings(environ)
+    assert settings.admin_auth == "oauth"
+    assert settings.admin_email_header == "x-email"
+    assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1"), ip_network("192.0.2.7"))
+    assert settings.signup == ("example.com", "example.org")
+    assert settings.google == Client(id="g", secret="gs")
+    assert settings.github == Client(id="h", secret="hs")
+    assert settings.oidc == Client(id="o", secret="os")
+    assert settings.oauth_redirect_base == "https://bus.example.com"
+
+
+def test_nobody_can_be_trusted_too() -> None:
+    assert read_settings({"TRUSTED_PROXIES": "none"}).trusted_proxies == ()
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"ADMIN_AUTH": "oauth"}, "no provider"),
+        ({"GOOGLE_CLIENT_ID": "g"}, "GOOGLE_CLIENT_SECRET is missing"),
+        ({"GITHUB_CLIENT_SECRET": "hs"}, "GITHUB_CLIENT_ID is missing"),
+        ({"OIDC_CLIENT_ID": "o", "OIDC_CLIENT_SECRET": "os"}, "OIDC_DISCOVERY_URL"),
+        ({"OIDC_DISCOVERY_URL": "https://id.example.com/"}, "OIDC_CLIENT_ID"),
+    ],
+)
+def test_half_of_a_provider_is_refused(environ: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        read_settings(environ)
+
+
+def test_a_secret_is_never_repeated() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_settings({"GITHUB_CLIENT_SECRET": "hunter2"})
+    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in repr(read_settings({"GITHUB_CLIENT_ID": "h", "GITHUB_CLIENT_SECRET": "hunter2"}))
 
 
 def test_a_public_url_with_credentials_is_refused_without_repeating_them() -> None:
