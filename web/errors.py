@@ -5,6 +5,7 @@
     ├── CannotListen         the environment: the address is taken or not ours; the message says what to do
     ├── BusUnreachable       the environment: as a client of the bus, no proper answer came
     ├── BenchFailed          the environment: a benchmark could not be run to its end; the message says why
+    ├── CannotSignIn         the operator's fault: a link for whom or where it could not work; the message says why
     ├── IdentityRefused      the visitor's fault or the provider's: whom it names may not come in; the sentence to show
     ├── ProviderSilent       the environment: a provider of identities does not answer, or makes no sense
     ├── ToolRefused          as a client of the bus, it said no: the tool's own sentence
@@ -46,6 +47,10 @@ class BusUnreachable(WebError):
 
 class BenchFailed(WebError):
     """A benchmark could not be run to its end; the message says what was in the way."""
+
+
+class CannotSignIn(WebError):
+    """No sign-in link can be made for that owner; the message says why, and what to do."""
 
 
 class IdentityRefused(WebError):

@@ -22,6 +22,7 @@ _COMMANDS = {
     "migrate": "web.cli.accounts:migrate",
     "owner": "web.cli.accounts:owner",
     "token": "web.cli.accounts:token",
+    "admin-link": "web.cli.admin_link:admin_link",
     "doctor": "web.cli.doctor_and_demo:doctor",
     "demo": "web.cli.doctor_and_demo:demo",
     "export": "web.cli.transfer:export",

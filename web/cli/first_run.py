@@ -39,6 +39,16 @@ class FirstRun(Struct, frozen=True, kw_only=True):
         await accounts.add_owner(email, is_operator=True)
         return await accounts.mint(email, self.project, AGENT, kind="agent", is_admin=True)
 
+    async def operator(self, store: Store) -> str | None:
+        """The email of who is to look after this server: the one given, or the operator who is there longest.
+
+        None when there is no such owner, or only suspended ones.
+        """
+        if self.email is not None:
+            return self.email
+        known = [owner for owner in await store.owned.owners() if owner.is_operator and owner.suspended_at is None]
+        return min(known, key=lambda owner: owner.id).email if known else None
+
 
 def project_of(directory: Path) -> str:
     """The slug that a directory's name suggests."""

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 import trio
 
-from store import open_store
+from store import Store, open_store
 from store.accounts import Minted
+from web.cli.admin_link import LINK_LASTS, link_to
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.first_run import EMAIL, FirstRun, project_of
-from web.cli.options import address_options, data_options
+from web.cli.options import address_options, data_options, sign_in_options
 from web.cli.terminal import card, note, say
 from web.config import Settings, read_settings
 from web.connections import listen
@@ -32,6 +33,7 @@ that agent connects; the token is shown only then.
   llm-bus up --email you@example.com --project shop --port 9000
 \b
 Ctrl-C stops it, and its database unless another command uses that. Data stays.
+Every start prints a link that signs the first owner in to the web admin, once.
 The first owner is {EMAIL} unless --email says otherwise; the first project has the name
 of the current directory unless --project does.
 """
@@ -52,6 +54,7 @@ connect yet? 'llm-bus token mint --help' tells how to let the first agent in.
 @click.command(epilog=_UP_EPILOG)
 @data_options
 @address_options
+@sign_in_options
 @click.option("--email", metavar="EMAIL", help=f"Who owns what the first run creates; default: {EMAIL}.")
 @click.option("--project", metavar="SLUG", help="The first project; default: the current directory's name.")
 def up(email: str | None, project: str | None, **flags: str | None) -> None:
@@ -61,11 +64,13 @@ def up(email: str | None, project: str | None, **flags: str | None) -> None:
     async def greet(settings: Settings, conninfo: str) -> None:
         async with open_store(conninfo, pool_size_max=1) as store:
             minted = await first_run.make(store)
-        url = settings.public_url or settings.local_url
+            link = await _admin_link(store, settings, await first_run.operator(store))
         if minted is None:
             _greet_again()
         else:
-            _greet_first(minted, url)
+            _greet_first(minted, settings.known_url)
+        card(f"Open the web admin.{LINK_LASTS if link else ''}", [link or f"{settings.known_url}/admin/"])
+        note("Ctrl-C stops it; the data stays.")
 
     trio.run(_serve, read_settings(**flags), greet)
 
@@ -73,6 +78,7 @@ def up(email: str | None, project: str | None, **flags: str | None) -> None:
 @click.command(epilog=_SERVE_EPILOG)
 @data_options
 @address_options
+@sign_in_options
 def serve(**flags: str | None) -> None:
     """The same server for production.
 
@@ -128,11 +134,17 @@ def _greet_first(minted: Minted, url: str) -> None:
     note(f"Created owner {owner.email} (operator), project {project.slug}, lead {owner.handle}/{agent.participant}.")
     card("Connect your first agent. Its token is shown only now.", connect_lines(url, agent.token))
     note(f"Another agent: llm-bus token mint --owner {owner.email} --project {project.slug} --participant agent-2")
-    note("Ctrl-C stops it; the data stays.")
 
 
 def _greet_again() -> None:
     note("Everything is there; who is connected stays connected.")
     # No names: this directory's may be another than the first run's, and minting creates what it does not find.
     note("Another agent: 'llm-bus token mint --help' tells how; give the owner and project of the first.")
-    note("Ctrl-C stops it; the data stays.")
+
+
+async def _admin_link(store: Store, settings: Settings, email: str | None) -> str | None:
+    """A link for this owner; None when there is none, or owners do not sign in so."""
+    if email is None or settings.admin_auth != "link":
+        return None
+    code = await store.sign_in.make_link(email)
+    return None if code is None else link_to(settings.known_url, code)

@@ -1,6 +1,7 @@
 """What the command line says to people and to machines, and how it fails."""
 
 import json
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ def database(postgres: Server) -> Iterator[str]:
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command line without a process around it: for what ends before anything is served."""
-    for name in ("DATABASE_URL", "LLM_BUS_DATA_DIR", "LLM_BUS_TOKEN", "PUBLIC_URL", "HOST", "PORT"):
+    for name in ("DATABASE_URL", "LLM_BUS_DATA_DIR", "LLM_BUS_TOKEN", "PUBLIC_URL", "HOST", "PORT", "ADMIN_AUTH"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str | Path) -> Finished:
@@ -48,7 +49,7 @@ def fails(done: Finished, code: int, *words: str) -> None:
         assert word in done.stderr
 
 
-@pytest.mark.parametrize("name", ["up", "serve", "migrate", "owner add", "token mint", "doctor", "demo"])
+@pytest.mark.parametrize("name", ["up", "serve", "migrate", "owner add", "token mint", "admin-link", "doctor", "demo"])
 def test_every_command_helps_and_takes_both_data_options(command: Command, name: str) -> None:
     done = command(*name.split(), "--help")
     assert done.returncode == 0
@@ -60,7 +61,9 @@ def test_every_command_helps_and_takes_both_data_options(command: Command, name:
 def test_help_lists_the_commands_with_examples(command: Command) -> None:
     done = command("--help")
     assert done.returncode == 0
-    assert all(name in done.stdout for name in ("up", "serve", "migrate", "owner", "token", "doctor", "demo"))
+    assert all(
+        name in done.stdout for name in ("up", "serve", "migrate", "owner", "token", "admin-link", "doctor", "demo")
+    )
     assert "llm-bus up" in done.stdout
     _, _, below_usage = done.stdout.partition("\n")
     assert "..." not in below_usage, "a line is cut off"
@@ -180,6 +183,44 @@ def test_minting_again_gives_a_further_token_and_keeps_the_rights(command: Comma
     second = json.loads(command(*MINT, "--json", "--database-url", database).stdout)
     assert first["token"] != second["token"]
     assert second["is_admin"]
+
+
+def test_an_admin_link_is_printed_for_people_and_for_machines(command: Command, database: str) -> None:
+    command("owner", "add", "Ann.Lee@example.com", "--database-url", database)
+    for_people = command("admin-link", "ann.lee@EXAMPLE.com", "--database-url", database, "--port", "9000")
+    assert for_people.returncode == 0
+    assert (
+        len(re.findall(r"^http://127\.0\.0\.1:9000/admin/link\?token=[\w-]{43}$", for_people.stdout, re.MULTILINE)) == 1
+    )
+    assert "Ann.Lee@example.com" in for_people.stdout
+    base = "https://bus.example.com"
+    done = command("admin-link", "ann.lee@example.com", "--json", "--public-url", base, "--database-url", database)
+    answer = json.loads(done.stdout)
+    assert (answer["owner"], answer["handle"]) == ("Ann.Lee@example.com", "ann-lee")
+    assert answer["link"].startswith(f"{base}/admin/link?token=")
+    assert query(database, "select count(*) from sign_in_links") == [(2,)]
+
+
+def test_an_admin_link_that_could_not_work_is_one_sentence(
+    command: Command, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = ("admin-link", "ann@example.com", "--database-url", database)
+    fails(command(*link), 1, "no owner ann@example.com", "llm-bus owner add")
+    command("owner", "add", "ann@example.com", "--database-url", database)
+    query(database, "update owners set suspended_at = now()")
+    fails(command(*link), 1, "suspended")
+    monkeypatch.setenv("ADMIN_AUTH", "header")
+    fails(command(*link), 1, "ADMIN_AUTH", "header")
+    assert query(database, "select count(*) from sign_in_links") == [(0,)]
+
+
+def test_how_owners_sign_in_can_be_told_by_flags_but_no_secret(command: Command) -> None:
+    for name in ("up", "serve"):
+        text = command(name, "--help").stdout
+        assert all(word in text for word in ("--admin-auth", "--trusted-proxies", "--signup", "--oidc-discovery-url"))
+        assert "secret" not in re.findall(r"^  (--\S+)", text, re.MULTILINE)
+    fails(command("serve", "--admin-auth", "oauth"), 2, "ADMIN_AUTH", "provider")
+    fails(command("serve", "--signup", "maybe"), 2, "SIGNUP")
 
 
 def test_colours_only_on_a_terminal(database: str) -> None:

@@ -59,6 +59,48 @@ def test_the_first_run_prints_a_token_that_works(first_run: Running) -> None:
     assert re.fullmatch(r"corner-shop-?\d*", str(me["project"]))
 
 
+def open_link(printed: str) -> str:
+    """Where the printed link leads whoever opens it."""
+    (link,) = re.findall(r"http://\S+/admin/link\?token=\S+", printed)
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with opener.open(link, timeout=30) as response:
+        address: str = response.url
+        return address
+
+
+def test_every_start_prints_a_link_that_signs_the_first_owner_in(first_run: Running, data_dir: Path) -> None:
+    """For the first time to the page that confirms the handle."""
+    assert open_link(first_run.printed) == f"{first_run.url}/admin/account?next=/admin/"
+    with serving("up", "--data-dir", data_dir) as second:
+        assert open_link(second.printed).startswith(f"{second.url}/admin/account")
+        assert second.stop() == 0
+
+
+def test_where_owners_sign_in_otherwise_no_link_is_printed(postgres: Server) -> None:
+    database = postgres.create_database()
+    with serving("up", "--admin-auth", "header", "--database-url", database) as server:
+        assert f"{server.url}/admin/\n" in server.printed
+        assert "token=" not in server.printed
+        assert server.stop() == 0
+    postgres.drop_database(database)
+
+
+def test_the_link_is_for_the_operator_who_is_there_longest(postgres: Server) -> None:
+    database = postgres.create_database()
+    for email, flags in (
+        ("ann@example.com", []),
+        ("bob@example.com", ["--operator"]),
+        ("cy@example.com", ["--operator"]),
+    ):
+        assert llm_bus("owner", "add", email, *flags, "--database-url", database).returncode == 0
+    with serving("up", "--database-url", database) as server:
+        assert "/admin/link?token=" in server.printed
+        assert server.stop() == 0
+    linked = "select o.email from sign_in_links l join owners o on o.id = l.owner_id"
+    assert query(database, linked) == [("bob@example.com",)]
+    postgres.drop_database(database)
+
+
 def test_commands_join_the_running_database_and_leave_it_running(first_run: Running, data_dir: Path) -> None:
     mint = ("token", "mint", "--owner", "owner@localhost", "--project", "side", "--participant", "agent-2", "--json")
     for _ in range(2):

@@ -1,0 +1,58 @@
+"""`llm-bus admin-link`: a one-time link that signs an owner in to the web admin."""
+
+import click
+import msgspec
+import trio
+
+from store import open_store
+from store.accounts import OwnerRow
+from web.cli.database import bring_up_to_date, open_database
+from web.cli.options import data_options, port_option, public_url_option
+from web.cli.terminal import card, say
+from web.config import Settings, read_settings
+from web.errors import CannotSignIn
+
+LINK_LASTS = " The link works once, for 15 minutes."
+
+_EPILOG = """\b
+  llm-bus admin-link you@example.com
+\b
+Opening the link in a browser signs that owner in. It leads to PUBLIC_URL, or to the
+server on this machine, and works while owners sign in by link (ADMIN_AUTH).
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("email")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+@public_url_option
+@port_option
+@data_options
+def admin_link(email: str, *, as_json: bool, **flags: str | None) -> None:
+    """Print a link that signs the owner EMAIL in, once."""
+    settings = read_settings(**flags)
+    if settings.admin_auth != "link":
+        raise CannotSignIn(f"ADMIN_AUTH is '{settings.admin_auth}', so owners do not sign in by link.")
+    owner, link = trio.run(_make, settings, email)
+    if as_json:
+        say(msgspec.json.encode({"owner": owner.email, "handle": owner.handle, "link": link}).decode())
+    else:
+        card(f"Sign in as {owner.email}.{LINK_LASTS}", [link])
+
+
+def link_to(url: str, code: str) -> str:
+    """The link that a code makes; a secret until it is used."""
+    return f"{url}/admin/link?token={code}"
+
+
+async def _make(settings: Settings, email: str) -> tuple[OwnerRow, str]:
+    async with open_database(settings) as conninfo:
+        await bring_up_to_date(conninfo)
+        async with open_store(conninfo, pool_size_max=1) as store:
+            owner = await store.accounts.find_owner(email)
+            if owner is not None and owner.suspended:
+                raise CannotSignIn(f"{owner.email} is suspended: an operator can restore them in the web admin.")
+            code = await store.sign_in.make_link(email)
+    if owner is None or code is None:
+        raise CannotSignIn(f"there is no owner {email}: 'llm-bus owner add {email}' adds one.")
+    return owner, link_to(settings.known_url, code)
