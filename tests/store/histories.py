@@ -5,9 +5,14 @@ What participants write there is chosen to be awkward in JSON, in Markdown and o
 
 from datetime import timedelta
 from random import Random
+from typing import Any
+
+import msgspec
 
 from engine import commands as c
 from engine.events import Event
+from engine.fold import snapshot
+from engine.state import State
 from store import Store
 from tests.engine.project import PEOPLE, ROSTER, Project
 
@@ -67,3 +72,11 @@ async def write(store: Store, project_id: int, events: list[Event]) -> None:
     """Append to the ledger, as an actor does."""
     for first in range(0, len(events), PAGE):
         await store.journal.append(project_id, events[first : first + PAGE], {})
+
+
+def facts(state: State) -> Any:
+    """What a state says, in an order that two of the same share."""
+    told = msgspec.json.decode(snapshot(state))
+    for post in told["posts"]:
+        post["waiting"].sort()
+    return told

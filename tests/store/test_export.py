@@ -10,8 +10,6 @@ import msgspec
 import pytest
 
 from engine import commands as c
-from engine.fold import snapshot
-from engine.state import State
 from store import Store, export_state
 from store.errors import TransferRefused
 from store.export import Exported, export_project
@@ -271,4 +269,3 @@ def test_what_is_settled_leaves_the_page_and_time_alone_changes_nothing() -> Non
 
 def test_a_ledger_without_events_has_a_page() -> None:
     assert "before its first event" in _page(Project())
-    assert snapshot(Project().state) == snapshot(State())

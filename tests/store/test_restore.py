@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from engine.events import Event, TaskCreated
-from engine.fold import restore, snapshot
+from engine.fold import restore
 from engine.identity import Roster
 from store import Store, open_store
 from store.errors import InvalidName, StoreError, TransferRefused
@@ -15,7 +15,7 @@ from store.export import export_project
 from store.restore import Restored, import_project
 from tests.engine.project import Project
 from tests.postgres import Server, fresh_database, query
-from tests.store.histories import people, play, write
+from tests.store.histories import facts, people, play, write
 
 EMAIL = "new@example.com"
 
@@ -71,7 +71,7 @@ async def test_the_snapshot_is_the_fold_of_the_ledger(store: Store, empty: Store
     assert kept is not None
     restored = restore(kept.state)
     assert restored is not None
-    assert snapshot(restored) == snapshot(project.state)
+    assert facts(restored) == facts(project.state)
     assert (open_posts, written) == (len(project.state.posts), len(project.events))
 
 

@@ -1,0 +1,95 @@
+"""`llm-bus export` and `import`, as their users call them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from store import open_store
+from tests.postgres import Server
+from tests.store.histories import AWKWARD
+from tests.web.bus import running_bus
+from tests.web.cli.test_cli import Command, command, database, fails
+from tests.web.command_line import llm_bus
+
+__all__ = ["command", "database"]
+
+
+@pytest.fixture
+def another(postgres: Server) -> Iterator[str]:
+    """A database without a table, to import into."""
+    postgres.run("create database another")
+    yield make_conninfo(postgres.conninfo, dbname="another")
+    postgres.run("drop database another with (force)")
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+async def work(conninfo: str) -> None:
+    """Something of everything, through the tools."""
+    async with open_store(conninfo) as store, running_bus(store, conninfo) as bus:
+        lead, mate = await bus.mint("lead"), await bus.mint("mate", is_admin=False)
+        await bus.call(mate, "register", lane="qa", status="here")
+        for text in AWKWARD:
+            await bus.call(lead, "claim", sequence="adr", note=text, key=text)
+            await bus.call(lead, "post", to_lane="qa", subject=text.replace("\n", " "), body=text)
+            await bus.call(lead, "task_create", title=text, owner="mate")
+        await bus.call(mate, "ack", post_id=3)
+        await bus.call(mate, "lease", surface="src/**", ttl_seconds=86_400)
+        await bus.call(mate, "task_start", task_id=1)
+
+
+async def test_a_project_leaves_and_comes_back_and_its_work_goes_on(
+    database: str, another: str, tmp_path: Path
+) -> None:
+    await work(database)
+    done = llm_bus("export", "demo", tmp_path / "one", "--database-url", database)
+    assert done.returncode == 0, done
+    assert done.stdout == f"Exported ada/demo to {tmp_path / 'one'}: 25 events, 25 of them new.\n"
+    again = llm_bus("export", "ada/demo", tmp_path / "one", "--database-url", database)
+    assert "25 events, 0 of them new" in again.stdout
+    back = llm_bus("import", tmp_path / "one", "--owner", "ada@new.example", "--database-url", another)
+    assert back.stdout == "Imported ada/demo for ada@new.example: 25 events, 2 participants.\n"
+    assert "token mint --owner ada@new.example --project demo" in back.stderr
+    assert llm_bus("export", "demo", tmp_path / "two", DATABASE_URL=another).returncode == 0
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    async with open_store(another) as store, running_bus(store, another) as bus:
+        token = (await store.accounts.mint("ada@new.example", "demo", "mate")).provisioned.token
+        assert (await bus.call(token, "claim", sequence="adr"))["number"] == len(AWKWARD) + 1
+        unread = await bus.call(token, "read_posts", to_me=True, unacked_only=True)
+        assert len(unread["posts"]) == len(AWKWARD) - 1
+        assert (await bus.call(token, "release", surface="src/**"))["released"] == 1
+        assert (await bus.call(token, "task_ship", task_id=1))["status"] == "done"
+        assert await bus.ledger_length(token) == 28
+
+
+@pytest.mark.parametrize("name", ["export", "import", "import-legacy"])
+def test_help_shows_an_example_and_both_data_options(command: Command, name: str) -> None:
+    done = command(name, "--help")
+    assert done.returncode == 0
+    assert f"llm-bus {name} " in done.stdout
+    assert "--database-url" in done.stdout
+    assert "--data-dir" in done.stdout
+
+
+def test_what_cannot_be_exported_or_imported_is_one_sentence(command: Command, database: str, tmp_path: Path) -> None:
+    fails(command("export", "nope", tmp_path, "--database-url", database), 1, "no project 'nope'")
+    fails(command("import", tmp_path / "none", "--database-url", database), 2, "does not exist")
+    fails(command("import", tmp_path, "--database-url", database), 1, "project.json")
+    fails(command("import-legacy", "--database-url", database), 2, "--from")
+    fails(command("import-legacy", "--from", database, "--database-url", database), 1, "TypeScript")
+    unreachable = "postgresql://bus:hunter2@127.0.0.1:1/bus"
+    failed = command("import-legacy", "--from", unreachable, "--database-url", database)
+    fails(failed, 1, "127.0.0.1")
+    assert "hunter2" not in failed.stderr
+
+
+def test_an_import_into_a_database_in_use_is_refused(command: Command, database: str, tmp_path: Path) -> None:
+    mint = ("token", "mint", "--owner", "a@example.com", "--project", "shop", "--participant", "a")
+    assert command(*mint, "--database-url", database).returncode == 0
+    assert command("export", "shop", tmp_path, "--database-url", database).returncode == 0
+    fails(command("import", tmp_path, "--database-url", database), 1, "not empty")
+    fails(command("import", tmp_path, "--owner", "nobody", "--database-url", database), 2, "nobody")
