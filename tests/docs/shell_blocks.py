@@ -1,0 +1,78 @@
+"""The shell blocks of a page, and the one script that runs them as a reader would.
+
+A block is a fence of `sh`. It is run unless a comment right before it says why it cannot be here:
+`<!-- not run: needs systemd -->`. A line that starts a server is run beside the others, which go on once it listens.
+"""
+
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+START_SECONDS_MAX = 60
+
+_FENCE = re.compile(
+    r"^(?:<!-- not run:(?P<reason>[^\n]*?)-->\n\n?)?^(?P<indent> *)```(?P<language>sh|bash|shell|console|zsh)\n"
+    r"(?P<text>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
+)
+_SERVES = re.compile(
+    r"^(?P<command>(?:\w+=\S+\s+)*(?:make up|(?:\S*/)?llm-bus (?:up|serve)\b(?! --help)).*?)(?:\s+#.*)?$"
+)
+
+_BEGINNING = f"""\
+set -eu
+stop() {{
+    for job in $(jobs -p); do kill -TERM "$job" || true; done
+    wait
+}}
+trap stop EXIT
+listens() {{
+    for _ in $(seq {START_SECONDS_MAX * 10}); do
+        if grep -q '^listening on ' "$SERVED"; then return; fi
+        kill -0 "$1" || break
+        sleep 0.1
+    done
+    cat "$SERVED"
+    echo "it does not listen"
+    exit 1
+}}
+"""
+
+
+class Block(Struct, frozen=True, kw_only=True):
+    """One block; `reason` says why it is not run, None that it is."""
+
+    line: int
+    language: str
+    text: str
+    reason: str | None = None
+
+
+def blocks_of(page: str) -> list[Block]:
+    """All shell blocks of a page, in order."""
+    return [
+        Block(
+            line=page.count("\n", 0, found.start("language")) + 1,
+            language=found["language"],
+            text=re.sub(rf"^{found['indent']}", "", found["text"], flags=re.MULTILINE),
+            reason=None if found["reason"] is None else found["reason"].strip(),
+        )
+        for found in _FENCE.finditer(page)
+    ]
+
+
+def script_of(blocks: Sequence[Block]) -> str:
+    """What bash is to run; it needs `SERVED`, where to write what servers print."""
+    parts = [f"echo '— line {block.line}'\n{_with_servers(block.text)}" for block in blocks if block.reason is None]
+    return _BEGINNING + "\n".join(parts)
+
+
+def _with_servers(text: str) -> str:
+    return "\n".join(map(_beside, text.splitlines())) + "\n"
+
+
+def _beside(line: str) -> str:
+    if (found := _SERVES.match(line)) is None:
+        return line
+    return f': > "$SERVED"; {found["command"]} > "$SERVED" 2>&1 &\nlistens $!'

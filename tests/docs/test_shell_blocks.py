@@ -1,0 +1,162 @@
+"""Every shell block that a reader is told to run is run: in order, in an empty directory, against a fresh server.
+
+README is read in a clone, so its directory is one, with what `make` would install already there. Port 8787 may be taken
+on this machine: the servers get another one by `PORT`, and addresses in the blocks are led there. Each page has a home
+and a data directory of its own.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.shell_blocks import Block, blocks_of, script_of
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs" / "tutorial").glob("*.md")), *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+PAGE_SECONDS_MAX = 180
+
+
+def run(blocks: list[Block], directory: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run blocks in `cwd`; whatever they leave otherwise is below `directory`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    home, programs = directory / "home", Path(sys.executable).parent
+    home.mkdir()
+    environment = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "LC_ALL": "C.UTF-8",
+        "LLM_BUS_DATA_DIR": str(directory / "data"),
+        "PORT": port,
+        "SERVED": str(directory / "served"),
+    }
+    script = script_of(blocks).replace("127.0.0.1:8787", f"127.0.0.1:{port}")
+    return subprocess.run(
+        ["bash", "-c", script],
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        text=True,
+        timeout=PAGE_SECONDS_MAX,
+    )
+
+
+def clone(directory: Path) -> Path:
+    """What a clone has after `make` has installed everything."""
+    directory.mkdir()
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, directory)
+    (directory / ".venv").mkdir()
+    (directory / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    (directory / ".venv" / ".installed").touch()
+    return directory
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_shell_blocks_do_what_the_page_says(page: Path, tmp_path: Path) -> None:
+    blocks = blocks_of(page.read_text("utf-8"))
+    if all(block.reason is not None for block in blocks):
+        return
+    cwd = tmp_path / "work"
+    if page == README:
+        clone(cwd)
+    else:
+        cwd.mkdir()
+    done = run(blocks, tmp_path, cwd)
+    assert done.returncode == 0, done.stdout
+    assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists(), "a database is left running"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_shell_block_is_run_or_says_why_not(page: Path) -> None:
+    blocks = blocks_of(page.read_text("utf-8"))
+    assert {block.language for block in blocks} <= {"sh"}
+    assert [block.line for block in blocks if block.reason == ""] == []
+
+
+SAMPLE = """\
+Text.
+
+```sh
+there=$(pwd)
+```
+
+<!-- not run: needs a name server -->
+```sh
+exit 1
+```
+
+1. In a list:
+
+   ```sh
+   test "$there" = "$(pwd)"
+   ```
+
+```text
+no shell
+```
+"""
+
+
+def test_blocks_are_found_with_their_reasons() -> None:
+    assert [(block.line, block.text, block.reason) for block in blocks_of(SAMPLE)] == [
+        (3, "there=$(pwd)\n", None),
+        (8, "exit 1\n", "needs a name server"),
+        (14, 'test "$there" = "$(pwd)"\n', None),
+    ]
+
+
+def test_blocks_are_run_in_order_in_one_shell(tmp_path: Path) -> None:
+    done = run(blocks_of(SAMPLE), tmp_path, tmp_path)
+    assert (done.returncode, done.stdout) == (0, "— line 3\n— line 14\n")
+
+
+def test_a_block_that_fails_ends_the_page(tmp_path: Path) -> None:
+    done = run(blocks_of("```sh\ncat nothing\n```\n\n```sh\necho here\n```\n"), tmp_path, tmp_path)
+    assert done.returncode != 0
+    assert "here" not in done.stdout
+
+
+SERVER = """\
+#!/bin/sh
+trap 'echo ended > ended; exit' TERM
+echo "$1 on $PORT"
+test "$1" = up && echo "listening on http://127.0.0.1:$PORT"
+test "$1" = up && while true; do sleep 0.1; done
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Path:
+    """A directory with a server that starts at once, or not at all."""
+    program = tmp_path / "llm-bus"
+    program.write_text(SERVER)
+    program.chmod(0o755)
+    return tmp_path
+
+
+def test_a_server_runs_beside_what_follows_and_ends_with_it(stand_in: Path) -> None:
+    page = "```sh\n./llm-bus up  # a server\ncat $SERVED\necho http://127.0.0.1:8787\ntest ! -e ended\n```\n"
+    done = run(blocks_of(page), stand_in, stand_in)
+    assert done.returncode == 0, done.stdout
+    _, started, listening, address = done.stdout.splitlines()
+    assert started.startswith("up on ")
+    assert listening == f"listening on {address}"
+    assert (stand_in / "ended").exists()
+
+
+def test_a_server_that_does_not_start_fails_the_page(stand_in: Path) -> None:
+    done = run(blocks_of("```sh\n./llm-bus serve\necho here\n```\n"), stand_in, stand_in)
+    assert done.returncode == 1
+    assert "it does not listen" in done.stdout
+    assert "here" not in done.stdout
