@@ -30,6 +30,9 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+LEFT = "net::ERR_ABORTED"
+"""Why a request ends whose page was left before its answer came."""
+
 ACTION_MILLISECONDS_MAX = 15_000
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 360, "height": 740}
@@ -62,7 +65,7 @@ class Watch:
         context.on("weberror", lambda error: self._complain(f"script: {error.error}"))
         context.on("dialog", self._dialog)
         context.on("request", self._request)
-        context.on("requestfailed", lambda request: self._complain(f"failed: {request.url} {request.failure}"))
+        context.on("requestfailed", self._request_failed)
         context.on("response", self._response)
 
     def _complain(self, complaint: str) -> None:
@@ -79,6 +82,10 @@ class Watch:
     def _request(self, request: Request) -> None:
         if urlsplit(request.url).netloc not in {self._host, ""}:
             self._complain(f"request elsewhere: {request.url}")
+
+    def _request_failed(self, request: Request) -> None:
+        if request.failure != LEFT:
+            self._complain(f"failed: {request.url} {request.failure}")
 
     def _response(self, response: Response) -> None:
         if response.status >= 400:

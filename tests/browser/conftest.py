@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from msgspec import Struct
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.browser.chromium import ACTION_MILLISECONDS_MAX, DESKTOP, Watch, find_chromium, running_chromium
 from tests.postgres import Server
@@ -45,6 +45,7 @@ def chromium() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
         pytest.skip("no Chromium is installed: nothing is shown in a real browser on this machine")
+    expect.set_options(timeout=ACTION_MILLISECONDS_MAX)
     with running_chromium(path) as browser:
         yield browser
 

@@ -55,7 +55,7 @@ def sights(estate: Estate) -> Mapping[str, Sight]:
     return {
         **{address: _at(address) for address in addresses},
         "ledger, filtered to nothing": _at(f"{project}/ledger?ref=nothing"),
-        "ledger, filtered wrongly": _at(f"{project}/ledger?since=yesterday"),
+        "ledger, filtered wrongly": _at(f"{project}/ledger?sequence=No+sequence"),
         "not found": _at("/admin/nowhere"),
         "a member's menu": lambda page: _open_menu(page, project),
         "new project, refused": lambda page: _send(page, "/admin/projects/new", "Create project", Slug="No slug"),
