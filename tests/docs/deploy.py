@@ -2,7 +2,9 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -19,6 +21,13 @@ class Instruction(Struct, frozen=True):
 
     word: str
     rest: str
+
+
+def setuptools() -> dict[str, Any]:
+    """What an installation is made of, as pyproject.toml says it."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        said: dict[str, Any] = tomllib.load(file)["tool"]["setuptools"]
+    return said
 
 
 def unit_entries(section: str) -> list[tuple[str, str]]:
