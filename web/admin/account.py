@@ -5,7 +5,7 @@ from quart import Blueprint, abort, render_template, request
 from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
 
-from store.errors import InvalidName, NameTaken
+from store.errors import InvalidName
 from web.admin import cookies, forms
 from web.admin.context import AdminContext
 from web.admin.visitor import PREFIX, current_owner, current_session, for_newcomers, inside, see_other
@@ -40,8 +40,8 @@ def account_pages(context: AdminContext) -> Blueprint:
         try:
             await context.services.people.change(owned.rename_handle(owner.id, wanted.handle, by=owner.handle))
         except InvalidName as error:
-            form.refuse(error, "handle")
-            return await _page(context, form), 409 if isinstance(error, NameTaken) else 400
+            status = form.refuse(error, "handle")
+            return await _page(context, form), status
         return see_other(PATH if owner.handle_confirmed else inside(wanted.next))
 
     @pages.post("/sessions/<int:key>/close")

@@ -3,11 +3,8 @@
 from datetime import UTC, datetime
 
 from quart import Blueprint
-from werkzeug.exceptions import ServiceUnavailable
 
-from engine.errors import JournalUnavailable
 from store import Store
-from store.errors import StoreUnavailable
 from web import VERSION
 from web.admin import presenting
 from web.admin.accept import accept_pages
@@ -16,6 +13,7 @@ from web.admin.audit import audit_pages
 from web.admin.context import AdminContext
 from web.admin.cookies import Cookies
 from web.admin.dashboard import dashboard_pages
+from web.admin.grants import grant_pages
 from web.admin.guests import Tickets
 from web.admin.invites import invite_pages
 from web.admin.ledger import ledger_pages
@@ -24,9 +22,9 @@ from web.admin.oauth import oauth_pages
 from web.admin.operator import operator_pages
 from web.admin.participants import participant_pages
 from web.admin.posts import post_pages
+from web.admin.project_settings import setting_pages
 from web.admin.projects import project_pages
 from web.admin.providers import ProvidersOf, providers_of
-from web.admin.refusals import Page, explained
 from web.admin.sign_in import sign_in_pages
 from web.admin.visitor import PREFIX, current_csrf, current_session, guard
 from web.config import Settings
@@ -40,6 +38,8 @@ PARTS = (
     operator_pages,
     dashboard_pages,
     project_pages,
+    setting_pages,
+    grant_pages,
     member_pages,
     participant_pages,
     invite_pages,
@@ -73,11 +73,6 @@ def admin(services: Services, store: Store, settings: Settings, providers: Provi
             "version": VERSION,
             "now": datetime.now(UTC),
         }
-
-    @pages.errorhandler(StoreUnavailable)
-    @pages.errorhandler(JournalUnavailable)
-    async def store_silent(_: Exception) -> Page:
-        return await explained(ServiceUnavailable())
 
     for part in PARTS:
         pages.register_blueprint(part(context))

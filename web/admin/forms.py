@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from quart import request
 
-from store.errors import InvalidName
+from store.errors import InvalidName, NameTaken
 from web.mcp.arguments import requirement
 
 Fields = TypeVar("Fields", bound=Struct)
@@ -34,10 +34,14 @@ class Form(Generic[Fields]):
         self.wrong = wrong
         self.fields = fields
 
-    def refuse(self, error: InvalidName, field: str) -> None:
-        """Put what the store says of a name beside the field it names, or beside `field` when there is none such."""
+    def refuse(self, error: InvalidName, field: str) -> int:
+        """Put what the store says of a name beside the field it names, or beside `field` when there is none such.
+
+        Gives the status to answer with: 409 when somebody has the name, 400 when nobody can.
+        """
         named = error.field if error.field is not None and error.field in self.typed else field
         self.wrong[named] = str(error)
+        return 409 if isinstance(error, NameTaken) else 400
 
 
 AnyForm = Form[Any]

@@ -1,7 +1,7 @@
-"""Who takes part in a project: granted a place, given another lane or right, a new token, or none.
+"""Those who take part in a project: given a new token or none, another lane, the rights of a lead.
 
 The changes are those that leads make with their tools, by the same functions (`web.people`); here their forms are read
-and the places found, by ids that are the owner's.
+and the places found, by ids that are the owner's. Who is granted a place is in `web.admin.grants`.
 """
 
 from msgspec import Struct
@@ -10,13 +10,12 @@ from quart.typing import ResponseReturnValue
 
 from engine import terms
 from store.errors import InvalidName
-from store.owned import MemberRow, ProjectRow
+from store.owned import MemberRow
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project, unless_gone
 from web.admin.handout import hand_out
 from web.admin.visitor import current_owner
-from web.mcp.identity_tools import Provision
 
 
 class Lead(Struct, frozen=True, kw_only=True):
@@ -33,7 +32,7 @@ class Lane(Struct, frozen=True, kw_only=True):
 
 def member_pages(context: AdminContext) -> Blueprint:
     """The routes."""
-    pages = Blueprint("members", __name__, url_prefix="/projects/<int:project_id>")
+    pages = Blueprint("members", __name__, url_prefix="/projects/<int:project_id>/members/<int:participation_id>")
     owned, people = context.store.owned, context.services.people
 
     async def the_member(project_id: int, participation_id: int) -> MemberRow:
@@ -46,31 +45,7 @@ def member_pages(context: AdminContext) -> Blueprint:
         )
         found(await people.change(changing))
 
-    @pages.get("/grant")
-    async def grant_form(project_id: int) -> str:
-        return await _grant_page(context, await the_project(context, project_id), forms.blank())
-
-    @pages.post("/grant")
-    async def grant(project_id: int) -> ResponseReturnValue:
-        form = await forms.posted(Provision)
-        project = await the_project(context, project_id)
-        if (wanted := form.fields) is None:
-            return await _grant_page(context, project, form), 400
-        try:
-            provisioned = await people.provision(
-                project_id,
-                wanted.participant_name,
-                kind=wanted.kind,
-                lane=wanted.lane,
-                is_admin=wanted.is_admin or None,  # a grant makes a lead, and never takes that from one
-                by=current_owner().handle,
-            )
-        except InvalidName as error:
-            form.refuse(error, "participant_name")
-            return await _grant_page(context, project, form), 400
-        return await hand_out(context.services.public_url, project, provisioned)
-
-    @pages.post("/members/<int:participation_id>/rotate")
+    @pages.post("/rotate")
     async def rotate(project_id: int, participation_id: int) -> ResponseReturnValue:
         project = await the_project(context, project_id)
         member = await the_member(project_id, participation_id)
@@ -78,14 +53,14 @@ def member_pages(context: AdminContext) -> Blueprint:
             rotated = found(await people.rotate(project_id, member.name, by=current_owner().handle))
         return await hand_out(context.services.public_url, project, rotated)
 
-    @pages.post("/members/<int:participation_id>/revoke")
+    @pages.post("/revoke")
     async def revoke(project_id: int, participation_id: int) -> ResponseReturnValue:
         member = await the_member(project_id, participation_id)
         with unless_gone():
             await people.revoke(project_id, member.name, by=current_owner().handle)
         return redirect(f"/admin/projects/{project_id}?done=revoked", 303)
 
-    @pages.post("/members/<int:participation_id>/lead")
+    @pages.post("/lead")
     async def lead(project_id: int, participation_id: int) -> ResponseReturnValue:
         wanted = (await forms.posted(Lead)).fields
         member = await the_member(project_id, participation_id)
@@ -93,7 +68,7 @@ def member_pages(context: AdminContext) -> Blueprint:
         await change(project_id, member, lane=member.lane, is_admin=is_admin)
         return redirect(f"/admin/projects/{project_id}?done={'lead' if is_admin else 'no-lead'}", 303)
 
-    @pages.post("/members/<int:participation_id>/lane")
+    @pages.post("/lane")
     async def lane(project_id: int, participation_id: int) -> ResponseReturnValue:
         form = await forms.posted(Lane)
         member = await the_member(project_id, participation_id)
@@ -107,11 +82,6 @@ def member_pages(context: AdminContext) -> Blueprint:
         return redirect(f"/admin/projects/{project_id}?done=lane", 303)
 
     return pages
-
-
-async def _grant_page(context: AdminContext, project: ProjectRow, form: forms.AnyForm) -> str:
-    participants = await context.store.owned.participants(current_owner().id)
-    return await render_template("grant.html", place="projects", project=project, form=form, participants=participants)
 
 
 async def _refused_lane_page(context: AdminContext, project_id: int, member: MemberRow, form: forms.AnyForm) -> str:

@@ -5,7 +5,7 @@ from quart import Blueprint, redirect, render_template
 from quart.typing import ResponseReturnValue
 
 from store.accounts import Kind
-from store.errors import InvalidName, NameTaken
+from store.errors import InvalidName
 from store.owned import PersonRow
 from web.admin import forms
 from web.admin.context import AdminContext
@@ -57,8 +57,8 @@ def participant_pages(context: AdminContext) -> Blueprint:
         try:
             found(await people.change(changing))
         except InvalidName as error:
-            form.refuse(error, "label")
-            return await _person_page(person, form), 409 if isinstance(error, NameTaken) else 400
+            status = form.refuse(error, "label")
+            return await _person_page(person, form), status
         return redirect(f"/admin/participants/{participant_id}?done=participant-saved", 303)
 
     @pages.get("/<int:participant_id>/delete")

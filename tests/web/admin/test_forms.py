@@ -6,7 +6,7 @@ import pytest
 from msgspec import Struct
 
 from engine import terms
-from store.errors import InvalidName
+from store.errors import InvalidName, NameTaken
 from web.admin.forms import blank, read
 from web.mcp.identity_tools import CreateInvite
 
@@ -82,7 +82,7 @@ def test_the_bounds_are_those_of_the_tools() -> None:
 
 def test_the_store_names_the_field_or_the_page_does() -> None:
     form = blank(slug="docs", name=None)
-    form.refuse(InvalidName("taken.", field="slug"), "name")
-    form.refuse(InvalidName("no label here.", field="label"), "name")
+    assert form.refuse(NameTaken("taken.", field="slug"), "name") == 409
+    assert form.refuse(InvalidName("no label here.", field="label"), "name") == 400
     assert form.wrong == {"slug": "taken.", "name": "no label here."}
     assert form.typed == {"slug": "docs", "name": ""}

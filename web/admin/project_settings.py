@@ -1,0 +1,98 @@
+"""A project's settings, and its end."""
+
+from msgspec import Struct
+from quart import Blueprint, redirect, render_template
+from quart.typing import ResponseReturnValue
+
+from engine import terms
+from store.errors import InvalidName
+from store.names import PROJECT_NAME_LENGTH_MAX
+from store.owned import ProjectRow
+from web.admin import forms
+from web.admin.context import AdminContext
+from web.admin.finding import found, the_project
+from web.admin.projects import ProjectName
+from web.admin.visitor import current_owner
+
+
+class ProjectSettings(Struct, frozen=True, kw_only=True):
+    """What can be changed of a project."""
+
+    slug: str
+    name: ProjectName
+    liveness_window_seconds: terms.WindowSeconds
+
+
+class Deletion(Struct, frozen=True, kw_only=True):
+    """The slug, typed once more by who means it."""
+
+    slug: str
+
+
+def setting_pages(context: AdminContext) -> Blueprint:
+    """The routes."""
+    pages = Blueprint("project_settings", __name__, url_prefix="/projects/<int:project_id>")
+    owned = context.store.owned
+
+    @pages.get("/settings")
+    async def settings(project_id: int) -> str:
+        project = await the_project(context, project_id)
+        form = forms.blank(
+            slug=project.slug, name=project.name, liveness_window_seconds=project.liveness_window_seconds
+        )
+        return await _settings_page(project, form)
+
+    @pages.post("/settings")
+    async def change(project_id: int) -> ResponseReturnValue:
+        owner, form = current_owner(), await forms.posted(ProjectSettings)
+        project = await the_project(context, project_id)
+        if (wanted := form.fields) is None:
+            return await _settings_page(project, form), 400
+        changing = owned.change_project(
+            owner.id,
+            project_id,
+            slug=wanted.slug,
+            name=wanted.name,
+            liveness_window_seconds=wanted.liveness_window_seconds,
+            by=owner.handle,
+        )
+        try:
+            found(await context.services.people.change(changing))
+        except InvalidName as error:
+            status = form.refuse(error, "slug")
+            return await _settings_page(project, form), status
+        return redirect(f"/admin/projects/{project_id}/settings?done=project-saved", 303)
+
+    @pages.get("/delete")
+    async def confirm(project_id: int) -> str:
+        return await _deletion_page(await the_project(context, project_id), forms.blank())
+
+    @pages.post("/delete")
+    async def delete(project_id: int) -> ResponseReturnValue:
+        form = await forms.posted(Deletion)
+        project = await the_project(context, project_id)
+        if form.fields is not None and form.fields.slug != project.slug:
+            form.wrong["slug"] = "This is not the project's slug; nothing was deleted."
+        if form.wrong:
+            return await _deletion_page(project, form), 400
+        await _delete(context, project)
+        return redirect("/admin/?done=project-deleted", 303)
+
+    return pages
+
+
+async def _delete(context: AdminContext, project: ProjectRow) -> None:
+    """Delete the project while nobody is served in it; one that has just gone is gone."""
+    owner, services = current_owner(), context.services
+    async with services.directory.forgetting(project.id):
+        await services.people.change(context.store.owned.delete_project(owner.id, project.id, by=owner.handle))
+
+
+async def _settings_page(project: ProjectRow, form: forms.AnyForm) -> str:
+    return await render_template(
+        "project_settings.html", place="projects", project=project, form=form, name_length_max=PROJECT_NAME_LENGTH_MAX
+    )
+
+
+async def _deletion_page(project: ProjectRow, form: forms.AnyForm) -> str:
+    return await render_template("project_delete.html", place="projects", project=project, form=form)
