@@ -10,8 +10,11 @@ from time import perf_counter
 from quart import Response, request
 from quart.typing import ResponseReturnValue
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, ServiceUnavailable
 
+from actors import Busy, Crashed, Unavailable
+from engine.errors import JournalUnavailable
+from store.errors import StoreUnavailable
 from web import asgi, problems
 from web.admin import refusals, visitor
 from web.asgi import Message, Receive, Scope, Send
@@ -26,6 +29,9 @@ from web.services import Services
 
 MCP_PATHS = frozenset({"/mcp", "/mcp/"})
 PROBE_PATHS = frozenset({"/healthz", "/readyz"})
+
+_SILENCES = (StoreUnavailable, JournalUnavailable, Unavailable, Crashed, Busy)
+"""What the floors below raise when the same request may succeed in a moment."""
 
 
 class Application:
@@ -76,8 +82,14 @@ def create_pages() -> QuartTrio:
     @pages.errorhandler(HTTPException)
     async def explain(error: HTTPException) -> ResponseReturnValue:
         if visitor.covers(request.path):
-            return await refusals.explained(error)
-        return {"ok": False, "error": error.name.lower().replace(" ", "_")}, error.code or 500
+            return *await refusals.explained(error), _allowed(error)
+        return {"ok": False, "error": error.name.lower().replace(" ", "_")}, error.code or 500, _allowed(error)
+
+    async def be_patient(_: Exception) -> ResponseReturnValue:
+        return await explain(ServiceUnavailable())
+
+    for silence in _SILENCES:
+        pages.register_error_handler(silence, be_patient)
 
     @pages.after_request
     async def harden(response: Response) -> Response:
@@ -87,6 +99,12 @@ def create_pages() -> QuartTrio:
         return response
 
     return pages
+
+
+def _allowed(error: HTTPException) -> dict[str, str]:
+    """The header that belongs to 405 (RFC 9110 §15.5.6)."""
+    methods = error.valid_methods if isinstance(error, MethodNotAllowed) else None
+    return {"Allow": ", ".join(methods)} if methods else {}
 
 
 async def _refuse(exchange: Exchange, send: Send) -> None:

@@ -1,10 +1,20 @@
 """The tools about people: who one is, who there is, and what only leads may do."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+import trio
+
+from engine.identity import Addressee
+from engine.refusals import Refusal
+from store import Store
+from store.accounts import Redeemed
+from store.errors import ConnectionLost
 from tests.web.bus import Bus
+from web.config import Settings
 from web.mcp.identity_tools import CreateInvite, Named, Provision
 from web.mcp.tools import TOOLS
+from web.server import join
 
 LEADS_ONLY = [tool.name for tool in TOOLS if tool.leads_only]
 
@@ -84,3 +94,41 @@ async def test_what_leads_may_do_is_forbidden_to_others(bus: Bus, token: str, to
 def test_only_these_tools_are_for_leads() -> None:
     assert LEADS_ONLY == ["admin_provision", "admin_rotate", "admin_revoke", "create_invite"]
     assert {tool.arguments for tool in TOOLS if tool.leads_only} == {Provision, Named, CreateInvite}
+
+
+async def test_any_other_change_holds_at_once_also_one_whose_outcome_is_unknown(bus: Bus, store: Store) -> None:
+    """What is remembered is dropped even when the change raises, because it may have happened all the same."""
+    services = join(store, Settings(data_dir=Path("unused"), public_url=bus.url), trio.Event())
+    minted = await store.accounts.mint("ada@example.com", "demo", "scout")
+    authorization = f"Bearer {minted.provisioned.token}".encode()
+
+    async def rename(handle: str, *, is_lost: bool) -> None:
+        await store.owned.rename_handle(minted.owner.id, handle, by="ada")
+        if is_lost:
+            raise ConnectionLost("after it was sent")
+
+    async def actor() -> str:
+        grant = await services.authenticator.authenticate(authorization)
+        assert grant is not None
+        return grant.principal.actor
+
+    assert await actor() == "ada/scout"
+    await services.people.change(rename("lovelace", is_lost=False))
+    assert await actor() == "lovelace/scout"
+    with pytest.raises(ConnectionLost):
+        await services.people.change(rename("byron", is_lost=True))
+    assert await actor() == "byron/scout"
+
+
+async def test_whoever_was_invited_by_email_is_known_at_once(bus: Bus, store: Store) -> None:
+    services = join(store, Settings(data_dir=Path("unused"), public_url=bus.url), trio.Event())
+    project = (await store.accounts.mint("ada@example.com", "demo", "lead")).project
+    assert isinstance(await services.rosters.resolve("guest", project.id), Refusal)
+    invite = await services.people.invite(
+        project.id, None, kind=None, lane=None, is_admin=False, email="guest@example.com", uses=1, ttl_hours=1, by="ada"
+    )
+    assert await services.people.redeem(invite.code, "thief") == "invalid"
+    assert await services.people.redeem_bound(invite.code, "thief@example.com") == "invalid"
+    redeemed = await services.people.redeem_bound(invite.code, "Guest@Example.com")
+    assert isinstance(redeemed, Redeemed)
+    assert await services.rosters.resolve("Guest", project.id) == Addressee(2, "ada/Guest")

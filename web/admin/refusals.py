@@ -16,7 +16,10 @@ _REFUSALS: dict[int, tuple[str, str]] = {
     408: ("That took too long", "Your request did not arrive in time. Try again."),
     413: ("That is too much", "What was sent is larger than a form here can be."),
     429: ("Too many tries", "Wait five minutes, then try again."),
-    503: ("The database does not answer", "Nothing was lost. Try again in a moment."),
+    503: (
+        "This is not possible now",
+        "The database does not answer, or there is too much to do. Try again soon.",
+    ),
 }
 _BUG = ("Something broke", "It is not your fault, and it was logged. Try again, and tell whoever runs this server.")
 

@@ -3,9 +3,10 @@
 import httpx2
 import pytest
 
+from store import Store
 from tests.postgres import query
 from tests.web.admin.admin_client import AdminClient
-from tests.web.bus import Bus
+from tests.web.bus import Bus, running_bus
 from web.admin.context import SIGN_IN_TRIES_MAX
 from web.admin.cookies import SESSION
 from web.admin.visitor import inside
@@ -169,6 +170,7 @@ async def test_errors_are_pages_here_and_json_elsewhere(ada: AdminClient) -> Non
     assert "There is nothing here" in missing.text
     wrong_way = await ada.get("/admin/sign-out")
     assert wrong_way.status_code == 405
+    assert "POST" in wrong_way.headers["allow"]
     assert wrong_way.headers["content-type"].startswith("text/html")
     assert (await ada.http.get("/nothing")).json() == {"ok": False, "error": "not_found"}
 
@@ -180,3 +182,15 @@ async def test_static_files_are_for_everybody_and_can_be_kept(stranger: httpx2.A
     assert "no-store" not in style.headers["cache-control"]
     assert (await stranger.get("/admin/static/../templates/layout.html")).status_code in {303, 404}
     assert (await stranger.get("/admin/static/..%2ftemplates%2flayout.html")).status_code == 404
+
+
+async def test_a_silent_database_is_a_page_that_says_so(store: Store) -> None:
+    async with (
+        running_bus(store, "host=127.0.0.1 port=1 user=nobody dbname=nothing") as bus,
+        httpx2.AsyncClient(base_url=bus.url, cookies={SESSION: "perhaps"}) as browser,
+    ):
+        for path in ("/admin/", "/admin/nothing", "/admin/link?token=perhaps"):
+            answer = await browser.get(path)
+            assert answer.status_code == 503, path
+            assert "The database does not answer" in answer.text
+            assert "127.0.0.1 port" not in answer.text
