@@ -1,0 +1,140 @@
+"""What a backup is worth: `pg_dump`, drop, `pg_restore`, and every tool answers as before."""
+
+import json
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psycopg
+import trio
+
+from store import open_store
+from store.embedded import installed_binaries
+from tests.acceptance import raw_http
+from tests.acceptance.conftest import Project
+from tests.acceptance.raw_http import STATELESS, RawClient
+from tests.acceptance.story import story
+from tests.acceptance.telling import check
+from tests.postgres import Server
+from tests.web.command_line import serving
+from web.mcp.tools import TOOLS
+
+PROGRAM_SECONDS_MAX = 60
+STORY_SECONDS_MAX = 120
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|\d{4}-\d\d-\d\d \d\d:\d\d(?= UTC)")
+SECRET = re.compile(r"llmbus_[\w-]{43}")
+
+CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("lead", "whoami", {}),
+    ("scout", "whoami", {}),
+    ("scout", "whats_new", {"advance_cursor": False}),
+    ("scout", "whats_new", {}),
+    ("lead", "whats_new", {"limit": 500}),
+    ("lead", "list_sequences", {}),
+    ("lead", "latest_claims", {}),
+    ("lead", "list_participants", {}),
+    ("lead", "who_is_active", {}),
+    ("lead", "who_holds", {}),
+    ("lead", "list_tasks", {"limit": 200}),
+    ("lead", "query_events", {"limit": 1000}),
+    ("lead", "read_posts", {"limit": 200}),
+    ("lead", "read_posts", {"from_me": True}),
+    ("scout", "read_posts", {"to_me": True, "unacked_only": True}),
+    ("lead", "claim", {"sequence": "adr", "key": "after the backup"}),
+    ("lead", "claim", {"sequence": "adr", "key": "after the backup"}),
+    ("lead", "seed_sequence", {"sequence": "adr", "current": 100}),
+    ("scout", "register", {"lane": "restored"}),
+    ("lead", "post", {"to_lane": "restored", "body": "Is everything there?", "ref": "backup"}),
+    ("scout", "read_posts", {"ref": "backup"}),
+    ("scout", "ack", {"post_id": 1}),
+    ("scout", "lease", {"surface": "src/**"}),
+    ("lead", "lease", {"surface": "src/a.py"}),
+    ("scout", "release", {"surface": "src/**"}),
+    ("lead", "task_create", {"title": "Look", "owner": "scout"}),
+    ("scout", "task_start", {"task_id": 1}),
+    ("scout", "task_assign", {"task_id": 2, "owner": "scout"}),
+    ("scout", "task_block", {"task_id": 2, "reason": "because"}),
+    ("scout", "task_resolve", {"task_id": 2}),
+    ("scout", "task_ship", {"task_id": 2}),
+    ("lead", "list_tasks", {"limit": 200}),
+    ("lead", "admin_provision", {"participant_name": "restored"}),
+    ("lead", "admin_rotate", {"participant_name": "restored"}),
+    ("lead", "admin_revoke", {"participant_name": "restored"}),
+    ("lead", "create_invite", {"participant_name": "restored"}),
+)
+"""Every tool at least once; what is refused is compared too."""
+
+
+async def test_every_tool_answers_as_before_from_a_restored_backup(postgres: Server, tmp_path: Path) -> None:
+    database_url = postgres.create_database()
+    with serving("serve", "--database-url", database_url) as server:
+        project = await minted(database_url)
+        steps = story(project.slug, project.handle, server.url)
+        with trio.fail_after(STORY_SECONDS_MAX):
+            told = await raw_http.tell(f"{server.url}/mcp", project.tokens, [step.call for step in steps], STATELESS)
+        check(steps, told.outcomes)
+        run("pg_dump", "--format=custom", f"--file={tmp_path / 'backup'}", f"--dbname={database_url}")
+        since = datetime.now(UTC)
+        before = await answers(server.url, project, since)
+        assert server.stop() == 0
+    create_again(postgres, database_url)
+    run("pg_restore", "--exit-on-error", f"--dbname={database_url}", str(tmp_path / "backup"))
+    with serving("serve", "--database-url", database_url) as server:
+        after = await answers(server.url, project, since)
+        assert server.stop() == 0
+    assert {call[1] for call in CALLS} == {tool.name for tool in TOOLS}
+    assert after == before
+    postgres.drop_database(database_url)
+
+
+async def minted(database_url: str) -> Project:
+    """A project with the story's cast."""
+    tokens = {}
+    async with open_store(database_url) as store:
+        for who in ("lead", "scout"):
+            minted = await store.accounts.mint("backup@example.com", "backup", who, is_admin=who == "lead")
+            tokens[who] = minted.provisioned.token
+    return Project(minted.project.slug, minted.owner.handle, tokens)
+
+
+def run(program: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs, of the version that the server has."""
+    command = [str(installed_binaries() / program), *arguments]
+    done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=PROGRAM_SECONDS_MAX)
+    assert done.returncode == 0, done.stderr
+
+
+def create_again(postgres: Server, database_url: str) -> None:
+    """Drop a database with all that is in it, and make an empty one of that name."""
+    postgres.drop_database(database_url)
+    postgres.run(f"create database {psycopg.conninfo.conninfo_to_dict(database_url)['dbname']}")
+
+
+async def answers(url: str, project: Project, since: datetime) -> list[tuple[str, str]]:
+    """What every tool answers; what may differ from one time to the next is dots."""
+    given = []
+    async with httpx2.AsyncClient() as http:
+        clients = {who: RawClient(http, f"{url}/mcp", token, STATELESS) for who, token in project.tokens.items()}
+        for who, tool, arguments in CALLS:
+            with trio.fail_after(STORY_SECONDS_MAX):
+                result = await clients[who].request("tools/call", {"name": tool, "arguments": arguments})
+            given.append((tool, settled(result["content"][0]["text"].replace(url, "…"), since)))
+    return given
+
+
+def settled(text: str, since: datetime) -> str:
+    """The text without secrets, seconds that pass, and times after `since`; earlier ones stay."""
+
+    def without_now(found: re.Match[str]) -> str:
+        time = datetime.fromisoformat(found[0]) if "T" in found[0] else since
+        return "…" if time >= since else found[0]
+
+    text = SECRET.sub("…", TIME.sub(without_now, text))
+    text = re.sub(r'"expires_in_seconds":\d+', '"expires_in_seconds":0', text)
+    if text.startswith('{"code":'):
+        text = text.replace(json.loads(text)["code"], "…")
+    return text
