@@ -23,7 +23,7 @@ def task_states_picture() -> str:
     states = dict.fromkeys(state for (before, _), after in TRANSITIONS.items() for state in (before, after))
     return "\n".join(
         [
-            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 790 260" role="img" aria-labelledby="title" '
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 -14 790 274" role="img" aria-labelledby="title" '
             'font-family="system-ui, sans-serif" font-size="15" text-anchor="middle">',
             '<title id="title">The states of a task, and the events that move it</title>',
             f"<style>\n{_STYLE}\n</style>",
