@@ -50,7 +50,8 @@ _SIZE = "select count(*), coalesce(max(participation_id), 0), now() from events"
 # leases of a surface an event granted is told by their order; a grant and its event are of about the same moment.
 _HISTORY = """
 with told as (
-    select id, max(date_trunc('milliseconds', ts)) over (order by id) as at, participation_id, actor_name, type, payload
+    select id, max(date_trunc('milliseconds', ts)) over (order by id) as at, participation_id, actor_name, type,
+           coalesce(payload, '{}') as payload
       from events where project_id = %(project)s
 ), silent as (
     select null::bigint as id, date_trunc('milliseconds', a.acked_at) as at, a.participation_id, a.actor_name,
@@ -83,17 +84,18 @@ select t.id, t.at, t.participation_id, t.actor_name, t.type, t.payload, n.note,
 """
 
 _TASK_EVENTS = """
-select id, ts, type, payload, participation_id, actor_name
+select id, ts, type, coalesce(payload, '{}'), participation_id, actor_name
   from events where project_id = %s and type like 'task\\_%%' order by id
 """
 
 _TASKS = """
-select id, title, detail, lane, owner_participation_id, owner_name, status, created_at, updated_at
+select id, title, detail, lane, owner_participation_id, owner_name, status, created_at,
+       coalesce(updated_at, created_at)
   from tasks where project_id = %s order by id
 """
 
 _BLOCKERS = """
-select b.task_id, b.blocked_on_task_id, b.reason, b.created_at, b.resolved_at
+select b.task_id, b.blocked_on_task_id, coalesce(b.reason, ''), b.created_at, b.resolved_at
   from task_blockers b join tasks t on t.id = b.task_id where t.project_id = %s order by b.created_at, b.task_id
 """
 
