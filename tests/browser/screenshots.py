@@ -5,8 +5,9 @@ No picture holds a secret, not even a dead one: the token on the hand-out card i
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -25,9 +26,18 @@ from web.admin import cookies
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 BYTES_MAX = 150_000
+SHOWN_URL = "http://127.0.0.1:8787"
+"""What the pages call the server, wherever it listens: pictures taken again differ by what has changed, no more."""
+
 NOT_A_TOKEN = "llmbus_EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-000"
 DEVICES = {"desktop": (DESKTOP, 1.0), "phone": (PHONE, 2.0)}
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+
+Take = Callable[[str], None]
+"""Takes a picture of what is shown, by the name of its subject."""
+
+Show = Callable[[Page, Take], None]
 
 _HIDE_TOKEN = """
 replacement => {
@@ -47,9 +57,9 @@ def main() -> int:
         return 1
     IMAGES.mkdir(exist_ok=True)
     with prepared() as (url, session_id), running_chromium(path) as browser:
-        for device in DEVICES:
-            for scheme in SCHEMES:
-                take_all(browser, url, session_id, device, scheme)
+        for show in (show_pages, show_card):  # a card lets somebody in, whom the other pictures need not show
+            for device, scheme in product(DEVICES, SCHEMES):
+                take_pictures(browser, url, session_id, show, device=device, scheme=scheme)
     return 0
 
 
@@ -72,12 +82,12 @@ def prepared() -> Iterator[tuple[str, str]]:
             session_id = trio.run(furnish, server.url)
             server.stop()
         age(database_url)
-        with serving("serve", "--database-url", database_url) as server:
+        with serving("serve", "--database-url", database_url, "--public-url", SHOWN_URL) as server:
             yield server.url, session_id
 
 
-def take_all(browser: Browser, url: str, session_id: str, device: str, scheme: Literal["light", "dark"]) -> None:
-    """Dashboard, project, ledger and hand-out card on one device in one scheme."""
+def take_pictures(browser: Browser, url: str, session_id: str, show: Show, *, device: str, scheme: Scheme) -> None:
+    """Pictures of everything that `show` shows, on one device in one scheme."""
     viewport, scale = DEVICES[device]
     with browser.new_context(
         base_url=url, viewport=viewport, device_scale_factor=scale, color_scheme=scheme, has_touch=device == "phone"
@@ -91,24 +101,29 @@ def take_all(browser: Browser, url: str, session_id: str, device: str, scheme: L
             if image.stat().st_size > BYTES_MAX:
                 raise SystemExit(f"{image.name} has {image.stat().st_size:,} bytes; at most {BYTES_MAX:,} are wanted.")
 
-        page.goto("/admin/")
-        take("dashboard")
-        page.get_by_role("link", name=PROJECT).click()
-        take("project")
-        page.get_by_role("link", name="Ledger").click()
-        take("ledger")
-        page.go_back()
-        show_card(page)
-        take("card")
+        show(page, take)
 
 
-def show_card(page: Page) -> None:
-    """Grant access, and put something else in the token's place on the card that comes."""
+def show_pages(page: Page, take: Take) -> None:
+    """Dashboard, project, ledger."""
+    page.goto("/admin/")
+    take("dashboard")
+    page.get_by_role("link", name=PROJECT).click()
+    take("project")
+    page.get_by_role("link", name="Ledger").click()
+    take("ledger")
+
+
+def show_card(page: Page, take: Take) -> None:
+    """The hand-out card, with something else in the token's place."""
+    page.goto("/admin/")
+    page.get_by_role("link", name=PROJECT).click()
     page.get_by_role("link", name="Grant access").first.click()
-    page.get_by_label("Participant").fill("docs")
+    page.get_by_label("Participant").fill("tester")
     page.get_by_role("button", name="Grant access").click()
     if not page.evaluate(_HIDE_TOKEN, NOT_A_TOKEN):
         raise SystemExit("The token is still on the page.")
+    take("card")
 
 
 if __name__ == "__main__":

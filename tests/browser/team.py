@@ -6,17 +6,23 @@ from store.accounts import OwnerRow
 from tests.web.bus import Bus
 
 PROJECT = "Web shop"
-OTHERS = {"payments": "Payments", "mobile": "Mobile app", "search": "Search service", "handbook": "Team handbook"}
+OTHERS = {
+    "payments": ("Payments", ["api", "tester"]),
+    "mobile": ("Mobile app", ["web", "tester", "docs"]),
+    "search": ("Search service", ["api"]),
+    "handbook": ("Team handbook", ["docs"]),
+}
 LANES = {"planner": "planning", "api": "backend", "web": "frontend", "docs": "docs"}
 REVIEWER = "jonas"
 
 _AGE = """
-update events set at = now() - (last - seq) * interval '4 minutes' - project_id * interval '3 hours'
-                     + (select min(id) from projects) * interval '3 hours' - interval '40 seconds'
-  from (select project_id as id, max(seq) as last from events group by 1) as ledgers
- where ledgers.id = project_id;
-update liveness set at = now() - case when actor like '%/docs' then interval '2 hours'
-                                      else project_id * 23 * interval '1 second' end;
+with ledgers as (select project_id, max(seq) as last, rank() over (order by project_id) - 1 as place
+                   from events group by 1)
+update events set at = now() - (last - seq) * interval '4 minutes' - place * place * interval '9 minutes'
+                     - interval '40 seconds'
+  from ledgers where ledgers.project_id = events.project_id;
+update liveness set at = (select max(at) from events where project_id = liveness.project_id)
+                       - case when actor like '%/docs' then interval '2 hours' else interval '0' end;
 update projects set created_at = now() - interval '40 days' + id * interval '6 days';
 update participants set created_at = now() - interval '30 days' + id * interval '1 day';
 update tokens set created_at = now() - interval '20 days' + id * interval '2 days';
@@ -37,8 +43,8 @@ async def work(bus: Bus, owner: OwnerRow) -> None:
     tokens[REVIEWER] = made.token
     await _plan(bus, tokens)
     await _build(bus, tokens)
-    for slug, name in OTHERS.items():
-        await _work_elsewhere(bus, owner, slug, name)
+    for slug in OTHERS:
+        await _work_elsewhere(bus, owner, slug)
 
 
 async def _plan(bus: Bus, tokens: dict[str, str]) -> None:
@@ -71,6 +77,7 @@ async def _build(bus: Bus, tokens: dict[str, str]) -> None:
     await bus.call(web, "ack", post_id=asked["post_id"])
     await bus.call(web, "post", to_actor="api", body="Done, the browser adds nothing up.", reply_to=asked["post_id"])
     await bus.call(docs, "register", lane="docs", status="checkout guide")
+    await bus.call(tokens[REVIEWER], "register", lane="review", status="reading PR-218")
     await bus.call(
         *(api, "post"),
         to_actor=REVIEWER,
@@ -88,12 +95,13 @@ async def _build(bus: Bus, tokens: dict[str, str]) -> None:
     await bus.call(web, "task_start", task_id=2)
 
 
-async def _work_elsewhere(bus: Bus, owner: OwnerRow, slug: str, name: str) -> None:
+async def _work_elsewhere(bus: Bus, owner: OwnerRow, slug: str) -> None:
+    name, labels = OTHERS[slug]
     project = await bus.store.owned.create_project(owner.id, slug, name, by=owner.handle)
-    for label in ("api", "web")[: 1 + len(slug) % 2]:
+    for label in labels:
         made = await bus.store.accounts.provision(project.id, participant_name=label, by=owner.handle)
         await bus.call(made.token, "register", lane="backend")
-        for number in range(len(slug)):
+        for number in range(17 * len(slug)):
             await bus.call(made.token, "claim", sequence="adr", note=f"decision {number}")
         await bus.call(made.token, "post", to_lane="frontend", body="Ready for you.")
 
