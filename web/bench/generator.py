@@ -22,11 +22,12 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 class Load(Struct, frozen=True, kw_only=True):
-    """The same POST again and again, on so many connections at once, for so many seconds."""
+    """The same request again and again, on so many connections at once, for so many seconds."""
 
     url: str
+    method: str = "POST"
     headers: dict[str, str]
-    body: str
+    body: str = ""
     connections: int
     seconds: float
 
@@ -41,7 +42,7 @@ class _Generator:
         self._host, self._port = target.hostname or "127.0.0.1", target.port or 80
         headers = {"Host": target.netloc, "Content-Length": str(len(load.body.encode())), **load.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self._request = f"POST {target.path} HTTP/1.1\r\n{head}\r\n{load.body}".encode()
+        self._request = f"{load.method} {target.path} HTTP/1.1\r\n{head}\r\n{load.body}".encode()
         self._load = load
         self._milliseconds: list[float] = []
         self._errors = 0

@@ -1,7 +1,7 @@
 """Load over HTTP: the calls of the benchmark, and one measurement of one of them.
 
-wrk makes the load where it is installed, otherwise `web.bench.generator`; either is a process of its own with one POST
-under way on every connection, and both report the same sample.
+wrk makes the load where it is installed, otherwise `web.bench.generator`; either is a process of its own with one
+request under way on every connection, and both report the same sample.
 """
 
 import shutil
@@ -12,6 +12,7 @@ import httpx2
 import msgspec
 from msgspec import Struct
 
+from web.admin import cookies
 from web.bench import processes as bench_processes
 from web.bench.generator import Load
 from web.bench.processes import Served
@@ -38,7 +39,7 @@ CALL_SECONDS_MAX = 30.0
 _WHOLE_SECONDS_MIN = 1
 
 _SCRIPT = """
-wrk.method = "POST"
+wrk.method = {method}
 wrk.headers = {headers}
 wrk.body = {body}
 function done(summary, latency)
@@ -82,6 +83,29 @@ def tool_load(served: Served, tool: str, token: str, *, connections: int, second
     )
 
 
+def dashboard_load(served: Served, session_id: str, *, connections: int, seconds: float) -> Load:
+    """The dashboard of the owner whose session it is."""
+    return Load(
+        url=f"{served.url}/admin/",
+        method="GET",
+        headers={"Cookie": f"{cookies.SESSION}={session_id}", "Accept": "text/html"},
+        connections=connections,
+        seconds=seconds,
+    )
+
+
+async def look_once(load: Load) -> str:
+    """Ask for a page once; its HTML. Raises `BenchFailed` when it is not there."""
+    try:
+        async with httpx2.AsyncClient(timeout=CALL_SECONDS_MAX, trust_env=False) as http:
+            answer = await http.get(load.url, headers=load.headers)
+    except httpx2.HTTPError as error:
+        raise BenchFailed(f"{load.url} does not answer as it should: {error!r}.") from error
+    if answer.status_code != httpx2.codes.OK:
+        raise BenchFailed(f"{load.url} answers {answer.status_code}.")
+    return answer.text
+
+
 async def call_once(load: Load) -> dict[str, Any]:
     """Send the request once; the tool's result. Raises `BenchFailed` when there is none."""
     try:
@@ -115,7 +139,7 @@ def find_wrk(seconds: float) -> str | None:
 async def _measure_with_wrk(wrk: str, load: Load, workspace: Path) -> Sample:
     script = workspace / "load.lua"
     headers = ", ".join(f"[{_quoted(name)}] = {_quoted(value)}" for name, value in load.headers.items())
-    script.write_text(_SCRIPT.format(headers=f"{{{headers}}}", body=_quoted(load.body)))
+    script.write_text(_SCRIPT.format(method=_quoted(load.method), headers=f"{{{headers}}}", body=_quoted(load.body)))
     options = ("-t1", f"-c{load.connections}", f"-d{round(load.seconds)}s", f"--timeout={CALL_SECONDS_MAX:g}s")
     said = await bench_processes.run_program([wrk, *options, "-s", str(script), load.url], "wrk")
     counted = msgspec.json.decode(said.rpartition("sample ")[2], type=_Counted)

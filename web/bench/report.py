@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from web.bench.results import PLAIN_SQUEEZED, Results, Row, Target, durable_to, targets
+from web.bench.results import DASHBOARD, ECHO, PLAIN_SQUEEZED, TOOLS, Results, Row, Target, durable_to, targets
 
 _MEGABYTE = 1_000_000
 
@@ -23,6 +23,8 @@ _EXPLANATION = """\
   a process of its own that also writes its log. Every claim takes a number of the same sequence. `whats_new` does not
   move the cursor, so each call reads 100 events; `read_posts` reads the 20 newest unread posts. After claims, the
   numbers taken were counted and agreed with the answers.
+- **dashboard**: the first page of the web admin, asked for with a session's cookie. Its owner has {projects} projects;
+  one of them is the one with {large:,} events, in which claims and posts are made all the while.
 - **claims without HTTP**: 64 tasks that ask the directory in the same process; PostgreSQL has committed each answer.
 - **plain SQL**: the same claims by pgbench on 16 connections, prepared, a transaction each: `INSERT … ON CONFLICT DO
   UPDATE … RETURNING`, then a row of an events table with the number. One sequence for all, as above, so transactions
@@ -52,6 +54,7 @@ def page(results: Results) -> str:
             unread=results.unread,
             posts=results.posts,
             large=results.large_events,
+            projects=results.dashboard_projects,
             rounds=rounds,
             seconds=results.seconds,
         ),
@@ -103,7 +106,7 @@ def _numbers(rows: list[Row]) -> str:
 
 
 def _place(row: Row) -> tuple[int, int, int]:
-    order = ("echo", "claim", "whoami", "post", "whats_new", "read_posts")
+    order = (ECHO, *TOOLS, DASHBOARD)
     return order.index(row.subject) if row.subject in order else len(order), row.events or 0, row.connections
 
 

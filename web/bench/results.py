@@ -14,7 +14,9 @@ DURABLE = "claims without HTTP"
 PLAIN = "plain SQL"
 PLAIN_SQUEEZED = "plain SQL in one statement"
 TOOLS = ("claim", "whoami", "post", "whats_new", "read_posts")
+DASHBOARD = "dashboard"
 CONNECTIONS = (1, 16, 64)
+DASHBOARD_CONNECTIONS = (1, 16)
 DURABLE_TASKS = 64
 PLAIN_CONNECTIONS = 16
 
@@ -23,6 +25,9 @@ LATENCY_TO_ECHO_MAX = 3.5
 DURABLE_TO_PLAIN_MIN = 10.0
 LARGE_TO_SMALL_MAX = 1.3
 ACTIVATION_SECONDS_MAX = 1.0
+DASHBOARD_MS_MAX = 30.0
+ECHO_OF_THE_PROMISE = 1_400
+"""Requests a second of the echo on the machine that the dashboard's promise was made for."""
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -81,6 +86,8 @@ class Results(Struct, frozen=True, kw_only=True):
     seconds: float
     small_events: int
     large_events: int
+    dashboard_projects: int
+    dashboard_events: int
     posts: int
     unread: int
     rows: list[Row]
@@ -114,6 +121,7 @@ def targets(results: Results) -> list[Target]:
         *(_durable_to_plain(results, events) for events in sizes),
         *(_large_to_small(results, tool) for tool in TOOLS),
         _activation(results),
+        _dashboard(results),
     ]
 
 
@@ -153,6 +161,19 @@ def _large_to_small(results: Results, tool: str) -> Target:
 def _activation(results: Results) -> Target:
     promise = f"activation at {results.large_events:,} events with a snapshot"
     return _at_most(promise, ACTIVATION_SECONDS_MAX, median(results.activation_seconds), unit=" s")
+
+
+def _dashboard(results: Results) -> Target:
+    pages, echoes = results.row(DASHBOARD, results.dashboard_events, 1), results.row(ECHO, None, 16)
+    scaled = median(
+        page.p50_ms * echo.requests_per_second / ECHO_OF_THE_PROMISE
+        for page, echo in zip(pages.samples, echoes.samples, strict=True)
+    )
+    promise = (
+        f"dashboard of {results.dashboard_projects} projects with {results.dashboard_events:,} events, p50, "
+        f"1 connection, where the echo serves {ECHO_OF_THE_PROMISE:,} requests/s"
+    )
+    return _at_most(promise, DASHBOARD_MS_MAX, scaled, unit=" ms")
 
 
 def _ratio(one: Row, other: Row, field: str) -> float:

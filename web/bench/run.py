@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from store import Store
 from web.bench import load as bench_load
 from web.bench import machine as bench_machine
 from web.bench import plain as bench_plain
@@ -20,6 +21,8 @@ from web.bench.generator import Load
 from web.bench.processes import Served, bus_server, echo_server, resident_bytes, run_job
 from web.bench.results import (
     CONNECTIONS,
+    DASHBOARD,
+    DASHBOARD_CONNECTIONS,
     DURABLE,
     DURABLE_TASKS,
     ECHO,
@@ -32,7 +35,7 @@ from web.bench.results import (
     Row,
     Sample,
 )
-from web.bench.seed import Project, database, seed, seeding, settle
+from web.bench.seed import Project, database, open_session, seed, seeding, settle
 from web.errors import BenchFailed
 
 SMALL_EVENTS = 1_000
@@ -45,13 +48,19 @@ class Plan(Struct, frozen=True, kw_only=True):
     """How large, how long, how often."""
 
     history_events: int = 1_000_000
+    projects: int = 100
     rounds: int = 7
     seconds: float = 2.0
 
     @property
     def seeding_steps(self) -> int:
         """Events to be written and folded again before anything is measured."""
-        return 2 * (self.history_events + SMALL_EVENTS * self.small_projects)
+        return 2 * (self.owned_events + SMALL_EVENTS * self.small_projects)
+
+    @property
+    def owned_events(self) -> int:
+        """Events in all `projects` that the dashboard shows: the large one, and small ones beside it."""
+        return self.history_events + SMALL_EVENTS * (self.projects - 1)
 
     @property
     def small_projects(self) -> int:
@@ -61,7 +70,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     @property
     def measuring_steps(self) -> int:
         """Samples to be taken."""
-        return self.rounds * (len(CONNECTIONS) * (2 * len(TOOLS) + 1) + 6)
+        return self.rounds * (len(CONNECTIONS) * (2 * len(TOOLS) + 1) + len(DASHBOARD_CONNECTIONS) + 6)
 
 
 @dataclass(slots=True)
@@ -86,6 +95,7 @@ class Run:
         self._workspace = workspace
         self._small, self._large = small, large
         self._echo: Served | None = None
+        self._session_id = ""
         self._samples: dict[tuple[str, int | None, int], list[Sample]] = {}
 
     async def seed(self, advance: Advance) -> None:
@@ -94,8 +104,16 @@ class Run:
             async with seeding(size.conninfo) as store:
                 for _ in range(count):
                     size.projects.append(await seed(store, size.conninfo, size.events, advance))
+                if size is self._large:
+                    await self._seed_neighbours(store, advance)
             await bench_plain.prepare(size.conninfo, size.events)
             await settle(size.conninfo)
+
+    async def _seed_neighbours(self, store: Store, advance: Advance) -> None:
+        """The other projects of the large one's owner, and a session to look at them all."""
+        for _ in range(self._plan.projects - 1):
+            await seed(store, self._large.conninfo, SMALL_EVENTS, advance)
+        self._session_id = await open_session(store)
 
     async def measure(self, advance: Advance) -> Results:
         """Take every sample and put them together."""
@@ -111,6 +129,8 @@ class Run:
             seconds=self._plan.seconds,
             small_events=self._small.events,
             large_events=self._large.events,
+            dashboard_projects=self._plan.projects,
+            dashboard_events=self._plan.owned_events,
             posts=project.posts,
             unread=project.unread,
             rows=[
@@ -140,6 +160,8 @@ class Run:
             for tool in TOOLS[1:]:
                 for size in (self._small, self._large):
                     await self._measure_tool(size, tool, connections, advance)
+            if connections in DASHBOARD_CONNECTIONS:
+                await self._measure_dashboard(connections, advance)
         for size in (self._small, self._large):
             await self._measure_without_http(size, advance)
 
@@ -158,6 +180,16 @@ class Run:
             after = await bench_load.call_once(load)
             _check_claims(sample, connections, after["number"] - before["number"] - 1)
         self._keep(tool, size.events, connections, sample)
+        advance(1)
+
+    async def _measure_dashboard(self, connections: int, advance: Advance) -> None:
+        assert self._large.served is not None  # noqa: S101 - the servers run
+        served, seconds = self._large.served, self._plan.seconds
+        load = bench_load.dashboard_load(served, self._session_id, connections=connections, seconds=seconds)
+        if (shown := (await bench_load.look_once(load)).count("bench-")) < self._plan.projects:
+            raise BenchFailed(f"the dashboard shows {shown} of {self._plan.projects} projects.")
+        sample = await bench_load.measure(load, served, self._workspace)
+        self._keep(DASHBOARD, self._plan.owned_events, connections, sample)
         advance(1)
 
     async def _measure_without_http(self, size: _Size, advance: Advance) -> None:

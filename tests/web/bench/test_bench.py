@@ -17,6 +17,8 @@ from web.bench.processes import run_job
 from web.bench.report import page
 from web.bench.results import (
     CONNECTIONS,
+    DASHBOARD,
+    DASHBOARD_CONNECTIONS,
     DURABLE,
     DURABLE_TASKS,
     ECHO,
@@ -29,6 +31,7 @@ from web.bench.results import (
     Results,
     Row,
     Sample,
+    Target,
     percentile,
     targets,
 )
@@ -66,11 +69,14 @@ def results(**samples: list[Sample]) -> Results:
         seconds=1.0,
         small_events=SMALL_EVENTS,
         large_events=LARGE_EVENTS,
+        dashboard_projects=100,
+        dashboard_events=LARGE_EVENTS,
         posts=200,
         unread=20,
         rows=[
             *(row(ECHO, None, connections) for connections in CONNECTIONS),
             *(row(tool, events, connections) for tool in TOOLS for events in sizes for connections in CONNECTIONS),
+            *(row(DASHBOARD, LARGE_EVENTS, connections) for connections in DASHBOARD_CONNECTIONS),
             *(row(DURABLE, events, DURABLE_TASKS) for events in sizes),
             *(row(plain, events, PLAIN_CONNECTIONS) for plain in (PLAIN, PLAIN_SQUEEZED) for events in sizes),
         ],
@@ -92,7 +98,7 @@ def test_a_quick_run_measures_every_subject_and_leaves_no_database(
 
     assert code == 0
     found = msgspec.json.decode(capfd.readouterr().out, type=Results)
-    assert {row.subject for row in found.rows} >= {ECHO, *TOOLS, DURABLE, PLAIN}
+    assert {row.subject for row in found.rows} >= {ECHO, *TOOLS, DASHBOARD, DURABLE, PLAIN}
     assert all(taken.requests > 0 and taken.errors == 0 for row in found.rows for taken in row.samples)
     assert written.read_text() == page(found)
     assert query(postgres.conninfo, "select from pg_database where datname like 'llm_bus_bench_%'") == []
@@ -204,6 +210,16 @@ def test_a_ratio_is_the_median_of_rounds_not_the_ratio_of_medians() -> None:
 
     assert found.found == pytest.approx(0.7)
     assert found.reached
+
+
+def test_the_dashboard_is_judged_as_on_the_machine_of_its_promise() -> None:
+    def found(p50_ms: float, rate: float) -> Target:
+        shown = results(dashboard=[sample(p50_ms=p50_ms)], echo=[sample(rate)])
+        return next(target for target in targets(shown) if target.promise.startswith("dashboard"))
+
+    assert found(p50_ms=20, rate=1_400).found == pytest.approx(20)
+    assert not found(p50_ms=20, rate=2_800).reached
+    assert found(p50_ms=50, rate=700).reached
 
 
 def test_what_was_missed_is_said_to_be_missed() -> None:
