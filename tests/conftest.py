@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from store.opening import Store, open_store
-from tests.postgres import Server, fresh_database, running_server
+from tests.postgres import Server, fresh_database, own_directory, running_server
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgres() -> Iterator[Server]:
     """The session's PostgreSQL, started when the first test asks for it."""
-    with running_server(tmp_path_factory.mktemp("embedded")) as server:
+    with own_directory() as directory, running_server(directory) as server:
         yield server
 
 

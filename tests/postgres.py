@@ -7,6 +7,7 @@ Durability is switched off here, and only here: no test pulls the plug.
 import itertools
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -53,6 +54,13 @@ def query(conninfo: str, statement: str, parameters: tuple[object, ...] | None =
     with psycopg.connect(conninfo, autocommit=True) as session:
         cursor = session.execute(statement.encode(), parameters)
         return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def own_directory() -> Iterator[Path]:
+    """A directory for a server's data. Not one of pytest's: a second session closes those to PostgreSQL's user."""
+    with tempfile.TemporaryDirectory(prefix="llm-bus-tests-") as directory:
+        yield Path(directory)
 
 
 @contextmanager

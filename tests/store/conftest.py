@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from tests.postgres import DEBIAN_15, Server, running_server
+from tests.postgres import DEBIAN_15, Server, own_directory, running_server
 
 TEST_SECONDS_MAX = 60
 
@@ -16,10 +16,10 @@ SERVERS = [
 
 
 @pytest.fixture(scope="session", params=SERVERS)
-def postgres(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
     """Each PostgreSQL in turn, for the tests of this package."""
     binaries = DEBIAN_15 if request.param == "debian-15" else None
-    with running_server(tmp_path_factory.mktemp(request.param), binaries) as server:
+    with own_directory() as directory, running_server(directory, binaries) as server:
         yield server
 
 

@@ -1,6 +1,6 @@
 """The TypeScript server, as far as its database goes: a model that lives through a random, seeded past and writes it.
 
-The tables are those of the description that `store.legacy_source` reads by. The model knows what that database does
+The tables are those of the description that `store.legacy.source` reads by. The model knows what that database does
 not: which task each task event was about (`task_of`).
 """
 

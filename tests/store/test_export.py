@@ -10,11 +10,12 @@ import msgspec
 import pytest
 
 from engine import commands as c
-from store import Store, export_state
+from store import Store
 from store.errors import TransferRefused
-from store.export import Exported, export_project
-from store.export_files import open_ledger
-from store.export_format import ExportedProject, from_line
+from store.transfer import state_page
+from store.transfer.export import Exported, export_project
+from store.transfer.files import open_ledger
+from store.transfer.format import ExportedProject, from_line
 from tests.engine.project import T0, Project, ada
 from tests.postgres import query
 from tests.store.histories import people, play, write
@@ -222,7 +223,7 @@ def _page(project: Project) -> str:
     whose = ExportedProject(
         handle="kim", slug="bus", name="The | bus", liveness_window_seconds=900, created_at=T0, participants=()
     )
-    return export_state.page(whose, project.state).decode()
+    return state_page.page(whose, project.state).decode()
 
 
 def test_the_state_tells_claims_tasks_leases_and_handoffs() -> None:

@@ -13,9 +13,9 @@ from engine.events import Event, EventData
 from engine.fold import apply
 from engine.replies import BlockerRow
 from engine.state import State
-from store.legacy_names import Names
-from store.legacy_play import UNKNOWN_REASON, Played, play
-from store.legacy_source import BlockerFact, TaskEvent, TaskFact
+from store.legacy.names import Names
+from store.legacy.play import UNKNOWN_REASON, Played, play
+from store.legacy.source import BlockerFact, TaskEvent, TaskFact
 from tests.store.legacy_server import LegacyServer, Row
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,8 +11,8 @@ from engine.fold import restore
 from engine.identity import Roster
 from store import Store, open_store
 from store.errors import InvalidName, StoreError, TransferRefused
-from store.export import export_project
-from store.restore import Restored, import_project
+from store.transfer.export import export_project
+from store.transfer.restore import Restored, import_project
 from tests.engine.project import Project
 from tests.postgres import Server, fresh_database, query
 from tests.store.histories import facts, people, play, write

@@ -1,6 +1,6 @@
 """`llm-bus export` and `import`: a project out as files, and in again.
 
-Only the commands are here: what they read and write is `store.export`'s and `store.restore`'s.
+Only the commands are here: what they read and write is `store.transfer.export`'s and `store.transfer.restore`'s.
 """
 
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ import click
 import trio
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from store.export import Exported, export_project
-from store.export import Progress as Told
-from store.restore import Restored, import_project
+from store.transfer.export import Exported, export_project
+from store.transfer.export import Progress as Told
+from store.transfer.restore import Restored, import_project
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.first_run import EMAIL
 from web.cli.options import data_options

@@ -1,4 +1,4 @@
-"""Export: a project's ledger and its present state as files that can be committed, and read back by `store.restore`.
+"""Export: a project's ledger and its present state as files that can be committed, and read back by `restore`.
 
 `ledger.jsonl` has every event as a line, `project.json` who took part, `state.md` where the project stands. All three
 depend on the database's content alone: the same content gives the same bytes. What is not in the ledger and changes by
@@ -16,11 +16,11 @@ from msgspec import Struct
 from engine.events import Event, decode
 from engine.fold import apply
 from engine.state import State
-from store import export_state
 from store.connection import Connection
 from store.errors import TransferRefused
-from store.export_files import LedgerFile, open_ledger, replace_file
-from store.export_format import PROJECT_FILE, STATE_FILE, ExportedParticipant, ExportedProject, to_file, to_line
+from store.transfer import state_page
+from store.transfer.files import LedgerFile, open_ledger, replace_file
+from store.transfer.format import PROJECT_FILE, STATE_FILE, ExportedParticipant, ExportedProject, to_file, to_line
 
 PAGE_EVENTS = 1_000
 """Events read at once: a round trip is cheap against them, and with the longest bodies they are some 30 MB."""
@@ -72,7 +72,7 @@ async def export_project(conninfo: str, wanted: str, directory: Path, progress: 
             with open_ledger(directory) as file:
                 state = await _write_ledger(connection, project_id, events, file, progress)
                 replace_file(directory / PROJECT_FILE, to_file(project))
-                replace_file(directory / STATE_FILE, export_state.page(project, state))
+                replace_file(directory / STATE_FILE, state_page.page(project, state))
             return Exported(handle=project.handle, slug=project.slug, events=state.seq, added=file.added)
     finally:
         connection.close()

@@ -1,8 +1,8 @@
 """The TypeScript server's database, read: one moment of it, in pages, and never changed.
 
 The tables are described in the project's notes on that server (docs/decisions/0011 tells what is made of them). Here is
-the SQL that knows their columns, and the rows as it gives them; what they mean is for `store.legacy_people`,
-`store.legacy_history` and `store.legacy_tasks`.
+the SQL that knows their columns, and the rows as it gives them; what they mean is for `store.legacy.people`,
+`store.legacy.history` and `store.legacy.tasks`.
 """
 
 from collections.abc import Mapping, Sequence

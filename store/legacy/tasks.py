@@ -3,7 +3,7 @@
 What is known for certain is where each task ended (its row), when it last changed, and when each blocker came and went.
 So events are given to tasks by evidence: creations by title and lane, blocks by reason, resolutions and shippings by
 their moment. Of starts and assignments the rows keep least; they are given out from the last to the first, because that
-is the direction in which a task's outcome is known. `store.legacy_play` then plays each task forward.
+is the direction in which a task's outcome is known. `store.legacy.play` then plays each task forward.
 """
 
 from bisect import bisect_left
@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 
 from msgspec import Struct
 
-from store.legacy_source import BlockerFact, TaskEvent, TaskFact
+from store.legacy.source import BlockerFact, TaskEvent, TaskFact
 
 Fact = TypeVar("Fact")
 

@@ -12,7 +12,7 @@ from engine.open_posts import OpenPost
 from engine.sequences import latest_claims
 from engine.state import State, Task
 from engine.tasks import waits_for
-from store.export_format import ExportedProject
+from store.transfer.format import ExportedProject
 
 _MEANING = str.maketrans({character: f"\\{character}" for character in "\\`*[]<>|"} | {"\n": " ", "\r": " "})
 """What would be Markdown or HTML in a cell; participants write what is shown here."""

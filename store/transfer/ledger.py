@@ -1,6 +1,6 @@
 """Writing whole ledgers into a database that nobody uses yet: by pages, folded on the way, with the fold as snapshot.
 
-Shared by `store.restore` and `store.legacy`. All of it happens in the caller's transaction; readers of the database see
+Shared by `restore` and `store.legacy`. All of it happens in the caller's transaction; readers of the database see
 everything or nothing.
 
 Invariant: what is written folds. An event that does not follow from those before it is refused, and with it everything.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from store.errors import TransferRefused
-from store.export_format import LEDGER_FILE, LINE_BEGINS, LINE_BYTES_MAX, PROJECT_FILE, STATE_FILE, from_file
+from store.transfer.format import LEDGER_FILE, LINE_BEGINS, LINE_BYTES_MAX, PROJECT_FILE, STATE_FILE, from_file
 
 
 class LedgerFile:

@@ -1,7 +1,7 @@
 """Moving in from the TypeScript server: its whole database, into an empty one of ours; all of it or nothing.
 
 The old database is read in one moment and never changed; the new one is written in one transaction. People go first
-(`store.legacy_people`), then each project's ledger (`store.legacy_history`), so memory grows with a project's tasks and
+(`store.legacy.people`), then each project's ledger (`store.legacy.history`), so memory grows with a project's tasks and
 what is open in it, not with its history.
 """
 
@@ -15,11 +15,11 @@ from msgspec import Struct
 
 from store.connection import Connection
 from store.errors import TransferRefused
-from store.export import Progress
-from store.legacy_history import MAKE_POSTS, History
-from store.legacy_people import People
-from store.legacy_source import Source, is_legacy
-from store.restore_ledger import claim_empty, reserve_ids
+from store.legacy.history import MAKE_POSTS, History
+from store.legacy.people import People
+from store.legacy.source import Source, is_legacy
+from store.transfer.export import Progress
+from store.transfer.ledger import claim_empty, reserve_ids
 
 _PROJECTS = "select id from projects order by id"
 _LAST_ID = "select greatest(max(id), %s::bigint, 0) from participations"

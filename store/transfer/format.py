@@ -1,6 +1,6 @@
 """What an export is made of: the lines of `ledger.jsonl`, and `project.json`, as they are written and read again.
 
-Only the form is here; `store.export` writes it and `store.restore` reads it. Nothing in it is a secret, an email or an
+Only the form is here; `export` writes it and `restore` reads it. Nothing in it is a secret, an email or an
 address, because exports are made to be committed.
 
 Invariant: one event has one line, whose bytes depend on nothing but the event.

@@ -14,7 +14,7 @@ from store import audit
 from store.codes import digest
 from store.connection import Connection, Row
 from store.errors import InvalidName, TransferRefused, UniqueTaken
-from store.legacy_source import Source
+from store.legacy.source import Source
 from store.names import LABEL_LENGTH_MAX, checked_handle, checked_label, handles_for
 
 BY = "import-legacy"

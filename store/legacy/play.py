@@ -1,6 +1,6 @@
 """Old tasks, played forward from their events to their rows. Pure.
 
-`store.legacy_tasks` says which event belongs to which task. Where a task's events do not lead to its row, as few as
+`store.legacy.tasks` says which event belongs to which task. Where a task's events do not lead to its row, as few as
 possible are added, in the name of the project's owner, and an event that cannot have happened where it stands is left
 out. For a consistent database nothing is added and nothing left out.
 
@@ -25,9 +25,9 @@ from engine.events import (
 )
 from engine.tasks import TRANSITIONS
 from engine.terms import TaskStatus
-from store.legacy_names import Names
-from store.legacy_source import BlockerFact, TaskEvent, TaskFact
-from store.legacy_tasks import attribute
+from store.legacy.names import Names
+from store.legacy.source import BlockerFact, TaskEvent, TaskFact
+from store.legacy.tasks import attribute
 
 UNKNOWN_REASON = "not recorded"
 
