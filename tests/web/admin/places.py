@@ -80,7 +80,7 @@ FORMS: dict[str, dict[str, Field]] = {
     "/admin/participants/<int:participant_id>": {"label": "renamed", "kind": "human"},
     "/admin/participants/<int:participant_id>/delete": {"label": Own("label")},
     "/admin/sign-out": {},
-    "/admin/account": {"handle": "adele"},
+    "/admin/account": {"handle": "adele", "next": "/admin/"},
     "/admin/account/sessions/<int:key>/close": {},
     "/admin/account/sign-out-everywhere": {},
     "/admin/operator/owners/<int:owner_id>/suspend": {},
