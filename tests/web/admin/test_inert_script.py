@@ -44,7 +44,8 @@ async def test_script_in_a_form_is_kept_as_typed_and_not_run(bus: Bus, operator:
     for place in places("POST"):
         form = place.form(all_of(estate))
         hostile = {field: payload.format(field) for field, value in form.items() if isinstance(value, str)}
-        for typed in (hostile, *({field: script} for field, script in hostile.items())):
+        alone = [{field: script} for field, script in hostile.items()]
+        for typed in [*alone, hostile] if hostile else []:
             response = await operator.post(place.path(all_of(estate)), **{**form, **typed})
             assert response.status_code in {200, 303, 400, 404, 409}, place.rule
             page = Markup(response.text)
