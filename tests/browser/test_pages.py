@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,6 +102,17 @@ def test_stored_script_runs_on_no_page(look_at_everything: Look, payload: str) -
 def was_hacked(page: Page) -> list[str]:
     ran: list[str] = page.evaluate("() => 'hacked' in window ? [window.hacked] : []")
     return ran
+
+
+def test_script_in_a_page_is_refused_and_noticed(open_context: OpenContext) -> None:
+    opened = ExitStack()
+    page = opened.enter_context(open_context()).new_page()
+    page.goto("/admin/sign-in")
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<b onclick=hacked=1>text</b>')")
+    page.locator("b").click()
+    assert was_hacked(page) == []
+    with pytest.raises(AssertionError, match="Content Security Policy"):
+        opened.close()
 
 
 @pytest.mark.parametrize("viewport", VIEWPORTS)
