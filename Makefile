@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# One process a core, each with a PostgreSQL of its own.
+PARALLEL := $(BIN)/pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help up demo bench test check lint types faults soak conformance screenshots docs reference constraints clean
@@ -22,12 +24,12 @@ bench: $(VENV)/.installed ## Measure this machine and write docs/benchmarks.md.
 	@$(BIN)/llm-bus bench
 
 test: $(VENV)/.installed-dev ## Run every test but the long ones.
-	$(BIN)/pytest
+	$(PARALLEL)
 
 check: lint types ## What CI runs: lint, types, floors, tests, and every branch of the engine covered.
 	$(BIN)/coverage run -m pytest tests/engine
 	$(BIN)/coverage report
-	$(BIN)/pytest --ignore tests/engine
+	$(PARALLEL) --ignore tests/engine
 
 lint: $(VENV)/.installed-dev ## Style, format and the floors of the house.
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Packages from npm that tests use, at the versions their `package.json` pins; installed on demand, never committed."""
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -13,11 +14,13 @@ def installed(directory: Path) -> Path | None:
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         return None
-    wanted = json.loads((directory / "package.json").read_text())["dependencies"]
     modules = directory / "node_modules"
-    if _versions(modules, wanted) != wanted:
-        command = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
-        subprocess.run(command, cwd=directory, check=True, timeout=NPM_TIMEOUT_SECONDS)
+    with (directory / "package.json").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # of the processes that run the tests one installs, the others wait
+        wanted = json.load(file)["dependencies"]
+        if _versions(modules, wanted) != wanted:
+            command = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
+            subprocess.run(command, cwd=directory, check=True, timeout=NPM_TIMEOUT_SECONDS)
     return modules
 
 

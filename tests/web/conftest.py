@@ -1,11 +1,17 @@
-"""A running server on a fresh database."""
+"""A running server on a fresh database, and what it logs."""
 
-from collections.abc import AsyncIterator
+import io
+import logging
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 from store import Store
 from tests.web.bus import Bus, running_bus
+from web import logs
+from web.config import LogFormat
+from web.logs import configure_logs
 
 
 @pytest.fixture
@@ -18,3 +24,24 @@ async def bus(store: Store, conninfo: str) -> AsyncIterator[Bus]:
 async def token(bus: Bus) -> str:
     """The token of a lead."""
     return await bus.mint()
+
+
+@pytest.fixture
+def log_format() -> LogFormat:
+    return "json"
+
+
+@pytest.fixture
+def logged(log_format: LogFormat, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """Where this test's logs go; afterwards they go where they went."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    before = structlog.get_config()
+    stream = io.StringIO()
+    configure_logs(log_format, stream)
+    # A logger that was used keeps its configuration: cheap in a server, wrong between tests.
+    monkeypatch.setattr(logs, "_log", structlog.get_logger("web.request"))
+    yield stream
+    structlog.reset_defaults()
+    structlog.configure(**before)
+    root.handlers[:], root.level = handlers, level
