@@ -2,6 +2,7 @@
 
 A block is a fence of `sh`. It is run unless a comment right before it says why it cannot be here:
 `<!-- not run: needs systemd -->`. A line that starts a server is run beside the others, which go on once it listens.
+A fence of `text` right after a block is what the block prints; `…` in it stands for anything.
 """
 
 import re
@@ -13,12 +14,15 @@ START_SECONDS_MAX = 60
 
 _FENCE = re.compile(
     r"^(?:<!-- not run:(?P<reason>[^\n]*?)-->\n\n?)?^(?P<indent> *)```(?P<language>sh|bash|shell|console|zsh)\n"
-    r"(?P<text>.*?)^(?P=indent)```$",
+    r"(?P<text>.*?)^(?P=indent)```$"
+    r"(?:\n\n^(?P=indent)```text\n(?P<prints>.*?)^(?P=indent)```$)?",
     re.MULTILINE | re.DOTALL,
 )
 _SERVES = re.compile(
     r"^(?P<command>(?:\w+=\S+\s+)*(?:make up|(?:\S*/)?llm-bus (?:up|serve)\b(?! --help)).*?)(?:\s+#.*)?$"
 )
+
+_SECTION = re.compile(r"^— line (\d+)\n", re.MULTILINE)
 
 _BEGINNING = f"""\
 set -eu
@@ -41,12 +45,20 @@ listens() {{
 
 
 class Block(Struct, frozen=True, kw_only=True):
-    """One block; `reason` says why it is not run, None that it is."""
+    """One block; `reason` says why it is not run, None that it is; `prints` what the page says that it prints."""
 
     line: int
     language: str
     text: str
     reason: str | None = None
+    prints: str | None = None
+
+    def is_answered_by(self, output: str) -> bool:
+        """Whether it printed what the page says."""
+        if self.prints is None:
+            return True
+        wanted = ".*".join(re.escape(part) for part in self.prints.strip().split("…"))
+        return re.fullmatch(wanted, output.strip(), re.DOTALL) is not None
 
 
 def blocks_of(page: str) -> list[Block]:
@@ -55,8 +67,9 @@ def blocks_of(page: str) -> list[Block]:
         Block(
             line=page.count("\n", 0, found.start("language")) + 1,
             language=found["language"],
-            text=re.sub(rf"^{found['indent']}", "", found["text"], flags=re.MULTILINE),
+            text=_without_indent(found["text"], found["indent"]),
             reason=None if found["reason"] is None else found["reason"].strip(),
+            prints=None if found["prints"] is None else _without_indent(found["prints"], found["indent"]),
         )
         for found in _FENCE.finditer(page)
     ]
@@ -68,6 +81,16 @@ def script_of(blocks: Sequence[Block]) -> str:
     return _BEGINNING + "\n".join(parts)
 
 
+def outputs_of(printed: str) -> dict[int, str]:
+    """What each block printed, by its line, from what the script did."""
+    _, *parts = _SECTION.split(printed)
+    return dict(zip(map(int, parts[::2]), parts[1::2], strict=True))
+
+
+def _without_indent(text: str, indent: str) -> str:
+    return re.sub(rf"^{indent}", "", text, flags=re.MULTILINE)
+
+
 def _with_servers(text: str) -> str:
     return "\n".join(map(_beside, text.splitlines())) + "\n"
 
@@ -75,4 +98,4 @@ def _with_servers(text: str) -> str:
 def _beside(line: str) -> str:
     if (found := _SERVES.match(line)) is None:
         return line
-    return f': > "$SERVED"; {found["command"]} > "$SERVED" 2>&1 &\nlistens $!'
+    return f': > "$SERVED"; {found["command"]} > "$SERVED" 2>&1 &\nlistens $!; cat "$SERVED"'

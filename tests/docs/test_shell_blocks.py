@@ -1,11 +1,12 @@
 """Every shell block that a reader is told to run is run: in order, in an empty directory, against a fresh server.
 
-README is read in a clone, so its directory is one, with what `make` would install already there. Port 8787 may be taken
-on this machine: the servers get another one by `PORT`, and addresses in the blocks are led there. Each page has a home
-and a data directory of its own.
+README and the tutorial are read in a clone, so their directory is one, with what `make` would install already there.
+Port 8787 may be taken on this machine: the servers get another one by `PORT`, and addresses in the blocks are led there.
+Each page has a home and a data directory of its own.
 """
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -14,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.shell_blocks import Block, blocks_of, script_of
+from tests.docs.shell_blocks import Block, blocks_of, outputs_of, script_of
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs" / "tutorial").glob("*.md")), *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+READ_IN_A_CLONE = [README, *sorted((ROOT / "docs" / "tutorial").glob("*.md"))]
+PAGES = [*READ_IN_A_CLONE, *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 PAGE_SECONDS_MAX = 180
 
 
@@ -51,6 +53,16 @@ def run(blocks: list[Block], directory: Path, cwd: Path) -> subprocess.Completed
     )
 
 
+def unlike_the_page(blocks: list[Block], printed: str) -> dict[int, str]:
+    """What blocks printed, by line, where the page says something else; ports may differ."""
+    outputs = outputs_of(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8787", printed))
+    return {
+        block.line: outputs[block.line]
+        for block in blocks
+        if block.reason is None and not block.is_answered_by(outputs[block.line])
+    }
+
+
 def clone(directory: Path) -> Path:
     """What a clone has after `make` has installed everything."""
     directory.mkdir()
@@ -67,13 +79,14 @@ def test_the_shell_blocks_do_what_the_page_says(page: Path, tmp_path: Path) -> N
     blocks = blocks_of(page.read_text("utf-8"))
     if all(block.reason is not None for block in blocks):
         return
-    cwd = tmp_path / "work"
-    if page == README:
+    cwd = tmp_path / "llm-bus"
+    if page in READ_IN_A_CLONE:
         clone(cwd)
     else:
         cwd.mkdir()
     done = run(blocks, tmp_path, cwd)
     assert done.returncode == 0, done.stdout
+    assert unlike_the_page(blocks, done.stdout) == {}
     assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists(), "a database is left running"
 
 
@@ -121,6 +134,14 @@ def test_blocks_are_run_in_order_in_one_shell(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "— line 3\n— line 14\n")
 
 
+def test_what_a_page_says_is_printed_is_compared_with_what_is(tmp_path: Path) -> None:
+    blocks = blocks_of(
+        "```sh\necho a: 1; echo b\n```\n\n```text\na: …\nb\n```\n\n```sh\necho c\n```\n\n```text\nd\n```\n"
+    )
+    done = run(blocks, tmp_path, tmp_path)
+    assert unlike_the_page(blocks, done.stdout) == {10: "c\n"}
+
+
 def test_a_block_that_fails_ends_the_page(tmp_path: Path) -> None:
     done = run(blocks_of("```sh\ncat nothing\n```\n\n```sh\necho here\n```\n"), tmp_path, tmp_path)
     assert done.returncode != 0
@@ -146,7 +167,7 @@ def stand_in(tmp_path: Path) -> Path:
 
 
 def test_a_server_runs_beside_what_follows_and_ends_with_it(stand_in: Path) -> None:
-    page = "```sh\n./llm-bus up  # a server\ncat $SERVED\necho http://127.0.0.1:8787\ntest ! -e ended\n```\n"
+    page = "```sh\n./llm-bus up  # a server\necho http://127.0.0.1:8787\ntest ! -e ended\n```\n"
     done = run(blocks_of(page), stand_in, stand_in)
     assert done.returncode == 0, done.stdout
     _, started, listening, address = done.stdout.splitlines()
