@@ -77,6 +77,8 @@ def open_ledger(directory: Path) -> Iterator[LedgerFile]:
     directory.mkdir(parents=True, exist_ok=True)
     _check_ours(directory)
     path = directory / LEDGER_FILE
+    if path.is_symlink():  # in a repository of somebody else's it could lead to any file of ours
+        raise TransferRefused(f"{path} is a symbolic link: choose another directory.")
     if not path.exists():
         path.touch()
     with path.open("r+b") as file:
@@ -92,7 +94,8 @@ def replace_file(path: Path, content: bytes) -> None:
     if path.exists() and path.read_bytes() == content:
         return
     new = path.with_name(f".{path.name}.new")
-    with new.open("wb") as file:
+    new.unlink(missing_ok=True)
+    with new.open("xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

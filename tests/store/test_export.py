@@ -219,6 +219,19 @@ async def test_two_exports_at_once_do_not_mix(store: Store, tmp_path: Path) -> N
     assert (await export(store, tmp_path)).added > 0
 
 
+async def test_no_link_in_a_directory_of_somebody_elses_leads_an_export_astray(store: Store, tmp_path: Path) -> None:
+    await played(store, 20)
+    (mine := tmp_path / "mine").write_bytes(b"")
+    (directory := tmp_path / "theirs").mkdir()
+    (directory / "ledger.jsonl").symlink_to(mine)
+    with pytest.raises(TransferRefused, match="symbolic link"):
+        await export(store, directory)
+    (directory / "ledger.jsonl").unlink()
+    (directory / ".state.md.new").symlink_to(mine)
+    await export(store, directory)
+    assert mine.read_bytes() == b""
+
+
 def _page(project: Project) -> str:
     whose = ExportedProject(
         handle="kim", slug="bus", name="The | bus", liveness_window_seconds=900, created_at=T0, participants=()
