@@ -50,7 +50,8 @@ _THERE = """
 select a.name, p.id from participations p join participants a on a.id = p.participant_id where p.project_id = %s
 """
 _CURSORS = """
-select participation_id, last_event_id from actor_cursors where project_id = %s order by last_event_id
+select participation_id, last_event_id from actor_cursors
+ where project_id = %s and last_event_id is not null order by last_event_id
 """
 _ADD_CURSOR = "insert into cursors (project_id, participation_id, seq) values (%s, %s, %s)"
 _PRESENCE = (
@@ -61,10 +62,12 @@ insert into liveness (project_id, participation_id, actor, at)
 values (%s, %s, %s, date_trunc('milliseconds', %s::timestamptz))
 """
 _SEQUENCES = """
-select name, current, coalesce(prefix, ''), coalesce(pad, 0) from sequences where project_id = %s order by name
+select name, coalesce(current, 0), coalesce(prefix, ''), coalesce(pad, 0)
+  from sequences where project_id = %s order by name
 """
+# PostgreSQL knows an infinite time, Python does not.
 _LEASES = """
-select surface, participation_id, actor_name, note, acquired_at, expires_at
+select surface, participation_id, coalesce(actor_name, ''), note, acquired_at, least(expires_at, '9999-01-01Z')
   from leases where project_id = %s and released_at is null and expires_at > now() order by id
 """
 

@@ -4,8 +4,10 @@ Names that cannot be ones here are mended, and who was mended is told. Tokens ar
 invite codes, which were kept in clear there, become hashes.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import count
 from typing import Any, LiteralString
 
 import msgspec
@@ -15,12 +17,23 @@ from store.codes import digest
 from store.connection import Connection, Row
 from store.errors import InvalidName, TransferRefused, UniqueTaken
 from store.legacy.source import Source
-from store.names import LABEL_LENGTH_MAX, checked_handle, checked_label, handles_for
+from store.names import (
+    LABEL_LENGTH_MAX,
+    LIVENESS_WINDOW_SECONDS_MAX,
+    checked_handle,
+    checked_label,
+    checked_slug,
+    handles_for,
+)
 
 BY = "import-legacy"
 """The name that the audit trail keeps."""
 
 UNLIMITED_USES = 2**31 - 1
+
+_NOT_IN_A_SLUG = re.compile(r"[^a-z0-9._-]+")
+_SLUG_BASE_LENGTH_MAX = 50
+"""Leaves a slug room for a number."""
 
 Mend = Callable[[Row], Sequence[object]]
 
@@ -38,8 +51,8 @@ select (r ->> 0)::bigint, r ->> 1, r ->> 2, (r ->> 3)::timestamptz, (r ->> 4)::b
 
 _PROJECTS = """
 select id, owner_id, slug, coalesce(nullif(name, ''), slug),
-       case when liveness_window_sec > 0 then liveness_window_sec else 900 end, created_at
-  from projects order by id
+       case when liveness_window_sec > 0 then least(liveness_window_sec, %s) else 900 end, created_at
+  from projects order by owner_id, slug !~ '^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$', id
 """
 _ADD_PROJECTS = """
 insert into projects (id, owner_id, slug, name, liveness_window_seconds, created_at) overriding system value
@@ -49,7 +62,7 @@ select (r ->> 0)::bigint, (r ->> 1)::bigint, r ->> 2, r ->> 3, (r ->> 4)::intege
 
 _PARTICIPANTS = """
 select id, owner_id, name, case when kind = 'human' then 'human' else 'agent' end, created_at
-  from participants order by owner_id, name !~ '^[^/[:cntrl:]]{1,64}$', id
+  from participants order by owner_id, name !~ '^[^/[:cntrl:]]{1,64}$' or name <> btrim(name), id
 """
 _ADD_PARTICIPANTS = """
 insert into participants (id, owner_id, label, kind, created_at) overriding system value
@@ -76,8 +89,9 @@ select (r ->> 0)::bigint, (r ->> 1)::bigint, decode(r ->> 2, 'hex'), (r ->> 3)::
 
 _INVITES = """
 select id, project_id, code, intended_name, case when kind = 'human' then 'human' else 'agent' end, nullif(lane, ''),
-       coalesce(is_admin, false), greatest(coalesce(max_uses, %s), 1), coalesce(uses, 0),
-       coalesce(expires_at, '9999-01-01Z'), created_at, revoked_at
+       coalesce(is_admin, false), greatest(coalesce(max_uses, %s), 1),
+       case when max_uses < 1 then 1 else greatest(uses, 0) end,
+       greatest(least(expires_at, '9999-01-01Z'), '1970-01-01Z'), created_at, revoked_at
   from join_codes order by id
 """
 _ADD_INVITES = """
@@ -112,12 +126,13 @@ class People:
         self._source = source
         self._target = target
         self._handles: set[str] = set()
+        self._slugs: set[tuple[object, str]] = set()
         self._labels: tuple[int, set[str]] = (0, set())
 
     async def carry_over(self) -> None:
         """All of it, with an audit record for each owner and project."""
         await self._copy("owners", _OWNERS, _ADD_OWNERS, self._owner)
-        await self._copy("projects", _PROJECTS, _ADD_PROJECTS)
+        await self._copy("projects", _PROJECTS, _ADD_PROJECTS, self._project, (LIVENESS_WINDOW_SECONDS_MAX,))
         await self._copy("participants", _PARTICIPANTS, _ADD_PARTICIPANTS, self._participant)
         await self._copy("participations", _PARTICIPATIONS, _ADD_PARTICIPATIONS)
         await self._copy("tokens", _TOKENS, _ADD_TOKENS, _token)
@@ -147,6 +162,14 @@ class People:
         if username is not None and handle != username:
             self.remarks.append(f"Owner {username} has the handle {handle} now: the old one cannot be one here.")
         return (id_, email, handle, *rest)
+
+    def _project(self, row: Row) -> Sequence[object]:
+        id_, owner_id, old, *rest = row
+        slug = next(slug for slug in _slugs(old) if (owner_id, slug) not in self._slugs)
+        self._slugs.add((owner_id, slug))
+        if slug != old:
+            self.remarks.append(f"Project {old!r} has the slug {slug!r} now: the old one cannot be one here.")
+        return (id_, owner_id, slug, *rest)
 
     def _participant(self, row: Row) -> Sequence[object]:
         id_, owner_id, name, *rest = row
@@ -184,6 +207,16 @@ def _handles(username: str | None, email: str) -> Iterator[str]:
     with suppress(InvalidName):
         yield checked_handle(username)
     yield from handles_for(f"{username}@")
+
+
+def _slugs(old: str) -> Iterator[str]:
+    """The slugs to try for a project, best first, without end."""
+    with suppress(InvalidName):
+        yield checked_slug(old)
+    base = _NOT_IN_A_SLUG.sub("-", old.lower())[:_SLUG_BASE_LENGTH_MAX].strip("._-") or "project"
+    yield base
+    for number in count(2):
+        yield f"{base}-{number}"
 
 
 def _labels(name: str) -> Iterator[str]:

@@ -51,7 +51,7 @@ _SIZE = "select count(*), coalesce(max(participation_id), 0), now() from events"
 _HISTORY = """
 with told as (
     select id, max(date_trunc('milliseconds', ts)) over (order by id) as at, participation_id, actor_name, type,
-           coalesce(payload, '{}') as payload
+           case when jsonb_typeof(payload) = 'object' then payload else '{}' end as payload
       from events where project_id = %(project)s
 ), silent as (
     select null::bigint as id, date_trunc('milliseconds', a.acked_at) as at, a.participation_id, a.actor_name,
@@ -75,8 +75,8 @@ with told as (
 ), noted as (
     select id, max(note) over (partition by actor_name, surface, turn) as note from turns
 )
-select t.id, t.at, t.participation_id, t.actor_name, t.type, t.payload, n.note,
-       p.id, p.to_lane, p.to_participation_id, p.subject, p.body, p.ref, p.tag
+select t.id, t.at, t.participation_id, coalesce(t.actor_name, ''), coalesce(t.type, ''), t.payload, n.note,
+       p.id, p.to_lane, p.to_participation_id, p.subject, coalesce(p.body, ''), p.ref, p.tag
   from (select * from told union all select * from silent) as t
   left join posts p on p.event_id = t.id
   left join noted n on n.id = t.id
@@ -84,12 +84,13 @@ select t.id, t.at, t.participation_id, t.actor_name, t.type, t.payload, n.note,
 """
 
 _TASK_EVENTS = """
-select id, ts, type, coalesce(payload, '{}'), participation_id, actor_name
+select id, ts, type, case when jsonb_typeof(payload) = 'object' then payload else '{}' end, participation_id,
+       coalesce(actor_name, '')
   from events where project_id = %s and type like 'task\\_%%' order by id
 """
 
 _TASKS = """
-select id, title, detail, lane, owner_participation_id, owner_name, status, created_at,
+select id, coalesce(title, ''), detail, lane, owner_participation_id, owner_name, status, created_at,
        coalesce(updated_at, created_at)
   from tasks where project_id = %s order by id
 """

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from psycopg.conninfo import make_conninfo
+from psycopg.types.json import Jsonb
 
 from engine.fold import apply, restore
 from engine.lookups import PostQuery
@@ -420,3 +421,43 @@ async def test_emails_that_differ_by_case_are_named(old: LegacyServer, source: s
     with pytest.raises(TransferRefused, match=r"ann@example\.com"):
         await move(old, source, target)
     assert _everything(target.conninfo) == [(0,)] * 7
+
+
+async def test_what_the_old_tables_allowed_is_carried_over_or_left_out_but_breaks_nothing(
+    old: LegacyServer, lead: Member, source: str, target: Store
+) -> None:
+    """Nulls, payloads that are no objects, ends that are never, slugs and windows that cannot be here."""
+    (project,) = old.rows("projects")
+    project.update(slug="My Shop", liveness_window_sec=10_000_000)
+    spaced, bob = old.join(project, " bob"), old.join(project, "bob")
+    for code, uses_max in (("NEVER", 3), ("NONE-LEFT", 0), ("ENDLESS", None)):
+        old.invite(project, code, max_uses=uses_max, uses=None)
+    for payload in (None, [1], "text", 7):
+        for type_name in ("claim", "ack", "post", "task_start"):
+            old.event(lead, type_name)["payload"] = Jsonb(payload)
+    old.event(lead, "register", lane="api", status=None).update(actor_name=None)
+    old.event(lead, "claim", sequence="adr", number=7, formatted="7", note=None)
+    old.add("sequences", project_id=project["id"], name="adr", current=5, prefix=None, pad=None, created_at=old.now)
+    while not old.rows("posts"):
+        old.post(bob)
+    old.rows("posts")[0]["body"] = None
+    old.lease(bob)
+    old.look(bob)
+    old.rows("actor_cursors")[0]["last_event_id"] = None
+    old.write(source)
+    query(source, "update leases set expires_at = 'infinity'")
+    query(
+        source, "update join_codes set expires_at = case code when 'ENDLESS' then null else 'infinity'::timestamptz end"
+    )
+    done = await carry(source, target.conninfo)
+    state = await state_of(target, project["id"])
+    assert state.sequences["adr"].current == 5
+    assert [held.expires_at.year for held in state.leases.values()] == [9999]
+    assert rows(target, "select slug, liveness_window_seconds from projects") == [("my-shop", 86_400)]
+    assert rows(target, "select label from participants order by id") == [("lead",), ("bob-2",), ("bob",)]
+    for code in ("NEVER", "ENDLESS"):
+        assert not isinstance(await target.accounts.redeem_invite(code, f"with {code}"), str)
+    assert await target.accounts.redeem_invite("NONE-LEFT", "late") == "exhausted"
+    assert rows(target, "select data ->> 'body' from events where type = 'post'") == [("",)]
+    assert done.remarks[-1].endswith("4 ack, 4 claim, 4 post, 4 task_start.")
+    assert await target.accounts.authenticate(sha256_of(spaced.token)) is not None
