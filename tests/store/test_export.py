@@ -1,31 +1,59 @@
 """What an export writes, how a second one goes on, and what it refuses to touch."""
 
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import msgspec
 import pytest
+import trio
 
 from engine import commands as c
-from store import Store
+from store import Store, open_store
 from store.errors import TransferRefused
 from store.transfer import state_page
 from store.transfer.export import Exported, export_project
 from store.transfer.files import open_ledger
 from store.transfer.format import ExportedProject, from_line
 from tests.engine.project import T0, Project, ada
-from tests.postgres import query
+from tests.postgres import Server, query
 from tests.store.histories import people, play, write
 
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2)
 FILES = ("ledger.jsonl", "project.json", "state.md")
 
 
-async def export(store: Store, directory: Path, wanted: str = "bus") -> Exported:
-    return await export_project(store.conninfo, wanted, directory, lambda _, __: None)
+class Past(NamedTuple):
+    """A database with a project in it, which tests only read, and what its export wrote."""
+
+    conninfo: str
+    files: dict[str, bytes]
+
+    def put(self, directory: Path) -> None:
+        for name, content in self.files.items():
+            (directory / name).write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def past(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
+    conninfo, directory = postgres.create_database(), tmp_path_factory.mktemp("past")
+
+    async def live() -> None:
+        async with open_store(conninfo) as store:
+            await played(store)
+            await export(store, directory)
+
+    trio.run(live)
+    yield Past(conninfo, contents(directory))
+    postgres.drop_database(conninfo)
+
+
+async def export(where: Store | Past, directory: Path, wanted: str = "bus") -> Exported:
+    return await export_project(where.conninfo, wanted, directory, lambda _, __: None)
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -51,14 +79,13 @@ async def test_the_ledger_is_one_event_a_line_with_everything_in_it(store: Store
     assert (told[0], told[-1]) == ((0, len(lines)), (len(lines), len(lines)))
 
 
-async def test_only_the_three_files_and_no_secret_in_them(store: Store, tmp_path: Path) -> None:
-    await played(store)
-    await export(store, tmp_path / "new" / "place")
+async def test_only_the_three_files_and_no_secret_in_them(past: Past, tmp_path: Path) -> None:
+    await export(past, tmp_path / "new" / "place")
     files = contents(tmp_path / "new" / "place")
     assert sorted(files) == sorted(FILES)
     everything = b"".join(files.values())
     assert b"example.com" not in everything
-    for (sha256,) in query(store.conninfo, "select sha256 from tokens"):
+    for (sha256,) in query(past.conninfo, "select sha256 from tokens"):
         assert isinstance(sha256, bytes)
         assert sha256.hex().encode() not in everything
 
@@ -75,11 +102,10 @@ async def test_who_takes_part_is_told_with_their_ids(store: Store, tmp_path: Pat
     ]
 
 
-async def test_a_second_export_of_the_same_changes_no_file(store: Store, tmp_path: Path) -> None:
-    await played(store)
-    await export(store, tmp_path)
+async def test_a_second_export_of_the_same_changes_no_file(past: Past, tmp_path: Path) -> None:
+    past.put(tmp_path)
     before = _marks(tmp_path)
-    done = await export(store, tmp_path, "kim/bus")
+    done = await export(past, tmp_path, "kim/bus")
     assert done.added == 0
     assert _marks(tmp_path) == before
 
@@ -119,34 +145,30 @@ def _events(directory: Path) -> int:
 
 @pytest.mark.parametrize("left", [0.0, 0.3, 0.7, 1.0])
 @pytest.mark.parametrize("torn", [b"", b'{"se', b'{"seq":7,"at":"2026-01-0'])
-async def test_what_a_crash_cut_off_is_completed(store: Store, tmp_path: Path, left: float, torn: bytes) -> None:
-    await played(store)
-    await export(store, tmp_path)
-    before = contents(tmp_path)
-    os.truncate(tmp_path / "ledger.jsonl", int(len(before["ledger.jsonl"]) * left))
+async def test_what_a_crash_cut_off_is_completed(past: Past, tmp_path: Path, left: float, torn: bytes) -> None:
+    past.put(tmp_path)
+    os.truncate(tmp_path / "ledger.jsonl", int(len(past.files["ledger.jsonl"]) * left))
     with (tmp_path / "ledger.jsonl").open("ab") as file:
         if left in (0.0, 1.0):  # otherwise the last line is torn already
             file.write(torn)
     (tmp_path / "state.md").unlink()
-    await export(store, tmp_path)
-    assert contents(tmp_path) == before
+    await export(past, tmp_path)
+    assert contents(tmp_path) == past.files
 
 
-async def test_an_export_cut_short_before_its_small_files_is_completed(store: Store, tmp_path: Path) -> None:
-    await played(store)
-    await export(store, tmp_path)
-    before = contents(tmp_path)
+async def test_an_export_cut_short_before_its_small_files_is_completed(past: Past, tmp_path: Path) -> None:
+    past.put(tmp_path)
     for name in ("project.json", "state.md"):
         (tmp_path / name).unlink()
     (tmp_path / ".state.md.new").write_bytes(b"half")
-    await export(store, tmp_path)
-    assert contents(tmp_path) == before
+    await export(past, tmp_path)
+    assert contents(tmp_path) == past.files
 
 
-async def _refuses(store: Store, directory: Path, words: str, wanted: str = "bus") -> None:
+async def _refuses(where: Store | Past, directory: Path, words: str, wanted: str = "bus") -> None:
     before = contents(directory)
     with pytest.raises(TransferRefused, match=words):
-        await export(store, directory, wanted)
+        await export(where, directory, wanted)
     assert contents(directory) == before
 
 
@@ -188,12 +210,11 @@ async def test_a_ledger_that_somebody_edited_is_refused_and_left_alone(store: St
     ],
 )
 async def test_files_that_no_export_wrote_are_refused_and_left_alone(
-    store: Store, tmp_path: Path, name: str, content: bytes
+    past: Past, tmp_path: Path, name: str, content: bytes
 ) -> None:
-    await played(store, 20)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(TransferRefused):
-        await export(store, tmp_path)
+        await export(past, tmp_path)
     assert (tmp_path / name).read_bytes() == content
 
 
@@ -206,29 +227,40 @@ async def test_a_slug_of_several_owners_must_be_said_with_its_handle(store: Stor
 
 
 @pytest.mark.parametrize("wanted", ["nope", "ann/bus", "", "/", "kim/"])
-async def test_a_project_that_is_not_there_is_named(store: Store, tmp_path: Path, wanted: str) -> None:
-    await played(store, 5)
-    await _refuses(store, tmp_path, f"no project '{wanted}'", wanted)
+async def test_a_project_that_is_not_there_is_named(past: Past, tmp_path: Path, wanted: str) -> None:
+    await _refuses(past, tmp_path, f"no project '{wanted}'", wanted)
 
 
-async def test_two_exports_at_once_do_not_mix(store: Store, tmp_path: Path) -> None:
-    await played(store)
-
+async def test_two_exports_at_once_do_not_mix(past: Past, tmp_path: Path) -> None:
     with open_ledger(tmp_path), pytest.raises(TransferRefused, match="another export"):
-        await export(store, tmp_path)
-    assert (await export(store, tmp_path)).added > 0
+        await export(past, tmp_path)
+    assert (await export(past, tmp_path)).added > 0
 
 
-async def test_no_link_in_a_directory_of_somebody_elses_leads_an_export_astray(store: Store, tmp_path: Path) -> None:
-    await played(store, 20)
+async def test_what_is_written_during_an_export_waits_for_the_next(store: Store, tmp_path: Path) -> None:
+    project_id, project = await played(store, 30)
+    register = "insert into events select project_id, seq + 1, at, actor, participation_id, 'register', %s, writer "
+    latest = f"from events where project_id = {project_id} order by seq desc limit 1"
+
+    def write_behind(done: int, _: int) -> None:
+        if not done:
+            query(store.conninfo, register + latest, ('{"lane": "late", "status": null}',))
+
+    first = await export_project(store.conninfo, "bus", tmp_path, write_behind)
+    assert (first.events, first.added) == (len(project.events), len(project.events))
+    assert f"as of event {first.events}," in (tmp_path / "state.md").read_text()
+    assert (await export(store, tmp_path)).added == 1
+
+
+async def test_no_link_in_a_directory_of_somebody_elses_leads_an_export_astray(past: Past, tmp_path: Path) -> None:
     (mine := tmp_path / "mine").write_bytes(b"")
     (directory := tmp_path / "theirs").mkdir()
     (directory / "ledger.jsonl").symlink_to(mine)
     with pytest.raises(TransferRefused, match="symbolic link"):
-        await export(store, directory)
+        await export(past, directory)
     (directory / "ledger.jsonl").unlink()
     (directory / ".state.md.new").symlink_to(mine)
-    await export(store, directory)
+    await export(past, directory)
     assert mine.read_bytes() == b""
 
 

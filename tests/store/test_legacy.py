@@ -178,7 +178,7 @@ async def test_the_audit_trail_tells_of_the_move(old: LegacyServer, lead: Member
 # Histories.
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 async def test_a_random_past_folds_to_what_the_tables_say(seed: int, source: str, target: Store) -> None:
     old = small_world(seed, 800)
     await move(old, source, target)
@@ -328,9 +328,10 @@ async def test_a_lease_that_the_table_says_is_released_is_not_held(
     assert _held(await state_of(target, lead.project_id)) == {}
 
 
-@pytest.mark.parametrize(
-    "what",
-    [
+async def test_what_cannot_be_told_is_left_out_and_said(
+    old: LegacyServer, lead: Member, source: str, target: Store
+) -> None:
+    impossible: tuple[tuple[str, Row], ...] = (
         ("vote", {"for": 1}),
         ("ack", {"post_id": 4711}),
         ("ack", {}),
@@ -338,18 +339,14 @@ async def test_a_lease_that_the_table_says_is_released_is_not_held(
         ("lease", {"surface": "a", "ttl_seconds": None}),
         ("post", {"subject": "without a row"}),
         ("task_ship", {}),
-    ],
-)
-async def test_what_cannot_be_told_is_left_out_and_said(
-    old: LegacyServer, lead: Member, source: str, target: Store, what: tuple[str, Row]
-) -> None:
-    type_name, payload = what
+    )
     old.claim(lead)
-    old.event(lead, type_name, **payload)
+    for type_name, payload in impossible:
+        old.event(lead, type_name, **payload)
     old.claim(lead)
     done = await move(old, source, target)
     assert rows(target, "select seq, type from events order by seq") == [(1, "claim"), (2, "claim")]
-    assert f"1 {type_name}" in done.remarks[-1]
+    assert done.remarks[-1].endswith(": 2 ack, 1 claim, 1 lease, 1 post, 1 task_ship, 1 vote.")
 
 
 async def test_projects_are_numbered_each_for_itself(source: str, target: Store) -> None:

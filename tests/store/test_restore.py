@@ -1,10 +1,12 @@
 """What an import brings back, and that what it refuses leaves nothing behind."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import pytest
+import trio
 
 from engine.events import Event, TaskCreated
 from engine.fold import restore
@@ -35,15 +37,40 @@ async def exported(store: Store, directory: Path, steps: int = 1500, seed: int =
     return project
 
 
-async def bring(store: Store, directory: Path, email: str = EMAIL) -> Restored:
-    return await import_project(store.conninfo, directory, email=email, progress=lambda _, __: None)
+class Refusing(NamedTuple):
+    """An export's files, and an empty database for all imports that are refused: each leaves it empty."""
+
+    conninfo: str
+    files: dict[str, bytes]
+
+    def put(self, directory: Path) -> None:
+        for name, content in self.files.items():
+            (directory / name).write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def refusing(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refusing]:
+    directory = tmp_path_factory.mktemp("exported")
+
+    async def live() -> None:
+        async with fresh_database(postgres) as conninfo, open_store(conninfo) as store:
+            await exported(store, directory)
+
+    trio.run(live)
+    conninfo = postgres.create_database()
+    yield Refusing(conninfo, contents(directory))
+    postgres.drop_database(conninfo)
+
+
+async def bring(where: Store | Refusing, directory: Path, email: str = EMAIL) -> Restored:
+    return await import_project(where.conninfo, directory, email=email, progress=lambda _, __: None)
 
 
 def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_export_import_export_is_byte_identical(store: Store, empty: Store, tmp_path: Path, seed: int) -> None:
     project = await exported(store, tmp_path / "first", seed=seed)
     done = await bring(empty, tmp_path / "first")
@@ -110,9 +137,9 @@ async def test_a_database_in_use_is_refused(store: Store, tmp_path: Path) -> Non
     assert _rows(store) == before
 
 
-def _rows(store: Store) -> list[tuple[object, ...]]:
+def _rows(where: Store | Refusing) -> list[tuple[object, ...]]:
     tables = ("owners", "projects", "participants", "participations", "events", "snapshots", "audit")
-    return [query(store.conninfo, f"select count(*) from {table}")[0] for table in tables]
+    return [query(where.conninfo, f"select count(*) from {table}")[0] for table in tables]
 
 
 Spoil = Callable[[list[bytes]], list[bytes]]
@@ -150,15 +177,15 @@ def _next(lines: list[bytes], type_name: str, data: str, at: str = "2050-01-01T0
 
 @pytest.mark.parametrize("name", SPOILT)
 async def test_a_line_that_export_did_not_write_is_named_and_nothing_is_imported(
-    store: Store, empty: Store, tmp_path: Path, name: str
+    refusing: Refusing, tmp_path: Path, name: str
 ) -> None:
-    await exported(store, tmp_path)
+    refusing.put(tmp_path)
     spoil, words = SPOILT[name]
     ledger = tmp_path / "ledger.jsonl"
     ledger.write_bytes(b"".join(spoil(ledger.read_bytes().splitlines(keepends=True))))
     with pytest.raises(StoreError, match=words):
-        await bring(empty, tmp_path)
-    assert _rows(empty) == [(0,)] * 7
+        await bring(refusing, tmp_path)
+    assert _rows(refusing) == [(0,)] * 7
 
 
 @pytest.mark.parametrize(
@@ -176,20 +203,20 @@ async def test_a_line_that_export_did_not_write_is_named_and_nothing_is_imported
     ],
 )
 async def test_a_project_file_that_export_did_not_write_is_refused(
-    store: Store, empty: Store, tmp_path: Path, old: bytes, new: bytes
+    refusing: Refusing, tmp_path: Path, old: bytes, new: bytes
 ) -> None:
-    await exported(store, tmp_path, steps=20)
+    refusing.put(tmp_path)
     project = tmp_path / "project.json"
     project.write_bytes(project.read_bytes().replace(old, new))
     with pytest.raises((TransferRefused, InvalidName)):
-        await bring(empty, tmp_path)
-    assert _rows(empty) == [(0,)] * 7
+        await bring(refusing, tmp_path)
+    assert _rows(refusing) == [(0,)] * 7
 
 
 @pytest.mark.parametrize("name", ["project.json", "ledger.jsonl"])
-async def test_a_missing_file_is_named(store: Store, empty: Store, tmp_path: Path, name: str) -> None:
-    await exported(store, tmp_path, steps=20)
+async def test_a_missing_file_is_named(refusing: Refusing, tmp_path: Path, name: str) -> None:
+    refusing.put(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(FileNotFoundError, match=name):
-        await bring(empty, tmp_path)
-    assert _rows(empty) == [(0,)] * 7
+        await bring(refusing, tmp_path)
+    assert _rows(refusing) == [(0,)] * 7
