@@ -29,7 +29,7 @@ async def empty(postgres: Server) -> AsyncIterator[Store]:
         yield store
 
 
-async def exported(store: Store, directory: Path, steps: int = 1500, seed: int = 1) -> Project:
+async def exported(store: Store, directory: Path, steps: int = 300, seed: int = 1) -> Project:
     project_id, project = await people(store), Project()
     play(project, Random(seed), steps)
     await write(store, project_id, project.events)
@@ -54,7 +54,7 @@ def refusing(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
     async def live() -> None:
         async with fresh_database(postgres) as conninfo, open_store(conninfo) as store:
-            await exported(store, directory)
+            await exported(store, directory, steps=1500)
 
     trio.run(live)
     conninfo = postgres.create_database()
@@ -72,7 +72,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_export_import_export_is_byte_identical(store: Store, empty: Store, tmp_path: Path, seed: int) -> None:
-    project = await exported(store, tmp_path / "first", seed=seed)
+    project = await exported(store, tmp_path / "first", steps=1500, seed=seed)
     done = await bring(empty, tmp_path / "first")
     assert done == Restored(email=EMAIL, handle="kim", slug="bus", participants=3, events=len(project.events))
     await export_project(empty.conninfo, "bus", tmp_path / "second", lambda _, __: None)
