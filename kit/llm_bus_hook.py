@@ -30,6 +30,7 @@ import time
 import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,13 +51,9 @@ WORK_SECONDS_MIN = 0.4
 
 ANSWER_BYTES_MAX = 8_000_000
 LOG_BYTES_MAX = 1_000_000
-PATHS_ASKED_MAX = 16
-"""Up to so many paths are asked about one by one; beyond, all leases are fetched once and compared here."""
-
 DIGITS_MAX = 15
 """More make no number of the bus; neither does 0."""
 
-SURFACE_LENGTH_MAX = 200
 LINES_MAX = 8
 """Of leases and of each part of a packet; the rest is counted."""
 
@@ -83,13 +80,14 @@ class Collision:
     in_index: bool = True
 
     def __str__(self) -> str:
-        told = f"{self.file} belongs to {self.holder}, not to you: {self.file.path}"
-        if self.free_number is None:
+        path = self.file.path
+        told = f"{self.file} belongs to {_line(self.holder)}, not to you: {_flat(path)}"
+        if self.free_number is None or not path.isprintable():
             return f"{told}\n  claim the next number and rename the file."
-        path, renamed = shlex.quote(self.file.path), shlex.quote(self.file.renumbered(self.free_number))
         # git moves only what it knows; an intention to add is enough.
-        introduced = "" if self.in_index else f"git add -N -- {path} && "
-        return f"{told}\n  the next free number is {self.free_number}:\n    {introduced}git mv -- {path} {renamed}"
+        introduced = "" if self.in_index else f"git add -N -- {shlex.quote(path)} && "
+        move = f"git mv -- {shlex.quote(path)} {shlex.quote(self.file.renumbered(self.free_number))}"
+        return f"{told}\n  the next free number is {self.free_number}:\n    {introduced}{move}"
 
 
 @dataclass
@@ -125,7 +123,12 @@ def _shortened(lines: list[str]) -> list[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Run one check, say what it found, and give the exit code."""
-    options = _options(arguments)
+    parser = argparse.ArgumentParser(description="Checks files against LLM Bus; see the top of this file.")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--staged", action="store_true", help="check what is about to be committed")
+    which.add_argument("--file", metavar="PATH", help="check one file")
+    parser.add_argument("--exit-code", type=int, default=1, metavar="N", help="say a collision with N instead of 1")
+    options = parser.parse_args(arguments)
     report = Report(root=Path.cwd())
     worker = threading.Thread(target=_supervise, args=(options, report), daemon=True)
     worker.start()
@@ -145,15 +148,6 @@ def _age_seconds() -> float:
     return time.process_time()
 
 
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Checks files against LLM Bus; see the top of this file.")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--staged", action="store_true", help="check what is about to be committed")
-    which.add_argument("--file", metavar="PATH", help="check one file")
-    parser.add_argument("--exit-code", type=int, default=1, metavar="N", help="say a collision with N instead of 1")
-    return parser.parse_args(arguments)
-
-
 def _supervise(options: argparse.Namespace, report: Report) -> None:
     try:
         if options.staged:
@@ -170,31 +164,25 @@ def _supervise(options: argparse.Namespace, report: Report) -> None:
 
 def _conclude(options: argparse.Namespace, report: Report) -> int:
     """Say and note what was found; the exit code."""
-    if report.doubts:
-        reason = "; ".join(report.doubts)
-        about = f" ({', '.join(_shortened(report.unchecked))})" if report.unchecked else ""
-        _say(f"not checked, going on: {reason}{about}")
+    reason = "; ".join(report.doubts)
+    if reason:
+        about = f" ({', '.join(_shortened([_flat(path) for path in report.unchecked]))})" if report.unchecked else ""
+        _write(sys.stderr, f"llm-bus: not checked, going on: {reason}{about}")
         _note(report.root, "pending.log", f"{reason}{about}")
     if report.event == "SessionStart":
-        reason = "; ".join(report.doubts)
-        _print(report.packet or f"LLM Bus could not be asked ({reason}). Go on with your work; claim before you merge.")
+        sorry = f"LLM Bus could not be asked ({reason}). Go on with your work; claim before you merge."
+        _write(sys.stdout, report.packet or sorry)
         return 0
-    if not report.event:
-        for finding in report.findings():
-            _say(finding)
-        return options.exit_code if report.blocks() else 0
-    return _tell_model(report)
-
-
-def _tell_model(report: Report) -> int:
-    """Claude Code shows the model standard error only with exit code 2, and this JSON only with 0."""
-    findings = "\n".join(f"llm-bus: {finding}" for finding in report.findings())
-    if report.blocks():
+    findings = _clean("\n".join(f"llm-bus: {finding}" for finding in report.findings()))
+    if findings and report.event and not report.blocks():
+        # Claude Code shows the model standard error only with exit code 2, and this JSON only with 0.
+        told = {"hookEventName": report.event, "additionalContext": findings}
+        _write(sys.stdout, json.dumps({"hookSpecificOutput": told}))
+    elif findings:
         _write(sys.stderr, findings)
-        return 2
-    if findings:
-        _print(json.dumps({"hookSpecificOutput": {"hookEventName": report.event, "additionalContext": findings}}))
-    return 0
+    if not report.blocks():
+        return 0
+    return 2 if report.event else int(options.exit_code)
 
 
 # ---------------------------------------------------------------- modes
@@ -203,10 +191,10 @@ def _tell_model(report: Report) -> int:
 def _check_staged(report: Report) -> None:
     repository = Repository.around(Path.cwd())
     report.root = repository.root
-    changes = repository.staged() if repository.is_git else {}
+    changes = repository.staged() if repository.git_dir else {}
     if _overridden(report, ", ".join(_shortened(list(changes)))):
         return
-    if not repository.is_git:
+    if not repository.git_dir:
         raise Doubt("not in a git repository")
     _check(repository, repository.config(), changes, report)
 
@@ -221,21 +209,24 @@ def _check_file(report: Report, path: Path) -> None:
 def _answer_hook(report: Report) -> None:
     given = _read_hook_input()
     report.event = str(given.get("hook_event_name", "PostToolUse"))
-    where = Path(str(given.get("cwd") or Path.cwd()))
+    here = Path(str(given.get("cwd") or Path.cwd()))
+    project = Repository.around(Path(os.environ.get("CLAUDE_PROJECT_DIR") or here))
     if report.event == "SessionStart":
-        repository = Repository.around(where)
-        report.root = repository.root
-        report.packet = _packet(repository.config())
+        report.root = project.root
+        report.packet = _packet(project.config())
         return
-    path = _written_file(given)
-    if path is None:
+    tool_input = given.get("tool_input")
+    named = tool_input if isinstance(tool_input, dict) else {}
+    path = named.get("file_path") or named.get("notebook_path")
+    if not isinstance(path, str):
         return
-    repository = Repository.around((where / path).parent)
-    if not repository.has_config():
-        return  # a file of some other place, such as a scratch directory, is nobody's business here
+    repository = Repository.around((here / path).parent)
+    # The config of a repository that was merely cloned must not choose where this project's token is sent.
+    if repository.shared != project.shared or not repository.config_path():
+        return
     report.root = repository.root
     if not _overridden(report, path):
-        name = repository.relative(where / path)
+        name = repository.relative(here / path)
         _check(repository, repository.config(), {name: not repository.is_committed(name)}, report)
 
 
@@ -247,13 +238,6 @@ def _read_hook_input() -> dict[str, Any]:
     except ValueError as error:
         raise Doubt("standard input is not a hook's JSON") from error
     return given if isinstance(given, dict) else {}
-
-
-def _written_file(given: dict[str, Any]) -> str | None:
-    tool_input = given.get("tool_input")
-    named = tool_input if isinstance(tool_input, dict) else {}
-    path = named.get("file_path") or named.get("notebook_path")
-    return path if isinstance(path, str) else None
 
 
 def _overridden(report: Report, what: str) -> bool:
@@ -304,7 +288,7 @@ def _check(repository: Repository, config: Config, changes: dict[str, bool], rep
     report.unchecked = leased
     _suggest_numbers(bus, repository, report)
     if leased:
-        report.leases = [str(lease) for lease in _conflicting_leases(bus, me, leased)]
+        report.leases = _conflicting_leases(bus, me, leased)
     report.unchecked = []
 
 
@@ -313,12 +297,14 @@ def _check_number(bus: Bus, me: str, file: Numbered, report: Report) -> None:
     if holder is None:
         expected = _next_number(bus, file.sequence)
         if expected != file.number:
-            report.notices.append(f"nobody claimed {file}: the next is {expected}, claim it and rename {file.path}")
+            report.notices.append(
+                f"nobody claimed {file}: the next is {expected}, claim it and rename {_flat(file.path)}"
+            )
             return
         key = hashlib.sha256(_encoded(f"{file.sequence} {file.path}")).hexdigest()[:40]
         given = bus.call("claim", sequence=file.sequence, key=key).get("number")
         if given == file.number:
-            report.notices.append(f"{file} is now claimed for you: {file.path}")
+            report.notices.append(f"{file} is now claimed for you: {_flat(file.path)}")
             return
         holder = _holder(bus, file)  # somebody was faster, and what we were given instead is ours to use
     if holder is not None and not _is_same(holder, me):
@@ -365,41 +351,19 @@ def _suggest_numbers(bus: Bus, repository: Repository, report: Report) -> None:
         collision.free_number = chosen[sequence, number]
 
 
-@dataclass(frozen=True)
-class Lease:
-    """Somebody else's exclusive lease that covers a path."""
-
-    path: str
-    surface: str
-    actor: str
-    seconds: int
-    note: str
-
-    def __str__(self) -> str:
-        surface = "" if self.surface == self.path else f" as {self.surface}"
-        return f"{self.path} is leased by {self.actor}{surface}, {_duration(self.seconds)} left{self.note}"
-
-
-def _conflicting_leases(bus: Bus, me: str, paths: list[str]) -> list[Lease]:
-    one_by_one = len(paths) <= PATHS_ASKED_MAX and all(map(_is_surface, paths))
-    questions: list[dict[str, str]] = [{"surface": path} for path in paths] if one_by_one else [{}]
-    found = [row for question in questions for row in _rows(bus.call("who_holds", **question), "leases")]
-    theirs = {(row.get("actor"), row.get("surface")): row for row in found if _is_theirs(row, me)}
-    return [
-        Lease(path, str(surface), str(actor), _seconds_left(row), _quoted(row.get("note")))
-        for path in paths
-        for (actor, surface), row in theirs.items()
-        if matches(str(surface), path)
+def _conflicting_leases(bus: Bus, me: str, paths: list[str]) -> list[str]:
+    """Each path that somebody else leases exclusively, with holder and time left."""
+    leases = [
+        (str(row.get("surface")), _line(str(row.get("actor"))), _time_left(row))
+        for row in _rows(bus.call("who_holds"), "leases")
+        if row.get("mode", "exclusive") == "exclusive" and not _is_same(row.get("actor"), me)
     ]
-
-
-def _is_surface(path: str) -> bool:
-    """Whether the bus can be asked about it; a name that is not UTF-8 is no text to it."""
-    return len(path) <= SURFACE_LENGTH_MAX and path.encode("utf-8", "replace") == _encoded(path)
-
-
-def _is_theirs(lease: dict[str, Any], me: str) -> bool:
-    return lease.get("mode", "exclusive") == "exclusive" and not _is_same(lease.get("actor"), me)
+    return [
+        f"{_flat(path)} is leased by {actor}{'' if surface == path else f' as {_line(surface)}'}, {left}"
+        for path in paths
+        for surface, actor, left in leases
+        if matches(surface, path)
+    ]
 
 
 # ---------------------------------------------------------------- the packet for a new session
@@ -413,57 +377,37 @@ def _packet(config: Config) -> str:
     unread = _rows(bus.call("read_posts", to_me=True, unacked_only=True, limit=50), "posts")
     leases = [row for row in _rows(bus.call("who_holds"), "leases") if _is_same(row.get("actor"), me)]
     tasks = [row for row in _rows(bus.call("list_tasks", owner=me), "tasks") if row.get("status") != "done"]
-    waiting = bus.call("whats_new", advance_cursor=False, limit=1).get("awaiting_ack") or []
-    parts = (
-        ("Unread posts: read_posts (to_me, unacked_only), act, then ack", [_post_line(row) for row in unread]),
-        ("Your leases: release when you are done", [_lease_line(row) for row in leases]),
-        ("Your tasks", [_task_line(row) for row in tasks]),
-        ("Your posts that nobody has acknowledged", [_sent_line(row) for row in waiting if isinstance(row, dict)]),
-    )
-    told = [f"{title} ({len(lines)}):\n" + "\n".join(_shortened(lines)) for title, lines in parts if lines]
-    beginning = f"LLM Bus: you are {me} in project {who.get('project')}."
-    text = "\n\n".join([beginning, *told] if told else [f"{beginning} You hold and owe nothing."])
-    encoded = text.encode(errors="replace")
-    if len(encoded) <= PACKET_BYTES_MAX:
-        return text
-    return encoded[: PACKET_BYTES_MAX - 3].decode(errors="ignore") + "…"
+    waiting = bus.call("whats_new", advance_cursor=False, limit=1)
+    parts = {
+        "Unread posts: read_posts (to_me, unacked_only), act, then ack": [
+            _post_line(row, f"from {row.get('from')}") for row in unread
+        ],
+        "Your leases: release when you are done": [
+            _line(f"- {row.get('surface')}, {_time_left(row)}") for row in leases
+        ],
+        "Your tasks": [_line(f"- #{row.get('task_id')} {row.get('status')}: {row.get('title')}") for row in tasks],
+        "Your posts that nobody has acknowledged": [
+            _post_line(row, f"to {row.get('to_actor') or 'lane {}'.format(row.get('to_lane'))}")
+            for row in _rows({"awaiting_ack": [], **waiting}, "awaiting_ack")
+        ],
+    }
+    told = [f"{title} ({len(lines)}):\n" + "\n".join(_shortened(lines)) for title, lines in parts.items() if lines]
+    beginning = f"LLM Bus: you are {_line(me)} in project {_line(str(who.get('project')))}."
+    text = _clean("\n\n".join([beginning, *told] if told else [f"{beginning} You hold and owe nothing."]))
+    short = text.encode()[: PACKET_BYTES_MAX - 3].decode(errors="ignore")
+    return text if len(short) == len(text) else f"{short}…"
 
 
-def _post_line(post: dict[str, Any]) -> str:
+def _post_line(post: dict[str, Any], whom: str) -> str:
     ref = f" (ref {post['ref']})" if post.get("ref") else ""
-    return _line(f"- #{post.get('post_id')} from {post.get('from')}{ref}: {post.get('subject') or post.get('body')}")
+    return _line(f"- #{post.get('post_id')} {whom}{ref}: {post.get('subject') or post.get('body') or '(no subject)'}")
 
 
-def _lease_line(lease: dict[str, Any]) -> str:
-    return _line(f"- {lease.get('surface')}, {_duration(_seconds_left(lease))} left{_quoted(lease.get('note'))}")
-
-
-def _task_line(task: dict[str, Any]) -> str:
-    return _line(f"- #{task.get('task_id')} {task.get('status')}: {task.get('title')}")
-
-
-def _sent_line(post: dict[str, Any]) -> str:
-    to = post.get("to_actor") or f"lane {post.get('to_lane')}"
-    return _line(f"- #{post.get('post_id')} to {to}: {post.get('subject') or post.get('ref') or '(no subject)'}")
-
-
-def _line(text: str) -> str:
-    """One line: what others wrote must not look like a part of the packet."""
-    flat = " ".join(text.split())
-    return flat if len(flat) <= LINE_LENGTH_MAX else flat[: LINE_LENGTH_MAX - 1] + "…"
-
-
-def _quoted(note: object) -> str:
-    return f': "{_line(note)}"' if isinstance(note, str) and note else ""
-
-
-def _seconds_left(lease: dict[str, Any]) -> int:
-    seconds = lease.get("expires_in_seconds")
-    return int(seconds) if isinstance(seconds, (int, float)) else 0
-
-
-def _duration(seconds: int) -> str:
-    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
+def _time_left(lease: dict[str, Any]) -> str:
+    seconds, note = lease.get("expires_in_seconds"), lease.get("note")
+    whole = int(seconds) if isinstance(seconds, (int, float)) else 0
+    left = f"{whole} s left" if whole < 120 else f"{whole // 60} min left"
+    return f'{left}: "{_line(str(note))}"' if note else left
 
 
 # ---------------------------------------------------------------- the repository
@@ -471,11 +415,11 @@ def _duration(seconds: int) -> str:
 
 @dataclass(frozen=True)
 class Repository:
-    """A work tree: its root, its own git directory, and the main work tree when this is a linked one."""
+    """A work tree: its root, its own git directory, and the one it shares with its other work trees."""
 
     root: Path
     git_dir: Path | None
-    main: Path
+    shared: Path
 
     @classmethod
     def around(cls, directory: Path) -> Repository:
@@ -484,37 +428,28 @@ class Repository:
         while not start.is_dir() and start != start.parent:
             start = start.parent
         shown = _git(start, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
-        if shown is None or len(lines := _decoded(shown).splitlines()) != 3:
-            places = [place for place in (start, *start.parents) if (place / CONFIG_NAME).is_file()]
-            root = places[0] if places else start
-            return cls(root, None, root)
-        root, git_dir, common = (start / os.fsdecode(_encoded(line)) for line in lines)
-        return cls(root, git_dir, common.resolve().parent)
-
-    @property
-    def is_git(self) -> bool:
-        """Whether git knows it."""
-        return self.git_dir is not None
+        if shown is None or len(lines := shown.split(b"\n")) != 4:
+            root = next((place for place in (start, *start.parents) if (place / CONFIG_NAME).is_file()), start)
+            return cls(root, None, root / ".git")
+        root, git_dir, shared = (start / os.fsdecode(line) for line in lines[:3])
+        return cls(root, git_dir, shared.resolve())
 
     def relative(self, path: Path) -> str:
         """A path from the root, with slashes; symbolic links on the way are followed, the last part is kept."""
         real = Path(os.path.realpath(path.parent)) / path.name
         return _decoded(os.fsencode(Path(os.path.relpath(real, os.path.realpath(self.root))).as_posix()))
 
-    def has_config(self) -> bool:
-        """Whether it wants to be checked at all."""
-        return self._config_path() is not None
+    def config_path(self) -> Path | None:
+        """Where its config is: here, or in the main work tree, where it may not be committed yet."""
+        places = (self.root / CONFIG_NAME, self.shared.parent / CONFIG_NAME)
+        return next((path for path in places if path.is_file()), None)
 
     def config(self) -> Config:
-        """Its config, or that of the main work tree, where it may not be committed yet."""
-        path = self._config_path()
+        """Its config; raises `Doubt`."""
+        path = self.config_path()
         if path is None:
             raise Doubt(f"there is no {CONFIG_NAME}")
         return Config.read(path)
-
-    def _config_path(self) -> Path | None:
-        places = (self.root / CONFIG_NAME, self.main / CONFIG_NAME)
-        return next((path for path in places if path.is_file()), None)
 
     def staged(self) -> dict[str, bool]:
         """The paths that are about to be committed, and whether each is a new name.
@@ -529,7 +464,8 @@ class Repository:
 
     def _changes(self, *since: str) -> dict[str, bool]:
         # Without renames a moved file is one deleted and one added name, and only the added one is new.
-        names = _git(self.root, *_STAGED, *since)
+        options = ("--cached", "--no-renames", "--name-status", "-z")
+        names = _git(self.root, "-c", "diff.relative=false", "diff", *options, *since)
         if names is None:
             raise Doubt("git does not tell what is staged")
         fields = _decoded(names).split("\0")
@@ -544,14 +480,11 @@ class Repository:
 
     def is_committed(self, path: str) -> bool:
         """Whether the last commit has a file of that name."""
-        return self.is_git and _git(self.root, "cat-file", "-e", f"HEAD:{path}") is not None
+        return _git(self.root, "cat-file", "-e", f"HEAD:{path}") is not None
 
     def is_in_index(self, path: str) -> bool:
         """Whether git knows the file."""
-        return self.is_git and bool(_git(self.root, "ls-files", "-z", "--", f":(literal){path}"))
-
-
-_STAGED = ("-c", "diff.relative=false", "diff", "--cached", "--no-renames", "--name-status", "-z")
+        return bool(_git(self.root, "ls-files", "-z", "--", f":(literal){path}"))
 
 
 def _git(directory: Path, *arguments: str) -> bytes | None:
@@ -623,16 +556,17 @@ def matches(glob: str, path: str) -> bool:
 
     The bus reads surfaces the same way. It takes at most the product of the lengths, whatever the glob is.
     """
-    return _covers(_segments(glob), _segments(path), "**", lambda part, name: _covers(part, name, "*", _same))
+    return _covers(_segments(glob), _segments(path), "**", _covers_name)
 
 
-def _segments(path: str) -> list[str]:
+@cache
+def _segments(path: str) -> tuple[str, ...]:
     parts = unicodedata.normalize("NFC", path).replace("\\", "/").split("/")
-    return [part if part == "**" else re.sub(r"\*+", "*", part) for part in parts if part not in ("", ".")]
+    return tuple(part if part == "**" else re.sub(r"\*+", "*", part) for part in parts if part not in ("", "."))
 
 
-def _same(wanted: str, character: str) -> bool:
-    return wanted in ("?", character)
+def _covers_name(part: str, name: str) -> bool:
+    return part == name or _covers(part, name, "*", lambda wanted, character: wanted in ("?", character))
 
 
 def _covers(pattern: Sequence[str], items: Sequence[str], wild: str, fits: Callable[[str, str], bool]) -> bool:
@@ -721,8 +655,8 @@ class Bus:
             raise Doubt(f"the bus refuses the token in {self._token_variable}: HTTP {response.status}")
         if response.status == 429 or not (200 <= response.status < 300 or 400 <= response.status < 500):
             raise Doubt(f"the bus answers HTTP {response.status}")
-        if "Mcp-Session-Id" in response.headers:
-            self._headers["Mcp-Session-Id"] = response.headers["Mcp-Session-Id"]
+        if session := response.headers.get("Mcp-Session-Id"):
+            self._headers["Mcp-Session-Id"] = session
         return _object(body, lenient=response.status == 202 or response.status >= 400)
 
     def _read(self, response: HTTPResponse) -> bytes:
@@ -779,18 +713,25 @@ def _text(answer: dict[str, Any], name: str) -> str:
 # ---------------------------------------------------------------- words and logs
 
 
-def _say(text: str) -> None:
-    _write(sys.stderr, f"llm-bus: {text}")
+def _flat(text: str) -> str:
+    """One line, of characters that show: what others wrote must look like nothing else."""
+    return _clean(" ".join(text.split()))
 
 
-def _print(text: str) -> None:
-    _write(sys.stdout, text)
+def _line(text: str) -> str:
+    flat = _flat(text)
+    return flat if len(flat) <= LINE_LENGTH_MAX else flat[: LINE_LENGTH_MAX - 1] + "…"
+
+
+def _clean(text: str) -> str:
+    """Without what a terminal obeys, or a model reads and nobody sees."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _write(stream: Any, text: str) -> None:
-    """A reader who has left, or a terminal without the characters, changes nothing about the verdict."""
+    """A reader who has left changes nothing about the verdict."""
     with suppress(OSError, ValueError, AttributeError):
-        stream.buffer.write((text + "\n").encode("utf-8", "backslashreplace"))
+        stream.buffer.write(f"{_clean(text)}\n".encode())
         stream.flush()
 
 
@@ -805,8 +746,8 @@ def _note(root: Path, name: str, text: str) -> None:
         log = folder / name
         if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
             log.replace(folder / f"{name}.1")
-        with log.open("a", encoding="utf-8", errors="backslashreplace") as lines:
-            lines.write(f"{at} {' '.join(text.split())}\n")
+        with log.open("a", encoding="utf-8") as lines:
+            lines.write(f"{at} {_flat(text)}\n")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.bad_servers import bad_server, hanging
+from tests.kit.bad_servers import Relay, bad_server, hanging
 from tests.kit.scratch import CONFIG, HOOK, WorkTree
 from tests.web.bus import Bus
 
@@ -88,6 +88,25 @@ async def test_files_elsewhere_are_nobodys_business(alice: WorkTree, bob: WorkTr
         ran = await alice.told_of(path)
         assert (ran.code, ran.out, ran.err) == (0, "", "")
     assert bob.log() == ""
+
+
+async def test_another_repository_is_not_sent_this_ones_token(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+    relay = Relay(bus.url)
+    async with bad_server(relay) as endpoint:
+        bob.configure(endpoint=endpoint)
+        ran = await alice.told_of(bob.write(ADR_1))
+    assert (ran.code, ran.out, ran.err, bob.log()) == (0, "", "", "")
+    assert relay.connections == 0
+
+
+async def test_the_project_is_where_claude_was_started_wherever_it_stands(
+    bus: Bus, alice: WorkTree, bob: WorkTree
+) -> None:
+    await claim(bus, bob)
+    given = {"cwd": str(bob.path), "tool_input": {"file_path": str(alice.write(ADR_1))}}
+    started = {"CLAUDE_PROJECT_DIR": str(alice.path)}
+    ran = await alice.run(alice.who.python, HOOK, stdin=json.dumps(given).encode(), environment=started)
+    assert ran.code == 2
 
 
 @pytest.mark.parametrize("sent", [b"", b"{", b"[]", b'{"tool_input": 7}', b'{"hook_event_name": "Stop"}'])
