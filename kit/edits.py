@@ -51,7 +51,7 @@ class Seed:
 
 @dataclass(frozen=True)
 class Block:
-    """Lines between two marking lines: after the file's first line when it is a script, else at the end."""
+    """Lines between two marking lines: at the beginning of a script, which has a `first_line`, else at the end."""
 
     content: str
     begin: str
@@ -67,6 +67,8 @@ class Block:
         if found := self._find(text):
             return f"{text[: found.start()]}{block}{text[found.end() :]}"
         if self.first_line:
+            if not text.startswith("#!"):
+                return f"{block}{text}"
             first, ending, rest = text.partition("\n")
             return f"{first}{ending or newline}{block}{rest}"
         gap = "" if not text else newline if text.endswith("\n") else newline * 2
@@ -87,7 +89,9 @@ class Block:
         return f"{self.begin}\n{self.content.strip()}\n{self.end}\n"
 
     def _find(self, text: str) -> re.Match[str] | None:
-        return re.search(rf"{re.escape(self.begin)}\r?\n.*?{re.escape(self.end)}(\r?\n|$)", text, re.DOTALL)
+        # From the last beginning before the end: what follows one whose end somebody deleted is not ours.
+        begin, end = re.escape(self.begin), re.escape(self.end)
+        return re.search(rf"{begin}\r?\n(?:(?!{begin}).)*?{end}(\r?\n|$)", text, re.DOTALL)
 
 
 @dataclass(frozen=True)

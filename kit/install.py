@@ -10,6 +10,7 @@ it, and takes out only what is ours where somebody has worked on it since, or wh
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import json
 import os
@@ -34,7 +35,7 @@ _SEQUENCES = {"docs/decisions/*.md": "adr", "**/migrations/*.sql": "migration"}
 _MARKERS = ("<!-- llm-bus:begin -->", "<!-- llm-bus:end -->")
 
 # A work tree of another branch may lack the file, and Python's own exit code for that is the one that blocks.
-_COMMAND = f'f="$CLAUDE_PROJECT_DIR/{FOLDER}/{HOOK_NAME}"; [ ! -f "$f" ] || python3 "$f"'
+_COMMAND = f'f="$CLAUDE_PROJECT_DIR/{FOLDER}/{HOOK_NAME}"; [ ! -f "$f" ] || python3 -I "$f"'
 _CLAUDE_HOOK = {"type": "command", "command": _COMMAND, "timeout": 5}
 _CLAUDE_HOOKS: dict[str, dict[str, Any]] = {
     "PostToolUse": {"matcher": "Write|Edit|MultiEdit|NotebookEdit", "hooks": [_CLAUDE_HOOK]},
@@ -98,6 +99,8 @@ def uninstall(directory: Path) -> Outcome:
 
 def _root(directory: Path) -> Path:
     where = directory.resolve()
+    if git_hook.belongs_to_git(where):
+        raise NotADirectoryError(errno.ENOTDIR, "this is git's own; name a work tree", str(where))
     return git_hook.root_of(where) or where
 
 
@@ -172,6 +175,7 @@ class _Work:
 
     def put(self, path: Path, edit: Edit) -> None:
         """Make an edit."""
+        path = _behind_links(path)
         try:
             current = _read(path)
             before, wanted = self.receipt.before(path, current, edit), edit.add(current)
@@ -183,6 +187,7 @@ class _Work:
 
     def take_out(self, path: Path, edit: Edit) -> None:
         """Undo an edit."""
+        path = _behind_links(path)
         try:
             current = _read(path)
             self._write(path, current, self.receipt.before(path, current, edit))
@@ -214,6 +219,7 @@ class Receipt:
             known = json.loads(_read(self._path) or "{}")
         except ValueError:
             known = {}
+        known = known if isinstance(known, dict) else {}
         self._before: dict[str, str | None] = known.get("before", {})
         self._left: dict[str, str] = known.get("left", {})
         self._folders: list[str] = known.get("folders", [])
@@ -250,6 +256,11 @@ class Receipt:
         for folder in sorted((self._root / name for name in self._folders), key=lambda place: -len(place.parts)):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def _behind_links(path: Path) -> Path:
+    """The file that a name stands for, there or not, so that a symbolic link stays one."""
+    return Path(os.path.realpath(path))
 
 
 def _read(path: Path) -> str | None:

@@ -94,6 +94,53 @@ async def test_the_path_of_hooks_is_respected(tree: WorkTree, place: str) -> Non
     assert not (tree.path / ".git/hooks/pre-commit").exists()
 
 
+@pytest.mark.parametrize("hook", [None, "touch hook-ran\n", "#!/bin/sh\ntouch hook-ran"])
+async def test_for_husky_the_hook_goes_where_husky_looks(tree: WorkTree, hook: str | None) -> None:
+    runner = tree.write(".husky/_/pre-commit", '#!/usr/bin/env sh\n. "$(dirname "$0")/h"\n')
+    runner.chmod(0o755)
+    tree.write(".husky/_/h", 's=$(dirname "$(dirname "$0")")/pre-commit\n[ ! -f "$s" ] || sh -e "$s" "$@"\n')
+    await tree.git("config", "core.hooksPath", ".husky/_")
+    if hook is not None:
+        put_hook(tree.path / ".husky/pre-commit", hook, mode=0o644)
+    assert_leaves_no_trace(tree)
+    generated = runner.read_text()
+    install(tree.path, Wishes())
+    assert runner.read_text() == generated
+    await tree.stage("file")
+    ran = await tree.git("commit", "--message", "one")
+    assert "llm-bus: not checked, going on" in ran.err
+    assert (tree.path / "hook-ran").exists() == (hook is not None)
+
+
+async def test_a_hook_that_is_a_link_stays_one(tree: WorkTree) -> None:
+    link = tree.path / ".git/hooks/pre-commit"
+    link.symlink_to("../../scripts/pre-commit")
+    assert_leaves_no_trace(tree)
+    put_hook(tree.path / "scripts/pre-commit", SHELL_HOOK)
+    assert_leaves_no_trace(tree)
+    install(tree.path, Wishes())
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("inside", [".", "hooks"])
+async def test_what_belongs_to_git_is_not_installed_into(tree: WorkTree, inside: str) -> None:
+    await tree.git("init", "--quiet", "--bare", "../bare")
+    bare = WorkTree(tree.path.parent / "bare", NOBODY)
+    for owned in (bare, WorkTree(tree.path / ".git", NOBODY)):
+        before = owned.tree()
+        with pytest.raises(NotADirectoryError):
+            install(owned.path / inside, Wishes())
+        assert owned.tree() == before
+
+
+async def test_a_module_of_the_repository_stands_in_for_none_of_pythons(tree: WorkTree) -> None:
+    install(tree.path, Wishes())
+    tree.write("lib/json.py", "raise SystemExit(65)\n")
+    await tree.stage("file")
+    ran = await tree.git("commit", "--message", "one", PYTHONPATH=str(tree.path / "lib"))
+    assert "there is no token" in ran.err
+
+
 @pytest.mark.parametrize("text", TEXTS)
 async def test_files_with_words_of_others(tree: WorkTree, text: str) -> None:
     for name in ("AGENTS.md", "CLAUDE.md"):
@@ -122,6 +169,26 @@ async def test_what_somebody_wrote_since_stays(tree: WorkTree) -> None:
     expected = json.loads(SETTINGS)
     expected["hooks"]["PostToolUse"].append({"hooks": [{"type": "command", "command": "lint"}]})
     assert json.loads(settings.read_text()) == expected
+
+
+async def test_what_follows_a_beginning_without_an_end_is_not_ours(tree: WorkTree) -> None:
+    install(tree.path, Wishes())
+    agents = tree.path / "AGENTS.md"
+    broken = agents.read_text().replace("<!-- llm-bus:end -->\n", "") + "\n# Mine\n"
+    agents.write_text(broken)
+    install(tree.path, Wishes())
+    agents.write_text(agents.read_text() + "\n# Later\n")
+    uninstall(tree.path)
+    assert agents.read_text() == broken + "\n\n# Later\n"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+async def test_a_broken_receipt_is_as_none(tree: WorkTree, text: str) -> None:
+    tree.write("AGENTS.md", "# Ours\n")
+    install(tree.path, Wishes())
+    tree.write(".llm-bus/installed.json", text)
+    uninstall(tree.path)
+    assert (tree.path / "AGENTS.md").read_text() == "# Ours\n"
 
 
 async def test_another_clone_can_uninstall_what_was_committed(tree: WorkTree) -> None:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from kit.install import instruction_block
 from tests.kit.scratch import HOOK, Identity, repository
 from tests.web.bus import Bus
@@ -53,6 +55,16 @@ async def test_a_server_that_is_not_there_is_an_error(bus: Bus, tmp_path: Path) 
     before = tree.tree()
     ran = await tree.run("sh", "-c", f"curl -fsS {bus.url}/kit/install.sh | LLM_BUS_SERVER=http://127.0.0.1:1 sh")
     assert ran.code != 0
+    assert tree.tree() == before
+
+
+@pytest.mark.parametrize("last", ['python3 "$place/kit/install.py"', "</dev/null", "}"])
+async def test_an_installer_that_arrives_in_part_does_nothing(bus: Bus, tmp_path: Path, last: str) -> None:
+    tree = await repository(tmp_path / "shop", Identity(bus.url, None))
+    before = tree.tree()
+    script = (await bus.http.get("/kit/install.sh")).text
+    ran = await tree.run("sh", stdin=(script[: script.rindex(last)] + last).encode())
+    assert ran.out == ""
     assert tree.tree() == before
 
 
