@@ -4,6 +4,7 @@ What these formats were checked against, and when, is in docs/decisions/0012-cli
 the client takes it from the environment, or asks for it.
 """
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -37,10 +38,16 @@ def setup_for(client: str, public_url: str) -> Setup:
     return _SETUPS[client](mcp_url(public_url))
 
 
+def _quoted(url: str) -> str:
+    """For a shell; the brackets of an IPv6 address are a pattern to zsh."""
+    return shlex.quote(url)
+
+
 def _claude_code(url: str) -> Setup:
+    header = _bearer(f"${{{TOKEN_VARIABLE}}}")
     return Setup(
         name="Claude Code",
-        command=f"claude mcp add --transport http {SERVER_NAME} {url} --header '{_bearer(f'${{{TOKEN_VARIABLE}}}')}'",
+        command=f"claude mcp add --transport http {SERVER_NAME} {_quoted(url)} --header '{header}'",
         path=".mcp.json",
         content=_json(mcp_json(url.removesuffix("/mcp"))),
         then="It holds for this repository; 'claude mcp list' says Connected.",
@@ -50,7 +57,7 @@ def _claude_code(url: str) -> Setup:
 def _codex(url: str) -> Setup:
     return Setup(
         name="Codex",
-        command=f"codex mcp add {SERVER_NAME} --url {url} --bearer-token-env-var {TOKEN_VARIABLE}",
+        command=f"codex mcp add {SERVER_NAME} --url {_quoted(url)} --bearer-token-env-var {TOKEN_VARIABLE}",
         path="~/.codex/config.toml",
         content=f'[mcp_servers.{SERVER_NAME}]\nurl = "{url}"\nbearer_token_env_var = "{TOKEN_VARIABLE}"\n',
         then="It holds for every project; in a session, /mcp lists the tools.",
@@ -81,7 +88,7 @@ def _gemini(url: str) -> Setup:
     header = _bearer(f"${TOKEN_VARIABLE}")
     return Setup(
         name="Gemini CLI",
-        command=f"gemini mcp add --transport http --header '{header}' {SERVER_NAME} {url}",
+        command=f"gemini mcp add --transport http --header '{header}' {SERVER_NAME} {_quoted(url)}",
         path=".gemini/settings.json",
         content=_json(_servers({"httpUrl": url, "headers": _headers(f"${TOKEN_VARIABLE}")})),
         then="It holds for this repository, once its folder is trusted; 'gemini mcp list' says Connected.",

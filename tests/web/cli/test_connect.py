@@ -151,6 +151,11 @@ def test_the_address_is_the_flags_or_the_environments_or_this_machines(
     assert f"--url {expected} " in connect("codex", *arguments, **environment).stdout
 
 
+@pytest.mark.parametrize("client", COMMANDS)
+def test_an_address_with_a_pattern_in_it_is_quoted_for_the_shell(connect: Connect, client: str) -> None:
+    assert " 'http://[::1]:8787/mcp'" in connect(client, "--url", "http://[::1]:8787").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "name"),
     [
