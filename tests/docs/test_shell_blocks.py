@@ -1,7 +1,7 @@
 """Every shell block that a reader is told to run is run: in order, in an empty directory, against a fresh server.
 
 README and the tutorial are read in a clone, so their directory is one, with what `make` would install already there.
-Port 8787 may be taken on this machine: the servers get another one by `PORT`, and addresses in the blocks are led there.
+Port 8787 may be taken on this machine: the servers get another one by `PORT`, and addresses in blocks are led there.
 Each page has a home and a data directory of its own.
 """
 
