@@ -6,6 +6,7 @@ export, so participants are restored without; an owner's email is not either, so
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from math import inf
 from pathlib import Path
 
@@ -25,6 +26,9 @@ BY = "import"
 """The name that the audit trail keeps."""
 
 TELL_EVERY_EVENTS = 1_000
+
+ID_MAX = 1 << 53
+"""No database has given so many ids; a greater one would leave none for newcomers."""
 
 _ADD_OWNER = "insert into owners (email, handle) values (%s, %s) returning id"
 
@@ -79,13 +83,15 @@ async def import_project(conninfo: str, directory: Path, *, email: str, progress
 
 
 def _checked(project: ExportedProject) -> ExportedProject:
-    checked_handle(project.handle)
     checked_slug(project.slug)
     checked_liveness_window(project.liveness_window_seconds)
-    for participant in project.participants:
-        checked_label(participant.label)
+    labels_checked = [checked_label(row.label) for row in project.participants]
+    if checked_handle(project.handle) != project.handle or labels_checked != [r.label for r in project.participants]:
+        raise TransferRefused(f"{PROJECT_FILE} has a name with capitals or spaces where no name has them.")
+    if any(row.created_at.utcoffset() != timedelta(0) for row in (project, *project.participants)):
+        raise TransferRefused(f"{PROJECT_FILE} has a time that is not in UTC.")
     ids, labels = ({getattr(row, field) for row in project.participants} for field in ("id", "label"))
-    if not len(ids) == len(labels) == len(project.participants) or any(id_ < 1 for id_ in ids):
+    if not len(ids) == len(labels) == len(project.participants) or not all(0 < id_ < ID_MAX for id_ in ids):
         raise TransferRefused(f"{PROJECT_FILE} names a participant twice, or one that cannot be.")
     return project
 
@@ -135,6 +141,8 @@ def _read(line: bytes, writer: LedgerWriter, path: Path) -> Event:
             raise TransferRefused(f"it is event {event.seq}")  # noqa: TRY301
         if event.at < writer.state.at:
             raise TransferRefused("it happened before the event above it")  # noqa: TRY301
+        if not all(0 <= reader < ID_MAX for reader in _readers(event)):
+            raise TransferRefused("it names somebody by an id that cannot be")  # noqa: TRY301
     except TransferRefused as wrong:
         raise TransferRefused(f"{path}, line {number}: {wrong}.") from wrong
     return event

@@ -166,12 +166,14 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "an impossible move": (lambda lines: [*lines, _next(lines, "task_ship", '{"task_id":9999}')], "does not follow"),
     "a nul": (lambda lines: [*lines, _next(lines, "release", '{"surface":"\\u0000"}')], "cannot be kept"),
     "a number too large": (lambda lines: [*lines, _next(lines, "ack", f'{{"post_id":{10**30}}}')], "cannot be kept"),
+    "an id too large": (lambda lines: [*lines, _next(lines, "ack", '{"post_id":1}', by=1 << 62)], "id that cannot be"),
+    "an id below all": (lambda lines: [*lines, _next(lines, "ack", '{"post_id":1}', by=-1)], "id that cannot be"),
     "endless": (lambda lines: [*lines, b"x" * (1 << 21) + b"\n"], "cut off"),
 }
 
 
-def _next(lines: list[bytes], type_name: str, data: str, at: str = "2050-01-01T00:00:00Z") -> bytes:
-    line = f'{{"seq":{len(lines) + 1},"at":"{at}","actor":"kim","by":0,"type":"{type_name}","data":{data}}}\n'
+def _next(lines: list[bytes], type_name: str, data: str, at: str = "2050-01-01T00:00:00Z", by: int = 0) -> bytes:
+    line = f'{{"seq":{len(lines) + 1},"at":"{at}","actor":"kim","by":{by},"type":"{type_name}","data":{data}}}\n'
     return line.encode()
 
 
@@ -195,6 +197,10 @@ async def test_a_line_that_export_did_not_write_is_named_and_nothing_is_imported
         (b'"ben"', b'"a/b"'),
         (b'"id": 2', b'"id": 1'),
         (b'"id": 2', b'"id": 0'),
+        (b'"id": 2', b'"id": 9223372036854775807'),
+        (b'"ben"', b'" ben"'),
+        (b'"kim"', b'"Kim"'),
+        (b'Z"', b'"'),
         (b'"kim"', b'"-"'),
         (b'"bus"', b'"Big Bus"'),
         (b"900", b"0"),
