@@ -14,6 +14,7 @@ import mcp_types as types
 from mcp.server.lowlevel.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
 
 from web.cli.bus_client import AROUND_PROXIES, CALL_SECONDS_MAX, CONNECT_SECONDS_MAX
 from web.mcp.calls import described
@@ -49,6 +50,8 @@ def bridge(http: httpx2.AsyncClient, bus_url: str, token: str | None) -> Server[
     async def call_tool(_: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         if token is None:
             return _refusal("forbidden", f"{TOKEN_VARIABLE} is not set: {bus_url} cannot tell who you are. {_ASK}")
+        if not (token.isascii() and token.isprintable()):  # no header can hold it, and the error would tell it
+            return _refusal("forbidden", f"what {TOKEN_VARIABLE} holds is not a token. {_ASK}")
         asked = {"name": params.name, "arguments": params.arguments or {}}
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
         try:
@@ -64,8 +67,8 @@ def bridge(http: httpx2.AsyncClient, bus_url: str, token: str | None) -> Server[
 def _read(response: httpx2.Response, url: str) -> types.CallToolResult:
     """The tool's result, or why there is none; raises the bus's `MCPError`, such as for an unknown tool."""
     match _json(response):
-        case {"result": {"content": [*_]} as result}:
-            return types.CallToolResult.model_validate(result)
+        case {"result": {"content": [*_]} as result} if (valid := _validated(result)) is not None:
+            return valid
         case {"error": {"code": int() as code, "message": str() as message} as error}:
             raise MCPError(code, message, error.get("data"))
         case {"error": "invalid_token"}:
@@ -74,6 +77,15 @@ def _read(response: httpx2.Response, url: str) -> types.CallToolResult:
             return _refusal("unavailable", f"the bus at {url} says: {description} {_WORK_ON}")
         case _:
             return _refusal("unavailable", f"no bus answers at {url} (HTTP {response.status_code}). {_WORK_ON}")
+
+
+def _validated(result: dict[str, Any]) -> types.CallToolResult | None:
+    try:
+        valid = types.CallToolResult.model_validate(result)
+    except ValidationError:
+        return None
+    # The SDK itself checks this only on its way out, and then blames the caller.
+    return valid if isinstance(valid.structured_content, dict | None) else None
 
 
 def _json(response: httpx2.Response) -> Any:

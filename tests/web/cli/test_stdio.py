@@ -161,6 +161,14 @@ async def test_a_token_that_the_bus_does_not_know_is_told_from_a_bus_that_is_dow
         assert "create_invite" in sentence
 
 
+@pytest.mark.parametrize("token", ["llmbus_secret\nX: y", "llmbus_secreté"])
+async def test_a_token_that_no_header_can_hold_is_not_told(token: str) -> None:
+    async with bridged("https://bus.example.com", token) as client:
+        sentence = refusal(await client.call_tool("whoami", {}))
+    assert sentence.startswith("forbidden: what LLM_BUS_TOKEN holds is not a token")
+    assert "secret" not in sentence
+
+
 async def test_while_the_bus_is_down_a_call_says_to_go_on_and_later_it_works(bus: Bus, token: str) -> None:
     with trio.socket.socket() as bound:
         await bound.bind(("127.0.0.1", 0))  # ours, so nobody else's; who connects is refused until it listens
@@ -194,6 +202,9 @@ async def hand_over(source: trio.SocketStream, target: trio.SocketStream) -> Non
         (httpx2.Response(200, text="<html>hello</html>"), "no bus answers at https://bus.example.com/mcp (HTTP 200)"),
         (httpx2.Response(404, json=["not", "here"]), "(HTTP 404)"),
         (httpx2.Response(200, json={"jsonrpc": "2.0", "id": 1, "result": {}}), "(HTTP 200)"),
+        (httpx2.Response(200, json={"jsonrpc": "2.0", "id": 1, "result": {"content": [{"type": "x"}]}}), "(HTTP 200)"),
+        (httpx2.Response(200, json={"result": {"content": [], "structuredContent": [1]}}), "(HTTP 200)"),
+        (httpx2.Response(302, headers={"Location": "https://bus.example.org"}), "(HTTP 302)"),
         (
             httpx2.Response(503, json={"error": "unavailable", "error_description": "the database does not answer."}),
             "the database does not answer.",
