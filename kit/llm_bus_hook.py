@@ -653,32 +653,28 @@ class Bus:
             raise Doubt(f"the bus does not answer: {str(error) or type(error).__name__}") from error
         if response.status in (401, 403):
             raise Doubt(f"the bus refuses the token in {self._token_variable}: HTTP {response.status}")
-        if response.status == 429 or not (200 <= response.status < 300 or 400 <= response.status < 500):
+        if response.status == 429 or response.status // 100 not in (2, 4):
             raise Doubt(f"the bus answers HTTP {response.status}")
         if session := response.headers.get("Mcp-Session-Id"):
             self._headers["Mcp-Session-Id"] = session
-        return _object(body, lenient=response.status == 202 or response.status >= 400)
+        return _object(body)
 
     def _read(self, response: HTTPResponse) -> bytes:
         if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
             return response.read(ANSWER_BYTES_MAX)
-        data = b""
         while line := response.readline(ANSWER_BYTES_MAX):
-            if line.startswith(b"data:") and b'"jsonrpc"' in line:
-                data = line[5:]
-                if b'"result"' in line or b'"error"' in line:
-                    break
+            if line.startswith(b"data:") and (b'"result"' in line or b'"error"' in line):
+                break
         self._connection.close()  # what is left of the stream is not waited for; the next request connects anew
-        return data
+        return line[5:]
 
 
-def _object(body: bytes, *, lenient: bool) -> dict[str, Any]:
+def _object(text: str | bytes) -> dict[str, Any]:
+    """A JSON object; an empty one for anything else, in which then everything is missing."""
     try:
-        answer = json.loads(body)
-    except ValueError as error:
-        if lenient:
-            return {}
-        raise Doubt(f"{_STRANGE}: it is not JSON") from error
+        answer = json.loads(text)
+    except ValueError:
+        return {}
     return answer if isinstance(answer, dict) else {}
 
 
@@ -693,7 +689,7 @@ def _result(answer: dict[str, Any]) -> dict[str, Any]:
     if result.get("isError"):
         raise Doubt(f"the bus refuses: {_line(text)}")
     structured = result.get("structuredContent")
-    return structured if isinstance(structured, dict) else _object(text.encode(), lenient=False)
+    return structured if isinstance(structured, dict) else _object(text)
 
 
 def _rows(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:

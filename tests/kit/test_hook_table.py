@@ -89,7 +89,7 @@ BAD_SERVERS = {
     "hangs up": (hanging_up, "the bus does not answer"),
     "fails": (answering("500 Internal Server Error", "oops", "text/plain"), "the bus answers HTTP 500"),
     "redirects": (answering("302 Found", ""), "the bus answers HTTP 302"),
-    "is another page": (answering("200 OK", "<html>Welcome</html>", "text/html"), "it is not JSON"),
+    "is another page": (answering("200 OK", "<html>Welcome</html>", "text/html"), "not that of LLM Bus"),
     "answers JSON of its own": (answering("200 OK", '{"result": [1, 2]}'), "not that of LLM Bus"),
     "answers numbers": (answering("200 OK", '{"result": {"structuredContent": {}, "content": []}}'), "has no actor"),
     "speaks no HTTP": (answering("banana", "split"), "the bus does not answer"),
