@@ -88,7 +88,8 @@ def _checked(project: ExportedProject) -> ExportedProject:
     labels_checked = [checked_label(row.label) for row in project.participants]
     if checked_handle(project.handle) != project.handle or labels_checked != [r.label for r in project.participants]:
         raise TransferRefused(f"{PROJECT_FILE} has a name with capitals or spaces where no name has them.")
-    if any(row.created_at.utcoffset() != timedelta(0) for row in (project, *project.participants)):
+    times = (project.created_at, *(row.created_at for row in project.participants))
+    if any(at.utcoffset() != timedelta(0) for at in times):
         raise TransferRefused(f"{PROJECT_FILE} has a time that is not in UTC.")
     ids, labels = ({getattr(row, field) for row in project.participants} for field in ("id", "label"))
     if not len(ids) == len(labels) == len(project.participants) or not all(0 < id_ < ID_MAX for id_ in ids):

@@ -18,7 +18,7 @@ from store.errors import TransferRefused
 from store.transfer import state_page
 from store.transfer.export import Exported, export_project
 from store.transfer.files import open_ledger
-from store.transfer.format import ExportedProject, from_line
+from store.transfer.format import LINE_BYTES_MAX, ExportedProject, from_line
 from tests.engine.project import T0, Project, ada
 from tests.postgres import Server, query
 from tests.store.histories import people, play, write
@@ -206,7 +206,7 @@ async def test_a_ledger_that_somebody_edited_is_refused_and_left_alone(store: St
         ("state.md", b"# Mine\n"),
         ("ledger.jsonl", b'{"date": "2026-01-01", "amount": 3}\n'),
         ("ledger.jsonl", b"one line of something else"),
-        ("ledger.jsonl", b"x" * (1 << 21)),
+        ("ledger.jsonl", b"x" * (LINE_BYTES_MAX + 1)),
     ],
 )
 async def test_files_that_no_export_wrote_are_refused_and_left_alone(

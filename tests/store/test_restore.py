@@ -8,14 +8,15 @@ from typing import NamedTuple
 import pytest
 import trio
 
-from engine.events import Event, TaskCreated
+from engine.events import Event, Posted, TaskCreated
 from engine.fold import restore
 from engine.identity import Roster
 from store import Store, open_store
 from store.errors import InvalidName, StoreError, TransferRefused
 from store.transfer.export import export_project
+from store.transfer.format import LINE_BYTES_MAX
 from store.transfer.restore import Restored, import_project
-from tests.engine.project import Project
+from tests.engine.project import T0, Project
 from tests.postgres import Server, fresh_database, query
 from tests.store.histories import facts, people, play, write
 
@@ -84,6 +85,16 @@ async def test_a_project_without_events_comes_back(store: Store, empty: Store, t
     await bring(empty, tmp_path / "first")
     await export_project(empty.conninfo, "bus", tmp_path / "second", lambda _, __: None)
     assert contents(tmp_path / "second") == contents(tmp_path / "first")
+
+
+async def test_a_post_longer_than_any_of_ours_goes_both_ways(store: Store, empty: Store, tmp_path: Path) -> None:
+    """As one may have come with a move from the old server."""
+    project_id = await people(store)
+    post = Posted(to_lane="qa", to_actor=None, subject=None, body="\x07" * 700_000, ref=None, tag=None, thread=1)
+    await write(store, project_id, [Event(seq=1, at=T0, actor="kim/ada", by=1, data=post)])
+    for _ in range(2):
+        await export_project(store.conninfo, "bus", tmp_path, lambda _, __: None)
+    assert (await bring(empty, tmp_path)).events == 1
 
 
 async def test_the_snapshot_is_the_fold_of_the_ledger(store: Store, empty: Store, tmp_path: Path) -> None:
@@ -168,7 +179,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "a number too large": (lambda lines: [*lines, _next(lines, "ack", f'{{"post_id":{10**30}}}')], "cannot be kept"),
     "an id too large": (lambda lines: [*lines, _next(lines, "ack", '{"post_id":1}', by=1 << 62)], "id that cannot be"),
     "an id below all": (lambda lines: [*lines, _next(lines, "ack", '{"post_id":1}', by=-1)], "id that cannot be"),
-    "endless": (lambda lines: [*lines, b"x" * (1 << 21) + b"\n"], "cut off"),
+    "endless": (lambda lines: [*lines, b"x" * LINE_BYTES_MAX + b"\n"], "cut off"),
 }
 
 
