@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.kit.scratch import CONFIG, WorkTree
+from tests.kit.scratch import CONFIG, HOOK, WorkTree
 from tests.web.bus import Bus
 
 ADR_1, ADR_2 = "docs/decisions/0001-choice.md", "docs/decisions/0002-choice.md"
@@ -62,10 +62,59 @@ async def test_what_a_merge_brings_in_is_not_ones_own(bus: Bus, alice: WorkTree,
     await alice.stage("other.txt")
     await alice.git("commit", "--quiet", "--message", "meanwhile")
     await alice.git("merge", "--quiet", "--no-commit", "--no-ff", "bobs")
+    alice.write(ADR_1, "as merged by hand\n")
+    await alice.git("add", ADR_1)
     ran = await alice.hook("--staged")
     assert (ran.code, ran.err) == (0, "")
     await alice.stage("docs/decisions/0001-mine.md")
     assert (await alice.hook("--staged")).code == 1
+
+
+@pytest.mark.parametrize("way", [("cherry-pick", "bobs"), ("rebase", "main", "bobs")])
+async def test_what_a_conflict_leaves_of_anothers_commit_is_not_ones_own(
+    bus: Bus, alice: WorkTree, bob: WorkTree, way: tuple[str, ...]
+) -> None:
+    await claim(bus, bob)
+    await alice.stage("shared.txt")
+    await alice.git("commit", "--quiet", "--message", "base")
+    for branch, text in (("bobs", "his\n"), ("main", "hers\n")):
+        await alice.git("checkout", "--quiet", "-B", branch, "main")
+        alice.write("shared.txt", text)
+        alice.write(ADR_1 if branch == "bobs" else "other.txt")
+        await alice.git("add", "--all", "--", "shared.txt", "docs" if branch == "bobs" else "other.txt")
+        await alice.git("commit", "--quiet", "--message", branch)
+    await alice.git(*way, code=1)
+    await alice.stage("shared.txt")
+    ran = await alice.hook("--staged")
+    assert (ran.code, ran.err) == (0, "")
+    await alice.stage("docs/decisions/0001-mine.md")
+    assert (await alice.hook("--staged")).code == 1
+
+
+async def test_a_commit_of_some_paths_from_a_folder_is_checked(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+    await claim(bus, bob)
+    await alice.git("config", "diff.relative", "true")
+    hook = alice.write(".git/hooks/pre-commit", f'#!/bin/sh\n"{alice.who.python}" "{HOOK}" --staged\n')
+    hook.chmod(0o755)
+    await alice.stage(ADR_1, "src/a.py")
+    inside = WorkTree(alice.path / "src", alice.who)
+    await inside.git("commit", "--quiet", "--message", "one", "--", "a.py")
+    assert "adr 1" in (await inside.git("commit", "--quiet", "--message", "two", "--", f"../{ADR_1}", code=1)).err
+    assert (await inside.hook("--staged")).code == 1
+
+
+async def test_a_name_in_conflict_is_nobodys_yet(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+    await claim(bus, bob)
+    await alice.stage("shared.txt")
+    await alice.git("commit", "--quiet", "--message", "base")
+    for branch in ("bobs", "main"):
+        await alice.git("checkout", "--quiet", "-B", branch, "main")
+        alice.write(ADR_1, f"of {branch}\n")
+        await alice.git("add", ADR_1)
+        await alice.git("commit", "--quiet", "--message", branch)
+    await alice.git("merge", "--quiet", "bobs", code=1)
+    ran = await alice.hook("--staged")
+    assert (ran.code, ran.err) == (0, "")
 
 
 async def test_names_may_hold_any_letters_and_blanks(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
