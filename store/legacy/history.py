@@ -67,7 +67,8 @@ select name, coalesce(current, 0), coalesce(prefix, ''), coalesce(pad, 0)
 """
 # PostgreSQL knows an infinite time, Python does not.
 _LEASES = """
-select surface, participation_id, coalesce(actor_name, ''), note, acquired_at, least(expires_at, '9999-01-01Z')
+select surface, participation_id, coalesce(actor_name, ''), note, coalesce(acquired_at, now()),
+       least(expires_at, '9999-01-01Z')
   from leases where project_id = %s and released_at is null and expires_at > now() order by id
 """
 
@@ -163,7 +164,8 @@ class History:
     def _posted(self, old: Told) -> Posted | None:
         if (post := old.post) is None:
             return None
-        addressee = self._names.addressee(old.payload.get("to_actor"), post.to_participation_id)
+        name = old.payload.get("to_actor")
+        addressee = self._names.addressee(None if name is None else str(name), post.to_participation_id)
         return Posted(
             to_lane=post.to_lane,
             to_actor=None if addressee is None else addressee.actor,

@@ -38,7 +38,8 @@ _SLUG_BASE_LENGTH_MAX = 50
 Mend = Callable[[Row], Sequence[object]]
 
 _OWNERS = """
-select id, email, username, username_confirmed_at, coalesce(is_operator, false), created_at, suspended_at
+select id, email, username, username_confirmed_at, coalesce(is_operator, false),
+       coalesce(created_at, now()), suspended_at
   from owners order by username is null, lower(username) !~ '^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])$', id
 """
 _ADD_OWNERS = """
@@ -51,7 +52,8 @@ select (r ->> 0)::bigint, r ->> 1, r ->> 2, (r ->> 3)::timestamptz, (r ->> 4)::b
 
 _PROJECTS = """
 select id, owner_id, slug, coalesce(nullif(name, ''), slug),
-       case when liveness_window_sec > 0 then least(liveness_window_sec, %s) else 900 end, created_at
+       case when liveness_window_sec > 0 then least(liveness_window_sec, %s) else 900 end,
+       coalesce(created_at, now())
   from projects order by owner_id, slug !~ '^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$', id
 """
 _ADD_PROJECTS = """
@@ -61,7 +63,7 @@ select (r ->> 0)::bigint, (r ->> 1)::bigint, r ->> 2, r ->> 3, (r ->> 4)::intege
 """
 
 _PARTICIPANTS = """
-select id, owner_id, name, case when kind = 'human' then 'human' else 'agent' end, created_at
+select id, owner_id, name, case when kind = 'human' then 'human' else 'agent' end, coalesce(created_at, now())
   from participants order by owner_id, name !~ '^[^/[:cntrl:]]{1,64}$' or name <> btrim(name), id
 """
 _ADD_PARTICIPANTS = """
@@ -71,7 +73,8 @@ select (r ->> 0)::bigint, (r ->> 1)::bigint, r ->> 2, r ->> 3, (r ->> 4)::timest
 """
 
 _PARTICIPATIONS = """
-select id, participant_id, project_id, nullif(lane, ''), coalesce(is_admin, false), created_at
+select id, participant_id, project_id, nullif(lane, ''), coalesce(is_admin, false),
+       coalesce(created_at, now())
   from participations order by id
 """
 _ADD_PARTICIPATIONS = """
@@ -80,7 +83,9 @@ select (r ->> 0)::bigint, (r ->> 1)::bigint, (r ->> 2)::bigint, r ->> 3, (r ->> 
   from jsonb_array_elements(%s::jsonb) as r
 """
 
-_TOKENS = "select id, participation_id, lower(token_hash), created_at, revoked_at from tokens order by id"
+_TOKENS = (
+    "select id, participation_id, lower(token_hash), coalesce(created_at, now()), revoked_at from tokens order by id"
+)
 _ADD_TOKENS = """
 insert into tokens (id, participation_id, sha256, created_at, revoked_at) overriding system value
 select (r ->> 0)::bigint, (r ->> 1)::bigint, decode(r ->> 2, 'hex'), (r ->> 3)::timestamptz, (r ->> 4)::timestamptz
@@ -91,7 +96,7 @@ _INVITES = """
 select id, project_id, code, intended_name, case when kind = 'human' then 'human' else 'agent' end, nullif(lane, ''),
        coalesce(is_admin, false), greatest(coalesce(max_uses, %s), 1),
        case when max_uses < 1 then 1 else greatest(uses, 0) end,
-       greatest(least(expires_at, '9999-01-01Z'), '1970-01-01Z'), created_at, revoked_at
+       greatest(least(expires_at, '9999-01-01Z'), '1970-01-01Z'), coalesce(created_at, now()), revoked_at
   from join_codes order by id
 """
 _ADD_INVITES = """
@@ -157,6 +162,8 @@ class People:
 
     def _owner(self, row: Row) -> Sequence[object]:
         id_, email, username, *rest = row
+        if email is None:
+            raise TransferRefused(f"the old database's owner {id_} has no email.")
         handle = next(name for name in _handles(username, email) if name not in self._handles)
         self._handles.add(handle)
         if username is not None and handle != username:

@@ -51,7 +51,7 @@ _SIZE = "select count(*), coalesce(max(participation_id), 0), now() from events"
 _HISTORY = """
 with told as (
     select id, max(date_trunc('milliseconds', ts)) over (order by id) as at, participation_id, actor_name, type,
-           case when jsonb_typeof(payload) = 'object' then payload else '{}' end as payload
+           payload
       from events where project_id = %(project)s
 ), silent as (
     select null::bigint as id, date_trunc('milliseconds', a.acked_at) as at, a.participation_id, a.actor_name,
@@ -84,14 +84,13 @@ select t.id, t.at, t.participation_id, coalesce(t.actor_name, ''), coalesce(t.ty
 """
 
 _TASK_EVENTS = """
-select id, ts, type, case when jsonb_typeof(payload) = 'object' then payload else '{}' end, participation_id,
-       coalesce(actor_name, '')
+select id, ts, type, payload, participation_id, coalesce(actor_name, '')
   from events where project_id = %s and type like 'task\\_%%' order by id
 """
 
 _TASKS = """
-select id, coalesce(title, ''), detail, lane, owner_participation_id, owner_name, status, created_at,
-       coalesce(updated_at, created_at)
+select id, coalesce(title, ''), detail, lane, owner_participation_id, owner_name, status,
+       coalesce(created_at, updated_at, now()), coalesce(updated_at, created_at, now())
   from tasks where project_id = %s order by id
 """
 
@@ -229,7 +228,7 @@ class Source:
         facts = await self.fetch(_TASKS, (project_id,))
         blockers = await self.fetch(_BLOCKERS, (project_id,))
         return (
-            [TaskEvent(*row) for row in events],
+            [TaskEvent(id_, at, name, _plain(payload), *who) for id_, at, name, payload, *who in events],
             [TaskFact(*row) for row in facts],
             [BlockerFact(*row) for row in blockers],
         )
@@ -238,4 +237,12 @@ class Source:
 def told(row: Row) -> Told:
     """A row of `Source.history`."""
     id_, at, by, actor, type_name, payload, note, post_id, *post = row
-    return Told(id_, at, by, actor, type_name, payload, note, None if post_id is None else ToldPost(post_id, *post))
+    about = None if post_id is None else ToldPost(post_id, *post)
+    return Told(id_, at, by, actor, type_name, _plain(payload), note, about)
+
+
+def _plain(payload: object) -> dict[str, Any]:
+    """What a payload says in plain values; no event of that server says more, and its column would hold anything."""
+    if not isinstance(payload, dict):
+        return {}
+    return {name: value for name, value in payload.items() if not isinstance(value, dict | list)}

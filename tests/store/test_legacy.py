@@ -433,6 +433,9 @@ async def test_what_the_old_tables_allowed_is_carried_over_or_left_out_but_break
         for type_name in ("claim", "ack", "post", "task_start"):
             old.event(lead, type_name)["payload"] = Jsonb(payload)
     old.event(lead, "register", lane="api", status=None).update(actor_name=None)
+    old.create(lead)
+    old.rows("tasks")[0].update(created_at=None, updated_at=None)
+    old.event(lead, "task_block", on=[1], reason={})
     old.event(lead, "claim", sequence="adr", number=7, formatted="7", note=None)
     old.add("sequences", project_id=project["id"], name="adr", current=5, prefix=None, pad=None, created_at=old.now)
     while not old.rows("posts"):
@@ -456,5 +459,5 @@ async def test_what_the_old_tables_allowed_is_carried_over_or_left_out_but_break
         assert not isinstance(await target.accounts.redeem_invite(code, f"with {code}"), str)
     assert await target.accounts.redeem_invite("NONE-LEFT", "late") == "exhausted"
     assert rows(target, "select data ->> 'body' from events where type = 'post'") == [("",)]
-    assert done.remarks[-1].endswith("4 ack, 4 claim, 4 post, 4 task_start.")
+    assert done.remarks[-1].endswith("4 ack, 4 claim, 4 post, 1 task_block, 4 task_start.")
     assert await target.accounts.authenticate(sha256_of(spaced.token)) is not None
