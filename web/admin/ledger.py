@@ -3,7 +3,7 @@
 Read from the journal, not asked of the project: looking wakes no actor, and makes nobody active.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import urlencode
 
 from msgspec import Struct
@@ -92,4 +92,4 @@ def ledger_pages(context: AdminContext) -> Blueprint:
 def _through_minute(moment: datetime) -> datetime:
     """The last millisecond of a minute that was named without seconds, so that the whole of it is meant."""
     whole = moment.second == 0 and moment.microsecond == 0
-    return moment + timedelta(minutes=1) - timedelta(milliseconds=1) if whole else moment
+    return moment.replace(second=59, microsecond=999_000) if whole else moment

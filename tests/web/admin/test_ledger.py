@@ -106,6 +106,12 @@ async def test_a_minute_named_without_seconds_is_meant_whole(bus: Bus, ada: Admi
     assert 'id="event-1"' in page
 
 
+async def test_the_last_minute_that_a_time_can_name_is_a_time(bus: Bus, ada: AdminClient, token: str) -> None:
+    await bus.call(token, "claim", sequence="adr")
+    page = await ada.page(f"{await project_of(bus, ada)}/ledger", until="9999-12-31T23:59")
+    assert "claim" in text_of(page)
+
+
 async def test_pages_go_through_everything_once_and_keep_the_filters(bus: Bus, ada: AdminClient, token: str) -> None:
     for _ in range(PAGE_EVENTS + 2):
         await bus.call(token, "claim", sequence="adr")
