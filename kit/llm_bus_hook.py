@@ -464,12 +464,11 @@ class Repository:
 
     def _changes(self, *since: str) -> dict[str, bool]:
         # Without renames a moved file is one deleted and one added name, and only the added one is new.
-        options = ("--cached", "--no-renames", "--name-status", "-z")
-        names = _git(self.root, "-c", "diff.relative=false", "diff", *options, *since)
+        names = _git(self.root, "diff", "--cached", "--no-renames", "--name-status", "-z", *since)
         if names is None:
             raise Doubt("git does not tell what is staged")
         fields = _decoded(names).split("\0")
-        return {path: status == "A" for status, path in zip(fields[::2], fields[1::2]) if status != "U"}
+        return {path: status == "A" for status, path in zip(fields[::2], fields[1::2])}
 
     def _heads_coming_in(self) -> list[str]:
         heads: list[str] = []

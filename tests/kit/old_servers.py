@@ -13,7 +13,10 @@ REVISION = "2025-03-26"
 
 
 def old_server(tools: Mapping[str, Any], heard: list[str], *, streams: bool) -> Behaviour:
-    """Answers the tools with fixed objects, notes what was asked in `heard`, and refuses whoever has not said hello."""
+    """Answers each tool with an object, or with those of a list in turn.
+
+    It notes what was asked in `heard`, and refuses whoever has not said hello.
+    """
 
     async def serve(stream: trio.SocketStream) -> None:
         received = b""
@@ -42,7 +45,9 @@ def _answer(
         return 400, {"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": "Server not initialized"}}
     if method == "notifications/initialized":
         return 202, None
-    content = [{"type": "text", "text": json.dumps(tools[message["params"]["name"]])}]
+    given = tools[message["params"]["name"]]
+    text = json.dumps(given.pop(0) if isinstance(given, list) else given)
+    content = [{"type": "text", "text": text}]
     return 200, {"jsonrpc": "2.0", "id": message["id"], "result": {"content": content}}
 
 
@@ -50,8 +55,9 @@ def _encoded(status: int, answer: Any, *, streams: bool) -> bytes:
     body = b"" if answer is None else json.dumps(answer).encode()
     kind = "application/json"
     if streams:
-        kind, body = "text/event-stream", b": hello\n\nevent: message\ndata: " + body + b"\n\n"
-    # An open stream has no length: it ends when the server likes, and this one does not.
-    length = "" if streams else f"Content-Length: {len(body)}\r\n"
+        event = b": hello\n\nevent: message\ndata: " + body + b"\n\n"
+        kind, body = "text/event-stream", b"%x\r\n%s\r\n" % (len(event), event)
+    # An open stream has no last chunk: it ends when the server likes, and this one does not.
+    length = "Transfer-Encoding: chunked\r\n" if streams else f"Content-Length: {len(body)}\r\n"
     head = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nMcp-Session-Id: {SESSION}\r\n{length}\r\n"
     return head.encode() + body

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from kit.llm_bus_hook import LOG_BYTES_MAX
 from tests.kit.scratch import CONFIG, HOOK, WorkTree
 from tests.web.bus import Bus
 
@@ -199,6 +200,16 @@ async def test_the_log_keeps_itself_out_of_version_control(alice: WorkTree) -> N
     await alice.hook("--staged")
     assert alice.log() != ""
     assert ".llm-bus" not in (await alice.git("status", "--porcelain", "--untracked-files=all")).out
+
+
+async def test_a_long_log_is_begun_anew(alice: WorkTree) -> None:
+    alice.configure(endpoint="http://127.0.0.1:1/mcp")
+    await alice.stage(ADR_1)
+    alice.write(".llm-bus/pending.log", "x" * (LOG_BYTES_MAX + 1))
+    await alice.hook("--staged")
+    assert len(alice.log().splitlines()) == 1
+    assert len(alice.log()) < 1000
+    assert alice.log("pending.log.1").startswith("xxx")
 
 
 async def test_a_lease_of_another_is_named_with_holder_and_time_left(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:

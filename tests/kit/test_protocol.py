@@ -50,3 +50,20 @@ async def test_a_batch_of_files_costs_one_connection_and_no_handshake(bus: Bus, 
     assert ran.err.count("is now claimed for you") == 30
     assert relay.connections == 1
     assert relay.requests == ["whoami", *["query_events", "list_sequences", "claim"] * 30, "who_holds"]
+
+
+async def test_a_number_that_is_lost_between_looking_and_claiming_is_a_collision(alice: WorkTree) -> None:
+    tools = {
+        "whoami": {"actor": "ada/alice"},
+        "query_events": [{"events": []}, {"events": [claim(7, "ada/bob")]}],
+        "list_sequences": [{"sequences": [{"name": "adr", "next": number}]} for number in (7, 9)],
+        "claim": {"number": 8},
+        "who_holds": {"leases": []},
+    }
+    async with bad_server(old_server(tools, [], streams=False)) as endpoint:
+        alice.configure(endpoint=endpoint)
+        await alice.stage(ADR_7)
+        ran = await alice.hook("--staged")
+    assert ran.code == 1
+    assert "adr 7 belongs to ada/bob" in ran.err
+    assert "the next free number is 8" in ran.err, "it was claimed a moment ago, for this file"
