@@ -96,6 +96,9 @@ async def _attempts(params: ConnDict, failures: list[str]) -> list[ConnDict]:
         if host.startswith(("/", "@")):
             found.append(one)
             continue
+        if "@" in host:  # its beginning is the end of a password: not to be shown
+            failures.append("a host holds an '@'; in a URL, write the one of a password as %40")
+            continue
         try:
             answers = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
         except OSError as error:

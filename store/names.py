@@ -37,7 +37,7 @@ def checked_email(email: str) -> str:
     """The email without spaces around it; raises `InvalidName` when it cannot be one."""
     email = email.strip()
     local, at, domain = email.rpartition("@")
-    if not (local and at and domain) or len(email) > EMAIL_LENGTH_MAX or any(map(str.isspace, email)):
+    if not (local and at and domain) or len(email) > EMAIL_LENGTH_MAX or " " in email or not email.isprintable():
         raise InvalidName(f"'{email}' is not an email address.", field="email")
     return email
 

@@ -32,7 +32,7 @@ class People:
         self._waits.doubt()
 
     async def change(self, change: Awaitable[Result]) -> Result:
-        """Make any other change of identity by a method of the store, and have it hold in this process at once."""
+        """Make a change of identity by a method of the store, and have it hold in this process at once."""
         try:
             return await change
         finally:  # also when it failed: a change whose outcome is unknown may have happened
@@ -46,23 +46,21 @@ class People:
         self, project_id: int, name: str, *, kind: Kind | None, lane: str | None, is_admin: bool | None, by: str
     ) -> Provisioned:
         """A token for a participant, who is created when new; the token is in the answer and nowhere else."""
-        provisioned = await self._accounts.provision(
+        provisioning = self._accounts.provision(
             project_id, participant_name=name, kind=kind, lane=lane, is_admin=is_admin, by=by
         )
-        self._rosters.forget(project_id)
-        self._authenticator.forget_all()
-        return provisioned
+        return await self.change(provisioning)
 
     async def rotate(self, project_id: int, name: str, *, by: str) -> Provisioned | None:
         """A new token for a participant, whose old ones stop working; None when the project has no such one."""
-        rotated = await self._accounts.rotate(project_id, name, by=by)
+        rotated = await self.change(self._accounts.rotate(project_id, name, by=by))
         if rotated is not None:
             self._stop(rotated.revoked_hashes)
         return rotated
 
     async def revoke(self, project_id: int, name: str, *, by: str) -> int:
         """Stop all tokens of a participant from working; how many that were."""
-        revoked = await self._accounts.revoke(project_id, name, by=by)
+        revoked = await self.change(self._accounts.revoke(project_id, name, by=by))
         self._stop(revoked.token_hashes)
         return revoked.count
 

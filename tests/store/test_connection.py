@@ -188,7 +188,14 @@ async def test_news_arrives(conninfo: str) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("conninfo", ["postgresql://ann:hun%ter2@127.0.0.1/bus", "host=127.0.0.1 password=a hun%ter2"])
+@pytest.mark.parametrize(
+    "conninfo",
+    [
+        "postgresql://ann:hun%ter2@127.0.0.1/bus",
+        "host=127.0.0.1 password=a hun%ter2",
+        "postgresql://ann:p@hun%25ter2@127.0.0.1/bus",
+    ],
+)
 async def test_a_database_url_that_makes_no_sense_does_not_tell_its_password(conninfo: str) -> None:
     with pytest.raises(StoreUnavailable) as caught:
         await Connection.open(conninfo)

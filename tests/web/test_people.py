@@ -120,6 +120,25 @@ async def test_any_other_change_holds_at_once_also_one_whose_outcome_is_unknown(
     assert await actor() == "byron/scout"
 
 
+async def test_a_revocation_whose_answer_was_lost_holds_at_once(
+    bus: Bus, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = join(store, Settings(data_dir=Path("unused"), public_url=bus.url), trio.Event())
+    minted = await store.accounts.mint("ada@example.com", "demo", "scout")
+    authorization = f"Bearer {minted.provisioned.token}".encode()
+    assert await services.authenticator.authenticate(authorization) is not None
+    revoke = store.accounts.revoke
+
+    async def lose(project_id: int, participant_name: str, *, by: str) -> None:
+        await revoke(project_id, participant_name, by=by)
+        raise ConnectionLost("after it was sent")
+
+    monkeypatch.setattr(store.accounts, "revoke", lose)
+    with pytest.raises(ConnectionLost):
+        await services.people.revoke(minted.project.id, "scout", by="ada")
+    assert await services.authenticator.authenticate(authorization) is None
+
+
 async def test_whoever_was_invited_by_email_is_known_at_once(bus: Bus, store: Store) -> None:
     services = join(store, Settings(data_dir=Path("unused"), public_url=bus.url), trio.Event())
     project = (await store.accounts.mint("ada@example.com", "demo", "lead")).project
