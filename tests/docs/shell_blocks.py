@@ -13,7 +13,7 @@ from msgspec import Struct
 START_SECONDS_MAX = 60
 
 _FENCE = re.compile(
-    r"^(?:<!-- not run:(?P<reason>[^\n]*?)-->\n\n?)?^(?P<indent> *)```(?P<language>sh|bash|shell|console|zsh)\n"
+    r"^(?: *<!-- not run:(?P<reason>[^\n]*?)-->\n\n?)?^(?P<indent> *)```(?P<language>sh|bash|shell|console|zsh)\n"
     r"(?P<text>.*?)^(?P=indent)```$"
     r"(?:\n\n^(?P=indent)```text\n(?P<prints>.*?)^(?P=indent)```$)?",
     re.MULTILINE | re.DOTALL,

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.shell_blocks import Block, blocks_of, outputs_of, script_of
+from tests.postgres import own_directory
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -75,19 +76,20 @@ def clone(directory: Path) -> Path:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_shell_blocks_do_what_the_page_says(page: Path, tmp_path: Path) -> None:
+def test_the_shell_blocks_do_what_the_page_says(page: Path) -> None:
     blocks = blocks_of(page.read_text("utf-8"))
     if all(block.reason is not None for block in blocks):
         return
-    cwd = tmp_path / "llm-bus"
-    if page in READ_IN_A_CLONE:
-        clone(cwd)
-    else:
-        cwd.mkdir()
-    done = run(blocks, tmp_path, cwd)
-    assert done.returncode == 0, done.stdout
-    assert unlike_the_page(blocks, done.stdout) == {}
-    assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists(), "a database is left running"
+    with own_directory() as directory:
+        cwd = directory / "llm-bus"
+        if page in READ_IN_A_CLONE:
+            clone(cwd)
+        else:
+            cwd.mkdir()
+        done = run(blocks, directory, cwd)
+        assert done.returncode == 0, done.stdout
+        assert unlike_the_page(blocks, done.stdout) == {}
+        assert not (directory / "data" / "postgres" / "postmaster.pid").exists(), "a database is left running"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -115,6 +117,11 @@ exit 1
    test "$there" = "$(pwd)"
    ```
 
+   <!-- not run: needs two -->
+   ```sh
+   exit 1
+   ```
+
 ```text
 no shell
 ```
@@ -126,6 +133,7 @@ def test_blocks_are_found_with_their_reasons() -> None:
         (3, "there=$(pwd)\n", None),
         (8, "exit 1\n", "needs a name server"),
         (14, 'test "$there" = "$(pwd)"\n', None),
+        (19, "exit 1\n", "needs two"),
     ]
 
 
