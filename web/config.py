@@ -17,7 +17,7 @@ import platformdirs
 from msgspec import Struct
 
 from web.errors import ConfigurationError
-from web.hosts import host_name
+from web.http.hosts import host_name
 
 LogFormat = Literal["text", "json"]
 AdminAuth = Literal["link", "header", "oauth"]

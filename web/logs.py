@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from web.config import LogFormat
-from web.exchange import Exchange
+from web.http.exchange import Exchange
 
 PATH_LENGTH_MAX = 120
 """How much of a path is logged: strangers choose it."""

@@ -15,23 +15,23 @@ from store import Listener, Store, open_store
 from store.public_stats import PublicCounter
 from web.admin.blueprint import admin
 from web.admin.providers import ProvidersOf, providers_of
-from web.app import Application, create_pages
-from web.auth import Authenticator
 from web.config import Settings
-from web.connections import BoundedListener
-from web.hosts import HostGuard
-from web.join import joining
-from web.kit import handing_out_kit
+from web.http.app import Application, create_pages
+from web.http.hosts import HostGuard
+from web.http.listener import BoundedListener
+from web.http.proxies import Proxies
+from web.http.serving import serve
+from web.identity.authenticator import Authenticator
+from web.identity.people import People
+from web.identity.rosters import Rosters
+from web.identity.waits import Waits
 from web.landing.live_counts import LiveCounts
 from web.landing.pages import landing
 from web.metrics import Metrics
-from web.operations import operations
-from web.people import People
-from web.proxies import Proxies
-from web.rosters import Rosters
+from web.routes.join import joining
+from web.routes.kit import handing_out_kit
+from web.routes.operations import operations
 from web.services import Services
-from web.serving import serve
-from web.waits import Waits
 
 log = structlog.get_logger(__name__)
 

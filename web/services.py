@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import trio
 
 from actors import Directory
-from web.auth import Authenticator
-from web.people import People
-from web.proxies import Proxies
-from web.rosters import Rosters
-from web.waits import Waits
+from web.http.proxies import Proxies
+from web.identity.authenticator import Authenticator
+from web.identity.people import People
+from web.identity.rosters import Rosters
+from web.identity.waits import Waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

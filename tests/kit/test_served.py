@@ -9,7 +9,7 @@ from kit.install import instruction_block
 from tests.kit.scratch import HOOK, Identity, repository
 from tests.web.bus import Bus
 from tests.web.command_line import llm_bus
-from web.kit import KIT_FILES
+from web.routes.kit import KIT_FILES
 
 
 async def test_it_is_plain_text_that_may_be_kept_for_a_while(bus: Bus) -> None:

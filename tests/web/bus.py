@@ -13,7 +13,7 @@ import trio
 from store import Store
 from web.admin.providers import ProvidersOf, providers_of
 from web.config import Settings
-from web.connections import listen
+from web.http.listener import listen
 from web.server import run_bus
 
 START_SECONDS_MAX = 20

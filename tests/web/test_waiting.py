@@ -5,7 +5,7 @@ import json
 import trio
 
 from tests.web.bus import Bus
-from web.waits import WAITS_MAX
+from web.identity.waits import WAITS_MAX
 
 
 async def is_waiting(bus: Bus, count: int) -> None:

@@ -8,7 +8,7 @@ from web.admin.cookies import Cookies
 from web.admin.guests import Tickets
 from web.admin.providers import Provider
 from web.config import Settings
-from web.rate_limit import RateLimit
+from web.http.rate_limit import RateLimit
 from web.services import Services
 
 SIGN_IN_TRIES_MAX = 30

@@ -1,6 +1,6 @@
 """The hand-out card: a new token and all it takes to connect with it, shown once and stored nowhere.
 
-The words come from `web.onboarding`, as they do for the tools and the command line.
+The words come from `web.onboarding.texts`, as they do for the tools and the command line.
 """
 
 import msgspec
@@ -9,7 +9,7 @@ from quart import render_template
 
 from store.accounts import Provisioned
 from store.owned import ProjectRow
-from web import onboarding
+from web.onboarding import texts
 
 
 class Card(Struct, frozen=True, kw_only=True):
@@ -46,15 +46,15 @@ def made_card(
     public_url: str, *, project_id: int | None, project_name: str, participant: str, token: str, replaces: bool = False
 ) -> Card:
     """All that is handed over with a token, for the project at `public_url`."""
-    mcp_json = msgspec.json.encode(onboarding.mcp_json(public_url))
+    mcp_json = msgspec.json.encode(texts.mcp_json(public_url))
     return Card(
         project_id=project_id,
         project_name=project_name,
         participant=participant,
         replaces=replaces,
         token=token,
-        connect_command=onboarding.connect_command(public_url, token),
+        connect_command=texts.connect_command(public_url, token),
         mcp_json=msgspec.json.format(mcp_json, indent=2).decode(),
-        environment=onboarding.environment(token),
-        prompt=onboarding.handout_prompt(public_url, token, project_name),
+        environment=texts.environment(token),
+        prompt=texts.handout_prompt(public_url, token, project_name),
     )

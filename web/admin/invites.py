@@ -13,12 +13,12 @@ from store.accounts import Invite
 from store.errors import InvalidName
 from store.names import EMAIL_LENGTH_MAX
 from store.owned import ProjectRow
-from web import onboarding
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project
 from web.admin.visitor import current_owner
 from web.mcp.identity_tools import CreateInvite
+from web.onboarding import texts
 
 
 class NewInvite(CreateInvite, frozen=True, kw_only=True):
@@ -90,8 +90,8 @@ async def _made_page(public_url: str, project: ProjectRow, wanted: NewInvite, in
     if wanted.email is None:
         shown = {
             "code": invite.code,
-            "redeem_url": onboarding.redeem_url(public_url),
-            "prompt": onboarding.invite_prompt(public_url, invite.code, invite.expires_at, wanted.participant_name),
+            "redeem_url": texts.redeem_url(public_url),
+            "prompt": texts.invite_prompt(public_url, invite.code, invite.expires_at, wanted.participant_name),
         }
     else:
         shown = {"email": wanted.email, "accept_url": f"{public_url}/admin/accept?token={invite.code}"}

@@ -1,7 +1,7 @@
-"""Those who take part in a project: given a new token or none, another lane, the rights of a lead.
+"""The forms that change a participant: a new token or none, another lane, a lead's rights.
 
-The changes are those that leads make with their tools, by the same functions (`web.people`); here their forms are read
-and the places found, by ids that are the owner's. Who is granted a place is in `web.admin.grants`.
+Leads make the same changes with their tools, by the same functions (`web.identity.people`). This module reads the forms
+and finds the participant among those of the owner. `web.admin.grants` creates participants.
 """
 
 from msgspec import Struct

@@ -17,9 +17,9 @@ from quart.wrappers import Response
 
 from store.accounts import OwnerRow
 from store.sign_in import Session
-from web import asgi
 from web.admin import cookies, guests
 from web.admin.context import AdminContext
+from web.http import asgi
 
 PREFIX = "/admin"
 HOME = f"{PREFIX}/"

@@ -13,7 +13,7 @@ import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
 
-from web.asgi import Receive, Scope, Send
+from web.http.asgi import Receive, Scope, Send
 
 _ANSWER = (
     b'{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"{\\"sequence\\":\\"adr\\",\\"number\\":1}"}],'
@@ -52,7 +52,7 @@ async def main() -> None:
     config = Config()
     config.bind = [f"fd://{listening.fileno()}"]
     config.include_server_header = False
-    # As in `web.serving`: connections are not closed after so many requests.
+    # As in `web.http.serving`: connections are not closed after so many requests.
     config.keep_alive_max_requests = _UNLIMITED
     terminated = trio.Event()
     sys.stdout.write(f"listening on http://127.0.0.1:{listening.getsockname()[1]}\n")

@@ -15,7 +15,7 @@ from web.cli.database import bring_up_to_date, open_database
 from web.cli.options import data_options, port_option, public_url_option
 from web.cli.terminal import card, note, say
 from web.config import Settings, read_settings
-from web.onboarding import connect_command, connect_lines, mcp_url
+from web.onboarding.texts import connect_command, connect_lines, mcp_url
 
 _OWNER_EPILOG = """\b
   llm-bus owner add you@example.com --operator

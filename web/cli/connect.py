@@ -4,9 +4,9 @@ import click
 import msgspec
 
 from web.cli.terminal import note, say
-from web.client_setups import CLIENTS, Setup, setup_for
 from web.config import read_bus_url, read_token
-from web.onboarding import TOKEN_VARIABLE
+from web.onboarding.clients import CLIENTS, Setup, setup_for
+from web.onboarding.texts import TOKEN_VARIABLE
 
 _EPILOG = """\b
 The command or the content of the file is printed alone, so that it can be piped;

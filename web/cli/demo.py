@@ -21,7 +21,7 @@ from web.cli.terminal import box_up, note, say
 from web.cli.timeline import Timeline
 from web.config import Settings
 from web.errors import BusUnreachable
-from web.onboarding import mcp_url
+from web.onboarding.texts import mcp_url
 
 OWNER = f"demo@{TEMPORARY_DOMAIN}"
 """The owner of demo projects: nobody's own participants get in the way, and all of it can be removed."""

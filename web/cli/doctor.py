@@ -23,7 +23,7 @@ from web.cli.database import open_database
 from web.cli.temporary_servers import temporary_bus
 from web.config import Settings
 from web.errors import BusUnreachable, ToolRefused
-from web.onboarding import mcp_url
+from web.onboarding.texts import mcp_url
 
 Verdict = Literal["ok", "warn", "fail"]
 

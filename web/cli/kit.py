@@ -7,7 +7,7 @@ import click
 from kit.install import Outcome, Wishes, install, told, uninstall
 from web.cli.terminal import note, say
 from web.config import read_settings
-from web.onboarding import TOKEN_VARIABLE
+from web.onboarding.texts import TOKEN_VARIABLE
 
 _EPILOG = """\b
 Into the repository around DIR: a pre-commit hook, hooks and instructions for agents,

@@ -15,10 +15,10 @@ from web.cli.first_run import EMAIL, FirstRun, project_of
 from web.cli.options import address_options, data_options, sign_in_options
 from web.cli.terminal import card, note, say
 from web.config import Settings, read_settings
-from web.connections import listen
 from web.errors import CannotListen
+from web.http.listener import listen
 from web.logs import configure_logs
-from web.onboarding import connect_lines
+from web.onboarding.texts import connect_lines
 from web.server import run_bus, stop_on_signals
 
 Greeting = Callable[[Settings, str], Awaitable[None]]

@@ -20,7 +20,7 @@ from web.cli.bus_client import AROUND_PROXIES, CALL_SECONDS_MAX, CONNECT_SECONDS
 from web.mcp.calls import described
 from web.mcp.offer import Context, offer
 from web.mcp.tools import TOOLS
-from web.onboarding import TOKEN_VARIABLE, mcp_url
+from web.onboarding.texts import TOKEN_VARIABLE, mcp_url
 
 _REVISION = "2025-11-25"
 _WORK_ON = "Go on with your work, tell your human, and claim before you merge."

@@ -16,8 +16,8 @@ from store.names import TEMPORARY_DOMAIN
 from store.removal import remove_temporary_owner
 from web.cli.bus_client import BusClient, connect
 from web.config import Settings
-from web.connections import listen
-from web.onboarding import mcp_url
+from web.http.listener import listen
+from web.onboarding.texts import mcp_url
 from web.server import run_bus
 
 

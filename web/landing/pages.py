@@ -10,8 +10,8 @@ import trio
 from quart import Blueprint, Response, abort, render_template
 
 from store.errors import StoreError
-from web import onboarding
 from web.landing.live_counts import LiveCounts
+from web.onboarding import texts
 
 PING_SECONDS_MAX = 1.0
 """How long the page waits for the database before it says that it does not answer."""
@@ -33,10 +33,10 @@ def landing(public_url: str, ping_store: Callable[[], Awaitable[object]], counts
             "landing.html",
             is_well=await _answers(ping_store),
             counts=await counts.latest() if counts else None,
-            mcp_url=onboarding.mcp_url(public_url),
-            connect_command=onboarding.connect_command(public_url, "<token>"),
-            join_url=onboarding.redeem_url(public_url),
-            kit_command=onboarding.kit_command(public_url),
+            mcp_url=texts.mcp_url(public_url),
+            connect_command=texts.connect_command(public_url, "<token>"),
+            join_url=texts.redeem_url(public_url),
+            kit_command=texts.kit_command(public_url),
         )
         response = Response(text, content_type="text/html; charset=utf-8")
         response.headers["Content-Security-Policy"] = _POLICY

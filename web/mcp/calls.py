@@ -15,7 +15,7 @@ from msgspec import Struct
 from actors import Answer
 from engine.identity import Principal
 from engine.refusals import Refusal
-from web.exchange import Exchange
+from web.http.exchange import Exchange
 from web.mcp.arguments import Parser, shown
 from web.mcp.schemas import input_schema
 from web.mcp.sending import as_refusal

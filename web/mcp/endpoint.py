@@ -28,15 +28,15 @@ from msgspec import UNSET
 from pydantic import ValidationError
 
 from store.errors import StoreUnavailable
-from web import asgi, problems
-from web.asgi import Receive, Scope, Send
-from web.auth import Authenticator
 from web.errors import BodyTooLarge, Disconnected, NoLongerAdmitted, RequestAborted
-from web.exchange import Exchange
+from web.http import asgi, problems
+from web.http.asgi import Receive, Scope, Send
+from web.http.exchange import Exchange
+from web.http.problems import Problem
+from web.identity.authenticator import Authenticator
 from web.mcp import jsonrpc
 from web.mcp.jsonrpc import Message
 from web.mcp.kernel import Kernel
-from web.problems import Problem
 
 log = structlog.get_logger(__name__)
 

@@ -1,7 +1,7 @@
 """The tools about people instead of the project's state: who one is, who there is, tokens and invites.
 
 Their arguments, results and handlers. Who may call them is said in `web.mcp.tools`; the changes are made by
-`web.people`.
+`web.identity.people`.
 """
 
 from datetime import datetime
@@ -15,9 +15,9 @@ from engine.identity import Principal
 from engine.refusals import Refusal, not_found
 from engine.replies import Reply
 from store.accounts import Kind, Provisioned
-from web import onboarding
-from web.exchange import Exchange
+from web.http.exchange import Exchange
 from web.mcp.sending import touch
+from web.onboarding import texts
 from web.services import Services
 
 # No slash, because it parts handle from label; no space at the ends, because nobody sees it.
@@ -204,8 +204,8 @@ async def create_invite(services: Services, exchange: Exchange, caller: Principa
     code = InviteCode(
         code=invite.code,
         expires_at=invite.expires_at,
-        redeem_url=onboarding.redeem_url(url),
-        invite_prompt=onboarding.invite_prompt(url, invite.code, invite.expires_at, wanted.participant_name),
+        redeem_url=texts.redeem_url(url),
+        invite_prompt=texts.invite_prompt(url, invite.code, invite.expires_at, wanted.participant_name),
     )
     return Answer(code, unread)
 
@@ -213,10 +213,10 @@ async def create_invite(services: Services, exchange: Exchange, caller: Principa
 def _credentials(services: Services, caller: Principal, provisioned: Provisioned) -> Credentials:
     url, token = services.public_url, provisioned.token
     setup = Setup(
-        note=onboarding.SETUP_NOTE,
-        mcp_url=onboarding.mcp_url(url),
-        env=onboarding.environment(token),
-        mcp_json=onboarding.mcp_json(url),
+        note=texts.SETUP_NOTE,
+        mcp_url=texts.mcp_url(url),
+        env=texts.environment(token),
+        mcp_json=texts.mcp_json(url),
     )
     return Credentials(
         project=caller.project,

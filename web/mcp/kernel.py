@@ -22,7 +22,7 @@ from mcp.shared.transport_context import TransportContext
 from mcp_types import methods
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from web.exchange import Exchange
+from web.http.exchange import Exchange
 from web.mcp.calls import Toolbox
 from web.mcp.offer import offer
 

@@ -14,7 +14,7 @@ from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
 
 from web import VERSION
-from web.onboarding import GUIDE, GUIDE_URI, INSTRUCTIONS, SERVER_NAME
+from web.onboarding.texts import GUIDE, GUIDE_URI, INSTRUCTIONS, SERVER_NAME
 
 Context = ServerRequestContext[dict[str, Any]]
 CallTool = Callable[[Context, types.CallToolRequestParams], Awaitable[types.CallToolResult]]

@@ -15,12 +15,12 @@ from engine.commands import AnyCommand, Touch
 from engine.identity import Principal
 from engine.refusals import Refusal, invalid
 from store.errors import InvalidName, StoreUnavailable
-from web import asgi
-from web.auth import hash_of
 from web.errors import Disconnected, NoLongerAdmitted
-from web.exchange import Exchange
+from web.http import asgi
+from web.http.exchange import Exchange
+from web.identity.authenticator import hash_of
+from web.identity.waits import TOO_MANY_WAITS
 from web.services import Services
-from web.waits import TOO_MANY_WAITS
 
 log = structlog.get_logger(__name__)
 

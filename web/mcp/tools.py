@@ -13,7 +13,7 @@ from actors import Answer
 from engine import commands
 from engine.identity import Principal
 from engine.refusals import Refusal
-from web.exchange import Exchange
+from web.http.exchange import Exchange
 from web.mcp import identity_tools as identity
 from web.mcp.sending import send
 from web.services import Services

@@ -4,7 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.docs.reference.markdown import code, page, table
 from tests.docs.reference.words import METRICS, check
-from web.app import Application
+from web.http.app import Application
 
 INTRODUCTION = """\
 `GET /metrics` gives these in Prometheus' text format. They are of one process since it started. The route has no token:

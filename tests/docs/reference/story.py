@@ -22,7 +22,7 @@ from engine.refusals import Refusal
 from engine.replies import Events, EventView
 from store import Store
 from web.config import Settings
-from web.exchange import Exchange
+from web.http.exchange import Exchange
 from web.mcp.calls import Toolbox
 from web.server import join
 

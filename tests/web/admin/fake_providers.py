@@ -20,8 +20,8 @@ from joserfc.jwk import RSAKey
 from quart import Blueprint, request
 from quart_trio import QuartTrio
 
-from web.connections import listen
-from web.serving import serve
+from web.http.listener import listen
+from web.http.serving import serve
 
 START_SECONDS_MAX = 60
 Answer = dict[str, Any] | list[dict[str, Any]] | tuple[dict[str, Any], int]

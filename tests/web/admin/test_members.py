@@ -8,7 +8,7 @@ from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import copied, fields_of, text_of, wrong_in
 from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus
-from web import onboarding
+from web.onboarding import texts
 
 
 async def place_of(bus: Bus, ada: AdminClient, name: str) -> str:
@@ -27,9 +27,9 @@ async def test_a_grant_hands_out_a_token_that_works_and_all_it_takes_to_connect(
     token = copied(card.text, "token")
     me = await bus.call(token, "whoami")
     assert (me["actor"], me["project"], me["is_admin"]) == ("ada/scout", "shop", True)
-    assert copied(card.text, "connect-command") == onboarding.connect_command(bus.url, token)
-    assert json.loads(copied(card.text, "mcp-json")) == onboarding.mcp_json(bus.url)
-    assert copied(card.text, "environment") == onboarding.environment(token)
+    assert copied(card.text, "connect-command") == texts.connect_command(bus.url, token)
+    assert json.loads(copied(card.text, "mcp-json")) == texts.mcp_json(bus.url)
+    assert copied(card.text, "environment") == texts.environment(token)
     assert token in copied(card.text, "onboarding-prompt")
     assert "Web shop" in copied(card.text, "onboarding-prompt")
     page = await ada.page(there)

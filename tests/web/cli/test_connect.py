@@ -10,7 +10,7 @@ import pytest
 
 from tests.web.command_line import Finished
 from web.cli import entry
-from web.client_setups import CLIENTS
+from web.onboarding.clients import CLIENTS
 
 TOKEN = "llmbus_never-shown"
 URL = "https://bus.example.com/mcp"

@@ -19,7 +19,7 @@ from tests.web.bus import Bus
 from tests.web.command_line import LLM_BUS
 from tests.web.test_waiting import is_waiting
 from web.cli.stdio_bridge import bridge
-from web.onboarding import GUIDE, GUIDE_URI, INSTRUCTIONS
+from web.onboarding.texts import GUIDE, GUIDE_URI, INSTRUCTIONS
 
 SECONDS_MAX = 60
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.postgres import Server
 from tests.web.bus import ENVELOPE, HANDSHAKE_REVISIONS, REVISIONS, Bus
-from web.onboarding import GUIDE, GUIDE_URI, INSTRUCTIONS
+from web.onboarding.texts import GUIDE, GUIDE_URI, INSTRUCTIONS
 
 MODERN = "2026-07-28"
 LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")

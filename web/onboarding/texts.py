@@ -26,7 +26,7 @@ LEAD_BLOCK = instruction_block(lead=True)
 INSTRUCTIONS = MEMBER_BLOCK.partition("\n###")[0].strip()
 """How to coordinate, for every client that connects: under 1,500 characters."""
 
-GUIDE = f"{MEMBER_BLOCK}\n\n{files('web').joinpath('guide.md').read_text(encoding='utf-8')}"
+GUIDE = f"{MEMBER_BLOCK}\n\n{files('web.onboarding').joinpath('guide.md').read_text(encoding='utf-8')}"
 """The same and more, in Markdown, for those who ask."""
 
 SETUP_NOTE = (

@@ -8,8 +8,8 @@ import trio
 from trio.testing import MockClock
 
 from tests.web.bus import Bus
-from web.join import TRIES_MAX
-from web.rate_limit import KEYS_MAX, RateLimit
+from web.http.rate_limit import KEYS_MAX, RateLimit
+from web.routes.join import TRIES_MAX
 
 
 async def invite(bus: Bus, **arguments: Any) -> str:

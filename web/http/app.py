@@ -15,11 +15,11 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, ServiceUnavaila
 from actors import Busy, Crashed, Unavailable
 from engine.errors import JournalUnavailable
 from store.errors import StoreUnavailable
-from web import asgi, problems
 from web.admin import refusals, visitor
-from web.asgi import Message, Receive, Scope, Send
-from web.exchange import Exchange
-from web.hosts import HostGuard
+from web.http import asgi, problems
+from web.http.asgi import Message, Receive, Scope, Send
+from web.http.exchange import Exchange
+from web.http.hosts import HostGuard
 from web.logs import log_request
 from web.mcp.calls import Toolbox
 from web.mcp.endpoint import McpEndpoint

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from web import onboarding
 from web.mcp.tools import TOOLS
+from web.onboarding import texts
 
 URL = "https://bus.example.com"
 
 
 def test_the_connect_command_is_the_contracts() -> None:
-    command = onboarding.connect_command(URL, "llmbus_x")
+    command = texts.connect_command(URL, "llmbus_x")
     expected = (
         'claude mcp add --transport http llm-bus https://bus.example.com/mcp --header "Authorization: Bearer llmbus_x"'
     )
@@ -21,32 +21,32 @@ def test_the_connect_command_is_the_contracts() -> None:
 
 
 def test_an_invite_prompt_holds_a_command_that_works() -> None:
-    prompt = onboarding.invite_prompt(URL, "code-1", datetime(2027, 1, 1, tzinfo=UTC))
+    prompt = texts.invite_prompt(URL, "code-1", datetime(2027, 1, 1, tzinfo=UTC))
     call = shlex.split(next(line for line in prompt.splitlines() if "curl" in line).partition("Run: ")[2])
     assert call[:4] == ["curl", "-sS", "-X", "POST"]
     assert f"{URL}/join" in call
     assert json.loads(call[-1]) == {"code": "code-1", "name": "YOUR-NAME"}
-    named = onboarding.invite_prompt(URL, "code-1", datetime(2027, 1, 1, tzinfo=UTC), "scout")
+    named = texts.invite_prompt(URL, "code-1", datetime(2027, 1, 1, tzinfo=UTC), "scout")
     assert "YOUR-NAME" not in named
 
 
 def test_a_handout_holds_all_it_takes_to_connect_and_the_rules_that_the_guide_has() -> None:
-    prompt = onboarding.handout_prompt(URL, "llmbus_x", 'The "Shop"')
+    prompt = texts.handout_prompt(URL, "llmbus_x", 'The "Shop"')
     assert '"The \\"Shop\\""' in prompt
-    assert onboarding.connect_command(URL, "llmbus_x") in prompt
-    assert onboarding.environment("llmbus_x") in prompt
-    assert prompt.index("`register`") < prompt.index(onboarding.MEMBER_BLOCK)
+    assert texts.connect_command(URL, "llmbus_x") in prompt
+    assert texts.environment("llmbus_x") in prompt
+    assert prompt.index("`register`") < prompt.index(texts.MEMBER_BLOCK)
 
 
 def test_every_text_holds_the_same_rules_and_stays_within_what_sessions_pay_for_it() -> None:
-    assert len(onboarding.INSTRUCTIONS) < 1_500
-    assert len(onboarding.LEAD_BLOCK) < 2_500
-    for text in (onboarding.MEMBER_BLOCK, onboarding.LEAD_BLOCK, onboarding.GUIDE):
-        assert text.startswith(onboarding.INSTRUCTIONS)
-    assert onboarding.GUIDE.startswith(onboarding.MEMBER_BLOCK)
+    assert len(texts.INSTRUCTIONS) < 1_500
+    assert len(texts.LEAD_BLOCK) < 2_500
+    for text in (texts.MEMBER_BLOCK, texts.LEAD_BLOCK, texts.GUIDE):
+        assert text.startswith(texts.INSTRUCTIONS)
+    assert texts.GUIDE.startswith(texts.MEMBER_BLOCK)
 
 
-@pytest.mark.parametrize("text", [onboarding.GUIDE, onboarding.LEAD_BLOCK])
+@pytest.mark.parametrize("text", [texts.GUIDE, texts.LEAD_BLOCK])
 def test_the_rules_name_only_tools_that_exist(text: str) -> None:
     tools = {tool.name for tool in TOOLS}
     fields = {field for tool in TOOLS for field in tool.arguments.__struct_fields__}

@@ -11,7 +11,7 @@ from quart import Blueprint, Response
 from store.errors import StoreError
 from web import VERSION
 from web.metrics import Metrics
-from web.onboarding import SERVER_NAME, mcp_url
+from web.onboarding.texts import SERVER_NAME, mcp_url
 
 READY_SECONDS_MAX = 3.0
 """How long the database may take to say that it is there."""

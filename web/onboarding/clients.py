@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from web.onboarding import SERVER_NAME, TOKEN_VARIABLE, mcp_json, mcp_url
+from web.onboarding.texts import SERVER_NAME, TOKEN_VARIABLE, mcp_json, mcp_url
 
 _ASKED_FOR = "llm-bus-token"
 _TIMEOUT_MILLISECONDS = 60_000

@@ -21,7 +21,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState, H11SendableEvent
 from hypercorn.utils import parse_socket_addr
 
-from web.connections import BoundedStream
+from web.http.listener import BoundedStream
 
 READ_BYTES_MAX = 64 * 1024
 

@@ -9,9 +9,9 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from store.accounts import Accounts, Invite, Kind, ParticipantRow, Provisioned, Redeemed, RedeemRefusal
-from web.auth import Authenticator
-from web.rosters import Rosters
-from web.waits import Waits
+from web.identity.authenticator import Authenticator
+from web.identity.rosters import Rosters
+from web.identity.waits import Waits
 
 Result = TypeVar("Result")
 

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from web.connections import BoundedListener, BoundedStream, listen
+from web.http.listener import BoundedListener, BoundedStream, listen
 
 
 async def test_the_addresses_of_one_host_share_one_bound(monkeypatch: pytest.MonkeyPatch) -> None:

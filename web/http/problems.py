@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from web.asgi import BODY_BYTES_MAX
+from web.http.asgi import BODY_BYTES_MAX
 
 
 class Problem(Struct, frozen=True):

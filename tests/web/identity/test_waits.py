@@ -17,10 +17,10 @@ from tests.web.bus import Bus
 from tests.web.test_waiting import is_waiting
 from web.config import Settings
 from web.errors import NoLongerAdmitted
-from web.exchange import Exchange
+from web.http.exchange import Exchange
+from web.identity.waits import RECHECK_SECONDS, Waits
 from web.mcp.sending import send
 from web.server import join
-from web.waits import RECHECK_SECONDS, Waits
 
 WAIT = {"name": "read_posts", "arguments": {"to_me": True, "wait_seconds": 55}}
 End = Callable[[Bus, str], Awaitable[Any]]

@@ -1,7 +1,6 @@
-"""Connections with bounds: how many at once, and how long one write may take.
+"""Listeners and streams with bounds: how many connections at once, and how long one write may take.
 
-What Hypercorn leaves open. Its own timer already ends a connection on which no complete request head arrives in time;
-`web.asgi` bounds bodies. A connection that is over the bound waits in the kernel's queue, unread, until one closes.
+A connection over the bound waits in the kernel's queue, unread, until another one closes.
 """
 
 import resource

@@ -9,10 +9,11 @@ from quart import Blueprint, request
 
 from store.accounts import Redeemed, RedeemRefusal
 from store.errors import InvalidName, StoreUnavailable
-from web import asgi, onboarding
-from web.people import People
-from web.proxies import Proxies
-from web.rate_limit import RateLimit
+from web.http import asgi
+from web.http.proxies import Proxies
+from web.http.rate_limit import RateLimit
+from web.identity.people import People
+from web.onboarding import texts
 
 TRIES_MAX = 30
 TRIES_WINDOW_SECONDS = 300.0
@@ -73,8 +74,8 @@ def _welcome(public_url: str, redeemed: Redeemed) -> dict[str, Any]:
         "participant": redeemed.participant,
         "created": redeemed.created,
         "token": redeemed.token,
-        "connect_command": onboarding.connect_command(public_url, redeemed.token),
-        "files": onboarding.files_to_write(public_url, redeemed.token),
-        "guide": onboarding.GUIDE,
-        "next": onboarding.NEXT,
+        "connect_command": texts.connect_command(public_url, redeemed.token),
+        "files": texts.files_to_write(public_url, redeemed.token),
+        "guide": texts.GUIDE,
+        "next": texts.NEXT,
     }

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from engine.identity import Addressee, Roster, resolve
 from engine.refusals import Refusal, not_found
-from web.cache import AgeingCache
+from web.identity.cache import AgeingCache
 
 ROSTER_SECONDS_MAX = 30.0
 """How long a removed name may still be resolved when another process removed it."""

@@ -5,8 +5,8 @@ from ipaddress import ip_network
 import pytest
 
 from tests.web.bus import Bus
-from web.join import TRIES_MAX
-from web.proxies import Proxies
+from web.http.proxies import Proxies
+from web.routes.join import TRIES_MAX
 
 PROXIES = Proxies([ip_network("10.0.0.0/8"), ip_network("::1"), ip_network("192.0.2.7")])
 HEADER = b"x-auth-request-email"

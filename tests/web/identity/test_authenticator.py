@@ -11,7 +11,7 @@ from store.accounts import Grant
 from store.errors import StoreUnavailable
 from tests.postgres import query
 from tests.web.bus import Bus
-from web.auth import GRANT_SECONDS_MAX, OLD_GRANT_SECONDS_MAX, RETRY_SECONDS, Authenticator
+from web.identity.authenticator import GRANT_SECONDS_MAX, OLD_GRANT_SECONDS_MAX, RETRY_SECONDS, Authenticator
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 

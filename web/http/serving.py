@@ -2,7 +2,7 @@
 
 Hypercorn's own worker loop takes any number of connections and lets a connection's failure end the process; this one
 does not, and it drains: nothing new is accepted, idle connections close at once, running requests get
-`DRAIN_SECONDS_MAX`. What happens on one connection is `web.http_connection`.
+`DRAIN_SECONDS_MAX`. What happens on one connection is `web.http.connection`.
 """
 
 import logging
@@ -16,9 +16,9 @@ from hypercorn.config import Config
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.worker_context import WorkerContext
 
-from web.asgi import Receive, Scope, Send
-from web.connections import BoundedListener, BoundedStream
-from web.http_connection import HttpConnection
+from web.http.asgi import Receive, Scope, Send
+from web.http.connection import HttpConnection
+from web.http.listener import BoundedListener, BoundedStream
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from engine.identity import Addressee, Roster
 from engine.refusals import Refusal
-from web.rosters import Rosters
+from web.identity.rosters import Rosters
 
 ADA = Roster(handle="ada", labels={"scout": 1})
 

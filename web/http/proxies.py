@@ -7,9 +7,9 @@ comes from a trusted address.
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from web import asgi
-from web.asgi import Scope
 from web.config import Network
+from web.http import asgi
+from web.http.asgi import Scope
 
 Address = IPv4Address | IPv6Address
 

@@ -11,7 +11,7 @@ import trio
 from store import Store
 from tests.postgres import Server
 from tests.web.bus import Bus, running_bus
-from web import asgi, connections, serving
+from web.http import asgi, listener, serving
 from web.mcp import endpoint
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
@@ -126,7 +126,7 @@ async def test_a_long_wait_is_not_taken_for_silence(
 async def test_a_client_that_does_not_read_loses_its_connection(
     store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "WRITE_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(listener, "WRITE_SECONDS_MAX", 0.2)
     async with running_bus(store, conninfo) as bus:
         token = await bus.mint("reader", project="silent")
         for _ in range(50):

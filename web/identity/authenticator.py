@@ -11,7 +11,7 @@ from typing import Protocol
 
 from store.accounts import Grant
 from store.errors import StoreUnavailable
-from web.cache import AgeingCache
+from web.identity.cache import AgeingCache
 
 GRANT_SECONDS_MAX = 10.0
 """How long a revocation made by another process may stay unnoticed here when its news does not arrive."""

@@ -7,7 +7,7 @@ or private belongs in it: no token, no query string, no body.
 from dataclasses import dataclass
 
 from engine.identity import Principal
-from web.asgi import Receive, Scope
+from web.http.asgi import Receive, Scope
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""The HTTP front door: listener, connections, application, guards and limits; a request comes in here."""

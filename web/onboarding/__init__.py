@@ -1,0 +1,1 @@
+"""The words and files that connect an agent: guide, instructions, connect commands, client configuration."""
