@@ -1,8 +1,8 @@
 """The journal an actor writes to: what `actors` needs of a store, as a protocol.
 
-`store.journal` has it on PostgreSQL, `tests/actors/memory_journal.py` in memory; one conformance suite holds both to
-the promises written here. Everything is per project, and a project's events are appended by number: two writers that
-try the same number are told apart by the store, never by luck.
+`store.ledger.journal` implements it on PostgreSQL, `tests/actors/memory_journal.py` in memory; one conformance suite
+checks the promises written here on both. Everything is per project, and a project's events are appended by number: two
+writers that try the same number are told apart by the store, never by luck.
 """
 
 from collections.abc import Mapping, Sequence

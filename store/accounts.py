@@ -1,8 +1,7 @@
 """Owners, projects, participants, tokens and invites, for whoever is above: each method is one transaction.
 
-Here a session is borrowed and a transaction begun and ended; what happens in it is in `store.owners`,
-`store.projects`, `store.grants`, `store.tokens` and `store.invites`. Every change of identity is in the audit trail
-once its method has returned.
+Here a session is borrowed and a transaction begun and ended; the statements are in `store.people` and
+`store.ledger.projects`. Every change of identity is in the audit trail once its method has returned.
 """
 
 from collections.abc import AsyncIterator, Collection
@@ -11,14 +10,15 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 
 from engine.identity import Roster
-from store import grants, invites, owners, projects, tokens
-from store.connection import Connection
-from store.grants import Kind, ParticipantRow, Provisioned, Revoked
-from store.invites import BoundInvite, Invite, Redeemed, RedeemRefusal
-from store.owners import OwnerRow
-from store.pool import Pool
-from store.projects import ProjectRow
-from store.tokens import Grant
+from store.ledger import projects
+from store.ledger.projects import ProjectRow
+from store.people import grants, invites, owners, tokens
+from store.people.grants import Kind, ParticipantRow, Provisioned, Revoked
+from store.people.invites import BoundInvite, Invite, Redeemed, RedeemRefusal
+from store.people.owners import OwnerRow
+from store.people.tokens import Grant
+from store.postgres.connection import Connection
+from store.postgres.pool import Pool
 
 __all__ = [
     "Accounts",

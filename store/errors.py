@@ -11,7 +11,7 @@
     ├── UniqueTaken          a row with this key exists; callers in this package turn it into an outcome
     └── StatementFailed      ours: PostgreSQL refused a statement that it should have understood
 
-psycopg's exceptions end at `store.connection`. A journal's callers see `engine.errors.JournalError` instead.
+psycopg's exceptions end at `store.postgres.connection`. A journal's callers see `engine.errors.JournalError` instead.
 """
 
 

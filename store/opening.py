@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 
 from store.accounts import Accounts
-from store.bulletin import Listener, listen
-from store.journal import PostgresJournal
+from store.ledger.journal import PostgresJournal
+from store.ledger.notifier import Listener, listen
 from store.owned import Owned
-from store.pool import POOL_SIZE_MAX, Pool
+from store.postgres.pool import POOL_SIZE_MAX, Pool
 from store.sign_in import SignIn
 
 TURNS_MAX = 4
@@ -17,7 +17,7 @@ TURNS_MAX = 4
 
 
 class Store(Struct, frozen=True, kw_only=True):
-    """An open database, already migrated by `store.migrate`."""
+    """An open database, already migrated by `store.postgres.migrate`."""
 
     conninfo: str
     pool: Pool

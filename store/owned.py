@@ -1,24 +1,25 @@
 """What belongs to an owner, for the owner in person: each method is one transaction.
 
-As in `store.accounts`, here a session is borrowed and a transaction begun and ended; what happens in it is in
-`store.overview`, `store.projects`, `store.members`, `store.invites`, `store.owners` and `store.audit`. Every method
-takes the owner's id first and looks for nothing without it: what is somebody else's answers exactly as what does not
-exist, by the same query.
+As in `store.accounts`, here a session is borrowed and a transaction begun and ended; the statements are in
+`store.people` and `store.ledger`. Every method takes the owner's id first and looks for nothing without it: what is
+somebody else's answers exactly as what does not exist, by the same query.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from store import audit, invites, members, overview, owners, projects
-from store.audit import AuditRow
-from store.connection import Connection
-from store.grants import Kind
-from store.invites import InviteRow
-from store.members import MemberRow, PersonRow, Place
-from store.overview import OwnerOverview, ProjectOverview
-from store.owners import OwnerRow
-from store.pool import Pool
-from store.projects import ProjectRow
+from store.ledger import overview, projects
+from store.ledger.overview import OwnerOverview, ProjectOverview
+from store.ledger.projects import ProjectRow
+from store.people import audit, invites, owners
+from store.people import participants as members
+from store.people.audit import AuditRow
+from store.people.grants import Kind
+from store.people.invites import InviteRow
+from store.people.owners import OwnerRow
+from store.people.participants import MemberRow, PersonRow, Place
+from store.postgres.connection import Connection
+from store.postgres.pool import Pool
 
 __all__ = [
     "AuditRow",

@@ -1,18 +1,18 @@
 """Signing owners in, for whoever is above: each method is one transaction.
 
 As in `store.accounts`, here a session with PostgreSQL is borrowed and a transaction begun and ended; what happens in it
-is in `store.arrivals` (before there is a browser session) and `store.sessions`.
+is in `store.people.sign_in` (before there is a browser session) and `store.people.sessions`.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from store import arrivals, sessions
-from store.arrivals import AttemptData
-from store.connection import Connection
-from store.owners import OwnerRow
-from store.pool import Pool
-from store.sessions import OpenedSession, Session, SessionRow
+from store.people import sessions, sign_in
+from store.people.owners import OwnerRow
+from store.people.sessions import OpenedSession, Session, SessionRow
+from store.people.sign_in import AttemptData
+from store.postgres.connection import Connection
+from store.postgres.pool import Pool
 
 __all__ = ["AttemptData", "OpenedSession", "OwnerRow", "Session", "SessionRow", "SignIn"]
 
@@ -30,12 +30,12 @@ class SignIn:
     async def make_link(self, email: str) -> str | None:
         """A code that signs the owner with this email in, once, for 15 minutes; None when there is no such owner."""
         async with self._transaction() as connection:
-            return await arrivals.make_link(connection, email)
+            return await sign_in.make_link(connection, email)
 
     async def redeem_link(self, code: str) -> OwnerRow | None:
         """Whom a code signs in, which uses it up; None when it is unknown, used or old, or the owner suspended."""
         async with self._pool.connection() as connection:
-            return await arrivals.redeem_link(connection, code)
+            return await sign_in.redeem_link(connection, code)
 
     async def link_identity(self, provider: str, subject: str, email: str, *, may_sign_up: bool) -> OwnerRow | None:
         """The owner whom a provider knows by this subject, or else by this email, which it must have verified.
@@ -47,17 +47,17 @@ class SignIn:
         Raises `InvalidName` when a new owner's email cannot be one.
         """
         async with self._transaction() as connection:
-            return await arrivals.link_identity(connection, provider, subject, email, may_sign_up=may_sign_up)
+            return await sign_in.link_identity(connection, provider, subject, email, may_sign_up=may_sign_up)
 
     async def keep_attempt(self, attempt: AttemptData) -> str:
         """Keep a sign-in that goes to its provider now; gives the code that takes it up again within 10 minutes."""
         async with self._transaction() as connection:
-            return await arrivals.keep_attempt(connection, attempt)
+            return await sign_in.keep_attempt(connection, attempt)
 
     async def take_attempt(self, code: str) -> AttemptData | None:
         """The sign-in that was kept under this code, for the only time; None when it is unknown, taken or old."""
         async with self._pool.connection() as connection:
-            return await arrivals.take_attempt(connection, code)
+            return await sign_in.take_attempt(connection, code)
 
     async def open_session(self, owner_id: int, *, user_agent: str, replacing: str | None = None) -> OpenedSession:
         """A new session of this owner; the one with the id `replacing` is closed, and the oldest when there are many.

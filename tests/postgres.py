@@ -17,8 +17,8 @@ import psycopg
 import trio
 from psycopg.conninfo import make_conninfo
 
-from store.embedded import embedded_postgres
-from store.migrate import migrate
+from store.postgres.embedded import embedded_postgres
+from store.postgres.migrate import migrate
 
 TEMPLATE = "migrated"
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")

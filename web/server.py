@@ -12,7 +12,7 @@ import trio
 
 from actors import Directory
 from store import Listener, Store, open_store
-from store.public_stats import PublicCounter
+from store.ledger.statistics import PublicCounter
 from web.admin.blueprint import admin
 from web.admin.providers import ProvidersOf, providers_of
 from web.config import Settings

@@ -29,10 +29,10 @@ from engine.events import (
 from engine.globs import normalise
 from engine.presence import UNSET_LANE
 from engine.state import HeldLease, Presence, Sequence, lease_key
-from store.connection import Connection
 from store.legacy.names import Names
 from store.legacy.play import Played, play
 from store.legacy.source import Source, Told, told
+from store.postgres.connection import Connection
 from store.transfer.ledger import LedgerWriter
 
 MAKE_POSTS = "create temporary table legacy_posts (id bigint primary key, seq bigint not null) on commit drop"

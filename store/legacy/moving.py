@@ -13,11 +13,11 @@ from math import inf
 
 from msgspec import Struct
 
-from store.connection import Connection
 from store.errors import TransferRefused
 from store.legacy.history import MAKE_POSTS, History
 from store.legacy.people import People
 from store.legacy.source import Source, is_legacy
+from store.postgres.connection import Connection
 from store.transfer.export import Progress
 from store.transfer.ledger import claim_empty, reserve_ids
 

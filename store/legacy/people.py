@@ -12,12 +12,11 @@ from typing import Any, LiteralString
 
 import msgspec
 
-from store import audit
-from store.codes import digest
-from store.connection import Connection, Row
 from store.errors import InvalidName, TransferRefused, UniqueTaken
 from store.legacy.source import Source
-from store.names import (
+from store.people import audit
+from store.people.codes import digest
+from store.people.names import (
     LABEL_LENGTH_MAX,
     LIVENESS_WINDOW_SECONDS_MAX,
     checked_handle,
@@ -25,6 +24,7 @@ from store.names import (
     checked_slug,
     handles_for,
 )
+from store.postgres.connection import Connection, Row
 
 BY = "import-legacy"
 """The name that the audit trail keeps."""

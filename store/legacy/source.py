@@ -11,8 +11,8 @@ from typing import Any, LiteralString
 
 from msgspec import Struct
 
-from store.connection import Connection, Row
 from store.errors import TransferRefused
+from store.postgres.connection import Connection, Row
 
 PAGE_ROWS = 1_000
 

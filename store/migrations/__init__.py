@@ -1,1 +1,1 @@
-"""Numbered SQL migrations, applied in order of their names by `store.migrate`."""
+"""Numbered SQL migrations, applied in order of their names by `store.postgres.migrate`."""

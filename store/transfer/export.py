@@ -16,8 +16,8 @@ from msgspec import Struct
 from engine.events import Event, decode
 from engine.fold import apply
 from engine.state import State
-from store.connection import Connection
 from store.errors import TransferRefused
+from store.postgres.connection import Connection
 from store.transfer import state_page
 from store.transfer.files import LedgerFile, open_ledger, replace_file
 from store.transfer.format import PROJECT_FILE, STATE_FILE, ExportedParticipant, ExportedProject, to_file, to_line

@@ -15,7 +15,7 @@ from msgspec import Struct
 from engine.errors import UnknownEventType
 from engine.events import Event, decode, encode
 from store.errors import TransferRefused
-from store.grants import Kind
+from store.people.grants import Kind
 
 LEDGER_FILE, PROJECT_FILE, STATE_FILE = "ledger.jsonl", "project.json", "state.md"
 

@@ -15,8 +15,8 @@ from engine.errors import LedgerGap
 from engine.events import Event, encode
 from engine.fold import apply, snapshot
 from engine.state import State
-from store.connection import Connection
 from store.errors import StatementFailed, TransferRefused
+from store.postgres.connection import Connection
 
 PAGE_EVENTS = 1_000
 """Events written at once."""

@@ -14,10 +14,10 @@ import msgspec
 from msgspec import Struct
 
 from engine.events import Event, Posted, TaskAssigned, TaskCreated
-from store import audit
-from store.connection import Connection
 from store.errors import TransferRefused
-from store.names import checked_email, checked_handle, checked_label, checked_liveness_window, checked_slug
+from store.people import audit
+from store.people.names import checked_email, checked_handle, checked_label, checked_liveness_window, checked_slug
+from store.postgres.connection import Connection
 from store.transfer.export import Progress
 from store.transfer.format import LEDGER_FILE, LINE_BYTES_MAX, PROJECT_FILE, ExportedProject, from_file, from_line
 from store.transfer.ledger import LedgerWriter, claim_empty, reserve_ids

@@ -1,7 +1,7 @@
 """A journal in memory, with the promises of `actors.journal.Journal` and faults on order.
 
 Several `MemoryJournal`s on one `MemoryLedger` are several processes on one database. The conformance suite holds it to
-what `store.journal` does on PostgreSQL, so that what is tested against it here is true there.
+what `store.ledger.journal` does on PostgreSQL, so that what is tested against it here is true there.
 """
 
 import secrets

@@ -15,7 +15,7 @@ import pytest
 import trio
 
 from actors.limits import Limits
-from store.vitals import VERSION_MAX, VERSION_MIN
+from store.postgres.vitals import VERSION_MAX, VERSION_MIN
 from tests.docs import deploy
 from tests.docs.reference.words import SETTINGS
 from tests.web.bus import Bus

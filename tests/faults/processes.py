@@ -16,7 +16,7 @@ import trio
 from psycopg.conninfo import make_conninfo
 
 from store import migrate, open_store
-from store.embedded import embedded_postgres
+from store.postgres.embedded import embedded_postgres
 from tests.postgres import kill_postgres, query
 
 LLM_BUS = str(Path(sys.executable).with_name("llm-bus"))

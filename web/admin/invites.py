@@ -11,8 +11,8 @@ from quart.typing import ResponseReturnValue
 
 from store.accounts import Invite
 from store.errors import InvalidName
-from store.names import EMAIL_LENGTH_MAX
 from store.owned import ProjectRow
+from store.people.names import EMAIL_LENGTH_MAX
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project

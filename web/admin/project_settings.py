@@ -6,8 +6,8 @@ from quart.typing import ResponseReturnValue
 
 from engine import terms
 from store.errors import InvalidName
-from store.names import PROJECT_NAME_LENGTH_MAX
 from store.owned import ProjectRow
+from store.people.names import PROJECT_NAME_LENGTH_MAX
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project

@@ -10,7 +10,7 @@ from quart import Blueprint, redirect, render_template
 from quart.typing import ResponseReturnValue
 
 from store.errors import InvalidName
-from store.names import PROJECT_NAME_LENGTH_MAX
+from store.people.names import PROJECT_NAME_LENGTH_MAX
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project

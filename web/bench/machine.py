@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trio
 
-from store.connection import Connection
+from store.postgres.connection import Connection
 from web.bench.load import find_wrk
 from web.bench.results import Facts
 

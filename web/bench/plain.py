@@ -11,9 +11,9 @@ import re
 import shutil
 from pathlib import Path
 
-from store.connection import Connection
-from store.embedded import installed_binaries
 from store.errors import EmbeddedUnavailable
+from store.postgres.connection import Connection
+from store.postgres.embedded import installed_binaries
 from web.bench import processes as bench_processes
 from web.bench.results import Sample, percentile
 from web.errors import BenchFailed

@@ -20,7 +20,7 @@ from engine.fold import apply, snapshot
 from engine.identity import Principal
 from engine.state import State
 from store import Store, migrate, open_store
-from store.connection import Connection
+from store.postgres.connection import Connection
 from web.errors import BenchFailed
 
 OWNER = "bench@localhost"

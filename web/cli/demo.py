@@ -11,8 +11,8 @@ from secrets import token_hex
 from msgspec import Struct
 
 from store import Store, open_store
-from store.names import TEMPORARY_DOMAIN
-from store.removal import remove_temporary_owner
+from store.people.names import TEMPORARY_DOMAIN
+from store.people.temporary_owners import remove_temporary_owner
 from web.cli.bus_client import BusClient, connect
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.demo_story import CAST, LEAD, Story

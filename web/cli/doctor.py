@@ -14,9 +14,10 @@ from typing import Literal
 import httpx2
 from msgspec import Struct
 
-from store import pending, vitals
-from store.embedded import has_cluster
+from store import pending
 from store.errors import EmbeddedUnavailable, SchemaTooNew, StoreError
+from store.postgres import vitals
+from store.postgres.embedded import has_cluster
 from web import VERSION
 from web.cli.bus_client import AROUND_PROXIES, BusClient, connect
 from web.cli.database import open_database

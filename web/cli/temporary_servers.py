@@ -12,8 +12,8 @@ import msgspec
 import trio
 
 from store import open_store
-from store.names import TEMPORARY_DOMAIN
-from store.removal import remove_temporary_owner
+from store.people.names import TEMPORARY_DOMAIN
+from store.people.temporary_owners import remove_temporary_owner
 from web.cli.bus_client import BusClient, connect
 from web.config import Settings
 from web.http.listener import listen

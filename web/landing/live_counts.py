@@ -12,7 +12,7 @@ import trio
 from msgspec import Struct
 
 from store.errors import StoreUnavailable
-from store.public_stats import PublicStats
+from store.ledger.statistics import PublicStats
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 from jinja2 import Environment, PackageLoader
 
-from store.audit import Action
+from store.people.audit import Action
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import links_of, text_of
 from tests.web.admin.test_projects import project_of

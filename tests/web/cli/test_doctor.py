@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from store.opening import Store
-from store.removal import remove_temporary_owner
-from store.vitals import Vitals
-from store.vitals import examine as examine_vitals
+from store.people.temporary_owners import remove_temporary_owner
+from store.postgres.vitals import Vitals
+from store.postgres.vitals import examine as examine_vitals
 from tests.postgres import Server, query
 from tests.web.command_line import Running, llm_bus, serving
 from web.cli import doctor

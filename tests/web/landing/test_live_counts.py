@@ -4,7 +4,7 @@ import trio
 from trio.testing import MockClock
 
 from store.errors import StoreUnavailable
-from store.public_stats import PublicStats
+from store.ledger.statistics import PublicStats
 from web.landing.live_counts import FRESH_SECONDS, LiveCounts
 
 

@@ -1,0 +1,87 @@
+"""What a dashboard shows: an owner's projects, and for an operator all owners, with a few figures each.
+
+Reads only, one statement each. How many events a ledger has is its last event's number, because they have no gaps; so
+no figure here costs more for a longer ledger.
+"""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from store.people.names import TEMPORARY_DOMAIN
+from store.postgres.connection import Connection
+
+# A project without a snapshot as new as its ledger has open posts that only its actor can count.
+_PROJECTS = """
+select j.id, j.slug, j.name,
+       (select count(*) from participations p where p.project_id = j.id),
+       (select count(*) from liveness l
+         where l.project_id = j.id and l.at >= now() - make_interval(secs => j.liveness_window_seconds)),
+       coalesce(e.seq, 0), e.at,
+       case when e.seq is null then 0
+            else (select s.open_posts from snapshots s where s.project_id = j.id and s.seq = e.seq) end
+  from projects j
+  left join lateral (select seq, at from events where project_id = j.id order by seq desc limit 1) as e on true
+ where j.owner_id = %s
+"""
+
+_OWNERS = """
+select o.id, o.email, o.handle, o.is_operator, o.suspended_at, o.created_at,
+       j.projects, (select count(*) from participants a where a.owner_id = o.id), j.events, j.last_event_at
+  from owners o
+ cross join lateral (
+       select count(*) as projects, coalesce(sum(e.seq), 0)::bigint as events, max(e.at) as last_event_at
+         from projects j
+         left join lateral (select seq, at from events where project_id = j.id order by seq desc limit 1) as e on true
+        where j.owner_id = o.id
+       ) as j
+ where o.email not like '%%@' || %s
+"""
+
+
+class ProjectOverview(Struct, frozen=True, kw_only=True):
+    """A project at a glance.
+
+    `active` called within the liveness window. `open_posts` is None when the database does not know it as of now; the
+    project's actor may (`Directory.open_posts`).
+    """
+
+    id: int
+    slug: str
+    name: str
+    participants: int
+    active: int
+    events: int
+    last_event_at: datetime | None
+    open_posts: int | None
+
+
+class OwnerOverview(Struct, frozen=True, kw_only=True):
+    """An owner at a glance; `events` of all the owner's projects together."""
+
+    id: int
+    email: str
+    handle: str
+    is_operator: bool
+    suspended_at: datetime | None
+    created_at: datetime
+    projects: int
+    participants: int
+    events: int
+    last_event_at: datetime | None
+
+
+async def dashboard(connection: Connection, owner_id: int) -> list[ProjectOverview]:
+    """The owner's projects, by name."""
+    fields = ProjectOverview.__struct_fields__
+    rows = await connection.fetch(_PROJECTS, (owner_id,), prepare=True)
+    found = [ProjectOverview(**dict(zip(fields, row, strict=True))) for row in rows]
+    return sorted(found, key=lambda project: (project.name.casefold(), project.slug))
+
+
+async def owners(connection: Connection) -> list[OwnerOverview]:
+    """All owners, by handle, temporary ones not counted."""
+    fields = OwnerOverview.__struct_fields__
+    rows = await connection.fetch(_OWNERS, (TEMPORARY_DOMAIN,))
+    found = [OwnerOverview(**dict(zip(fields, row, strict=True))) for row in rows]
+    return sorted(found, key=lambda owner: owner.handle)

@@ -1,0 +1,154 @@
+"""An owner's projects, as rows: how they are found, made, changed, and deleted with their ledgers.
+
+Functions over a session that is in a transaction; `store.accounts` and `store.owned` begin and end it. A project is
+asked for together with its owner, so that somebody else's is as good as none.
+"""
+
+from msgspec import Struct
+
+from store.errors import NameTaken, UniqueTaken
+from store.people import audit
+from store.people.names import checked_liveness_window, checked_project_name, checked_slug
+from store.postgres.advisory_locks import TURN_LOCK
+from store.postgres.connection import Connection, Row
+
+DELETE_CHUNK_EVENTS = 50_000
+"""Events deleted by one statement: a fraction of a second's work, so a ledger of any length meets no time limit."""
+
+_COLUMNS = "id, owner_id, slug, name, liveness_window_seconds"
+
+_FIND = f"select {_COLUMNS} from projects where owner_id = %s and id = %s"  # noqa: S608  # made of literals
+
+_FIND_TO_CHANGE = f"{_FIND} for update"
+
+_FIND_BY_SLUG = f"select {_COLUMNS} from projects where owner_id = %s and slug = %s"  # noqa: S608  # made of literals
+
+_ADD = f"""
+insert into projects (owner_id, slug, name) values (%s, %s, %s) on conflict do nothing returning {_COLUMNS}
+"""  # noqa: S608  # made of literals
+
+_CHANGE = f"""
+update projects set slug = %s, name = %s, liveness_window_seconds = %s where id = %s returning {_COLUMNS}
+"""  # noqa: S608  # made of literals
+
+_LOCK_LEDGER = "select pg_advisory_xact_lock(%s, (%s::bigint & 2147483647)::int)"
+
+_DELETE = "delete from projects where id = %s"
+
+# A call that was under way in another process may write once more to a ledger just deleted. Nothing reads that, and
+# its project's id is never used again; it goes with the owner's next deletion.
+_DELETED = "select project_id from audit where owner_id = %s and action = 'project_delete'"
+
+_DELETE_EVENTS = "delete from events where project_id = %s and seq <= %s"
+
+_LEFT = """
+select d.id, e.seq
+  from unnest(%s::bigint[]) as d (id)
+ cross join lateral (select seq from events where project_id = d.id order by seq desc limit 1) as e
+"""
+
+_DELETE_FOLD = (
+    "delete from snapshots where project_id = any(%s)",
+    "delete from cursors where project_id = any(%s)",
+    "delete from liveness where project_id = any(%s)",
+)
+
+
+class ProjectRow(Struct, frozen=True, kw_only=True):
+    """One project; `created` says whether this very call made it."""
+
+    id: int
+    owner_id: int
+    slug: str
+    name: str
+    liveness_window_seconds: int
+    created: bool = False
+
+
+async def find(connection: Connection, owner_id: int, project_id: int) -> ProjectRow | None:
+    """The owner's project with this id."""
+    rows = await connection.fetch(_FIND, (owner_id, project_id))
+    return _project(rows[0]) if rows else None
+
+
+async def add(connection: Connection, owner_id: int, slug: str, name: str | None, *, by: str) -> ProjectRow:
+    """A new project of this owner, whose name is the slug unless given; raises `NameTaken` when the slug is taken."""
+    if (added := await _add(connection, owner_id, slug, name, by=by)) is None:
+        raise _taken(slug)
+    return added
+
+
+async def ensure(connection: Connection, owner_id: int, slug: str, name: str | None, *, by: str) -> ProjectRow:
+    """The owner's project with this slug, made when new; the name of one that exists is not touched."""
+    if (added := await _add(connection, owner_id, slug, name, by=by)) is not None:
+        return added
+    (row,) = await connection.fetch(_FIND_BY_SLUG, (owner_id, slug))
+    return _project(row)
+
+
+async def change(
+    connection: Connection,
+    owner_id: int,
+    project_id: int,
+    *,
+    slug: str,
+    name: str,
+    liveness_window_seconds: int,
+    by: str,
+) -> ProjectRow | None:
+    """Give the owner's project all of this; None when there is none with this id."""
+    wanted = (checked_slug(slug), checked_project_name(name), checked_liveness_window(liveness_window_seconds))
+    rows = await connection.fetch(_FIND_TO_CHANGE, (owner_id, project_id))
+    if not rows:
+        return None
+    before = _project(rows[0])
+    if wanted == (before.slug, before.name, before.liveness_window_seconds):
+        return before
+    try:
+        (row,) = await connection.fetch(_CHANGE, (*wanted, project_id))
+    except UniqueTaken as taken:
+        raise _taken(slug) from taken
+    detail = {"slug": slug, "name": wanted[1], "liveness_window_seconds": wanted[2], "before": before.slug}
+    await audit.record(connection, owner_id, project_id, by, "project_change", **detail)
+    return _project(row)
+
+
+async def delete(connection: Connection, owner_id: int, project_id: int, *, by: str) -> bool:
+    """Delete the owner's project with its ledger, places, tokens and invites; False when there is none with this id.
+
+    Writers of the ledger wait until the transaction has ended.
+    """
+    rows = await connection.fetch(_FIND_TO_CHANGE, (owner_id, project_id))
+    if not rows:
+        return False
+    project = _project(rows[0])
+    await connection.fetch(_LOCK_LEDGER, (TURN_LOCK, project_id))
+    await connection.execute(_DELETE, (project_id,))
+    await audit.record(connection, owner_id, project_id, by, "project_delete", slug=project.slug, name=project.name)
+    deleted = [row[0] for row in await connection.fetch(_DELETED, (owner_id,))]
+    for deleted_id, last in await connection.fetch(_LEFT, (deleted,)):
+        for first in range(1, last + 1, DELETE_CHUNK_EVENTS):
+            await connection.execute(_DELETE_EVENTS, (deleted_id, first + DELETE_CHUNK_EVENTS - 1))
+    for statement in _DELETE_FOLD:
+        await connection.execute(statement, (deleted,))
+    return True
+
+
+async def _add(connection: Connection, owner_id: int, slug: str, name: str | None, *, by: str) -> ProjectRow | None:
+    slug = checked_slug(slug)
+    name = checked_project_name(name) if name and name.strip() else slug
+    rows = await connection.fetch(_ADD, (owner_id, slug, name))
+    if not rows:
+        return None
+    project = _project(rows[0], created=True)
+    await audit.record(connection, owner_id, project.id, by, "project_add", slug=slug, name=project.name)
+    return project
+
+
+def _taken(slug: str) -> NameTaken:
+    return NameTaken(f"you have a project '{slug}' already: choose another slug.", field="slug")
+
+
+def _project(row: Row, *, created: bool = False) -> ProjectRow:
+    id_, owner_id, slug, name, window = row
+    return ProjectRow(id=id_, owner_id=owner_id, slug=slug, name=name, liveness_window_seconds=window, created=created)

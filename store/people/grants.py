@@ -1,0 +1,252 @@
+"""Participants in projects: who is granted a place, with which lane and rights, and with which tokens.
+
+Functions over a session that is in a transaction; `store.accounts` begins and ends it. A participation's row is locked
+while its tokens change, so that of two rotations at once one comes second and takes back the first one's token.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from engine.identity import Roster
+from store.errors import InvalidName
+from store.people import audit, tokens
+from store.people.names import checked_label, checked_lane
+from store.postgres.connection import Connection
+
+Kind = Literal["agent", "human"]
+
+_PROJECT = """
+select j.id, j.owner_id, j.slug, j.name, o.handle, o.suspended_at is not null
+  from projects j join owners o on o.id = j.owner_id where j.id = %s
+"""
+
+# Whoever adds something to a project keeps it from being deleted meanwhile.
+_PROJECT_TO_CHANGE = f"{_PROJECT} for key share of j"
+
+_ROSTER = """
+select a.label, p.id from participations p join participants a on a.id = p.participant_id where p.project_id = %s
+"""
+
+_LIST = """
+select a.label, a.kind, p.lane, p.is_admin,
+       exists (select from tokens t where t.participation_id = p.id and t.revoked_at is null)
+  from participations p join participants a on a.id = p.participant_id
+ where p.project_id = %s
+"""
+
+_ADD_PARTICIPANT = """
+insert into participants (owner_id, label, kind) values (%s, %s, %s) on conflict do nothing returning id
+"""
+
+_FIND_PARTICIPANT = "select id from participants where owner_id = %s and label = %s for key share"
+
+_ADD_PARTICIPATION = """
+insert into participations (participant_id, project_id, lane, is_admin) values (%s, %s, %s, %s)
+    on conflict do nothing returning id
+"""
+
+_FIND_PARTICIPATION = """
+select p.id, a.label, a.kind, p.lane, p.is_admin
+  from participations p join participants a on a.id = p.participant_id
+ where p.project_id = %s and a.label = %s
+   for update of p
+"""
+
+_CHANGE_PARTICIPATION = """
+update participations set lane = coalesce(%s, lane), is_admin = coalesce(%s, is_admin) where id = %s
+"""
+
+
+class Project(Struct, frozen=True, kw_only=True):
+    """A project and whose it is."""
+
+    id: int
+    owner_id: int
+    slug: str
+    name: str
+    handle: str
+    owner_suspended: bool
+
+
+class ParticipantRow(Struct, frozen=True, kw_only=True):
+    """One participant of a project; `token_active`: it has a token that works."""
+
+    name: str
+    kind: Kind
+    lane: str | None
+    is_admin: bool
+    token_active: bool
+
+
+class Participation(Struct, frozen=True, kw_only=True):
+    """A participant's place in a project; `created`: it did not have one before."""
+
+    id: int
+    participant: str
+    kind: Kind
+    lane: str | None
+    is_admin: bool
+    created: bool = False
+
+
+class Provisioned(Struct, frozen=True, kw_only=True):
+    """A participation and a token for it, in clear for the only time; `revoked_hashes` are tokens it replaces."""
+
+    participation_id: int
+    participant: str
+    kind: Kind
+    lane: str | None
+    is_admin: bool
+    token: str
+    created: bool
+    revoked_hashes: tuple[bytes, ...] = ()
+
+
+class Revoked(Struct, frozen=True, kw_only=True):
+    """The SHA-256 of the tokens that stopped working."""
+
+    token_hashes: tuple[bytes, ...]
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return len(self.token_hashes)
+
+
+async def find_project(connection: Connection, project_id: int) -> Project:
+    """The project, kept from deletion until the transaction ends; raises `InvalidName` when it is gone."""
+    rows = await connection.fetch(_PROJECT_TO_CHANGE, (project_id,))
+    if not rows:
+        raise InvalidName("this project no longer exists.")
+    id_, owner_id, slug, name, handle, suspended = rows[0]
+    return Project(id=id_, owner_id=owner_id, slug=slug, name=name, handle=handle, owner_suspended=suspended)
+
+
+async def roster(connection: Connection, project_id: int) -> Roster | None:
+    """Who belongs to a project; None when there is no such project."""
+    rows = await connection.fetch(_PROJECT, (project_id,))
+    if not rows:
+        return None
+    labels: dict[str, int] = dict(await connection.fetch(_ROSTER, (project_id,)))
+    return Roster(handle=rows[0][4], labels=labels)
+
+
+async def list_participants(connection: Connection, project_id: int) -> list[ParticipantRow]:
+    """Everybody in the project, by name."""
+    rows = [
+        ParticipantRow(name=name, kind=kind, lane=lane, is_admin=is_admin, token_active=token_active)
+        for name, kind, lane, is_admin, token_active in await connection.fetch(_LIST, (project_id,))
+    ]
+    return sorted(rows, key=lambda row: row.name)
+
+
+async def add_participant(connection: Connection, owner_id: int, label: str, kind: Kind) -> bool:
+    """Make a participant of this owner; False when the owner has one of that name."""
+    return bool(await connection.fetch(_ADD_PARTICIPANT, (owner_id, label, kind)))
+
+
+async def grant(
+    connection: Connection,
+    project: Project,
+    label: str,
+    *,
+    kind: Kind | None,
+    lane: str | None,
+    is_admin: bool | None,
+    by: str,
+) -> Participation:
+    """A place in the project for the participant with this label; both are made when new.
+
+    What is None is left as it is, or at its default when new. The kind of a participant that exists stays.
+    """
+    label = checked_label(label)
+    lane = checked_lane(lane)
+    participant_id = await _ensure_participant(connection, project.owner_id, label, kind or "agent")
+    added = await connection.fetch(_ADD_PARTICIPATION, (participant_id, project.id, lane, bool(is_admin)))
+    before = await find_participation(connection, project.id, label)
+    assert before is not None  # noqa: S101  # just made, or in the way of being made
+    if not added:
+        await connection.execute(_CHANGE_PARTICIPATION, (lane, is_admin, before.id))
+    after = Participation(
+        id=before.id,
+        participant=label,
+        kind=before.kind,
+        lane=before.lane if lane is None else lane,
+        is_admin=before.is_admin if is_admin is None else is_admin,
+        created=bool(added),
+    )
+    if added or (before.lane, before.is_admin) != (after.lane, after.is_admin):
+        detail = {"participant": label, "kind": after.kind, "lane": after.lane, "is_admin": after.is_admin}
+        await audit.record(connection, project.owner_id, project.id, by, "grant", **detail)
+    return after
+
+
+async def _ensure_participant(connection: Connection, owner_id: int, label: str, kind: Kind) -> int:
+    while True:
+        await add_participant(connection, owner_id, label, kind)
+        if rows := await connection.fetch(_FIND_PARTICIPANT, (owner_id, label)):
+            return int(rows[0][0])
+        # It was there, and was deleted or renamed in between.
+
+
+async def find_participation(connection: Connection, project_id: int, label: str) -> Participation | None:
+    """The place of a participant in a project, locked until the transaction ends."""
+    rows = await connection.fetch(_FIND_PARTICIPATION, (project_id, label))
+    if not rows:
+        return None
+    id_, participant, kind, lane, is_admin = rows[0]
+    return Participation(id=id_, participant=participant, kind=kind, lane=lane, is_admin=is_admin)
+
+
+async def provision(
+    connection: Connection,
+    project: Project,
+    label: str,
+    *,
+    kind: Kind | None,
+    lane: str | None,
+    is_admin: bool | None,
+    by: str,
+) -> Provisioned:
+    """A token for a participant, who is granted a place when it has none."""
+    granted = await grant(connection, project, label, kind=kind, lane=lane, is_admin=is_admin, by=by)
+    token = await tokens.mint(connection, granted.id)
+    await audit.record(connection, project.owner_id, project.id, by, "token_mint", participant=granted.participant)
+    return provisioned(granted, token)
+
+
+async def rotate(connection: Connection, project: Project, label: str, *, by: str) -> Provisioned | None:
+    """A new token in place of all old ones; None when the participant has no place in the project."""
+    if (found := await find_participation(connection, project.id, label)) is None:
+        return None
+    token = await tokens.mint(connection, found.id)
+    revoked = await tokens.revoke_all(connection, found.id, but=token)
+    await audit.record(connection, project.owner_id, project.id, by, "rotate", participant=label, revoked=len(revoked))
+    return provisioned(found, token, revoked)
+
+
+async def revoke(connection: Connection, project: Project, label: str, *, by: str) -> Revoked:
+    """Take back all tokens of a participant in this project; none when it has no place in it."""
+    if (found := await find_participation(connection, project.id, label)) is None:
+        return Revoked(token_hashes=())
+    revoked = await tokens.revoke_all(connection, found.id)
+    if revoked:
+        await audit.record(
+            connection, project.owner_id, project.id, by, "revoke", participant=label, revoked=len(revoked)
+        )
+    return Revoked(token_hashes=revoked)
+
+
+def provisioned(granted: Participation, token: str, revoked_hashes: tuple[bytes, ...] = ()) -> Provisioned:
+    """A participation with its token."""
+    return Provisioned(
+        participation_id=granted.id,
+        participant=granted.participant,
+        kind=granted.kind,
+        lane=granted.lane,
+        is_admin=granted.is_admin,
+        token=token,
+        created=granted.created,
+        revoked_hashes=revoked_hashes,
+    )

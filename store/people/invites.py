@@ -1,0 +1,269 @@
+"""Invites: codes with which others join a project by themselves, so many times and so long.
+
+As with tokens, only a code's SHA-256 is stored. An invite's row is locked while it is redeemed, so that uses are
+counted exactly. Time is the database's. Functions over a session that is in a transaction.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from store.people import audit, grants, tokens
+from store.people.codes import digest, new_code
+from store.people.grants import Kind, Project
+from store.people.names import checked_email, checked_label, checked_lane, labels_for
+from store.postgres.connection import Connection
+
+LISTED_MAX = 200
+"""How many invites of a project are listed."""
+
+_ADD = """
+insert into invites (project_id, sha256, email, label, kind, lane, is_admin, uses_max, expires_at)
+values (%s, %s, %s, %s, %s, %s, %s, %s, now() + make_interval(hours => %s))
+returning expires_at
+"""
+
+_LOCK = """
+select id, project_id, label, kind, lane, is_admin, uses >= uses_max, expires_at <= now()
+  from invites
+ where sha256 = %s and revoked_at is null and lower(email) is not distinct from lower(%s::text)
+   for update
+"""
+
+_FIND_BOUND = """
+select i.email, i.project_id, j.name, o.handle, i.label
+  from invites i join projects j on j.id = i.project_id join owners o on o.id = j.owner_id
+ where i.sha256 = %s and i.revoked_at is null and i.email is not null and o.suspended_at is null
+"""
+
+_LIST = """
+select i.id, i.label, i.email, i.kind, i.lane, i.is_admin, i.uses, i.uses_max, i.created_at, i.expires_at, i.revoked_at
+  from projects j left join invites i on i.project_id = j.id
+ where j.owner_id = %s and j.id = %s
+ order by i.id desc limit %s
+"""
+
+_FIND_TO_REVOKE = """
+select i.label, i.revoked_at is not null
+  from invites i join projects j on j.id = i.project_id
+ where j.owner_id = %s and j.id = %s and i.id = %s
+   for update of i
+"""
+
+_REVOKE = "update invites set revoked_at = now() where id = %s"
+
+_COUNT_USE = "update invites set uses = uses + 1 where id = %s"
+
+RedeemRefusal = Literal["invalid", "expired", "exhausted", "name_required", "name_taken"]
+"""Why a code let nobody in; none of them uses it up."""
+
+
+class Invite(Struct, frozen=True, kw_only=True):
+    """A new invite; the code in clear for the only time."""
+
+    code: str
+    expires_at: datetime
+
+
+class BoundInvite(Struct, frozen=True, kw_only=True):
+    """An invite for whoever has this email: into whose project, and as whom if that is settled."""
+
+    email: str
+    project_id: int
+    project_name: str
+    handle: str
+    label: str | None
+
+
+class InviteRow(Struct, frozen=True, kw_only=True):
+    """One invite, as its owner sees it: everything but the code."""
+
+    id: int
+    label: str | None
+    email: str | None
+    kind: Kind
+    lane: str | None
+    is_admin: bool
+    uses: int
+    uses_max: int
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+class Redeemed(Struct, frozen=True, kw_only=True):
+    """A place in a project, and a token for it in clear for the only time."""
+
+    project_id: int
+    project: str
+    project_name: str
+    handle: str
+    participant: str
+    created: bool
+    token: str
+
+
+class _Row(Struct, frozen=True):
+    id: int
+    project_id: int
+    label: str | None
+    kind: Kind
+    lane: str | None
+    is_admin: bool
+    is_exhausted: bool
+    is_expired: bool
+
+
+async def create(
+    connection: Connection,
+    project: Project,
+    *,
+    label: str | None,
+    email: str | None,
+    kind: Kind | None,
+    lane: str | None,
+    is_admin: bool,
+    uses: int,
+    ttl_hours: int,
+    by: str,
+) -> Invite:
+    """A code that lets `uses` holders into the project, as the participant `label` or under names of their choice.
+
+    With an `email` only whoever has that one, and by `redeem_bound`; that is a human unless said otherwise.
+    """
+    label = None if label is None else checked_label(label)
+    email = None if email is None else checked_email(email)
+    lane = checked_lane(lane)
+    kind = kind or ("agent" if email is None else "human")
+    code = new_code()
+    parameters = (project.id, digest(code), email, label, kind, lane, is_admin, uses, ttl_hours)
+    ((expires_at,),) = await connection.fetch(_ADD, parameters)
+    detail = {
+        "participant": label,
+        "email": email,
+        "lane": lane,
+        "is_admin": is_admin,
+        "uses": uses,
+        "ttl_hours": ttl_hours,
+    }
+    await audit.record(connection, project.owner_id, project.id, by, "invite", **detail)
+    return Invite(code=code, expires_at=expires_at)
+
+
+async def redeem(connection: Connection, code: str, name: str | None) -> Redeemed | RedeemRefusal:
+    """Let the holder of a code in.
+
+    An invite that names a participant lets in as that one, existing or not. Otherwise `name` must be given, and be new:
+    raises `InvalidName` when it cannot be one.
+    """
+    opened = await _open(connection, code, None)
+    if isinstance(opened, str):
+        return opened
+    invite, project = opened
+    label = invite.label
+    if label is None:
+        if name is None or not name.strip():
+            return "name_required"
+        label = checked_label(name)
+        if not await grants.add_participant(connection, project.owner_id, label, invite.kind):
+            return "name_taken"
+    return await _let_in(connection, invite, project, label)
+
+
+async def find_bound(connection: Connection, code: str) -> BoundInvite | None:
+    """What a code that is bound to an email is for; None when it is not bound, not known or revoked.
+
+    It may be used up or have expired: `redeem_bound` says so.
+    """
+    rows = await connection.fetch(_FIND_BOUND, (digest(code),))
+    if not rows:
+        return None
+    email, project_id, project_name, handle, label = rows[0]
+    return BoundInvite(email=email, project_id=project_id, project_name=project_name, handle=handle, label=label)
+
+
+async def redeem_bound(connection: Connection, code: str, email: str) -> Redeemed | RedeemRefusal:
+    """Let in who has shown to have the email that a code is bound to, in whatever case it is written.
+
+    An invite that names no participant lets in under a new name made of the email.
+    """
+    opened = await _open(connection, code, email)
+    if isinstance(opened, str):
+        return opened
+    invite, project = opened
+    label = invite.label or await _add_named_after(connection, project, email, invite.kind)
+    return await _let_in(connection, invite, project, label)
+
+
+async def list_all(connection: Connection, owner_id: int, project_id: int) -> list[InviteRow] | None:
+    """The newest invites of the owner's project, newest first; None when there is no such project."""
+    rows = await connection.fetch(_LIST, (owner_id, project_id, LISTED_MAX))
+    if not rows:
+        return None
+    fields = InviteRow.__struct_fields__
+    return [InviteRow(**dict(zip(fields, row, strict=True))) for row in rows if row[0] is not None]
+
+
+async def revoke(connection: Connection, owner_id: int, project_id: int, invite_id: int, *, by: str) -> bool:
+    """Let nobody in by this invite any more; False when the owner's project has none with this id."""
+    rows = await connection.fetch(_FIND_TO_REVOKE, (owner_id, project_id, invite_id))
+    if not rows:
+        return False
+    ((label, was_revoked),) = rows
+    if not was_revoked:
+        await connection.execute(_REVOKE, (invite_id,))
+        detail = {"participant": label, "invite_id": invite_id}
+        await audit.record(connection, owner_id, project_id, by, "invite_revoke", **detail)
+    return True
+
+
+async def _open(connection: Connection, code: str, email: str | None) -> tuple[_Row, Project] | RedeemRefusal:
+    """The invite, locked, and where it leads; or why it lets nobody in who has this email."""
+    rows = await connection.fetch(_LOCK, (digest(code), email))
+    if not rows:
+        return "invalid"
+    invite = _Row(*rows[0])
+    project = await grants.find_project(connection, invite.project_id)
+    if project.owner_suspended:
+        return "invalid"
+    if invite.is_expired:
+        return "expired"
+    if invite.is_exhausted:
+        return "exhausted"
+    return invite, project
+
+
+async def _add_named_after(connection: Connection, project: Project, email: str, kind: Kind) -> str:
+    for label in labels_for(email):
+        if await grants.add_participant(connection, project.owner_id, label, kind):
+            return label
+    raise AssertionError("labels never end")
+
+
+async def _let_in(connection: Connection, invite: _Row, project: Project, label: str) -> Redeemed:
+    actor = f"{project.handle}/{label}"
+    granted = await grants.grant(
+        connection,
+        project,
+        label,
+        kind=invite.kind,
+        lane=invite.lane,
+        # An invite may make a lead, but never takes that away from somebody who is one.
+        is_admin=invite.is_admin or None,
+        by=actor,
+    )
+    token = await tokens.mint(connection, granted.id)
+    await connection.execute(_COUNT_USE, (invite.id,))
+    await audit.record(
+        connection, project.owner_id, project.id, actor, "redeem", participant=label, invite_id=invite.id
+    )
+    return Redeemed(
+        project_id=project.id,
+        project=project.slug,
+        project_name=project.name,
+        handle=project.handle,
+        participant=label,
+        created=granted.created,
+        token=token,
+    )

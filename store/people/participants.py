@@ -1,0 +1,188 @@
+"""An owner's participants and their places in projects, as the owner sees and changes them.
+
+Functions over a session that is in a transaction when they write; `store.owned` begins and ends it. Every row is asked
+for together with its owner, so that somebody else's is as good as none. Granting a place is in `store.people.grants`.
+"""
+
+from datetime import datetime
+from itertools import groupby
+
+from msgspec import Struct
+
+from store.errors import NameTaken, UniqueTaken
+from store.people import audit
+from store.people.grants import Kind
+from store.people.names import checked_label, checked_lane
+from store.postgres.connection import Connection, Row
+
+_PERSONS = """
+select a.id, a.label, a.kind, a.created_at, j.id, j.slug, j.name, p.id, p.lane, p.is_admin,
+       exists (select from tokens t where t.participation_id = p.id and t.revoked_at is null)
+  from participants a
+  left join participations p on p.participant_id = a.id
+  left join projects j on j.id = p.project_id
+ where a.owner_id = %(owner)s and a.id = coalesce(%(participant)s, a.id)
+"""
+
+# How many events everybody wrote: counted up to the snapshot already (docs/decisions/0009), and after it here.
+_MEMBERS = """
+with project as materialized (select id from projects where owner_id = %(owner)s and id = %(project)s),
+kept as materialized (select s.seq, s.written from snapshots s where s.project_id = (select id from project)),
+written as (
+    select participation_id, sum(events)::bigint as events
+      from (select key::bigint as participation_id, value::bigint as events
+              from kept cross join lateral jsonb_each_text(kept.written)
+             union all
+            select e.participation_id, count(*)
+              from events e
+             where e.project_id = (select id from project) and e.seq > coalesce((select seq from kept), 0)
+             group by e.participation_id) as counted
+     group by participation_id
+)
+select p.id, a.id, a.label, a.kind, p.lane, p.is_admin, p.created_at, t.tokens, t.newest, l.at,
+       coalesce(w.events, 0)
+  from project
+  left join (participations p join participants a on a.id = p.participant_id) on p.project_id = project.id
+  left join lateral (select count(*) as tokens, max(created_at) as newest
+                       from tokens where participation_id = p.id and revoked_at is null) as t on true
+  left join liveness l on l.project_id = project.id and l.participation_id = p.id
+  left join written w on w.participation_id = p.id
+"""
+
+_LOCK_PARTICIPANT = "select label, kind from participants where owner_id = %s and id = %s for update"
+
+_CHANGE_PARTICIPANT = "update participants set label = %s, kind = %s where id = %s"
+
+_DELETE_PARTICIPANT = "delete from participants where id = %s"
+
+_LOCK_MEMBER = """
+select a.label, p.lane, p.is_admin
+  from participations p
+  join participants a on a.id = p.participant_id
+  join projects j on j.id = p.project_id
+ where j.owner_id = %s and j.id = %s and p.id = %s
+   for update of p
+"""
+
+_CHANGE_MEMBER = "update participations set lane = %s, is_admin = %s where id = %s"
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """A participant's place in one project; `token_active`: it has a token that works."""
+
+    project_id: int
+    slug: str
+    name: str
+    participation_id: int
+    lane: str | None
+    is_admin: bool
+    token_active: bool
+
+
+class PersonRow(Struct, frozen=True, kw_only=True):
+    """A participant, and the projects it has a place in, by slug."""
+
+    id: int
+    label: str
+    kind: Kind
+    created_at: datetime
+    projects: tuple[Place, ...]
+
+
+class MemberRow(Struct, frozen=True, kw_only=True):
+    """A participant's place in a project, and what it did there.
+
+    `tokens` counts those that work, the newest of which was made at `token_created_at`. `last_seen` is written behind,
+    so it may be some seconds old.
+    """
+
+    participation_id: int
+    participant_id: int
+    name: str
+    kind: Kind
+    lane: str | None
+    is_admin: bool
+    created_at: datetime
+    tokens: int
+    token_created_at: datetime | None
+    last_seen: datetime | None
+    events: int
+
+
+async def persons(connection: Connection, owner_id: int, participant_id: int | None = None) -> list[PersonRow]:
+    """The owner's participants by label, or the one with this id."""
+    rows = await connection.fetch(_PERSONS, {"owner": owner_id, "participant": participant_id})
+    rows.sort(key=lambda row: (row[1], row[0], row[5] or ""))
+    return [_person(list(group)) for _, group in groupby(rows, key=lambda row: row[0])]
+
+
+async def members(connection: Connection, owner_id: int, project_id: int) -> list[MemberRow] | None:
+    """Everybody in the owner's project, by name; None when there is no such project."""
+    rows = await connection.fetch(_MEMBERS, {"owner": owner_id, "project": project_id})
+    if not rows:
+        return None
+    fields = MemberRow.__struct_fields__
+    found = [MemberRow(**dict(zip(fields, row, strict=True))) for row in rows if row[0] is not None]
+    return sorted(found, key=lambda member: member.name)
+
+
+async def change_participant(
+    connection: Connection, owner_id: int, participant_id: int, *, label: str, kind: Kind, by: str
+) -> bool:
+    """Give a participant this name and kind; False when the owner has none with this id.
+
+    Raises `NameTaken` when another of the owner's participants has the name.
+    """
+    label = checked_label(label)
+    rows = await connection.fetch(_LOCK_PARTICIPANT, (owner_id, participant_id))
+    if not rows:
+        return False
+    ((label_before, kind_before),) = rows
+    if (label, kind) != (label_before, kind_before):
+        try:
+            await connection.execute(_CHANGE_PARTICIPANT, (label, kind, participant_id))
+        except UniqueTaken as taken:
+            raise NameTaken(f"you have a participant '{label}' already: choose another name.", field="label") from taken
+        detail = {"participant": label, "kind": kind, "before": label_before}
+        await audit.record(connection, owner_id, None, by, "participant_change", **detail)
+    return True
+
+
+async def delete_participant(connection: Connection, owner_id: int, participant_id: int, *, by: str) -> bool:
+    """Delete a participant with its places and tokens; False when the owner has none with this id."""
+    rows = await connection.fetch(_LOCK_PARTICIPANT, (owner_id, participant_id))
+    if not rows:
+        return False
+    await connection.execute(_DELETE_PARTICIPANT, (participant_id,))
+    await audit.record(connection, owner_id, None, by, "participant_delete", participant=rows[0][0])
+    return True
+
+
+async def change_member(
+    connection: Connection,
+    owner_id: int,
+    project_id: int,
+    participation_id: int,
+    *,
+    lane: str | None,
+    is_admin: bool,
+    by: str,
+) -> bool:
+    """Give a member exactly this lane, or none, and this right; False when the owner's project has no such member."""
+    lane = checked_lane(lane)
+    rows = await connection.fetch(_LOCK_MEMBER, (owner_id, project_id, participation_id))
+    if not rows:
+        return False
+    ((label, lane_before, was_admin),) = rows
+    if (lane, is_admin) != (lane_before, was_admin):
+        await connection.execute(_CHANGE_MEMBER, (lane, is_admin, participation_id))
+        detail = {"participant": label, "lane": lane, "is_admin": is_admin}
+        await audit.record(connection, owner_id, project_id, by, "member_change", **detail)
+    return True
+
+
+def _person(rows: list[Row]) -> PersonRow:
+    id_, label, kind, created_at = rows[0][:4]
+    fields = Place.__struct_fields__
+    places = tuple(Place(**dict(zip(fields, row[4:], strict=True))) for row in rows if row[4] is not None)
+    return PersonRow(id=id_, label=label, kind=kind, created_at=created_at, projects=places)

@@ -1,0 +1,95 @@
+"""Bearer tokens: making one, keeping only its SHA-256, finding the grant behind it, taking it back.
+
+A token is 32 random bytes, URL-safe, behind a prefix that secret scanners know. It exists in clear only in the answer
+to whoever asked for it. Functions over a session; those that write want it in a transaction.
+"""
+
+from collections.abc import Collection
+
+from msgspec import Struct
+
+from engine.identity import Principal
+from store.people.codes import digest, new_code
+from store.postgres.connection import Connection
+
+TOKEN_PREFIX = "llmbus_"  # noqa: S105  # what every token begins with, not one
+
+_AUTHENTICATE = """
+select p.id, p.project_id, o.handle, a.label, j.slug, p.is_admin, j.liveness_window_seconds,
+       o.id, a.id, o.suspended_at is not null
+  from tokens t
+  join participations p on p.id = t.participation_id
+  join participants a on a.id = p.participant_id
+  join projects j on j.id = p.project_id
+  join owners o on o.id = j.owner_id
+ where t.sha256 = %s and t.revoked_at is null
+"""
+
+_STILL_VALID = """
+select t.sha256
+  from tokens t
+  join participations p on p.id = t.participation_id
+  join projects j on j.id = p.project_id
+  join owners o on o.id = j.owner_id
+ where t.sha256 = any(%s) and t.revoked_at is null and o.suspended_at is null
+"""
+
+_MINT = "insert into tokens (participation_id, sha256) values (%s, %s)"
+
+_REVOKE = """
+update tokens set revoked_at = now()
+ where participation_id = %s and revoked_at is null and sha256 <> %s
+returning sha256
+"""
+
+
+class Grant(Struct, frozen=True, kw_only=True):
+    """What a valid token stands for. The token of a suspended owner is valid, and must be refused by who asks."""
+
+    principal: Principal
+    owner_id: int
+    participant_id: int
+    participation_id: int
+    suspended: bool
+
+
+async def authenticate(connection: Connection, token_hash: bytes) -> Grant | None:
+    """The grant behind a token's SHA-256; None when it is unknown or revoked."""
+    rows = await connection.fetch(_AUTHENTICATE, (token_hash,), prepare=True)
+    if not rows:
+        return None
+    participation_id, project_id, handle, label, slug, is_admin, window, owner_id, participant_id, suspended = rows[0]
+    principal = Principal(
+        id=participation_id,
+        project_id=project_id,
+        handle=handle,
+        label=label,
+        project=slug,
+        is_admin=is_admin,
+        liveness_window_seconds=window,
+    )
+    return Grant(
+        principal=principal,
+        owner_id=owner_id,
+        participant_id=participant_id,
+        participation_id=participation_id,
+        suspended=suspended,
+    )
+
+
+async def still_valid(connection: Connection, token_hashes: Collection[bytes]) -> set[bytes]:
+    """Which of these tokens work now: not revoked, and of an owner who is not suspended."""
+    return {row[0] for row in await connection.fetch(_STILL_VALID, (list(token_hashes),))}
+
+
+async def mint(connection: Connection, participation_id: int) -> str:
+    """A new token of this participation."""
+    token = TOKEN_PREFIX + new_code()
+    await connection.execute(_MINT, (participation_id, digest(token)))
+    return token
+
+
+async def revoke_all(connection: Connection, participation_id: int, *, but: str | None = None) -> tuple[bytes, ...]:
+    """Take back every token of this participation, but one; gives the hashes of those that were valid until now."""
+    kept = b"" if but is None else digest(but)
+    return tuple(row[0] for row in await connection.fetch(_REVOKE, (participation_id, kept)))

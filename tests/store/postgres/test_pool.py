@@ -1,0 +1,98 @@
+"""The pool: bounded, patient for so long, and never lending a dead session."""
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from store.errors import ConnectionLost, StoreUnavailable
+from store.postgres.pool import Pool
+from tests.postgres import query
+
+pytestmark = pytest.mark.usefixtures("bounded")
+
+
+async def test_a_session_is_used_again(conninfo: str) -> None:
+    async with Pool(conninfo) as pool:
+        for _ in range(3):
+            async with pool.connection() as connection:
+                await connection.fetch("select 1")
+        assert (pool.statistics().opened, pool.statistics().idle, pool.statistics().lent) == (1, 1, 0)
+
+
+async def test_at_most_so_many_sessions_exist_and_the_next_task_waits(conninfo: str) -> None:
+    served = 0
+
+    async def use(pool: Pool) -> None:
+        nonlocal served
+        async with pool.connection() as connection:
+            await connection.fetch("select pg_sleep(0.01)")
+            assert pool.statistics().lent <= 2
+            served += 1
+
+    async with Pool(conninfo, size_max=2) as pool:
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(use, pool)
+        assert served == 10
+        assert pool.statistics().opened == 2
+
+
+async def test_waiting_for_a_session_ends(conninfo: str) -> None:
+    async with Pool(conninfo, size_max=1) as pool, pool.connection():
+        pool._acquire_timeout_seconds = 0.05  # not before: the first session takes as long as it takes
+        with pytest.raises(StoreUnavailable):
+            async with pool.connection():
+                raise AssertionError("lent twice")
+    assert pool.statistics().lent == 0
+
+
+async def test_cancelling_who_waits_costs_no_session(conninfo: str) -> None:
+    async with Pool(conninfo, size_max=1) as pool:
+        async with pool.connection(), trio.open_nursery() as nursery:
+            nursery.start_soon(pool.connection().__aenter__)
+            await wait_all_tasks_blocked()
+            assert pool.statistics().waiting == 1
+            nursery.cancel_scope.cancel()
+        async with pool.connection() as connection:
+            assert connection.idle
+
+
+async def test_a_session_left_in_a_transaction_is_not_lent_again(conninfo: str) -> None:
+    async with Pool(conninfo) as pool:
+        async with pool.connection() as connection:
+            await connection.execute("begin")
+        assert connection.closed
+        assert pool.statistics().discarded == 1
+
+
+async def test_a_session_that_died_while_idle_is_replaced_unnoticed(conninfo: str) -> None:
+    async with Pool(conninfo) as pool:
+        async with pool.connection() as connection:
+            ((pid,),) = await connection.fetch("select pg_backend_pid()")
+        query(conninfo, "select pg_terminate_backend(%s, 5000)", (pid,))
+        async with pool.connection() as connection:
+            assert await connection.fetch("select 1") == [(1,)]
+        assert (pool.statistics().opened, pool.statistics().discarded) == (2, 1)
+
+
+async def test_a_session_that_dies_in_use_is_reported_and_replaced(conninfo: str) -> None:
+    async def die(pool: Pool) -> None:
+        async with pool.connection() as connection:
+            await connection.fetch("select pg_terminate_backend(pg_backend_pid())")
+
+    async with Pool(conninfo, size_max=1) as pool:
+        with pytest.raises(ConnectionLost):
+            await die(pool)
+        async with pool.connection() as connection:
+            assert await connection.fetch("select 1") == [(1,)]
+
+
+async def test_a_closed_pool_lends_nothing_and_keeps_nothing(conninfo: str) -> None:
+    pool = Pool(conninfo)
+    async with pool.connection() as connection:
+        pool.close()
+        in_use = not connection.closed
+    assert (in_use, connection.closed) == (True, True)
+    with pytest.raises(StoreUnavailable):
+        async with pool.connection():
+            raise AssertionError("lent after closing")
