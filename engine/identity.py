@@ -2,7 +2,7 @@
 
 The engine never authenticates: it is handed a `Principal` that the bearer token already proved, and, where a command
 names somebody, the `Addressee` that `resolve` found in the project's `Roster`. Here are only those three and the rule
-for names; tokens, owners and grants live in `store.accounts`.
+for names; tokens, owners and grants live in `store.people`.
 """
 
 from collections.abc import Mapping

@@ -13,6 +13,7 @@ import trio
 from actors import Directory
 from store import Listener, Store, open_store
 from store.ledger.statistics import PublicCounter
+from store.people import grants, tokens
 from web.admin.blueprint import admin
 from web.admin.providers import ProvidersOf, providers_of
 from web.config import Settings
@@ -53,7 +54,7 @@ async def run_bus(
         services = join(store, settings, stopping)
         await nursery.start(services.directory.run)
         nursery.start_soon(store.listen, _listener(services))
-        nursery.start_soon(services.waits.run, store.accounts.still_valid)
+        nursery.start_soon(services.waits.run, lambda hashes: store.read(tokens.still_valid, hashes))
         counts = LiveCounts(PublicCounter(store.pool).count) if settings.public_stats else None
         if counts is not None:
             nursery.start_soon(counts.run)
@@ -79,12 +80,14 @@ async def stop_on_signals(stopping: trio.Event, everything: trio.CancelScope) ->
 def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
     """The parts of one process on top of an open store. `settings.public_url` must be known."""
     assert settings.public_url is not None  # noqa: S101 - bound_to() sets it
-    authenticator, rosters, waits = Authenticator(store.accounts), Rosters(store.accounts), Waits()
+    authenticator = Authenticator(lambda token_hash: store.read(tokens.authenticate, token_hash))
+    rosters = Rosters(lambda project_id: store.read(grants.roster, project_id))
+    waits = Waits()
     return Services(
         directory=Directory(store.journal),
         authenticator=authenticator,
         rosters=rosters,
-        people=People(store.accounts, authenticator, rosters, waits),
+        people=People(store, authenticator, rosters, waits),
         proxies=Proxies(settings.trusted_proxies),
         public_url=settings.public_url,
         waits=waits,

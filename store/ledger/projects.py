@@ -1,7 +1,7 @@
 """An owner's projects, as rows: how they are found, made, changed, and deleted with their ledgers.
 
-Functions over a session that is in a transaction; `store.accounts` and `store.owned` begin and end it. A project is
-asked for together with its owner, so that somebody else's is as good as none.
+Functions over a session; those that write want it in a transaction. Every query names the owner, so another owner's
+project answers exactly as a missing one.
 """
 
 from msgspec import Struct
@@ -71,14 +71,16 @@ async def find(connection: Connection, owner_id: int, project_id: int) -> Projec
     return _project(rows[0]) if rows else None
 
 
-async def add(connection: Connection, owner_id: int, slug: str, name: str | None, *, by: str) -> ProjectRow:
+async def add(connection: Connection, owner_id: int, slug: str, name: str | None = None, *, by: str) -> ProjectRow:
     """A new project of this owner, whose name is the slug unless given; raises `NameTaken` when the slug is taken."""
     if (added := await _add(connection, owner_id, slug, name, by=by)) is None:
         raise _taken(slug)
     return added
 
 
-async def ensure(connection: Connection, owner_id: int, slug: str, name: str | None, *, by: str) -> ProjectRow:
+async def ensure(
+    connection: Connection, owner_id: int, slug: str, name: str | None = None, *, by: str = "cli"
+) -> ProjectRow:
     """The owner's project with this slug, made when new; the name of one that exists is not touched."""
     if (added := await _add(connection, owner_id, slug, name, by=by)) is not None:
         return added
@@ -116,7 +118,8 @@ async def change(
 async def delete(connection: Connection, owner_id: int, project_id: int, *, by: str) -> bool:
     """Delete the owner's project with its ledger, places, tokens and invites; False when there is none with this id.
 
-    Writers of the ledger wait until the transaction has ended.
+    Writers of the ledger wait until the transaction has ended; a million events take some seconds. The audit trail
+    stays. A caller that runs actors keeps this project's away meanwhile (`Directory.forgetting`).
     """
     rows = await connection.fetch(_FIND_TO_CHANGE, (owner_id, project_id))
     if not rows:

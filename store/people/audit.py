@@ -67,7 +67,7 @@ async def record(
 
 
 async def page(
-    connection: Connection, owner_id: int, *, project_id: int | None, before: int | None, limit: int
+    connection: Connection, owner_id: int, *, project_id: int | None = None, before: int | None = None, limit: int
 ) -> list[AuditRow]:
     """At most `limit` changes of what is this owner's, newest first; `before`: only those with a smaller id."""
     parameters = {"owner": owner_id, "project": project_id, "before": before, "limit": limit}

@@ -1,7 +1,7 @@
 """Participants in projects: who is granted a place, with which lane and rights, and with which tokens.
 
-Functions over a session that is in a transaction; `store.accounts` begins and ends it. A participation's row is locked
-while its tokens change, so that of two rotations at once one comes second and takes back the first one's token.
+Functions over a session; those that write want it in a transaction. A participation's row is locked while its tokens
+change: the second of two concurrent rotations waits, and then revokes the first one's token.
 """
 
 from typing import Literal
@@ -201,23 +201,28 @@ async def find_participation(connection: Connection, project_id: int, label: str
 
 async def provision(
     connection: Connection,
-    project: Project,
-    label: str,
+    project_id: int,
+    participant_name: str,
     *,
-    kind: Kind | None,
-    lane: str | None,
-    is_admin: bool | None,
+    kind: Kind | None = None,
+    lane: str | None = None,
+    is_admin: bool | None = None,
     by: str,
 ) -> Provisioned:
-    """A token for a participant, who is granted a place when it has none."""
-    granted = await grant(connection, project, label, kind=kind, lane=lane, is_admin=is_admin, by=by)
+    """A token for a participant, who is created and granted a place when new.
+
+    One that has a place gets a further token, and the lane and rights that are given; None leaves them.
+    """
+    project = await find_project(connection, project_id)
+    granted = await grant(connection, project, participant_name, kind=kind, lane=lane, is_admin=is_admin, by=by)
     token = await tokens.mint(connection, granted.id)
     await audit.record(connection, project.owner_id, project.id, by, "token_mint", participant=granted.participant)
     return provisioned(granted, token)
 
 
-async def rotate(connection: Connection, project: Project, label: str, *, by: str) -> Provisioned | None:
+async def rotate(connection: Connection, project_id: int, label: str, *, by: str) -> Provisioned | None:
     """A new token in place of all old ones; None when the participant has no place in the project."""
+    project = await find_project(connection, project_id)
     if (found := await find_participation(connection, project.id, label)) is None:
         return None
     token = await tokens.mint(connection, found.id)
@@ -226,8 +231,9 @@ async def rotate(connection: Connection, project: Project, label: str, *, by: st
     return provisioned(found, token, revoked)
 
 
-async def revoke(connection: Connection, project: Project, label: str, *, by: str) -> Revoked:
+async def revoke(connection: Connection, project_id: int, label: str, *, by: str) -> Revoked:
     """Take back all tokens of a participant in this project; none when it has no place in it."""
+    project = await find_project(connection, project_id)
     if (found := await find_participation(connection, project.id, label)) is None:
         return Revoked(token_hashes=())
     revoked = await tokens.revoke_all(connection, found.id)

@@ -117,22 +117,24 @@ class _Row(Struct, frozen=True):
 
 async def create(
     connection: Connection,
-    project: Project,
+    project_id: int,
     *,
-    label: str | None,
-    email: str | None,
-    kind: Kind | None,
-    lane: str | None,
-    is_admin: bool,
-    uses: int,
-    ttl_hours: int,
+    participant_name: str | None = None,
+    email: str | None = None,
+    kind: Kind | None = None,
+    lane: str | None = None,
+    is_admin: bool = False,
+    uses: int = 1,
+    ttl_hours: int = 24,
     by: str,
 ) -> Invite:
-    """A code that lets `uses` holders into the project, as the participant `label` or under names of their choice.
+    """A code that lets `uses` holders into the project, as `participant_name` or under names of their choice.
 
-    With an `email` only whoever has that one, and by `redeem_bound`; that is a human unless said otherwise.
+    With an `email` only its owner may redeem it, by `redeem_bound`; the invite is then for a human unless `kind` is
+    given.
     """
-    label = None if label is None else checked_label(label)
+    project = await grants.find_project(connection, project_id)
+    label = None if participant_name is None else checked_label(participant_name)
     email = None if email is None else checked_email(email)
     lane = checked_lane(lane)
     kind = kind or ("agent" if email is None else "human")
@@ -151,7 +153,7 @@ async def create(
     return Invite(code=code, expires_at=expires_at)
 
 
-async def redeem(connection: Connection, code: str, name: str | None) -> Redeemed | RedeemRefusal:
+async def redeem(connection: Connection, code: str, name: str | None = None) -> Redeemed | RedeemRefusal:
     """Let the holder of a code in.
 
     An invite that names a participant lets in as that one, existing or not. Otherwise `name` must be given, and be new:
@@ -184,7 +186,7 @@ async def find_bound(connection: Connection, code: str) -> BoundInvite | None:
 
 
 async def redeem_bound(connection: Connection, code: str, email: str) -> Redeemed | RedeemRefusal:
-    """Let in who has shown to have the email that a code is bound to, in whatever case it is written.
+    """Let in the verified owner of the email that a code is bound to; the case of the email does not matter.
 
     An invite that names no participant lets in under a new name made of the email.
     """
@@ -206,7 +208,7 @@ async def list_all(connection: Connection, owner_id: int, project_id: int) -> li
 
 
 async def revoke(connection: Connection, owner_id: int, project_id: int, invite_id: int, *, by: str) -> bool:
-    """Let nobody in by this invite any more; False when the owner's project has none with this id."""
+    """Stop an invite from working; False when the owner's project has none with this id."""
     rows = await connection.fetch(_FIND_TO_REVOKE, (owner_id, project_id, invite_id))
     if not rows:
         return False

@@ -1,6 +1,6 @@
 """Owners, as rows: how they are found, made, renamed, suspended and restored.
 
-Functions over a session that is in a transaction; `store.accounts`, `store.owned` and `store.sign_in` begin and end it.
+Functions over a session; those that write want it in a transaction.
 """
 
 from msgspec import Struct
@@ -63,7 +63,7 @@ async def has_owners(connection: Connection) -> bool:
     return bool(answer)
 
 
-async def ensure_owner(connection: Connection, email: str, *, is_operator: bool, by: str) -> OwnerRow:
+async def ensure_owner(connection: Connection, email: str, *, is_operator: bool = False, by: str = "cli") -> OwnerRow:
     """The owner with this email, made with a free handle when new, and an operator from now on if so told."""
     email = checked_email(email)
     found = await find_owner(connection, email) or await _add_owner(connection, email, is_operator=is_operator, by=by)

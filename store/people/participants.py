@@ -1,7 +1,7 @@
 """An owner's participants and their places in projects, as the owner sees and changes them.
 
-Functions over a session that is in a transaction when they write; `store.owned` begins and ends it. Every row is asked
-for together with its owner, so that somebody else's is as good as none. Granting a place is in `store.people.grants`.
+Functions over a session; those that write want it in a transaction. Every query names the owner, so another owner's
+row answers exactly as a missing one. Granting a place is in `store.people.grants`.
 """
 
 from datetime import datetime
@@ -109,8 +109,17 @@ class MemberRow(Struct, frozen=True, kw_only=True):
     events: int
 
 
-async def persons(connection: Connection, owner_id: int, participant_id: int | None = None) -> list[PersonRow]:
-    """The owner's participants by label, or the one with this id."""
+async def persons(connection: Connection, owner_id: int) -> list[PersonRow]:
+    """The owner's participants, by label, with their places."""
+    return await _find_persons(connection, owner_id, None)
+
+
+async def person(connection: Connection, owner_id: int, participant_id: int) -> PersonRow | None:
+    """One of the owner's participants, with its places."""
+    return next(iter(await _find_persons(connection, owner_id, participant_id)), None)
+
+
+async def _find_persons(connection: Connection, owner_id: int, participant_id: int | None) -> list[PersonRow]:
     rows = await connection.fetch(_PERSONS, {"owner": owner_id, "participant": participant_id})
     rows.sort(key=lambda row: (row[1], row[0], row[5] or ""))
     return [_person(list(group)) for _, group in groupby(rows, key=lambda row: row[0])]
@@ -126,17 +135,23 @@ async def members(connection: Connection, owner_id: int, project_id: int) -> lis
     return sorted(found, key=lambda member: member.name)
 
 
+async def member(connection: Connection, owner_id: int, project_id: int, participation_id: int) -> MemberRow | None:
+    """One member of the owner's project."""
+    rows = await members(connection, owner_id, project_id) or ()
+    return next((row for row in rows if row.participation_id == participation_id), None)
+
+
 async def change_participant(
     connection: Connection, owner_id: int, participant_id: int, *, label: str, kind: Kind, by: str
-) -> bool:
-    """Give a participant this name and kind; False when the owner has none with this id.
+) -> PersonRow | None:
+    """Give a participant this name and kind; None when the owner has none with this id.
 
     Raises `NameTaken` when another of the owner's participants has the name.
     """
     label = checked_label(label)
     rows = await connection.fetch(_LOCK_PARTICIPANT, (owner_id, participant_id))
     if not rows:
-        return False
+        return None
     ((label_before, kind_before),) = rows
     if (label, kind) != (label_before, kind_before):
         try:
@@ -145,7 +160,7 @@ async def change_participant(
             raise NameTaken(f"you have a participant '{label}' already: choose another name.", field="label") from taken
         detail = {"participant": label, "kind": kind, "before": label_before}
         await audit.record(connection, owner_id, None, by, "participant_change", **detail)
-    return True
+    return await person(connection, owner_id, participant_id)
 
 
 async def delete_participant(connection: Connection, owner_id: int, participant_id: int, *, by: str) -> bool:
@@ -167,18 +182,18 @@ async def change_member(
     lane: str | None,
     is_admin: bool,
     by: str,
-) -> bool:
-    """Give a member exactly this lane, or none, and this right; False when the owner's project has no such member."""
+) -> MemberRow | None:
+    """Give a member exactly this lane, or none, and this right; None when the owner's project has no such member."""
     lane = checked_lane(lane)
     rows = await connection.fetch(_LOCK_MEMBER, (owner_id, project_id, participation_id))
     if not rows:
-        return False
+        return None
     ((label, lane_before, was_admin),) = rows
     if (lane, is_admin) != (lane_before, was_admin):
         await connection.execute(_CHANGE_MEMBER, (lane, is_admin, participation_id))
         detail = {"participant": label, "lane": lane, "is_admin": is_admin}
         await audit.record(connection, owner_id, project_id, by, "member_change", **detail)
-    return True
+    return await member(connection, owner_id, project_id, participation_id)
 
 
 def _person(rows: list[Row]) -> PersonRow:

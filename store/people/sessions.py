@@ -86,7 +86,7 @@ class SessionRow(Struct, frozen=True, kw_only=True):
 
 
 async def open_session(
-    connection: Connection, owner_id: int, *, user_agent: str, replacing: str | None
+    connection: Connection, owner_id: int, *, user_agent: str, replacing: str | None = None
 ) -> OpenedSession:
     """A new session of this owner in place of the one with the id `replacing`; surplus and ended ones go."""
     await connection.fetch(_LOCK_OWNER, (owner_id,))

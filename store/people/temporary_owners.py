@@ -1,14 +1,14 @@
-"""Temporary owners, and how they are taken out of the database with their projects, ledgers and audit records.
+"""Removing temporary owners with their projects, ledgers and audit records.
 
-`doctor` and `demo` make them for themselves, with an email that nobody can have. A real owner's ledger and audit trail
-are history and outlive it; nothing that serves requests calls this. A server that still holds such a project in memory
-may write a snapshot of it afterwards, which nothing refers to.
+`doctor` and `demo` make them for themselves, with an email in a domain that cannot exist. A real owner's ledger and
+audit trail are history and are kept; nothing that serves requests calls this. A server that still holds such a project
+in memory may write a snapshot of it afterwards, which nothing refers to.
 """
 
 from typing import LiteralString
 
 from store.people.names import TEMPORARY_DOMAIN
-from store.postgres.pool import Pool
+from store.postgres.connection import Connection
 
 _IS_TEMPORARY = "select exists (select from owners where id = %s and email like '%%@' || %s)"
 
@@ -25,14 +25,10 @@ _REMOVALS: tuple[LiteralString, ...] = (
 """In this order: what goes by the owner's projects, before the last removes those too."""
 
 
-async def remove_temporary_owner(pool: Pool, owner_id: int) -> bool:
-    """Remove a temporary owner and all that was theirs, in one transaction; False for every other owner.
-
-    Raises `StoreUnavailable` when the database cannot be reached.
-    """
-    async with pool.connection() as connection, connection.transaction():
-        ((is_temporary,),) = await connection.fetch(_IS_TEMPORARY, (owner_id, TEMPORARY_DOMAIN))
-        if is_temporary:
-            for statement in _REMOVALS:
-                await connection.execute(statement, (owner_id,))
-        return bool(is_temporary)
+async def remove_temporary_owner(connection: Connection, owner_id: int) -> bool:
+    """Remove a temporary owner and all that was theirs; False for every other owner. Wants a transaction."""
+    ((is_temporary,),) = await connection.fetch(_IS_TEMPORARY, (owner_id, TEMPORARY_DOMAIN))
+    if is_temporary:
+        for statement in _REMOVALS:
+            await connection.execute(statement, (owner_id,))
+    return bool(is_temporary)

@@ -12,6 +12,7 @@ import psycopg
 import trio
 
 from store import open_store
+from store.people import minting
 from store.postgres.embedded import installed_binaries
 from tests.acceptance import raw_http
 from tests.acceptance.conftest import Project
@@ -96,7 +97,7 @@ async def minted(database_url: str) -> Project:
     tokens = {}
     async with open_store(database_url) as store:
         for who in ("lead", "scout"):
-            minted = await store.accounts.mint("backup@example.com", "backup", who, is_admin=who == "lead")
+            minted = await store.write(minting.mint, "backup@example.com", "backup", who, is_admin=who == "lead")
             tokens[who] = minted.provisioned.token
     return Project(minted.project.slug, minted.owner.handle, tokens)
 

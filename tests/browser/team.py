@@ -2,7 +2,9 @@
 
 import psycopg
 
-from store.accounts import OwnerRow
+from store.ledger import projects
+from store.people import grants
+from store.people.owners import OwnerRow
 from tests.web.bus import Bus
 
 PROJECT = "Web shop"
@@ -32,14 +34,14 @@ update audit set at = now() - interval '20 days' + id * interval '7 hours';
 
 async def work(bus: Bus, owner: OwnerRow) -> None:
     """Let the team work, through the tools that agents call."""
-    shop = await bus.store.owned.create_project(owner.id, "shop", PROJECT, by=owner.handle)
+    shop = await bus.store.write(projects.add, owner.id, "shop", PROJECT, by=owner.handle)
     tokens = {}
     for name, lane in LANES.items():
-        made = await bus.store.accounts.provision(
-            shop.id, participant_name=name, lane=lane, is_admin=name == "planner", by=owner.handle
+        made = await bus.store.write(
+            grants.provision, shop.id, participant_name=name, lane=lane, is_admin=name == "planner", by=owner.handle
         )
         tokens[name] = made.token
-    made = await bus.store.accounts.provision(shop.id, participant_name=REVIEWER, kind="human", by=owner.handle)
+    made = await bus.store.write(grants.provision, shop.id, participant_name=REVIEWER, kind="human", by=owner.handle)
     tokens[REVIEWER] = made.token
     await _plan(bus, tokens)
     await _build(bus, tokens)
@@ -97,9 +99,9 @@ async def _build(bus: Bus, tokens: dict[str, str]) -> None:
 
 async def _work_elsewhere(bus: Bus, owner: OwnerRow, slug: str) -> None:
     name, labels = OTHERS[slug]
-    project = await bus.store.owned.create_project(owner.id, slug, name, by=owner.handle)
+    project = await bus.store.write(projects.add, owner.id, slug, name, by=owner.handle)
     for label in labels:
-        made = await bus.store.accounts.provision(project.id, participant_name=label, by=owner.handle)
+        made = await bus.store.write(grants.provision, project.id, participant_name=label, by=owner.handle)
         await bus.call(made.token, "register", lane="backend")
         for number in range(17 * len(slug)):
             await bus.call(made.token, "claim", sequence="adr", note=f"decision {number}")

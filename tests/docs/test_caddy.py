@@ -20,6 +20,7 @@ import pytest
 import trio
 
 from store import Store
+from store.people import owners
 from tests.docs.deploy import CADDYFILES
 from tests.web.bus import Bus, running_bus
 
@@ -72,7 +73,7 @@ def sign_in_service() -> Iterator[str]:
 async def bus(store: Store, conninfo: str) -> AsyncIterator[Bus]:
     """A server that believes whoever speaks from loopback."""
     for email in (ADA, GRACE):
-        await store.accounts.add_owner(email)
+        await store.write(owners.ensure_owner, email)
     async with running_bus(store, conninfo, admin_auth="header") as bus:
         yield bus
 

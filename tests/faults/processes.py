@@ -16,6 +16,7 @@ import trio
 from psycopg.conninfo import make_conninfo
 
 from store import migrate, open_store
+from store.people import minting
 from store.postgres.embedded import embedded_postgres
 from tests.postgres import kill_postgres, query
 
@@ -160,5 +161,5 @@ async def durable_postgres(data_dir: Path) -> AsyncIterator[Postgres]:
 async def mint_tokens(conninfo: str, labels: list[str], project: str = "demo") -> list[str]:
     """A token for each of these participants of one project."""
     async with open_store(conninfo) as store:
-        minted = [await store.accounts.mint("ada@example.com", project, label, is_admin=True) for label in labels]
+        minted = [await store.write(minting.mint, "ada@example.com", project, label, is_admin=True) for label in labels]
     return [each.provisioned.token for each in minted]

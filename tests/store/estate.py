@@ -3,7 +3,9 @@
 from msgspec import Struct
 
 from store import Store
-from store.accounts import Invite, OwnerRow
+from store.people import invites, minting, participants
+from store.people.invites import Invite
+from store.people.owners import OwnerRow
 from tests.postgres import query
 
 
@@ -21,11 +23,11 @@ class Estate(Struct, frozen=True, kw_only=True):
 
 async def settle(store: Store, email: str, *, slug: str = "bus") -> Estate:
     """Make an owner with one of everything."""
-    minted = await store.accounts.mint(email, slug, "lead", is_admin=True)
-    invite = await store.accounts.create_invite(minted.project.id, participant_name="guest", uses=3, by="cli")
-    invited = await store.owned.invites(minted.owner.id, minted.project.id)
+    minted = await store.write(minting.mint, email, slug, "lead", is_admin=True)
+    invite = await store.write(invites.create, minted.project.id, participant_name="guest", uses=3, by="cli")
+    invited = await store.read(invites.list_all, minted.owner.id, minted.project.id)
     assert invited is not None
-    (person,) = await store.owned.participants(minted.owner.id)
+    (person,) = await store.read(participants.persons, minted.owner.id)
     return Estate(
         owner=minted.owner,
         project_id=minted.project.id,

@@ -14,6 +14,7 @@ from engine.events import Event
 from engine.fold import snapshot
 from engine.state import State
 from store import Store
+from store.people import minting
 from tests.engine.project import PEOPLE, ROSTER, Project
 
 AWKWARD = (
@@ -64,7 +65,7 @@ def command(random: Random) -> c.AnyCommand:
 async def people(store: Store, slug: str = "bus") -> int:
     """A project of kim's with the engine tests' people in it, and its id; ids are theirs in a fresh database."""
     for label in ROSTER.labels:
-        minted = await store.accounts.mint("kim@example.com", slug, label, lane="qa", is_admin=label == "ada")
+        minted = await store.write(minting.mint, "kim@example.com", slug, label, lane="qa", is_admin=label == "ada")
     return minted.project.id
 
 

@@ -11,6 +11,7 @@ import httpx2
 import trio
 
 from store import Store
+from store.people import minting
 from web.admin.providers import ProvidersOf, providers_of
 from web.config import Settings
 from web.http.listener import listen
@@ -39,7 +40,7 @@ class Bus:
 
     async def mint(self, name: str = "lead", *, is_admin: bool = True, project: str = "demo") -> str:
         """A token for a participant of ada's, straight from the store: as another process would make it."""
-        minted = await self.store.accounts.mint("ada@example.com", project, name, is_admin=is_admin)
+        minted = await self.store.write(minting.mint, "ada@example.com", project, name, is_admin=is_admin)
         return minted.provisioned.token
 
     async def send(self, body: Any, token: str | None, headers: Mapping[str, str] | None = None) -> httpx2.Response:

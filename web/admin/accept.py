@@ -10,7 +10,8 @@ from quart import Blueprint, abort, g, render_template, request
 from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
 
-from store.accounts import BoundInvite, Redeemed, RedeemRefusal
+from store.people import invites
+from store.people.invites import BoundInvite, Redeemed, RedeemRefusal
 from web.admin import cookies, guests
 from web.admin.context import AdminContext
 from web.admin.handout import made_card
@@ -88,7 +89,7 @@ def let_guest_in(context: AdminContext, email: str, code: str) -> Response:
 async def _the_invite(context: AdminContext, code: str) -> BoundInvite:
     if code:
         count_try(context)
-    invite = await context.store.accounts.find_bound_invite(code) if code else None
+    invite = await context.store.read(invites.find_bound, code) if code else None
     return invite or abort(404)
 
 

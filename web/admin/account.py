@@ -6,6 +6,7 @@ from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
 
 from store.errors import InvalidName
+from store.people import owners, sessions
 from web.admin import cookies, forms
 from web.admin.context import AdminContext
 from web.admin.visitor import PREFIX, current_owner, current_session, for_newcomers, inside, see_other
@@ -23,7 +24,7 @@ class Handle(Struct, frozen=True, kw_only=True):
 def account_pages(context: AdminContext) -> Blueprint:
     """The routes."""
     pages = Blueprint("account", __name__, url_prefix="/account")
-    owned, sign_in = context.store.owned, context.store.sign_in
+    store = context.store
 
     @pages.get("")
     @for_newcomers
@@ -38,7 +39,7 @@ def account_pages(context: AdminContext) -> Blueprint:
         if (wanted := form.fields) is None:
             return await _page(context, form), 400
         try:
-            await context.services.people.change(owned.rename_handle(owner.id, wanted.handle, by=owner.handle))
+            await context.services.people.change(store.write(owners.rename, owner.id, wanted.handle, by=owner.handle))
         except InvalidName as error:
             status = form.refuse(error, "handle")
             return await _page(context, form), status
@@ -47,13 +48,13 @@ def account_pages(context: AdminContext) -> Blueprint:
     @pages.post("/sessions/<int:key>/close")
     async def close(key: int) -> Response:
         session = current_session()
-        if not await sign_in.close_session_by_key(current_owner().id, key):
+        if not await store.write(sessions.close_session_by_key, current_owner().id, key):
             abort(404)
         return _leave(context) if session is not None and session.key == key else see_other(PATH)
 
     @pages.post("/sign-out-everywhere")
     async def close_all() -> Response:
-        await sign_in.close_all_sessions(current_owner().id)
+        await store.write(sessions.close_all_sessions, current_owner().id)
         return _leave(context)
 
     return pages
@@ -71,7 +72,7 @@ async def _page(context: AdminContext, form: forms.AnyForm) -> str:
         "account.html",
         place="account",
         form=form,
-        sessions=await context.store.sign_in.list_sessions(current_owner().id),
+        sessions=await context.store.read(sessions.list_sessions, current_owner().id),
         own_key=session and session.key,
         is_behind_proxy=context.settings.admin_auth == "header",
     )

@@ -4,7 +4,8 @@ from msgspec import Struct
 from quart import Blueprint, render_template, request
 
 from engine import terms
-from store.owned import ProjectRow
+from store.ledger.projects import ProjectRow
+from store.people import audit
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import the_project
@@ -36,7 +37,8 @@ def audit_pages(context: AdminContext) -> Blueprint:
 
 async def _audit_page(context: AdminContext, project: ProjectRow | None) -> str:
     page = forms.read(Page, request.args).fields or Page()
-    changes = await context.store.owned.audit(
+    changes = await context.store.read(
+        audit.page,
         current_owner().id,
         project_id=None if project is None else project.id,
         before=page.before,

@@ -10,7 +10,8 @@ from typing import TypeVar
 from quart import abort
 
 from store.errors import InvalidName
-from store.owned import ProjectRow
+from store.ledger import projects
+from store.ledger.projects import ProjectRow
 from web.admin.context import AdminContext
 from web.admin.visitor import current_owner
 
@@ -26,7 +27,7 @@ def found(row: Row | None) -> Row:
 
 async def the_project(context: AdminContext, project_id: int) -> ProjectRow:
     """The signed-in owner's project; aborts with 404 when there is none with this id."""
-    return found(await context.store.owned.project(current_owner().id, project_id))
+    return found(await context.store.read(projects.find, current_owner().id, project_id))
 
 
 @contextmanager

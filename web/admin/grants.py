@@ -4,7 +4,8 @@ from quart import Blueprint, render_template
 from quart.typing import ResponseReturnValue
 
 from store.errors import InvalidName
-from store.owned import ProjectRow
+from store.ledger.projects import ProjectRow
+from store.people import participants
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import the_project
@@ -45,5 +46,5 @@ def grant_pages(context: AdminContext) -> Blueprint:
 
 
 async def _grant_page(context: AdminContext, project: ProjectRow, form: forms.AnyForm) -> str:
-    participants = await context.store.owned.participants(current_owner().id)
-    return await render_template("grant.html", place="projects", project=project, form=form, participants=participants)
+    known = await context.store.read(participants.persons, current_owner().id)
+    return await render_template("grant.html", place="projects", project=project, form=form, participants=known)

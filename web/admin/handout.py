@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct
 from quart import render_template
 
-from store.accounts import Provisioned
-from store.owned import ProjectRow
+from store.ledger.projects import ProjectRow
+from store.people.grants import Provisioned
 from web.onboarding import texts
 
 

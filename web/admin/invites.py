@@ -9,9 +9,10 @@ from msgspec import Meta
 from quart import Blueprint, redirect, render_template
 from quart.typing import ResponseReturnValue
 
-from store.accounts import Invite
 from store.errors import InvalidName
-from store.owned import ProjectRow
+from store.ledger.projects import ProjectRow
+from store.people import invites
+from store.people.invites import Invite
 from store.people.names import EMAIL_LENGTH_MAX
 from web.admin import forms
 from web.admin.context import AdminContext
@@ -64,7 +65,8 @@ def invite_pages(context: AdminContext) -> Blueprint:
     @pages.post("/<int:invite_id>/revoke")
     async def revoke(project_id: int, invite_id: int) -> ResponseReturnValue:
         owner = current_owner()
-        found(await context.store.owned.revoke_invite(owner.id, project_id, invite_id, by=owner.handle) or None)
+        revoked = await context.store.write(invites.revoke, owner.id, project_id, invite_id, by=owner.handle)
+        found(revoked or None)
         return redirect(f"/admin/projects/{project_id}/invites?done=invite-revoked", 303)
 
     return pages
@@ -79,7 +81,7 @@ async def _invites_page(context: AdminContext, project: ProjectRow, form: forms.
         "invites.html",
         place="projects",
         project=project,
-        invites=found(await context.store.owned.invites(current_owner().id, project.id)),
+        invites=found(await context.store.read(invites.list_all, current_owner().id, project.id)),
         form=form,
         takes_email=_takes_email(context),
     )

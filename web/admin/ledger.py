@@ -13,7 +13,8 @@ from quart.typing import ResponseReturnValue
 from engine import terms
 from engine.events import EVENT_TYPES
 from engine.lookups import EventQuery
-from store.accounts import OwnerRow
+from store.people import participants
+from store.people.owners import OwnerRow
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project
@@ -61,7 +62,7 @@ def ledger_pages(context: AdminContext) -> Blueprint:
     @pages.get("/projects/<int:project_id>/ledger")
     async def ledger(project_id: int) -> ResponseReturnValue:
         owner, project = current_owner(), await the_project(context, project_id)
-        members = found(await context.store.owned.members(owner.id, project_id))
+        members = found(await context.store.read(participants.members, owner.id, project_id))
         form = forms.read(Filters, request.args)
         events = []
         if form.fields is not None:

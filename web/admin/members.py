@@ -10,7 +10,8 @@ from quart.typing import ResponseReturnValue
 
 from engine import terms
 from store.errors import InvalidName
-from store.owned import MemberRow
+from store.people import participants
+from store.people.participants import MemberRow
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project, unless_gone
@@ -33,15 +34,21 @@ class Lane(Struct, frozen=True, kw_only=True):
 def member_pages(context: AdminContext) -> Blueprint:
     """The routes."""
     pages = Blueprint("members", __name__, url_prefix="/projects/<int:project_id>/members/<int:participation_id>")
-    owned, people = context.store.owned, context.services.people
+    store, people = context.store, context.services.people
 
     async def the_member(project_id: int, participation_id: int) -> MemberRow:
-        return found(await owned.member(current_owner().id, project_id, participation_id))
+        return found(await store.read(participants.member, current_owner().id, project_id, participation_id))
 
     async def change(project_id: int, member: MemberRow, *, lane: str | None, is_admin: bool) -> None:
         owner = current_owner()
-        changing = owned.change_member(
-            owner.id, project_id, member.participation_id, lane=lane, is_admin=is_admin, by=owner.handle
+        changing = store.write(
+            participants.change_member,
+            owner.id,
+            project_id,
+            member.participation_id,
+            lane=lane,
+            is_admin=is_admin,
+            by=owner.handle,
         )
         found(await people.change(changing))
 
@@ -89,6 +96,6 @@ async def _refused_lane_page(context: AdminContext, project_id: int, member: Mem
         "project.html",
         place="projects",
         project=await the_project(context, project_id),
-        members=found(await context.store.owned.members(current_owner().id, project_id)),
+        members=found(await context.store.read(participants.members, current_owner().id, project_id)),
         refused={"member": member, "form": form},
     )

@@ -12,7 +12,8 @@ from quart import Blueprint, abort, request
 from quart.typing import ResponseReturnValue
 
 from store.errors import InvalidName
-from store.sign_in import AttemptData
+from store.people import identities
+from store.people.identities import AttemptData
 from web.admin import accept, cookies
 from web.admin.context import AdminContext
 from web.admin.providers import Challenge, Identity, Provider, error_code
@@ -45,7 +46,7 @@ def oauth_pages(context: AdminContext) -> Blueprint:
             verifier=secrets.token_urlsafe(48),
             next_path=inside(request.args.get("next")),
         )
-        state = await context.store.sign_in.keep_attempt(attempt)
+        state = await context.store.write(identities.keep_attempt, attempt)
         try:
             response = see_other(await chosen.address(_challenge(state, attempt)))
         except ProviderSilent as silent:
@@ -85,7 +86,7 @@ async def _taken(context: AdminContext, state: str, key: str) -> AttemptData | N
     begun = context.cookies.get(cookies.ATTEMPT)
     if begun is None or not compare_digest(begun.encode(errors="replace"), state.encode(errors="replace")):
         return None
-    attempt = await context.store.sign_in.take_attempt(state)
+    attempt = await context.store.write(identities.take_attempt, state)
     return attempt if attempt is not None and attempt.provider == key else None
 
 
@@ -93,8 +94,8 @@ async def _arrive(context: AdminContext, identity: Identity, next_path: str) -> 
     """Let in whom a provider names: an owner, a new one if that is allowed, or the guest of an invite."""
     allowed = may_sign_up(context.settings.signup, identity.email)
     try:
-        owner = await context.store.sign_in.link_identity(
-            identity.issuer, identity.subject, identity.email, may_sign_up=allowed
+        owner = await context.store.write(
+            identities.link_identity, identity.issuer, identity.subject, identity.email, may_sign_up=allowed
         )
     except InvalidName as wrong:
         return await refusal_page(403, "You could not be signed in", str(wrong).capitalize())

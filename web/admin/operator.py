@@ -8,6 +8,8 @@ from quart import Blueprint, abort, render_template
 from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
 
+from store.ledger import overview
+from store.people import owners, sessions
 from web.admin.context import AdminContext
 from web.admin.refusals import refusal_page
 from web.admin.visitor import PREFIX, current_owner, see_other
@@ -18,7 +20,7 @@ PATH = f"{PREFIX}/operator"
 def operator_pages(context: AdminContext) -> Blueprint:
     """The routes."""
     pages = Blueprint("operator", __name__, url_prefix="/operator")
-    owned, people = context.store.owned, context.services.people
+    store, people = context.store, context.services.people
 
     @pages.before_request
     async def only_operators() -> None:
@@ -27,7 +29,7 @@ def operator_pages(context: AdminContext) -> Blueprint:
 
     @pages.get("")
     async def index() -> str:
-        return await render_template("operator.html", place="operator", owners=await owned.owners())
+        return await render_template("operator.html", place="operator", owners=await store.read(overview.owners))
 
     @pages.post("/owners/<int:owner_id>/suspend")
     async def suspend(owner_id: int) -> ResponseReturnValue:
@@ -36,14 +38,14 @@ def operator_pages(context: AdminContext) -> Blueprint:
             return await refusal_page(
                 409, "That is you", "You cannot suspend yourself: nobody might be left to restore you."
             )
-        if not await people.change(owned.suspend(owner_id, by=operator.handle)):
+        if not await people.change(store.write(owners.suspend, owner_id, by=operator.handle)):
             abort(404)
-        await context.store.sign_in.close_all_sessions(owner_id)
+        await context.store.write(sessions.close_all_sessions, owner_id)
         return see_other(PATH)
 
     @pages.post("/owners/<int:owner_id>/restore")
     async def restore(owner_id: int) -> Response:
-        if not await people.change(owned.restore(owner_id, by=current_owner().handle)):
+        if not await people.change(store.write(owners.restore, owner_id, by=current_owner().handle)):
             abort(404)
         return see_other(PATH)
 

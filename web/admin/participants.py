@@ -4,9 +4,10 @@ from msgspec import Struct
 from quart import Blueprint, redirect, render_template
 from quart.typing import ResponseReturnValue
 
-from store.accounts import Kind
 from store.errors import InvalidName
-from store.owned import PersonRow
+from store.people import participants
+from store.people.grants import Kind
+from store.people.participants import PersonRow
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import found
@@ -30,15 +31,15 @@ class Deletion(Struct, frozen=True, kw_only=True):
 def participant_pages(context: AdminContext) -> Blueprint:
     """The routes."""
     pages = Blueprint("participants", __name__, url_prefix="/participants")
-    owned, people = context.store.owned, context.services.people
+    store, people = context.store, context.services.people
 
     async def the_person(participant_id: int) -> PersonRow:
-        return found(await owned.participant(current_owner().id, participant_id))
+        return found(await store.read(participants.person, current_owner().id, participant_id))
 
     @pages.get("")
     async def index() -> str:
-        participants = await owned.participants(current_owner().id)
-        return await render_template("participants.html", place="participants", participants=participants)
+        known = await store.read(participants.persons, current_owner().id)
+        return await render_template("participants.html", place="participants", participants=known)
 
     @pages.get("/<int:participant_id>")
     async def participant(participant_id: int) -> str:
@@ -51,8 +52,13 @@ def participant_pages(context: AdminContext) -> Blueprint:
         person = await the_person(participant_id)
         if (wanted := form.fields) is None:
             return await _person_page(person, form), 400
-        changing = owned.change_participant(
-            owner.id, participant_id, label=wanted.label, kind=wanted.kind, by=owner.handle
+        changing = store.write(
+            participants.change_participant,
+            owner.id,
+            participant_id,
+            label=wanted.label,
+            kind=wanted.kind,
+            by=owner.handle,
         )
         try:
             found(await people.change(changing))
@@ -73,7 +79,7 @@ def participant_pages(context: AdminContext) -> Blueprint:
             form.wrong["label"] = "This is not the participant's name; nothing was deleted."
         if form.wrong:
             return await _deletion_page(person, form), 400
-        await people.change(owned.delete_participant(owner.id, participant_id, by=owner.handle))
+        await people.change(store.write(participants.delete_participant, owner.id, participant_id, by=owner.handle))
         return redirect("/admin/participants?done=participant-deleted", 303)
 
     return pages

@@ -6,7 +6,8 @@ from quart.typing import ResponseReturnValue
 
 from engine import terms
 from store.errors import InvalidName
-from store.owned import ProjectRow
+from store.ledger import projects
+from store.ledger.projects import ProjectRow
 from store.people.names import PROJECT_NAME_LENGTH_MAX
 from web.admin import forms
 from web.admin.context import AdminContext
@@ -32,7 +33,7 @@ class Deletion(Struct, frozen=True, kw_only=True):
 def setting_pages(context: AdminContext) -> Blueprint:
     """The routes."""
     pages = Blueprint("project_settings", __name__, url_prefix="/projects/<int:project_id>")
-    owned = context.store.owned
+    store = context.store
 
     @pages.get("/settings")
     async def settings(project_id: int) -> str:
@@ -48,7 +49,8 @@ def setting_pages(context: AdminContext) -> Blueprint:
         project = await the_project(context, project_id)
         if (wanted := form.fields) is None:
             return await _settings_page(project, form), 400
-        changing = owned.change_project(
+        changing = store.write(
+            projects.change,
             owner.id,
             project_id,
             slug=wanted.slug,
@@ -85,7 +87,7 @@ async def _delete(context: AdminContext, project: ProjectRow) -> None:
     """Delete the project while nobody is served in it; one that has just gone is gone."""
     owner, services = current_owner(), context.services
     async with services.directory.forgetting(project.id):
-        await services.people.change(context.store.owned.delete_project(owner.id, project.id, by=owner.handle))
+        await services.people.change(context.store.write(projects.delete, owner.id, project.id, by=owner.handle))
 
 
 async def _settings_page(project: ProjectRow, form: forms.AnyForm) -> str:

@@ -10,6 +10,8 @@ from quart import Blueprint, redirect, render_template
 from quart.typing import ResponseReturnValue
 
 from store.errors import InvalidName
+from store.ledger import projects
+from store.people import participants
 from store.people.names import PROJECT_NAME_LENGTH_MAX
 from web.admin import forms
 from web.admin.context import AdminContext
@@ -29,7 +31,7 @@ class NewProject(Struct, frozen=True, kw_only=True):
 def project_pages(context: AdminContext) -> Blueprint:
     """The routes."""
     pages = Blueprint("projects", __name__)
-    owned = context.store.owned
+    store = context.store
 
     @pages.get("/projects")
     async def index() -> ResponseReturnValue:
@@ -45,7 +47,7 @@ def project_pages(context: AdminContext) -> Blueprint:
         if form.fields is None:
             return await _new_page(form), 400
         try:
-            project = await owned.create_project(owner.id, form.fields.slug, form.fields.name, by=owner.handle)
+            project = await store.write(projects.add, owner.id, form.fields.slug, form.fields.name, by=owner.handle)
         except InvalidName as error:
             status = form.refuse(error, "slug")
             return await _new_page(form), status
@@ -54,7 +56,7 @@ def project_pages(context: AdminContext) -> Blueprint:
     @pages.get("/projects/<int:project_id>")
     async def project(project_id: int) -> str:
         project = await the_project(context, project_id)
-        members = found(await owned.members(current_owner().id, project_id))
+        members = found(await store.read(participants.members, current_owner().id, project_id))
         return await render_template("project.html", place="projects", project=project, members=members)
 
     return pages

@@ -7,8 +7,9 @@ from quart import Blueprint, render_template, request
 from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
 
-from store.accounts import OwnerRow
 from store.errors import InvalidName
+from store.people import links, owners, sessions
+from store.people.owners import OwnerRow
 from web.admin import cookies
 from web.admin.context import AdminContext
 from web.admin.refusals import Page, refusal_page
@@ -52,7 +53,7 @@ def sign_in_pages(context: AdminContext) -> Blueprint:
         code = request.args.get("token")
         if context.settings.admin_auth == "link" and code:
             count_try(context)
-            if (owner := await context.store.sign_in.redeem_link(code)) is not None:
+            if (owner := await context.store.write(links.redeem, code)) is not None:
                 return await sign_in(context, owner, inside(request.args.get("next")))
         return await refusal_page(
             404,
@@ -64,7 +65,7 @@ def sign_in_pages(context: AdminContext) -> Blueprint:
     @for_newcomers
     async def sign_out() -> Response:
         if (session_id := context.cookies.get(cookies.SESSION)) is not None:
-            await context.store.sign_in.close_session(session_id)
+            await context.store.write(sessions.close_session, session_id)
         response = see_other(f"{PREFIX}/sign-in?out=1")
         context.cookies.drop(response, cookies.SESSION)
         return response
@@ -91,11 +92,11 @@ async def _behind_proxy(context: AdminContext, next_path: str) -> ResponseReturn
             "ADMIN_EMAIL_HEADER and TRUSTED_PROXIES.",
         )
     count_try(context)
-    accounts = context.store.accounts
-    owner = await accounts.find_owner(email)
+    store = context.store
+    owner = await store.read(owners.find_owner, email)
     if owner is None and may_sign_up(context.settings.signup, email):
         try:
-            owner = await accounts.add_owner(email, by="proxy")
+            owner = await store.write(owners.ensure_owner, email, by="proxy")
         except InvalidName as wrong:
             return await refusal_page(403, "Who are you?", str(wrong).capitalize())
     if owner is None or owner.suspended:

@@ -15,8 +15,9 @@ from quart import abort, current_app, g, request
 from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
 
-from store.accounts import OwnerRow
-from store.sign_in import Session
+from store.people import sessions
+from store.people.owners import OwnerRow
+from store.people.sessions import Session
 from web.admin import cookies, guests
 from web.admin.context import AdminContext
 from web.http import asgi
@@ -112,7 +113,8 @@ def guard(context: AdminContext) -> Callable[[], Awaitable[ResponseReturnValue |
 
 async def sign_in(context: AdminContext, owner: OwnerRow, next_path: str) -> Response:
     """Begin a new session of this owner in place of the browser's present one, and lead on."""
-    opened = await context.store.sign_in.open_session(
+    opened = await context.store.write(
+        sessions.open_session,
         owner.id,
         user_agent=request.headers.get("User-Agent", ""),
         replacing=context.cookies.get(cookies.SESSION),
@@ -142,7 +144,7 @@ def count_try(context: AdminContext) -> None:
 
 async def _find_session(context: AdminContext) -> Session | None:
     session_id = context.cookies.get(cookies.SESSION)
-    session = None if session_id is None else await context.store.sign_in.find_session(session_id)
+    session = None if session_id is None else await context.store.read(sessions.find_session, session_id)
     if session is None or session.owner.suspended:
         return None
     if context.settings.admin_auth == "header" and not _same(header_email(context), session.owner.email):

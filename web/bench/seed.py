@@ -20,6 +20,8 @@ from engine.fold import apply, snapshot
 from engine.identity import Principal
 from engine.state import State
 from store import Store, migrate, open_store
+from store.ledger import projects
+from store.people import grants, owners, sessions, tokens
 from store.postgres.connection import Connection
 from web.errors import BenchFailed
 
@@ -110,20 +112,19 @@ async def seed(store: Store, conninfo: str, events: int, advance: Callable[[int]
 
 async def open_session(store: Store) -> str:
     """The id of a new session, signed in as the owner of all seeded projects, of which there is one at least."""
-    owner = await store.accounts.find_owner(OWNER)
+    owner = await store.read(owners.find_owner, OWNER)
     if owner is None:
         raise BenchFailed("nobody owns the projects that were just made: something else works on this database.")
-    await store.owned.rename_handle(owner.id, owner.handle, by=owner.handle)
-    return (await store.sign_in.open_session(owner.id, user_agent="llm-bus bench", replacing=None)).id
+    await store.write(owners.rename, owner.id, owner.handle, by=owner.handle)
+    return (await store.write(sessions.open_session, owner.id, user_agent="llm-bus bench", replacing=None)).id
 
 
 async def _create_project(store: Store, conninfo: str, events: int) -> tuple[Project, int]:
-    accounts = store.accounts
-    owner = await accounts.find_owner(OWNER) or await accounts.add_owner(OWNER)
-    row = await accounts.ensure_project(owner.id, f"bench-{token_hex(4)}")
-    runner = await accounts.provision(row.id, participant_name=RUNNER, by=owner.handle)
-    peer = await accounts.provision(row.id, participant_name=PEER, by=owner.handle)
-    grant = await accounts.authenticate(sha256(runner.token.encode()).digest())
+    owner = await store.write(owners.ensure_owner, OWNER)
+    row = await store.write(projects.ensure, owner.id, f"bench-{token_hex(4)}")
+    runner = await store.write(grants.provision, row.id, participant_name=RUNNER, by=owner.handle)
+    peer = await store.write(grants.provision, row.id, participant_name=PEER, by=owner.handle)
+    grant = await store.read(tokens.authenticate, sha256(runner.token.encode()).digest())
     if grant is None:
         raise BenchFailed("a token that was just made is not known: something else works on this database.")
     project = Project(conninfo=conninfo, token=runner.token, principal=grant.principal, events=events)

@@ -10,7 +10,10 @@ import msgspec
 import trio
 
 from store import open_store
-from store.accounts import Kind, Minted, OwnerRow
+from store.people import minting, owners
+from store.people.grants import Kind
+from store.people.minting import Minted
+from store.people.owners import OwnerRow
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.options import data_options, port_option, public_url_option
 from web.cli.terminal import card, note, say
@@ -67,7 +70,7 @@ def add_owner(email: str, *, operator: bool, **flags: str | None) -> None:
         async with open_database(settings) as conninfo:
             await bring_up_to_date(conninfo)
             async with open_store(conninfo, pool_size_max=1) as store:
-                return await store.accounts.add_owner(email, is_operator=operator)
+                return await store.write(owners.ensure_owner, email, is_operator=operator)
 
     added = trio.run(run, read_settings(**flags))
     role = "operator" if added.is_operator else "owner"
@@ -108,7 +111,9 @@ def mint_token(
         async with open_database(settings) as conninfo:
             await bring_up_to_date(conninfo)
             async with open_store(conninfo, pool_size_max=1) as store:
-                return await store.accounts.mint(email, project, participant, kind=kind, lane=lane, is_admin=admin)
+                return await store.write(
+                    minting.mint, email, project, participant, kind=kind, lane=lane, is_admin=admin
+                )
 
     minted = trio.run(run)
     url = settings.public_url or settings.local_url

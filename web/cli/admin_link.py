@@ -5,7 +5,8 @@ import msgspec
 import trio
 
 from store import open_store
-from store.accounts import OwnerRow
+from store.people import links, owners
+from store.people.owners import OwnerRow
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.options import data_options, port_option, public_url_option
 from web.cli.terminal import card, say
@@ -49,10 +50,10 @@ async def _make(settings: Settings, email: str) -> tuple[OwnerRow, str]:
     async with open_database(settings) as conninfo:
         await bring_up_to_date(conninfo)
         async with open_store(conninfo, pool_size_max=1) as store:
-            owner = await store.accounts.find_owner(email)
+            owner = await store.read(owners.find_owner, email)
             if owner is not None and owner.suspended:
                 raise CannotSignIn(f"{owner.email} is suspended: an operator can restore them in the web admin.")
-            code = await store.sign_in.make_link(email)
+            code = await store.write(links.make, email)
     if owner is None or code is None:
         raise CannotSignIn(f"there is no owner {email}: 'llm-bus owner add {email}' adds one.")
     return owner, link_to(settings.known_url, code)

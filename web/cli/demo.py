@@ -11,6 +11,8 @@ from secrets import token_hex
 from msgspec import Struct
 
 from store import Store, open_store
+from store.ledger import projects
+from store.people import grants, owners
 from store.people.names import TEMPORARY_DOMAIN
 from store.people.temporary_owners import remove_temporary_owner
 from web.cli.bus_client import BusClient, connect
@@ -73,25 +75,25 @@ async def remove(settings: Settings) -> None:
     async with open_database(settings) as conninfo:
         await bring_up_to_date(conninfo)
         async with open_store(conninfo) as store:
-            owner = await store.accounts.find_owner(OWNER)
+            owner = await store.read(owners.find_owner, OWNER)
             if owner is None:
                 say("There is nothing to remove.")
                 return
-            await remove_temporary_owner(store.pool, owner.id)
+            await store.write(remove_temporary_owner, owner.id)
             say("Removed every demo project.")
 
 
 async def _hire(store: Store) -> tuple[str, dict[str, str]]:
     """A new project of the demo's owner, and a token in it for every role."""
-    owner = await store.accounts.add_owner(OWNER)
+    owner = await store.write(owners.ensure_owner, OWNER)
     for number in count(1):
-        project = await store.accounts.ensure_project(owner.id, f"demo-{number}")
+        project = await store.write(projects.ensure, owner.id, f"demo-{number}")
         if project.created:
             break
     tokens = {}
     for role in CAST:
-        hired = await store.accounts.provision(
-            project.id, participant_name=role, is_admin=role == LEAD, by=owner.handle
+        hired = await store.write(
+            grants.provision, project.id, participant_name=role, is_admin=role == LEAD, by=owner.handle
         )
         tokens[role] = hired.token
     return f"{owner.handle}/{project.slug}", tokens

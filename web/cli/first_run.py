@@ -6,7 +6,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from store import Store
-from store.accounts import Minted
+from store.ledger import overview
+from store.people import minting, owners
+from store.people.minting import Minted
 
 EMAIL = "owner@localhost"
 """The first owner's, unless given: enough on one machine, where nobody signs in by email."""
@@ -31,13 +33,16 @@ class FirstRun(Struct, frozen=True, kw_only=True):
 
         Raises `InvalidName`.
         """
-        accounts = store.accounts
-        known = await accounts.has_owners() if self.email is None else await accounts.find_owner(self.email)
+        known = (
+            await store.read(owners.has_owners)
+            if self.email is None
+            else await store.read(owners.find_owner, self.email)
+        )
         if known:
             return None
         email = self.email or EMAIL
-        await accounts.add_owner(email, is_operator=True)
-        return await accounts.mint(email, self.project, AGENT, kind="agent", is_admin=True)
+        await store.write(owners.ensure_owner, email, is_operator=True)
+        return await store.write(minting.mint, email, self.project, AGENT, kind="agent", is_admin=True)
 
     async def operator(self, store: Store) -> str | None:
         """The email of who is to look after this server: the one given, or the operator who is there longest.
@@ -46,7 +51,9 @@ class FirstRun(Struct, frozen=True, kw_only=True):
         """
         if self.email is not None:
             return self.email
-        known = [owner for owner in await store.owned.owners() if owner.is_operator and owner.suspended_at is None]
+        known = [
+            owner for owner in await store.read(overview.owners) if owner.is_operator and owner.suspended_at is None
+        ]
         return min(known, key=lambda owner: owner.id).email if known else None
 
 

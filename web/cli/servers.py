@@ -8,7 +8,8 @@ import click
 import trio
 
 from store import Store, open_store
-from store.accounts import Minted
+from store.people import links
+from store.people.minting import Minted
 from web.cli.admin_link import LINK_LASTS, link_to
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.first_run import EMAIL, FirstRun, project_of
@@ -146,5 +147,5 @@ async def _admin_link(store: Store, settings: Settings, email: str | None) -> st
     """A link for this owner; None when there is none, or owners do not sign in so."""
     if email is None or settings.admin_auth != "link":
         return None
-    code = await store.sign_in.make_link(email)
+    code = await store.write(links.make, email)
     return None if code is None else link_to(settings.known_url, code)

@@ -12,6 +12,7 @@ import msgspec
 import trio
 
 from store import open_store
+from store.people import minting, owners
 from store.people.names import TEMPORARY_DOMAIN
 from store.people.temporary_owners import remove_temporary_owner
 from web.cli.bus_client import BusClient, connect
@@ -40,11 +41,11 @@ async def own_server(settings: Settings, conninfo: str) -> AsyncIterator[str]:
 async def temporary_bus(settings: Settings, conninfo: str) -> AsyncIterator[BusClient]:
     """A connected agent in a project of its own, on a server of its own; all of it is gone afterwards."""
     async with open_store(conninfo) as store:
-        owner = await store.accounts.add_owner(f"doctor-{token_hex(4)}@{TEMPORARY_DOMAIN}")
+        owner = await store.write(owners.ensure_owner, f"doctor-{token_hex(4)}@{TEMPORARY_DOMAIN}")
         try:
-            agent = (await store.accounts.mint(owner.email, "doctor", "doctor")).provisioned
+            agent = (await store.write(minting.mint, owner.email, "doctor", "doctor")).provisioned
             async with own_server(settings, conninfo) as url, connect(mcp_url(url), agent.token) as client:
                 yield client
         finally:
             with trio.CancelScope(shield=True):
-                await remove_temporary_owner(store.pool, owner.id)
+                await store.write(remove_temporary_owner, owner.id)

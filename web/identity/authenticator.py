@@ -5,12 +5,11 @@ store and get one and the same answer; unknown tokens are never kept. This modul
 (`forget`, `forget_all`), and whatever nobody told of after `GRANT_SECONDS_MAX`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from hashlib import sha256
-from typing import Protocol
 
-from store.accounts import Grant
 from store.errors import StoreUnavailable
+from store.people.tokens import Grant
 from web.identity.cache import AgeingCache
 
 GRANT_SECONDS_MAX = 10.0
@@ -29,19 +28,11 @@ TOKEN_BYTES_MAX = 256
 _SCHEME = b"bearer "
 
 
-class TokenStore(Protocol):
-    """What authentication needs of the store."""
-
-    async def authenticate(self, token_hash: bytes) -> Grant | None:
-        """The grant behind a token's hash; None when unknown or revoked."""
-        ...
-
-
 class Authenticator:
-    """Turns bearer tokens into grants."""
+    """Turns bearer tokens into grants; `find_grant` gives the grant behind a token's hash, None when not valid."""
 
-    def __init__(self, tokens: TokenStore) -> None:
-        self._tokens = tokens
+    def __init__(self, find_grant: Callable[[bytes], Awaitable[Grant | None]]) -> None:
+        self._find_grant = find_grant
         self._grants = AgeingCache[bytes, Grant](ttl_seconds=GRANT_SECONDS_MAX, entries_max=GRANTS_MAX)
 
     async def authenticate(self, authorization: bytes | None) -> Grant | None:
@@ -54,7 +45,7 @@ class Authenticator:
         if (grant := self._grants.get(token_hash)) is not None:
             return grant
         try:
-            return await self._grants.load(token_hash, self._tokens.authenticate)
+            return await self._grants.load(token_hash, self._find_grant)
         except StoreUnavailable:
             if (grant := self._grants.get_old(token_hash, OLD_GRANT_SECONDS_MAX, RETRY_SECONDS)) is None:
                 raise

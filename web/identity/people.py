@@ -8,7 +8,10 @@ the caller may is decided before, by whoever calls.
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from store.accounts import Accounts, Invite, Kind, ParticipantRow, Provisioned, Redeemed, RedeemRefusal
+from store import Store
+from store.people import grants, invites
+from store.people.grants import Kind, ParticipantRow, Provisioned
+from store.people.invites import Invite, Redeemed, RedeemRefusal
 from web.identity.authenticator import Authenticator
 from web.identity.rosters import Rosters
 from web.identity.waits import Waits
@@ -19,8 +22,8 @@ Result = TypeVar("Result")
 class People:
     """Changes who takes part in a project. Every method raises what the store raises."""
 
-    def __init__(self, accounts: Accounts, authenticator: Authenticator, rosters: Rosters, waits: Waits) -> None:
-        self._accounts = accounts
+    def __init__(self, store: Store, authenticator: Authenticator, rosters: Rosters, waits: Waits) -> None:
+        self._store = store
         self._authenticator = authenticator
         self._rosters = rosters
         self._waits = waits
@@ -32,7 +35,7 @@ class People:
         self._waits.doubt()
 
     async def change(self, change: Awaitable[Result]) -> Result:
-        """Make a change of identity by a method of the store, and have it hold in this process at once."""
+        """Await a change of identity (a `store.write`) and make it hold in this process at once."""
         try:
             return await change
         finally:  # also when it failed: a change whose outcome is unknown may have happened
@@ -40,27 +43,27 @@ class People:
 
     async def participants(self, project_id: int) -> list[ParticipantRow]:
         """Everybody in the project, by name."""
-        return await self._accounts.list_participants(project_id)
+        return await self._store.read(grants.list_participants, project_id)
 
     async def provision(
         self, project_id: int, name: str, *, kind: Kind | None, lane: str | None, is_admin: bool | None, by: str
     ) -> Provisioned:
         """A token for a participant, who is created when new; the token is in the answer and nowhere else."""
-        provisioning = self._accounts.provision(
-            project_id, participant_name=name, kind=kind, lane=lane, is_admin=is_admin, by=by
+        provisioning = self._store.write(
+            grants.provision, project_id, participant_name=name, kind=kind, lane=lane, is_admin=is_admin, by=by
         )
         return await self.change(provisioning)
 
     async def rotate(self, project_id: int, name: str, *, by: str) -> Provisioned | None:
         """A new token for a participant, whose old ones stop working; None when the project has no such one."""
-        rotated = await self.change(self._accounts.rotate(project_id, name, by=by))
+        rotated = await self.change(self._store.write(grants.rotate, project_id, name, by=by))
         if rotated is not None:
             self._stop(rotated.revoked_hashes)
         return rotated
 
     async def revoke(self, project_id: int, name: str, *, by: str) -> int:
         """Stop all tokens of a participant from working; how many that were."""
-        revoked = await self.change(self._accounts.revoke(project_id, name, by=by))
+        revoked = await self.change(self._store.write(grants.revoke, project_id, name, by=by))
         self._stop(revoked.token_hashes)
         return revoked.count
 
@@ -81,7 +84,8 @@ class People:
 
         With an `email`, only whoever has that one, by `redeem_bound`.
         """
-        return await self._accounts.create_invite(
+        return await self._store.write(
+            invites.create,
             project_id,
             participant_name=name,
             kind=kind,
@@ -95,11 +99,11 @@ class People:
 
     async def redeem(self, code: str, name: str | None) -> Redeemed | RedeemRefusal:
         """Let the holder of an invite's code in, under `name` unless the invite has one."""
-        return self._let_in(await self._accounts.redeem_invite(code, name))
+        return self._let_in(await self._store.write(invites.redeem, code, name))
 
     async def redeem_bound(self, code: str, email: str) -> Redeemed | RedeemRefusal:
         """Let in who has shown to have the email that an invite is bound to."""
-        return self._let_in(await self._accounts.redeem_bound_invite(code, email))
+        return self._let_in(await self._store.write(invites.redeem_bound, code, email))
 
     def _let_in(self, outcome: Redeemed | RedeemRefusal) -> Redeemed | RedeemRefusal:
         if isinstance(outcome, Redeemed):

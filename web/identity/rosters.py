@@ -4,7 +4,7 @@ A name that is missing there may have been added by another process a moment ago
 store before anybody hears `not_found`.
 """
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 from engine.identity import Addressee, Roster, resolve
 from engine.refusals import Refusal, not_found
@@ -16,19 +16,11 @@ ROSTER_SECONDS_MAX = 30.0
 ROSTERS_MAX = 2_000
 
 
-class RosterStore(Protocol):
-    """What name resolution needs of the store."""
-
-    async def roster(self, project_id: int) -> Roster | None:
-        """Who belongs to a project; None when there is no such project."""
-        ...
-
-
 class Rosters:
-    """Resolves names within projects."""
+    """Resolves names within projects; `find_roster` tells who belongs to one, None when there is no such project."""
 
-    def __init__(self, store: RosterStore) -> None:
-        self._store = store
+    def __init__(self, find_roster: Callable[[int], Awaitable[Roster | None]]) -> None:
+        self._find_roster = find_roster
         self._rosters = AgeingCache[int, Roster](ttl_seconds=ROSTER_SECONDS_MAX, entries_max=ROSTERS_MAX)
 
     async def resolve(self, name: str, project_id: int) -> Addressee | Refusal:
@@ -38,7 +30,7 @@ class Rosters:
             found = resolve(name, known)
             if not isinstance(found, Refusal) or found.code != "not_found":
                 return found
-        fresh = await self._rosters.load(project_id, self._store.roster, outdated=known)
+        fresh = await self._rosters.load(project_id, self._find_roster, outdated=known)
         return not_found("this project no longer exists.") if fresh is None else resolve(name, fresh)
 
     def forget(self, project_id: int) -> None:

@@ -14,7 +14,7 @@ from engine import terms
 from engine.identity import Principal
 from engine.refusals import Refusal, not_found
 from engine.replies import Reply
-from store.accounts import Kind, Provisioned
+from store.people.grants import Kind, Provisioned
 from web.http.exchange import Exchange
 from web.mcp.sending import touch
 from web.onboarding import texts

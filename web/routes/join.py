@@ -7,8 +7,8 @@ from typing import Any
 
 from quart import Blueprint, request
 
-from store.accounts import Redeemed, RedeemRefusal
 from store.errors import InvalidName, StoreUnavailable
+from store.people.invites import Redeemed, RedeemRefusal
 from web.http import asgi
 from web.http.proxies import Proxies
 from web.http.rate_limit import RateLimit

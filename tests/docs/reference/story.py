@@ -21,6 +21,7 @@ from actors import Directory
 from engine.refusals import Refusal
 from engine.replies import Events, EventView
 from store import Store
+from store.people import minting
 from web.config import Settings
 from web.http.exchange import Exchange
 from web.mcp.calls import Toolbox
@@ -76,7 +77,7 @@ class Teller:
 
     async def _principal(self, who: str) -> Any:
         if who not in self._tokens:
-            minted = await self._store.accounts.mint(EMAIL, PROJECT, who, is_admin=who == "lead")
+            minted = await self._store.write(minting.mint, EMAIL, PROJECT, who, is_admin=who == "lead")
             self._tokens[who] = minted.provisioned.token
         grant = await self._toolbox._services.authenticator.authenticate(f"Bearer {self._tokens[who]}".encode())
         assert grant is not None

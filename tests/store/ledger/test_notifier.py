@@ -8,6 +8,7 @@ import trio
 from engine.events import Claimed, Event
 from engine.history import Liveness
 from store import Listener, Store, open_store
+from store.people import owners
 from tests.postgres import query
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -64,7 +65,7 @@ async def test_every_change_of_identity_is_heard(store: Store) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(store.listen, heard.listener)
         assert await heard.next() == "gap"
-        await store.accounts.add_owner("ann@example.com")
+        await store.write(owners.ensure_owner, "ann@example.com")
         assert await heard.next() == "identity"
         nursery.cancel_scope.cancel()
 
@@ -90,6 +91,6 @@ async def test_what_nobody_of_us_said_is_a_gap_and_no_accident(store: Store, con
         assert await heard.next() == "gap"
         await trio.to_thread.run_sync(query, conninfo, "select pg_notify('llm_bus', 'not ours')")
         assert await heard.next() == "gap"
-        await store.accounts.add_owner("ann@example.com")
+        await store.write(owners.ensure_owner, "ann@example.com")
         assert await heard.next() == "identity"
         nursery.cancel_scope.cancel()

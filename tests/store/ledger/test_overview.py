@@ -7,7 +7,9 @@ import pytest
 
 from engine.history import Liveness
 from store import Store
+from store.ledger import overview, projects
 from store.ledger.overview import _OWNERS, _PROJECTS
+from store.people import minting, owners
 from store.people.participants import _MEMBERS
 from store.postgres.connection import Connection
 from tests.postgres import query
@@ -27,26 +29,26 @@ async def ann(store: Store) -> Estate:
 async def test_a_project_is_shown_with_who_is_active_and_what_happened(
     store: Store, ann: Estate, conninfo: str
 ) -> None:
-    await store.accounts.mint("ann@example.com", "bus", "carl")
+    await store.write(minting.mint, "ann@example.com", "bus", "carl")
     write_events(conninfo, ann.project_id, ann.participation_id, last=3)
     ((last_event_at,),) = query(conninfo, "select max(at) from events")
     now = datetime.now(UTC)
     seen = {1: Liveness("ann/lead", now), 2: Liveness("ann/carl", now - timedelta(seconds=1000))}
     await store.journal.write_liveness(ann.project_id, seen)
-    (row,) = await store.owned.dashboard(ann.owner.id)
+    (row,) = await store.read(overview.dashboard, ann.owner.id)
     assert (row.id, row.slug, row.name, row.participants, row.active) == (ann.project_id, "bus", "bus", 2, 1)
     assert (row.events, row.last_event_at, row.open_posts) == (3, last_event_at, None)
-    await store.owned.change_project(
-        ann.owner.id, ann.project_id, slug="bus", name="B", liveness_window_seconds=2000, by="ann"
+    await store.write(
+        projects.change, ann.owner.id, ann.project_id, slug="bus", name="B", liveness_window_seconds=2000, by="ann"
     )
-    assert [(row.name, row.active) for row in await store.owned.dashboard(ann.owner.id)] == [("B", 2)]
+    assert [(row.name, row.active) for row in await store.read(overview.dashboard, ann.owner.id)] == [("B", 2)]
 
 
 async def test_open_posts_are_known_while_the_snapshot_is_as_new_as_the_ledger(
     store: Store, ann: Estate, conninfo: str
 ) -> None:
     async def open_posts() -> int | None:
-        (row,) = await store.owned.dashboard(ann.owner.id)
+        (row,) = await store.read(overview.dashboard, ann.owner.id)
         return row.open_posts
 
     assert await open_posts() == 0
@@ -62,19 +64,19 @@ async def test_open_posts_are_known_while_the_snapshot_is_as_new_as_the_ledger(
 
 async def test_projects_are_shown_by_name(store: Store, ann: Estate) -> None:
     for slug, name in (("zoo", "alpha"), ("abc", "Zulu")):
-        await store.owned.create_project(ann.owner.id, slug, name, by="ann")
-    assert [row.name for row in await store.owned.dashboard(ann.owner.id)] == ["alpha", "bus", "Zulu"]
+        await store.write(projects.add, ann.owner.id, slug, name, by="ann")
+    assert [row.name for row in await store.read(overview.dashboard, ann.owner.id)] == ["alpha", "bus", "Zulu"]
 
 
 async def test_an_operator_sees_every_owner_with_figures_but_no_temporary_ones(
     store: Store, ann: Estate, conninfo: str
 ) -> None:
-    await store.accounts.mint("ann@example.com", "web", "carl")
-    await store.accounts.add_owner("root@example.com", is_operator=True)
-    await store.accounts.add_owner("doctor@llm-bus.invalid")
+    await store.write(minting.mint, "ann@example.com", "web", "carl")
+    await store.write(owners.ensure_owner, "root@example.com", is_operator=True)
+    await store.write(owners.ensure_owner, "doctor@llm-bus.invalid")
     write_events(conninfo, ann.project_id, ann.participation_id, last=3)
-    await store.owned.suspend(ann.owner.id, by="root")
-    first, second = await store.owned.owners()
+    await store.write(owners.suspend, ann.owner.id, by="root")
+    first, second = await store.read(overview.owners)
     assert (first.handle, first.projects, first.participants, first.events) == ("ann", 2, 2, 3)
     assert first.last_event_at is not None
     assert first.suspended_at is not None
@@ -84,8 +86,8 @@ async def test_an_operator_sees_every_owner_with_figures_but_no_temporary_ones(
 
 async def test_pages_read_a_few_rows_of_each_ledger(store: Store, ann: Estate, conninfo: str) -> None:
     for number in range(1, PROJECTS):
-        await store.owned.create_project(ann.owner.id, f"p{number}", by="ann")
-    for row in await store.owned.dashboard(ann.owner.id):
+        await store.write(projects.add, ann.owner.id, f"p{number}", by="ann")
+    for row in await store.read(overview.dashboard, ann.owner.id):
         query(conninfo, generate(row.id, EVENTS_EACH))
         await store.journal.write_snapshot(row.id, EVENTS_EACH - TAIL, b"", open_posts=0)
     query(conninfo, "analyze")

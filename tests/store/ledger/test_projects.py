@@ -8,6 +8,7 @@ from engine.history import Liveness
 from store import Store
 from store.errors import InvalidName
 from store.ledger import projects
+from store.people import grants, invites, minting, participants, tokens
 from store.people.codes import digest
 from tests.actors.journal_conformance import BEGAN, claim
 from tests.postgres import query
@@ -41,17 +42,17 @@ async def test_a_project_is_deleted_with_its_ledger_in_chunks_and_others_stay(
     store: Store, ann: Estate, conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(projects, "DELETE_CHUNK_EVENTS", 3)
-    other = await store.accounts.mint("ann@example.com", "other", "lead")
+    other = await store.write(minting.mint, "ann@example.com", "other", "lead")
     for project_id in (ann.project_id, other.project.id):
         await fill(store, project_id)
-    assert await store.owned.delete_project(ann.owner.id, ann.project_id, by="ann")
-    assert not await store.owned.delete_project(ann.owner.id, ann.project_id, by="ann")
+    assert await store.write(projects.delete, ann.owner.id, ann.project_id, by="ann")
+    assert not await store.write(projects.delete, ann.owner.id, ann.project_id, by="ann")
     assert of_project(conninfo, ann.project_id) == [0, 0, 0, 0]
     assert of_project(conninfo, other.project.id) == [7, 1, 1, 1]
-    assert await store.accounts.authenticate(digest(ann.token)) is None
-    assert await store.accounts.redeem_invite(ann.invite.code) == "invalid"
-    tokens = [digest(ann.token), digest(other.provisioned.token)]
-    assert await store.accounts.still_valid(tokens) == {digest(other.provisioned.token)}
+    assert await store.read(tokens.authenticate, digest(ann.token)) is None
+    assert await store.write(invites.redeem, ann.invite.code) == "invalid"
+    hashes = [digest(ann.token), digest(other.provisioned.token)]
+    assert await store.read(tokens.still_valid, hashes) == {digest(other.provisioned.token)}
 
 
 async def test_a_deletion_that_fails_leaves_everything(store: Store, ann: Estate, conninfo: str) -> None:
@@ -63,14 +64,14 @@ async def test_a_deletion_that_fails_leaves_everything(store: Store, ann: Estate
     )
     before = everything(conninfo)
     with pytest.raises(Exception, match="no"):
-        await store.owned.delete_project(ann.owner.id, ann.project_id, by="ann")
+        await store.write(projects.delete, ann.owner.id, ann.project_id, by="ann")
     assert everything(conninfo) == before
 
 
 async def test_a_deletion_waits_for_who_is_writing(store: Store, ann: Estate, conninfo: str) -> None:
     await fill(store, ann.project_id)
     async with trio.open_nursery() as nursery, store.journal.turn(ann.project_id):
-        nursery.start_soon(lambda: store.owned.delete_project(ann.owner.id, ann.project_id, by="ann"))
+        nursery.start_soon(lambda: store.write(projects.delete, ann.owner.id, ann.project_id, by="ann"))
         await wait_all_tasks_blocked(0.05)
         await store.journal.append(ann.project_id, [claim(8)], {}, holding_turn=True)
         assert of_project(conninfo, ann.project_id)[0] == 8
@@ -80,11 +81,11 @@ async def test_a_deletion_waits_for_who_is_writing(store: Store, ann: Estate, co
 async def test_what_another_process_still_wrote_goes_with_the_owners_next_deletion(
     store: Store, ann: Estate, conninfo: str
 ) -> None:
-    await store.owned.delete_project(ann.owner.id, ann.project_id, by="ann")
+    await store.write(projects.delete, ann.owner.id, ann.project_id, by="ann")
     await fill(store, ann.project_id)
-    again = await store.owned.create_project(ann.owner.id, "bus", by="ann")
+    again = await store.write(projects.add, ann.owner.id, "bus", by="ann")
     assert again.id != ann.project_id
-    await store.owned.delete_project(ann.owner.id, again.id, by="ann")
+    await store.write(projects.delete, ann.owner.id, again.id, by="ann")
     assert of_project(conninfo, ann.project_id) == [0, 0, 0, 0]
 
 
@@ -93,7 +94,7 @@ async def test_who_comes_while_a_project_is_deleted_is_told_that_it_is_gone(stor
 
     async def provision(number: int) -> None:
         try:
-            await store.accounts.provision(ann.project_id, participant_name=f"p{number}", by="ann")
+            await store.write(grants.provision, ann.project_id, participant_name=f"p{number}", by="ann")
         except InvalidName as gone:
             outcomes.append(str(gone))
         else:
@@ -102,12 +103,12 @@ async def test_who_comes_while_a_project_is_deleted_is_told_that_it_is_gone(stor
     async with trio.open_nursery() as nursery:
         for number in range(6):
             nursery.start_soon(provision, number)
-        nursery.start_soon(lambda: store.owned.delete_project(ann.owner.id, ann.project_id, by="ann"))
+        nursery.start_soon(lambda: store.write(projects.delete, ann.owner.id, ann.project_id, by="ann"))
         for number in range(6, 12):
             nursery.start_soon(provision, number)
     assert len(outcomes) == 12
     assert set(outcomes) <= {"in time", "this project no longer exists."}
-    assert await store.owned.project(ann.owner.id, ann.project_id) is None
+    assert await store.read(projects.find, ann.owner.id, ann.project_id) is None
 
 
 async def test_a_participant_deleted_while_it_is_granted_places_ends_up_whole_or_gone(
@@ -115,16 +116,18 @@ async def test_a_participant_deleted_while_it_is_granted_places_ends_up_whole_or
 ) -> None:
     async with trio.open_nursery() as nursery:
         for number in range(10):
-            nursery.start_soon(lambda: store.accounts.provision(ann.project_id, participant_name="lead", by="ann"))
+            nursery.start_soon(lambda: store.write(grants.provision, ann.project_id, participant_name="lead", by="ann"))
             if number == 5:
-                nursery.start_soon(lambda: store.owned.delete_participant(ann.owner.id, ann.participant_id, by="ann"))
-    assert await store.owned.participant(ann.owner.id, ann.participant_id) is None
-    members = await store.owned.members(ann.owner.id, ann.project_id)
+                nursery.start_soon(
+                    lambda: store.write(participants.delete_participant, ann.owner.id, ann.participant_id, by="ann")
+                )
+    assert await store.read(participants.person, ann.owner.id, ann.participant_id) is None
+    members = await store.read(participants.members, ann.owner.id, ann.project_id)
     assert members is not None
     assert len(members) <= 1
 
 
 async def test_a_deleted_participants_events_keep_its_name(store: Store, ann: Estate, conninfo: str) -> None:
     write_events(conninfo, ann.project_id, ann.participation_id, last=3)
-    await store.owned.delete_participant(ann.owner.id, ann.participant_id, by="ann")
+    await store.write(participants.delete_participant, ann.owner.id, ann.participant_id, by="ann")
     assert query(conninfo, "select distinct actor from events") == [("ann/lead",)]

@@ -2,6 +2,7 @@
 
 from store import Store
 from store.ledger.statistics import PublicCounter
+from store.people import minting
 from store.people.names import TEMPORARY_DOMAIN
 from tests.postgres import query
 
@@ -18,7 +19,7 @@ select %s, n, now(), 'ada/lead', 1,
 
 
 async def mint(store: Store, project: str, email: str = "ada@example.com") -> int:
-    return (await store.accounts.mint(email, project, "lead")).project.id
+    return (await store.write(minting.mint, email, project, "lead")).project.id
 
 
 async def test_everything_is_counted_once_in_pieces_of_any_size(store: Store, conninfo: str) -> None:

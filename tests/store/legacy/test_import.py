@@ -16,6 +16,7 @@ from engine.state import State
 from store import Store, migrate, open_store
 from store.errors import TransferRefused
 from store.legacy import Carried, import_legacy
+from store.people import invites, minting, tokens
 from tests.postgres import Server, fresh_database, query
 from tests.store.histories import facts
 from tests.store.legacy_server import LegacyServer, Member, Row, small_world
@@ -86,17 +87,17 @@ def sha256_of(token: str) -> bytes:
 async def test_tokens_work_and_ids_stay(old: LegacyServer, lead: Member, source: str, target: Store) -> None:
     done = await move(old, source, target)
     assert (done.owners, done.projects, done.participants, done.tokens, done.remarks) == (1, 1, 1, 2, ())
-    grant = await target.accounts.authenticate(sha256_of(lead.token))
+    grant = await target.read(tokens.authenticate, sha256_of(lead.token))
     assert grant is not None
     assert (grant.principal.actor, grant.principal.project, grant.principal.is_admin) == ("ann/lead", "shop", True)
     assert (grant.participation_id, grant.principal.project_id) == (lead.id, lead.project_id)
-    assert await target.accounts.authenticate(sha256_of(f"{lead.token}-old")) is None
+    assert await target.read(tokens.authenticate, sha256_of(f"{lead.token}-old")) is None
 
 
 async def test_new_rows_get_new_ids(old: LegacyServer, lead: Member, source: str, target: Store) -> None:
     await move(old, source, target)
-    await target.accounts.mint("new@example.com", "shop", "agent")
-    minted = await target.accounts.mint("ann@example.com", "shop", "agent")
+    await target.write(minting.mint, "new@example.com", "shop", "agent")
+    minted = await target.write(minting.mint, "ann@example.com", "shop", "agent")
     assert minted.project.id == lead.project_id
     assert minted.provisioned.participation_id > lead.id
 
@@ -132,7 +133,7 @@ async def test_labels_that_cannot_be_are_mended_and_valid_ones_kept(
     labels = [label for (label,) in rows(target, "select label from participants order by id")]
     assert labels == ["lead", "ci-bot-2", "tab-bot", "ci-bot", "żółw 🚌", "x" * 64]
     assert len(done.remarks) == 3
-    grant = await target.accounts.authenticate(sha256_of(old.members[1].token))
+    grant = await target.read(tokens.authenticate, sha256_of(old.members[1].token))
     assert grant is not None
     assert grant.principal.actor == "ann/ci-bot-2"
 
@@ -154,13 +155,13 @@ async def test_codes_and_identities_come_along(old: LegacyServer, lead: Member, 
             created_at=old.now,
         )
     await move(old, source, target)
-    assert [await target.accounts.redeem_invite(code, "new") for code in ("USED", "LATE", "GONE", "NONE")] == [
+    assert [await target.write(invites.redeem, code, "new") for code in ("USED", "LATE", "GONE", "NONE")] == [
         "exhausted",
         "expired",
         "invalid",
         "invalid",
     ]
-    redeemed = await target.accounts.redeem_invite("GOOD")
+    redeemed = await target.write(invites.redeem, "GOOD")
     assert not isinstance(redeemed, str)
     assert redeemed.participant == "named"
     identities = rows(target, "select provider, subject, owner_id from identities order by provider")
@@ -241,7 +242,7 @@ async def test_who_is_gone_keeps_the_name_and_gets_an_id_of_nobody(
     assert rows(target, "select participation_id from events where data ->> 'number' = '999'") == [(0,)]
     assert [row for row in done.remarks if "Left out" in row] == []
     assert {post.by for post in state.posts if post.sender == "ann/leaver"} <= {ids[0][0]}
-    minted = await target.accounts.mint("ann@example.com", "shop", "newcomer")
+    minted = await target.write(minting.mint, "ann@example.com", "shop", "newcomer")
     assert minted.provisioned.participation_id > ids[0][0]
 
 
@@ -379,7 +380,7 @@ def _everything(conninfo: str) -> list[tuple[object, ...]]:
 
 
 async def test_a_database_in_use_is_refused(old: LegacyServer, lead: Member, source: str, target: Store) -> None:
-    await target.accounts.mint("zoe@example.com", "zoo", "keeper")
+    await target.write(minting.mint, "zoe@example.com", "zoo", "keeper")
     before = _everything(target.conninfo)
     with pytest.raises(TransferRefused, match="not empty"):
         await move(old, source, target)
@@ -456,8 +457,8 @@ async def test_what_the_old_tables_allowed_is_carried_over_or_left_out_but_break
     assert rows(target, "select slug, liveness_window_seconds from projects") == [("my-shop", 86_400)]
     assert rows(target, "select label from participants order by id") == [("lead",), ("bob-2",), ("bob",)]
     for code in ("NEVER", "ENDLESS"):
-        assert not isinstance(await target.accounts.redeem_invite(code, f"with {code}"), str)
-    assert await target.accounts.redeem_invite("NONE-LEFT", "late") == "exhausted"
+        assert not isinstance(await target.write(invites.redeem, code, f"with {code}"), str)
+    assert await target.write(invites.redeem, "NONE-LEFT", "late") == "exhausted"
     assert rows(target, "select data ->> 'body' from events where type = 'post'") == [("",)]
     assert done.remarks[-1].endswith("4 ack, 4 claim, 4 post, 1 task_block, 4 task_start.")
-    assert await target.accounts.authenticate(sha256_of(spaced.token)) is not None
+    assert await target.read(tokens.authenticate, sha256_of(spaced.token)) is not None

@@ -7,7 +7,9 @@ import trio
 
 from engine.history import Liveness
 from store import Store
-from store.owned import MemberRow
+from store.ledger import projects
+from store.people import grants, invites, participants
+from store.people.participants import MemberRow
 from tests.actors.journal_conformance import BEGAN
 from tests.postgres import query
 from tests.store.estate import Estate, settle, write_events
@@ -21,17 +23,17 @@ async def ann(store: Store) -> Estate:
 
 
 async def events_of(store: Store, estate: Estate) -> dict[str, int]:
-    rows = await store.owned.members(estate.owner.id, estate.project_id)
+    rows = await store.read(participants.members, estate.owner.id, estate.project_id)
     assert rows is not None
     return {row.name: row.events for row in rows}
 
 
 async def test_members_are_shown_by_name_with_tokens_and_last_call(store: Store, ann: Estate, conninfo: str) -> None:
-    carl = await store.accounts.provision(ann.project_id, participant_name="carl", lane="api", by="ann")
-    await store.accounts.provision(ann.project_id, participant_name="carl", by="ann")
-    await store.accounts.revoke(ann.project_id, "lead", by="ann")
+    carl = await store.write(grants.provision, ann.project_id, participant_name="carl", lane="api", by="ann")
+    await store.write(grants.provision, ann.project_id, participant_name="carl", by="ann")
+    await store.write(grants.revoke, ann.project_id, "lead", by="ann")
     await store.journal.write_liveness(ann.project_id, {carl.participation_id: Liveness("ann/carl", BEGAN)})
-    rows = await store.owned.members(ann.owner.id, ann.project_id)
+    rows = await store.read(participants.members, ann.owner.id, ann.project_id)
     assert rows is not None
     first, second = rows
     assert (first.name, first.lane, first.is_admin, first.tokens, first.last_seen) == ("carl", "api", False, 2, BEGAN)
@@ -39,21 +41,21 @@ async def test_members_are_shown_by_name_with_tokens_and_last_call(store: Store,
     assert [(first.token_created_at,)] == newest
     assert (second.name, second.is_admin, second.tokens, second.token_created_at) == ("lead", True, 0, None)
     assert second.last_seen is None
-    assert second == await store.owned.member(ann.owner.id, ann.project_id, ann.participation_id)
+    assert second == await store.read(participants.member, ann.owner.id, ann.project_id, ann.participation_id)
     assert isinstance(second, MemberRow)
     assert datetime.now(UTC) - second.created_at < timedelta(minutes=5)
 
 
 async def test_a_project_without_members_is_empty_and_not_missing(store: Store, ann: Estate) -> None:
-    empty = await store.owned.create_project(ann.owner.id, "empty", by="ann")
-    assert await store.owned.members(ann.owner.id, empty.id) == []
-    assert await store.owned.invites(ann.owner.id, empty.id) == []
+    empty = await store.write(projects.add, ann.owner.id, "empty", by="ann")
+    assert await store.read(participants.members, ann.owner.id, empty.id) == []
+    assert await store.read(invites.list_all, ann.owner.id, empty.id) == []
 
 
 async def test_everybodys_events_are_counted_before_and_after_every_snapshot(
     store: Store, ann: Estate, conninfo: str
 ) -> None:
-    carl = await store.accounts.provision(ann.project_id, participant_name="carl", by="ann")
+    carl = await store.write(grants.provision, ann.project_id, participant_name="carl", by="ann")
     assert await events_of(store, ann) == {"carl": 0, "lead": 0}
     lead, project = ann.participation_id, ann.project_id
     write_events(conninfo, project, lead, last=5)
@@ -85,5 +87,7 @@ async def test_snapshots_written_at_once_count_every_event_once(store: Store, an
 
 async def test_a_renamed_participant_keeps_its_count(store: Store, ann: Estate, conninfo: str) -> None:
     write_events(conninfo, ann.project_id, ann.participation_id, last=2)
-    await store.owned.change_participant(ann.owner.id, ann.participant_id, label="boss", kind="agent", by="ann")
+    await store.write(
+        participants.change_participant, ann.owner.id, ann.participant_id, label="boss", kind="agent", by="ann"
+    )
     assert await events_of(store, ann) == {"boss": 2}

@@ -15,6 +15,7 @@ import trio
 from engine import commands as c
 from store import Store, open_store
 from store.errors import TransferRefused
+from store.people import minting
 from store.transfer import state_page
 from store.transfer.export import Exported, export_project
 from store.transfer.files import open_ledger
@@ -119,7 +120,7 @@ async def test_a_cursor_or_a_call_is_nothing_to_export(store: Store, tmp_path: P
     await export(store, tmp_path)
     before = contents(tmp_path)
     await store.journal.append(project_id, [], {1: 5})
-    await store.accounts.mint("kim@example.com", "bus", "ada")
+    await store.write(minting.mint, "kim@example.com", "bus", "ada")
     await export(store, tmp_path)
     assert contents(tmp_path) == before
 
@@ -220,7 +221,7 @@ async def test_files_that_no_export_wrote_are_refused_and_left_alone(
 
 async def test_a_slug_of_several_owners_must_be_said_with_its_handle(store: Store, tmp_path: Path) -> None:
     await played(store, 30)
-    await store.accounts.mint("ann@example.com", "bus", "ada")
+    await store.write(minting.mint, "ann@example.com", "bus", "ada")
     await _refuses(store, tmp_path, "say ann/bus or kim/bus")
     done = await export(store, tmp_path, "Kim/bus")
     assert done.handle == "kim"

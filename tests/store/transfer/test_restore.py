@@ -13,6 +13,7 @@ from engine.fold import restore
 from engine.identity import Roster
 from store import Store, open_store
 from store.errors import InvalidName, StoreError, TransferRefused
+from store.people import grants, minting, participants
 from store.transfer.export import export_project
 from store.transfer.format import LINE_BYTES_MAX
 from store.transfer.restore import Restored, import_project
@@ -117,15 +118,15 @@ async def test_participants_keep_their_ids_and_newcomers_get_new_ones(
     store: Store, empty: Store, tmp_path: Path
 ) -> None:
     project = await exported(store, tmp_path)
-    await store.accounts.mint("kim@example.com", "bus", "zoe")
-    await store.owned.delete_participant(1, 1, by="kim")  # ada, whom the ledger names ever after
+    await store.write(minting.mint, "kim@example.com", "bus", "zoe")
+    await store.write(participants.delete_participant, 1, 1, by="kim")  # ada, whom the ledger names ever after
     created = TaskCreated(task_id=len(project.state.tasks) + 1, title="t", lane=None, owner="kim/gone", owner_id=77)
     await write(store, 1, [Event(seq=project.state.seq + 1, at=project.now, actor="kim", by=0, data=created)])
     await export_project(store.conninfo, "bus", tmp_path, lambda _, __: None)
     await bring(empty, tmp_path)
-    members = await empty.accounts.roster(1)
+    members = await empty.read(grants.roster, 1)
     assert members == Roster(handle="kim", labels={"ben": 2, "cay": 3, "zoe": 4})
-    minted = await empty.accounts.mint(EMAIL, "bus", "newcomer")
+    minted = await empty.write(minting.mint, EMAIL, "bus", "newcomer")
     assert minted.provisioned.participation_id == 78
     assert not minted.owner.created
 

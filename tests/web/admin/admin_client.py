@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import httpx2
 
 from store import Store
-from store.accounts import OwnerRow
+from store.people import owners, sessions
+from store.people.owners import OwnerRow
 from web.admin import cookies
 
 PAGE_SECONDS_MAX = 30
@@ -59,9 +60,9 @@ async def signed_in(
 
     The owner is made when new. The session comes straight from the store: signing in has tests of its own.
     """
-    added = await store.accounts.add_owner(email, is_operator=is_operator)
-    owner = await store.owned.rename_handle(added.id, added.handle, by=added.handle)
-    opened = await store.sign_in.open_session(owner.id, user_agent=USER_AGENT, replacing=None)
+    added = await store.write(owners.ensure_owner, email, is_operator=is_operator)
+    owner = await store.write(owners.rename, added.id, added.handle, by=added.handle)
+    opened = await store.write(sessions.open_session, owner.id, user_agent=USER_AGENT, replacing=None)
     headers = {"Cookie": f"{cookies.SESSION}={opened.id}", "User-Agent": USER_AGENT}
     async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=PAGE_SECONDS_MAX) as http:
         yield AdminClient(http, owner, opened.id, opened.csrf)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from store.ledger import projects
+from store.people import grants, invites, participants, sessions
 from tests.web.admin.admin_client import AdminClient
 from tests.web.bus import Bus
 
@@ -125,30 +127,34 @@ def nobodys(missing: int) -> Estate:
 async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words | None = None) -> Estate:
     """A project with agents who have done everything that leaves words behind, invites, and a second session."""
     words = words or Words()
-    accounts, owned, owner = bus.store.accounts, bus.store.owned, client.owner
-    project = await owned.create_project(owner.id, slug, words.project_name, by=owner.handle)
-    lead = await accounts.provision(project.id, participant_name=words.label, lane=words.lane, is_admin=True, by="test")
-    peer = await accounts.provision(project.id, participant_name=words.peer, kind="human", by="test")
+    store, owner = bus.store, client.owner
+    project = await store.write(projects.add, owner.id, slug, words.project_name, by=owner.handle)
+    lead = await store.write(
+        grants.provision, project.id, participant_name=words.label, lane=words.lane, is_admin=True, by="test"
+    )
+    peer = await store.write(grants.provision, project.id, participant_name=words.peer, kind="human", by="test")
     for _ in range(EVENTS_OF_A_PROJECT_MAX * project.id):  # so that no id of a post is one in another project too
         await bus.call(lead.token, "claim", sequence="earlier")
     post_id = await _work(bus, lead.token, peer.token, words)
-    await accounts.create_invite(project.id, participant_name=words.invite_label, lane=words.lane, uses=3, by="test")
-    await accounts.create_invite(project.id, email=words.invite_email, by="test")
-    to_owner = await accounts.create_invite(project.id, email=owner.email, by="test")
-    await bus.store.sign_in.open_session(owner.id, user_agent=words.user_agent, replacing=None)
-    members = await owned.members(owner.id, project.id)
-    invites = await owned.invites(owner.id, project.id)
+    await store.write(
+        invites.create, project.id, participant_name=words.invite_label, lane=words.lane, uses=3, by="test"
+    )
+    await store.write(invites.create, project.id, email=words.invite_email, by="test")
+    to_owner = await store.write(invites.create, project.id, email=owner.email, by="test")
+    await bus.store.write(sessions.open_session, owner.id, user_agent=words.user_agent, replacing=None)
+    members = await store.read(participants.members, owner.id, project.id)
+    made = await store.read(invites.list_all, owner.id, project.id)
     assert members is not None
-    assert invites is not None
-    sessions = await bus.store.sign_in.list_sessions(owner.id)
+    assert made is not None
+    opened = await bus.store.read(sessions.list_sessions, owner.id)
     member = next(each for each in members if each.name == words.label)
     return Estate(
         project_id=project.id,
         participant_id=member.participant_id,
         participation_id=member.participation_id,
-        invite_id=next(invite.id for invite in invites if invite.label == words.invite_label),
+        invite_id=next(invite.id for invite in made if invite.label == words.invite_label),
         post_id=post_id,
-        key=next(session.key for session in sessions if session.user_agent == words.user_agent),
+        key=next(session.key for session in opened if session.user_agent == words.user_agent),
         owner_id=owner.id,
         slug=slug,
         label=words.label,

@@ -8,6 +8,8 @@ import httpx2
 import pytest
 
 from store import Store
+from store.ledger import projects
+from store.people import invites, owners
 from tests.postgres import query
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.test_header import HEADER
@@ -25,9 +27,9 @@ ADA = str(VERIFIED["email"])
 
 async def invited(store: Store, email: str = ADA) -> str:
     """The code of an invite for this email, into a project of olga's."""
-    owner = await store.accounts.add_owner("olga@example.com")
-    project = await store.accounts.ensure_project(owner.id, "shop", "Web shop")
-    return (await store.accounts.create_invite(project.id, email=email, by="olga")).code
+    owner = await store.write(owners.ensure_owner, "olga@example.com")
+    project = await store.write(projects.ensure, owner.id, "shop", "Web shop")
+    return (await store.write(invites.create, project.id, email=email, by="olga")).code
 
 
 async def accept(browser: httpx2.AsyncClient, page: str, **changed: str) -> httpx2.Response:
@@ -142,7 +144,7 @@ async def test_without_an_invite_on_the_way_nobody_becomes_a_guest(store: Store,
 
 async def test_a_suspended_owner_is_no_guest_either(store: Store, conninfo: str, provider: str) -> None:
     async with oauth_bus(store, conninfo, provider) as bus, httpx2.AsyncClient(base_url=bus.url) as guest:
-        await store.owned.suspend(await added(bus), by="test")
+        await store.write(owners.suspend, await added(bus), by="test")
         code = await invited(store)
         back = await guest.get(await agree(await leave(guest, f"/admin/sign-in/oidc?next={PATH}%3Ftoken%3D{code}")))
         assert back.status_code == 403

@@ -7,6 +7,8 @@ import httpx2
 import pytest
 
 from store import Store
+from store.ledger import overview
+from store.people import links, owners, sessions
 from tests.postgres import query
 from tests.web.bus import Bus, running_bus
 from web.admin.cookies import SESSION
@@ -20,8 +22,8 @@ HEADER = "X-Auth-Request-Email"
 async def bus(store: Store, conninfo: str) -> AsyncIterator[Bus]:
     """A server behind a proxy on this machine; ada and eve have been here before."""
     for email in (ADA, EVE):
-        owner = await store.accounts.add_owner(email)
-        await store.owned.rename_handle(owner.id, owner.handle, by=owner.handle)
+        owner = await store.write(owners.ensure_owner, email)
+        await store.write(owners.rename, owner.id, owner.handle, by=owner.handle)
     async with running_bus(store, conninfo, admin_auth="header") as bus:
         yield bus
 
@@ -46,12 +48,12 @@ async def test_a_session_counts_only_for_whom_the_proxy_names(
     bus: Bus, stranger: httpx2.AsyncClient, headers: dict[str, str]
 ) -> None:
     session = await signed_in(stranger)
-    found = await bus.store.sign_in.find_session(session)
+    found = await bus.store.read(sessions.find_session, session)
     assert found is not None
     assert (await stranger.get("/admin/", headers=headers)).status_code == 303
     form = {"csrf": found.csrf, "slug": "shop"}
     assert (await stranger.post("/admin/projects", data=form, headers=headers)).status_code == 403
-    assert await bus.store.owned.dashboard(found.owner.id) == []
+    assert await bus.store.read(overview.dashboard, found.owner.id) == []
 
 
 async def test_when_the_proxy_names_somebody_else_they_get_their_own_session(
@@ -59,14 +61,14 @@ async def test_when_the_proxy_names_somebody_else_they_get_their_own_session(
 ) -> None:
     adas = await signed_in(stranger)
     eves = await signed_in(stranger, EVE)
-    assert await bus.store.sign_in.find_session(adas) is None
-    session = await bus.store.sign_in.find_session(eves)
+    assert await bus.store.read(sessions.find_session, adas) is None
+    session = await bus.store.read(sessions.find_session, eves)
     assert session is not None
     assert session.owner.email == EVE
 
 
 async def test_a_header_from_anybody_else_is_not_heard(store: Store, conninfo: str) -> None:
-    await store.accounts.add_owner(ADA)
+    await store.write(owners.ensure_owner, ADA)
     elsewhere = (ip_network("10.0.0.0/8"),)
     async with (
         running_bus(store, conninfo, admin_auth="header", trusted_proxies=elsewhere) as bus,
@@ -87,14 +89,14 @@ async def test_a_name_said_twice_is_nobodys(bus: Bus, stranger: httpx2.AsyncClie
 
 
 async def test_no_header_counts_where_owners_sign_in_otherwise(store: Store, conninfo: str) -> None:
-    await store.accounts.add_owner(ADA)
+    await store.write(owners.ensure_owner, ADA)
     async with running_bus(store, conninfo) as bus, httpx2.AsyncClient(base_url=bus.url) as browser:
         assert (await browser.get("/admin/sign-in", headers={HEADER: ADA})).status_code == 200
         assert not browser.cookies
 
 
 async def test_the_header_can_have_another_name(store: Store, conninfo: str) -> None:
-    await store.accounts.add_owner(ADA)
+    await store.write(owners.ensure_owner, ADA)
     async with (
         running_bus(store, conninfo, admin_auth="header", admin_email_header="remote-user") as bus,
         httpx2.AsyncClient(base_url=bus.url) as browser,
@@ -126,9 +128,9 @@ async def test_what_cannot_be_an_email_makes_no_owner(store: Store, conninfo: st
 
 
 async def test_a_suspended_owner_does_not_come_in(bus: Bus, stranger: httpx2.AsyncClient) -> None:
-    session = await bus.store.sign_in.find_session(await signed_in(stranger))
+    session = await bus.store.read(sessions.find_session, await signed_in(stranger))
     assert session is not None
-    await bus.store.owned.suspend(session.owner.id, by="test")
+    await bus.store.write(owners.suspend, session.owner.id, by="test")
     assert (await stranger.get("/admin/", headers={HEADER: ADA})).status_code == 303
     refused = await stranger.get("/admin/sign-in", headers={HEADER: ADA})
     assert refused.status_code == 403
@@ -136,7 +138,7 @@ async def test_a_suspended_owner_does_not_come_in(bus: Bus, stranger: httpx2.Asy
 
 
 async def test_signing_out_does_not_sign_in_again_at_once(bus: Bus, stranger: httpx2.AsyncClient) -> None:
-    session = await bus.store.sign_in.find_session(await signed_in(stranger))
+    session = await bus.store.read(sessions.find_session, await signed_in(stranger))
     assert session is not None
     left = await stranger.post("/admin/sign-out", data={"csrf": session.csrf}, headers={HEADER: ADA})
     page = await stranger.get(left.headers["location"], headers={HEADER: ADA})
@@ -145,5 +147,5 @@ async def test_signing_out_does_not_sign_in_again_at_once(bus: Bus, stranger: ht
 
 
 async def test_links_do_not_work_where_a_proxy_decides(bus: Bus, stranger: httpx2.AsyncClient) -> None:
-    code = await bus.store.sign_in.make_link(ADA)
+    code = await bus.store.write(links.make, ADA)
     assert (await stranger.get(f"/admin/link?token={code}", headers={HEADER: EVE})).status_code == 404

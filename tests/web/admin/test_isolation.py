@@ -11,6 +11,7 @@ import httpx2
 import pytest
 import trio
 
+from store.people import owners
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.estates import Estate, found, nobodys
 from tests.web.admin.fingerprint import fingerprint
@@ -27,9 +28,9 @@ SAME_EVERYWHERE = {"owner_id", "key"}
 
 def foreign(place: Place, own: Estate, other: Estate) -> Iterator[Choice]:
     """Every mixture of ids in which not all are one's own."""
-    for owners in product((own, other), repeat=len(place.ids)):
-        if other in owners:
-            yield {**all_of(own), **dict(zip(place.ids, owners, strict=True))}
+    for estates in product((own, other), repeat=len(place.ids)):
+        if other in estates:
+            yield {**all_of(own), **dict(zip(place.ids, estates, strict=True))}
 
 
 async def ask(client: AdminClient, place: Place, choice: Choice) -> httpx2.Response:
@@ -109,7 +110,7 @@ async def test_a_form_is_accepted_from_its_owner(
 ) -> None:
     own, other = await found(bus, operator), await found(bus, eve)
     if place.rule.endswith("/restore"):
-        assert await bus.store.owned.suspend(other.owner_id, by="test")
+        assert await bus.store.write(owners.suspend, other.owner_id, by="test")
     before = await trio.to_thread.run_sync(fingerprint, conninfo)
     accepted = await ask(operator, place, {**all_of(own), "owner_id": other})
     assert accepted.status_code in {200, 303}, place.rule

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from store.people import participants
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import copied, fields_of, text_of, wrong_in
 from tests.web.admin.test_projects import project_of
@@ -14,7 +15,7 @@ from web.onboarding import texts
 async def place_of(bus: Bus, ada: AdminClient, name: str) -> str:
     """The address of a member of ada's project."""
     there = await project_of(bus, ada)
-    members = await bus.store.owned.members(ada.owner.id, int(there.rpartition("/")[2]))
+    members = await bus.store.read(participants.members, ada.owner.id, int(there.rpartition("/")[2]))
     assert members is not None
     return f"{there}/members/{next(each.participation_id for each in members if each.name == name)}"
 
@@ -59,7 +60,7 @@ async def test_a_grant_that_cannot_be_is_refused_and_nothing_typed_is_lost(
     assert list(wrong_in(response.text)) == [field]
     typed.pop("kind")
     assert fields_of(response.text) == typed
-    assert len(await bus.store.owned.participants(ada.owner.id)) == 1
+    assert len(await bus.store.read(participants.persons, ada.owner.id)) == 1
 
 
 async def test_rotating_refuses_the_old_token_at_once_and_hands_out_a_new_one(bus: Bus, ada: AdminClient) -> None:

@@ -12,6 +12,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from store import Store
+from store.people import owners, sessions
 from tests.postgres import query
 from tests.web.admin.fake_providers import FakeGitHub, openid_process, served
 from tests.web.bus import Bus, running_bus
@@ -53,8 +54,8 @@ async def bus(store: Store, conninfo: str, provider: str) -> AsyncIterator[Bus]:
 
 async def added(bus: Bus, email: str = "ada@example.com") -> int:
     """The id of an owner who has been here before."""
-    owner = await bus.store.accounts.add_owner(email)
-    return (await bus.store.owned.rename_handle(owner.id, owner.handle, by=owner.handle)).id
+    owner = await bus.store.write(owners.ensure_owner, email)
+    return (await bus.store.write(owners.rename, owner.id, owner.handle, by=owner.handle)).id
 
 
 async def leave(browser: httpx2.AsyncClient, path: str = DOOR) -> str:
@@ -99,7 +100,7 @@ async def test_the_subject_finds_its_owner_after_the_email_has_changed(
     query(conninfo, "update owners set email = 'new@example.com'")
     async with httpx2.AsyncClient(base_url=bus.url) as second:
         assert (await second.get(await agree(await leave(second)))).status_code == 303
-        session = await bus.store.sign_in.find_session(second.cookies[SESSION])
+        session = await bus.store.read(sessions.find_session, second.cookies[SESSION])
     assert session is not None
     assert session.owner.id == owner_id
 
@@ -210,7 +211,7 @@ async def test_who_just_became_an_owner_confirms_the_handle(store: Store, connin
 
 
 async def test_a_suspended_owner_does_not_come_in(bus: Bus, stranger: httpx2.AsyncClient) -> None:
-    await bus.store.owned.suspend(await added(bus), by="test")
+    await bus.store.write(owners.suspend, await added(bus), by="test")
     refused = await stranger.get(await agree(await leave(stranger)))
     assert refused.status_code == 403
     assert "suspended" in refused.text

@@ -4,6 +4,7 @@ import httpx2
 import pytest
 import trio
 
+from store.people import links, minting
 from tests.web.admin.admin_client import AdminClient
 from tests.web.bus import Bus
 from tests.web.test_waiting import is_waiting
@@ -38,7 +39,7 @@ async def test_a_suspended_owners_tokens_and_sessions_stop_at_once_and_come_back
     assert refused.json()["error"] == "suspended"
     assert (await ada.get("/admin/")).status_code == 303
     assert "suspended" in await operator.page("/admin/operator")
-    code = await bus.store.sign_in.make_link(ada.owner.email)
+    code = await bus.store.write(links.make, ada.owner.email)
     assert (await ada.get("/admin/link", token=str(code))).status_code == 404
     assert await operator.change(f"{base}/restore") == "/admin/operator"
     assert (await bus.call(token, "claim", sequence="adr"))["number"] == 2
@@ -47,7 +48,7 @@ async def test_a_suspended_owners_tokens_and_sessions_stop_at_once_and_come_back
 
 async def test_a_suspended_owners_waits_end_at_once(bus: Bus, operator: AdminClient, ada: AdminClient) -> None:
     scout = await bus.mint("scout")
-    minted = await bus.store.accounts.mint(operator.owner.email, "theirs", "other")
+    minted = await bus.store.write(minting.mint, operator.owner.email, "theirs", "other")
     statuses: list[int] = []
     answered = trio.Event()
 

@@ -1,5 +1,6 @@
 """Participants: listed with their projects, renamed, deleted; the ledger keeps their names."""
 
+from store.people import participants
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import fields_of, text_of, wrong_in
 from tests.web.bus import Bus
@@ -7,7 +8,7 @@ from tests.web.bus import Bus
 
 async def person_of(bus: Bus, ada: AdminClient, label: str) -> str:
     """The address of a participant of ada's."""
-    people = await bus.store.owned.participants(ada.owner.id)
+    people = await bus.store.read(participants.persons, ada.owner.id)
     return f"/admin/participants/{next(each.id for each in people if each.label == label)}"
 
 

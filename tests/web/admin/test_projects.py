@@ -3,6 +3,7 @@
 import pytest
 
 from engine.terms import ID_MAX
+from store.ledger import overview
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import fields_of, text_of, wrong_in
 from tests.web.bus import Bus
@@ -10,7 +11,7 @@ from tests.web.bus import Bus
 
 async def project_of(bus: Bus, ada: AdminClient, slug: str = "demo") -> str:
     """The address of ada's project."""
-    projects = await bus.store.owned.dashboard(ada.owner.id)
+    projects = await bus.store.read(overview.dashboard, ada.owner.id)
     return f"/admin/projects/{next(each.id for each in projects if each.slug == slug)}"
 
 
@@ -38,7 +39,7 @@ async def test_a_project_that_cannot_be_is_refused_beside_the_field_and_nothing_
     assert response.status_code == status
     assert list(wrong_in(response.text)) == [field]
     assert fields_of(response.text) == typed
-    assert len(await bus.store.owned.dashboard(ada.owner.id)) == 1
+    assert len(await bus.store.read(overview.dashboard, ada.owner.id)) == 1
 
 
 async def test_settings_are_changed_and_tokens_keep_working(bus: Bus, ada: AdminClient, token: str) -> None:

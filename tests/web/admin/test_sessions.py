@@ -4,6 +4,7 @@ import httpx2
 import pytest
 
 from store import Store
+from store.people import links, owners, sessions
 from tests.postgres import query
 from tests.web.admin.admin_client import AdminClient, signed_in
 from tests.web.bus import Bus, running_bus
@@ -14,8 +15,8 @@ ADA = "ada@example.com"
 
 async def cookie_set(bus: Bus, browser: httpx2.AsyncClient) -> str:
     """The `Set-Cookie` of a sign-in."""
-    await bus.store.accounts.add_owner(ADA)
-    code = await bus.store.sign_in.make_link(ADA)
+    await bus.store.write(owners.ensure_owner, ADA)
+    code = await bus.store.write(links.make, ADA)
     response = await browser.get(f"/admin/link?token={code}")
     header: str = response.headers["set-cookie"]
     return header
@@ -49,12 +50,12 @@ async def test_over_https_a_cookie_without_the_hosts_prefix_is_not_read(store: S
 
 
 async def test_signing_in_replaces_the_browsers_session(bus: Bus, ada: AdminClient) -> None:
-    code = await bus.store.sign_in.make_link(ada.owner.email)
+    code = await bus.store.write(links.make, ada.owner.email)
     response = await ada.get("/admin/link", token=str(code))
     assert response.status_code == 303
     assert ada.session_id not in response.headers["set-cookie"]
-    assert await bus.store.sign_in.find_session(ada.session_id) is None
-    assert len(await bus.store.sign_in.list_sessions(ada.owner.id)) == 1
+    assert await bus.store.read(sessions.find_session, ada.session_id) is None
+    assert len(await bus.store.read(sessions.list_sessions, ada.owner.id)) == 1
 
 
 @pytest.mark.parametrize("session", ["guess", "", "\N{SNOWMAN}".encode().decode("latin-1"), "a" * 4000])
@@ -74,8 +75,8 @@ async def test_sessions_are_listed_and_one_can_be_closed(bus: Bus, ada: AdminCli
         page = await ada.page("/admin/account")
         assert page.count("/close") == 2
         assert page.count("this one") == 1
-        rows = await bus.store.sign_in.list_sessions(ada.owner.id)
-        own = await bus.store.sign_in.find_session(ada.session_id)
+        rows = await bus.store.read(sessions.list_sessions, ada.owner.id)
+        own = await bus.store.read(sessions.find_session, ada.session_id)
         assert own is not None
         other = next(row for row in rows if row.key != own.key)
         assert await ada.change(f"/admin/account/sessions/{other.key}/close") == "/admin/account"
@@ -97,7 +98,7 @@ async def test_signing_out_everywhere_ends_all_ones_sessions_and_nobody_elses(
 
 
 async def test_another_owners_session_cannot_be_closed(bus: Bus, ada: AdminClient, eve: AdminClient) -> None:
-    eves = await bus.store.sign_in.find_session(eve.session_id)
+    eves = await bus.store.read(sessions.find_session, eve.session_id)
     assert eves is not None
     assert (await ada.post(f"/admin/account/sessions/{eves.key}/close")).status_code == 404
     assert (await eve.get("/admin/")).status_code == 200

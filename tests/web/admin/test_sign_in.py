@@ -4,6 +4,7 @@ import httpx2
 import pytest
 
 from store import Store
+from store.people import links, owners, sessions
 from tests.postgres import query
 from tests.web.admin.admin_client import AdminClient
 from tests.web.bus import Bus, running_bus
@@ -31,15 +32,15 @@ OUTSIDE = [
 
 async def link_for(bus: Bus, email: str = ADA, *, is_known: bool = True) -> str:
     """The path of a new sign-in link; the owner's handle is confirmed already if they are known."""
-    owner = await bus.store.accounts.add_owner(email)
+    owner = await bus.store.write(owners.ensure_owner, email)
     if is_known:
-        await bus.store.owned.rename_handle(owner.id, owner.handle, by=owner.handle)
-    return f"/admin/link?token={await bus.store.sign_in.make_link(email)}"
+        await bus.store.write(owners.rename, owner.id, owner.handle, by=owner.handle)
+    return f"/admin/link?token={await bus.store.write(links.make, email)}"
 
 
 async def csrf_of(bus: Bus, browser: httpx2.AsyncClient) -> str:
     """The token that the forms of this browser's session carry."""
-    session = await bus.store.sign_in.find_session(browser.cookies[SESSION])
+    session = await bus.store.read(sessions.find_session, browser.cookies[SESSION])
     assert session is not None
     return session.csrf
 
@@ -88,9 +89,9 @@ async def test_used_old_unknown_and_missing_links_answer_the_same(
 
 async def test_the_link_of_a_suspended_owner_does_not_work(bus: Bus, stranger: httpx2.AsyncClient) -> None:
     link = await link_for(bus)
-    owner = await bus.store.accounts.find_owner(ADA)
+    owner = await bus.store.read(owners.find_owner, ADA)
     assert owner is not None
-    await bus.store.owned.suspend(owner.id, by="test")
+    await bus.store.write(owners.suspend, owner.id, by="test")
     assert (await stranger.get(link)).status_code == 404
 
 

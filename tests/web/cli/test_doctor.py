@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from store.opening import Store
+from store.people import owners
 from store.people.temporary_owners import remove_temporary_owner
 from store.postgres.vitals import Vitals
 from store.postgres.vitals import examine as examine_vitals
@@ -203,6 +204,6 @@ def test_a_server_that_calls_itself_something_else_deserves_a_look(database: str
 
 
 async def test_only_temporary_owners_are_removed(store: Store) -> None:
-    real = await store.accounts.add_owner("ann@example.com")
-    assert not await remove_temporary_owner(store.pool, real.id)
-    assert await store.accounts.find_owner("ann@example.com") is not None
+    real = await store.write(owners.ensure_owner, "ann@example.com")
+    assert not await store.write(remove_temporary_owner, real.id)
+    assert await store.read(owners.find_owner, "ann@example.com") is not None

@@ -7,6 +7,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from store import open_store
+from store.people import minting
 from tests.postgres import Server
 from tests.store.histories import AWKWARD
 from tests.web.bus import running_bus
@@ -57,7 +58,7 @@ async def test_a_project_leaves_and_comes_back_and_its_work_goes_on(
     assert llm_bus("export", "demo", tmp_path / "two", DATABASE_URL=another).returncode == 0
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
     async with open_store(another) as store, running_bus(store, another) as bus:
-        token = (await store.accounts.mint("ada@new.example", "demo", "mate")).provisioned.token
+        token = (await store.write(minting.mint, "ada@new.example", "demo", "mate")).provisioned.token
         assert (await bus.call(token, "claim", sequence="adr"))["number"] == len(AWKWARD) + 1
         unread = await bus.call(token, "read_posts", to_me=True, unacked_only=True)
         assert len(unread["posts"]) == len(AWKWARD) - 1

@@ -7,8 +7,9 @@ import trio
 import trio.testing
 
 from engine.identity import Principal
-from store.accounts import Grant
 from store.errors import StoreUnavailable
+from store.people import grants
+from store.people.tokens import Grant
 from tests.postgres import query
 from tests.web.bus import Bus
 from web.identity.authenticator import GRANT_SECONDS_MAX, OLD_GRANT_SECONDS_MAX, RETRY_SECONDS, Authenticator
@@ -56,7 +57,7 @@ async def test_a_rotated_token_works_and_the_old_one_does_not(bus: Bus, token: s
 async def test_what_another_process_revokes_stops_working_soon(bus: Bus, token: str) -> None:
     scout = await bus.mint("scout", is_admin=False)
     await bus.call(scout, "whoami")
-    await bus.store.accounts.revoke(1, "scout", by="elsewhere")
+    await bus.store.write(grants.revoke, 1, "scout", by="elsewhere")
     with trio.fail_after(GRANT_SECONDS_MAX + 5):
         while (await bus.ask(scout, "ping")).status_code == 200:
             await trio.lowlevel.checkpoint()
@@ -97,7 +98,7 @@ GRANT = Grant(
 
 async def test_a_known_token_is_remembered_and_an_unknown_one_is_not() -> None:
     tokens = Tokens(b"good")
-    authenticator = Authenticator(tokens)
+    authenticator = Authenticator(tokens.authenticate)
     for _ in range(3):
         assert await authenticator.authenticate(b"Bearer good") == GRANT
     assert tokens.asked == 1
@@ -108,7 +109,7 @@ async def test_a_known_token_is_remembered_and_an_unknown_one_is_not() -> None:
 
 async def test_a_remembered_token_is_asked_about_again_in_time(autojump_clock: trio.testing.MockClock) -> None:
     tokens = Tokens(b"good")
-    authenticator = Authenticator(tokens)
+    authenticator = Authenticator(tokens.authenticate)
     await authenticator.authenticate(b"Bearer good")
     tokens.known.clear()
     await trio.sleep(GRANT_SECONDS_MAX)
@@ -117,7 +118,7 @@ async def test_a_remembered_token_is_asked_about_again_in_time(autojump_clock: t
 
 async def test_a_token_forgotten_while_it_is_looked_up_is_not_remembered() -> None:
     tokens = Tokens(b"good")
-    authenticator = Authenticator(tokens)
+    authenticator = Authenticator(tokens.authenticate)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(authenticator.authenticate, b"Bearer good")
         while not tokens.asked:
@@ -129,7 +130,7 @@ async def test_a_token_forgotten_while_it_is_looked_up_is_not_remembered() -> No
 
 async def test_many_callers_with_one_new_token_ask_the_store_a_few_times_only() -> None:
     tokens = Tokens(b"good")
-    authenticator = Authenticator(tokens)
+    authenticator = Authenticator(tokens.authenticate)
     async with trio.open_nursery() as nursery:
         for _ in range(500):
             nursery.start_soon(authenticator.authenticate, b"Bearer good")
@@ -140,7 +141,7 @@ async def test_a_token_that_was_good_is_believed_while_the_store_is_silent_but_n
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     tokens = Tokens(b"good")
-    authenticator = Authenticator(tokens)
+    authenticator = Authenticator(tokens.authenticate)
     await authenticator.authenticate(b"Bearer good")
     tokens.silent = True
     await trio.sleep(GRANT_SECONDS_MAX)
@@ -159,4 +160,4 @@ async def test_a_new_token_is_told_that_the_store_is_silent() -> None:
     tokens = Tokens(b"good")
     tokens.silent = True
     with pytest.raises(StoreUnavailable):
-        await Authenticator(tokens).authenticate(b"Bearer good")
+        await Authenticator(tokens.authenticate).authenticate(b"Bearer good")

@@ -8,8 +8,10 @@ import trio
 from engine.identity import Addressee
 from engine.refusals import Refusal
 from store import Store
-from store.accounts import Redeemed
 from store.errors import ConnectionLost
+from store.people import grants, minting, owners
+from store.people.invites import Redeemed
+from store.postgres.connection import Connection
 from tests.web.bus import Bus
 from web.config import Settings
 from web.mcp.identity_tools import CreateInvite, Named, Provision
@@ -99,11 +101,11 @@ def test_only_these_tools_are_for_leads() -> None:
 async def test_any_other_change_holds_at_once_also_one_whose_outcome_is_unknown(bus: Bus, store: Store) -> None:
     """What is remembered is dropped even when the change raises, because it may have happened all the same."""
     services = join(store, Settings(data_dir=Path("unused"), public_url=bus.url), trio.Event())
-    minted = await store.accounts.mint("ada@example.com", "demo", "scout")
+    minted = await store.write(minting.mint, "ada@example.com", "demo", "scout")
     authorization = f"Bearer {minted.provisioned.token}".encode()
 
     async def rename(handle: str, *, is_lost: bool) -> None:
-        await store.owned.rename_handle(minted.owner.id, handle, by="ada")
+        await store.write(owners.rename, minted.owner.id, handle, by="ada")
         if is_lost:
             raise ConnectionLost("after it was sent")
 
@@ -124,16 +126,17 @@ async def test_a_revocation_whose_answer_was_lost_holds_at_once(
     bus: Bus, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = join(store, Settings(data_dir=Path("unused"), public_url=bus.url), trio.Event())
-    minted = await store.accounts.mint("ada@example.com", "demo", "scout")
+    minted = await store.write(minting.mint, "ada@example.com", "demo", "scout")
     authorization = f"Bearer {minted.provisioned.token}".encode()
     assert await services.authenticator.authenticate(authorization) is not None
-    revoke = store.accounts.revoke
+    revoke = grants.revoke
 
-    async def lose(project_id: int, participant_name: str, *, by: str) -> None:
-        await revoke(project_id, participant_name, by=by)
+    async def lose(connection: Connection, project_id: int, label: str, *, by: str) -> None:
+        await revoke(connection, project_id, label, by=by)
+        await connection.execute("commit")
         raise ConnectionLost("after it was sent")
 
-    monkeypatch.setattr(store.accounts, "revoke", lose)
+    monkeypatch.setattr(grants, "revoke", lose)
     with pytest.raises(ConnectionLost):
         await services.people.revoke(minted.project.id, "scout", by="ada")
     assert await services.authenticator.authenticate(authorization) is None
@@ -141,7 +144,7 @@ async def test_a_revocation_whose_answer_was_lost_holds_at_once(
 
 async def test_whoever_was_invited_by_email_is_known_at_once(bus: Bus, store: Store) -> None:
     services = join(store, Settings(data_dir=Path("unused"), public_url=bus.url), trio.Event())
-    project = (await store.accounts.mint("ada@example.com", "demo", "lead")).project
+    project = (await store.write(minting.mint, "ada@example.com", "demo", "lead")).project
     assert isinstance(await services.rosters.resolve("guest", project.id), Refusal)
     invite = await services.people.invite(
         project.id, None, kind=None, lane=None, is_admin=False, email="guest@example.com", uses=1, ttl_hours=1, by="ada"

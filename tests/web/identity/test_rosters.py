@@ -27,7 +27,7 @@ class SlowStore:
 
 async def test_known_names_are_resolved_from_memory_while_an_unknown_one_is_looked_for() -> None:
     store = SlowStore()
-    rosters = Rosters(store)
+    rosters = Rosters(store.roster)
     await rosters.resolve("scout", 1)
     store.go_on = trio.Event()
     async with trio.open_nursery() as nursery:
@@ -41,7 +41,7 @@ async def test_known_names_are_resolved_from_memory_while_an_unknown_one_is_look
 
 async def test_an_unknown_name_in_one_project_does_not_cost_another_its_roster() -> None:
     store = SlowStore()
-    rosters = Rosters(store)
+    rosters = Rosters(store.roster)
     await rosters.resolve("scout", 1)
     store.go_on = trio.Event()
     async with trio.open_nursery() as nursery:
@@ -56,7 +56,7 @@ async def test_an_unknown_name_in_one_project_does_not_cost_another_its_roster()
 
 async def test_an_unknown_name_is_looked_for_in_the_store_before_it_is_refused() -> None:
     store = SlowStore()
-    rosters = Rosters(store)
+    rosters = Rosters(store.roster)
     await rosters.resolve("scout", 1)
     unknown = await rosters.resolve("ghost", 1)
     assert isinstance(unknown, Refusal)

@@ -13,6 +13,7 @@ from engine.commands import ReadPosts
 from engine.identity import Principal
 from store import Store
 from store.errors import StoreUnavailable
+from store.people import grants, minting, owners, participants
 from tests.web.bus import Bus
 from tests.web.test_waiting import is_waiting
 from web.config import Settings
@@ -66,18 +67,18 @@ async def rotate(bus: Bus, lead: str) -> None:
 
 
 async def revoke_elsewhere(bus: Bus, _: str) -> None:
-    await bus.store.accounts.revoke(1, "scout", by="elsewhere")
+    await bus.store.write(grants.revoke, 1, "scout", by="elsewhere")
 
 
 async def rotate_elsewhere(bus: Bus, _: str) -> None:
-    await bus.store.accounts.rotate(1, "scout", by="elsewhere")
+    await bus.store.write(grants.rotate, 1, "scout", by="elsewhere")
 
 
 async def delete_elsewhere(bus: Bus, _: str) -> None:
-    owner = await bus.store.accounts.find_owner("ada@example.com")
+    owner = await bus.store.read(owners.find_owner, "ada@example.com")
     assert owner is not None
-    scout = next(person for person in await bus.store.owned.participants(owner.id) if person.label == "scout")
-    await bus.store.owned.delete_participant(owner.id, scout.id, by="elsewhere")
+    scout = next(person for person in await bus.store.read(participants.persons, owner.id) if person.label == "scout")
+    await bus.store.write(participants.delete_participant, owner.id, scout.id, by="elsewhere")
 
 
 @pytest.mark.parametrize("end", [revoke, rotate, revoke_elsewhere, rotate_elsewhere, delete_elsewhere])
@@ -87,8 +88,8 @@ async def test_the_wait_of_a_token_that_is_taken_back_ends_as_a_strangers_call(b
 
 
 async def test_the_waits_of_an_owner_who_is_suspended_elsewhere_end_as_forbidden(bus: Bus, token: str) -> None:
-    other = await bus.store.accounts.mint("eve@example.com", "hers", "spy")
-    owner = await bus.store.accounts.find_owner("ada@example.com")
+    other = await bus.store.write(minting.mint, "eve@example.com", "hers", "spy")
+    owner = await bus.store.read(owners.find_owner, "ada@example.com")
     assert owner is not None
     statuses: list[int] = []
 
@@ -101,7 +102,7 @@ async def test_the_waits_of_an_owner_who_is_suspended_elsewhere_end_as_forbidden
                 nursery.start_soon(wait, other.provisioned.token)
                 suspended.start_soon(wait, token)
                 await is_waiting(bus, 2)
-                await bus.store.owned.suspend(owner.id, by="elsewhere")
+                await bus.store.write(owners.suspend, owner.id, by="elsewhere")
             assert statuses == [403]
             await is_waiting(bus, 1)
             nursery.cancel_scope.cancel()
@@ -110,7 +111,7 @@ async def test_the_waits_of_an_owner_who_is_suspended_elsewhere_end_as_forbidden
 async def test_who_begins_to_wait_just_after_the_token_was_taken_back_does_not(store: Store) -> None:
     """The call was authenticated before, and had no place yet when the waits of its token were ended."""
     services = join(store, Settings(data_dir=Path("unused"), public_url="http://127.0.0.1"), trio.Event())
-    token = (await store.accounts.mint("ada@example.com", "demo", "scout")).provisioned.token
+    token = (await store.write(minting.mint, "ada@example.com", "demo", "scout")).provisioned.token
     authorization = f"Bearer {token}".encode()
     grant = await services.authenticator.authenticate(authorization)
     assert grant is not None

@@ -1,7 +1,7 @@
-"""How somebody is recognised before there is a session: one-time links, providers' subjects, and sign-ins under way.
+"""Signing in at a provider: attempts under way, and which owner a provider's subject is.
 
-Links and attempts are found by secret codes, work once and for minutes by the database's clock, and are kept only as
-SHA-256. Functions over a session; those that write more than one row want it in a transaction.
+An attempt is found by a secret code, works once and for minutes by the database's clock, and is kept only as SHA-256.
+Functions over a session; those that write more than one row want it in a transaction.
 """
 
 from msgspec import Struct
@@ -11,22 +11,7 @@ from store.people.codes import digest, new_code
 from store.people.owners import COLUMNS, OwnerRow, find_owner, owner_of
 from store.postgres.connection import Connection
 
-LINK_MINUTES = 15
 ATTEMPT_MINUTES = 10
-
-_SWEEP_LINKS = "delete from sign_in_links where expires_at <= now()"
-
-_ADD_LINK = f"""
-insert into sign_in_links (sha256, owner_id, expires_at)
-values (%s, %s, now() + interval '{LINK_MINUTES} minutes')
-"""  # noqa: S608  # made of literals
-
-# Of many who redeem a link at once, one deletes it; the others wait for that, and find it gone.
-_TAKE_LINK = f"""
-delete from sign_in_links l using owners o
- where l.sha256 = %s and l.expires_at > now() and o.id = l.owner_id and o.suspended_at is null
-returning {COLUMNS}
-"""  # noqa: S608  # made of literals
 
 _SWEEP_ATTEMPTS = "delete from sign_in_attempts where expires_at <= now()"
 
@@ -55,22 +40,6 @@ class AttemptData(Struct, frozen=True, kw_only=True):
     nonce: str
     verifier: str
     next_path: str
-
-
-async def make_link(connection: Connection, email: str) -> str | None:
-    """A code that signs the owner with this email in, once; None when there is no such owner."""
-    if (owner := await find_owner(connection, email)) is None:
-        return None
-    await connection.execute(_SWEEP_LINKS)
-    code = new_code()
-    await connection.execute(_ADD_LINK, (digest(code), owner.id))
-    return code
-
-
-async def redeem_link(connection: Connection, code: str) -> OwnerRow | None:
-    """Whom a code signs in, which uses it up; None when it is unknown, used or old, or the owner suspended."""
-    rows = await connection.fetch(_TAKE_LINK, (digest(code),))
-    return owner_of(rows[0]) if rows else None
 
 
 async def keep_attempt(connection: Connection, attempt: AttemptData) -> str:
