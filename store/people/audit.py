@@ -1,4 +1,4 @@
-"""The audit trail: every change of identity, written in the transaction that makes it, and read newest first.
+"""The audit trail: every change of identity and every sign-in, written in the transaction that makes it.
 
 The ledger tells what participants did in a project; this tells how they came to be there. Never a secret in it.
 """
@@ -18,6 +18,9 @@ Action = Literal[
     "owner_restore",
     "handle_change",
     "identity_link",
+    "link_make",
+    "link_refuse",
+    "sign_in",
     "project_add",
     "project_change",
     "project_delete",

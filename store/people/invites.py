@@ -27,7 +27,7 @@ returning expires_at
 _LOCK = """
 select id, project_id, label, kind, lane, is_admin, uses >= uses_max, expires_at <= now()
   from invites
- where sha256 = %s and revoked_at is null and lower(email) is not distinct from lower(%s::text)
+ where sha256 = %s and revoked_at is null and lower(email collate "C") is not distinct from lower(%s::text collate "C")
    for update
 """
 

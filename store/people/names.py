@@ -36,8 +36,14 @@ _NOT_IN_A_HANDLE = re.compile(r"[^a-z0-9]+")
 def checked_email(email: str) -> str:
     """The email without spaces around it; raises `InvalidName` when it cannot be one."""
     email = email.strip()
-    local, at, domain = email.rpartition("@")
-    if not (local and at and domain) or len(email) > EMAIL_LENGTH_MAX or " " in email or not email.isprintable():
+    local, _, domain = email.partition("@")
+    if (
+        not (local and domain)
+        or "@" in domain
+        or len(email) > EMAIL_LENGTH_MAX
+        or " " in email
+        or not email.isprintable()
+    ):
         raise InvalidName(f"'{email}' is not an email address.", field="email")
     return email
 

@@ -15,7 +15,9 @@ o.id, o.email, o.handle, o.is_operator, o.suspended_at is not null, o.handle_con
 """
 """What `owner_of` wants of an owner `o`."""
 
-_FIND_OWNER = f"select {COLUMNS} from owners o where lower(o.email) = lower(%s)"  # noqa: S608  # made of literals
+_FIND_OWNER = f"""
+select {COLUMNS} from owners o where lower(o.email collate "C") = lower(%s::text collate "C")
+"""  # noqa: S608  # made of literals
 
 _HAS_OWNERS = "select exists (select from owners where email not like '%%@' || %s)"
 

@@ -1,8 +1,8 @@
 """Browser sessions of owners: opened, found by their secret id, listed, and closed.
 
 The id is in the owner's cookie, and here only as SHA-256. The CSRF token is made of it, so that it need not be stored
-and dies with it. A session ends when it was idle for `IDLE_HOURS`, by the database's clock. Functions over a session
-with PostgreSQL; those that write want it in a transaction.
+and dies with it. A session ends when it was idle for `IDLE_HOURS` or is `AGE_DAYS_MAX` old, by the database's clock.
+Functions over a session with PostgreSQL; those that write want it in a transaction.
 """
 
 import base64
@@ -11,20 +11,26 @@ from hashlib import sha256
 
 from msgspec import Struct
 
+from store.people import audit
 from store.people.codes import digest, new_code
 from store.people.owners import COLUMNS, OwnerRow, owner_of
 from store.postgres.connection import Connection
 
 IDLE_HOURS = 8
+AGE_DAYS_MAX = 30
+"""A session ends then however much it is used: a stolen one does not live for ever."""
+
 PER_OWNER_MAX = 20
 """The oldest session of an owner goes when one more is opened."""
 
 USER_AGENT_LENGTH_MAX = 200
 
-_LIVE = f"last_seen_at > now() - interval '{IDLE_HOURS} hours'"
+_LIVE = (
+    f"(last_seen_at > now() - interval '{IDLE_HOURS} hours' and created_at > now() - interval '{AGE_DAYS_MAX} days')"
+)
 
 # Of two who open a session of one owner, the second waits here, so that both are counted.
-_LOCK_OWNER = "select from owners where id = %s for no key update"
+_LOCK_OWNER = "select handle from owners where id = %s for no key update"
 
 _OPEN = "insert into sessions (sha256, owner_id, user_agent) values (%s, %s, %s)"
 
@@ -37,15 +43,13 @@ delete from sessions
 
 # Found and noted in one round trip; the second part touches nothing in all but one call a minute.
 _FIND = f"""
-with found as (
-    select s.id, s.created_at, s.last_seen_at, {COLUMNS}
-      from sessions s join owners o on o.id = s.owner_id
-     where s.sha256 = %(sha256)s and s.{_LIVE}
+with live as (
+    select * from sessions where sha256 = %(sha256)s and {_LIVE}
 ), noted as (
-    update sessions set last_seen_at = now()
-     where sha256 = %(sha256)s and {_LIVE} and last_seen_at <= now() - interval '1 minute'
+    update sessions set last_seen_at = now() from live
+     where sessions.id = live.id and live.last_seen_at <= now() - interval '1 minute'
 )
-select * from found
+select s.id, s.created_at, s.last_seen_at, {COLUMNS} from live s join owners o on o.id = s.owner_id
 """  # noqa: S608  # made of literals
 
 _CLOSE = "delete from sessions where sha256 = %s"
@@ -86,16 +90,20 @@ class SessionRow(Struct, frozen=True, kw_only=True):
 
 
 async def open_session(
-    connection: Connection, owner_id: int, *, user_agent: str, replacing: str | None = None
+    connection: Connection, owner_id: int, *, user_agent: str, replacing: str | None = None, way: str = "link"
 ) -> OpenedSession:
-    """A new session of this owner in place of the one with the id `replacing`; surplus and ended ones go."""
-    await connection.fetch(_LOCK_OWNER, (owner_id,))
+    """A new session of this owner in place of the one with the id `replacing`; surplus and ended ones go.
+
+    `way` names how the owner signed in, for the audit trail.
+    """
+    ((handle,),) = await connection.fetch(_LOCK_OWNER, (owner_id,))
     if replacing is not None:
         await connection.execute(_CLOSE, (digest(replacing),))
     await connection.execute(_CLOSE_SURPLUS, {"owner": owner_id, "kept": PER_OWNER_MAX - 1})
     session_id = new_code()
     shown = "".join(filter(str.isprintable, user_agent))[:USER_AGENT_LENGTH_MAX]
     await connection.execute(_OPEN, (digest(session_id), owner_id, shown))
+    await audit.record(connection, owner_id, None, handle, "sign_in", way=way)
     return OpenedSession(id=session_id, csrf=_csrf(session_id))
 
 

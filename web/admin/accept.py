@@ -6,17 +6,18 @@ the email learns nothing of what it is for.
 
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from quart import Blueprint, abort, g, render_template, request
+from quart import Blueprint, abort, render_template, request
 from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
 
 from store.people import invites
+from store.people.emails import same_email
 from store.people.invites import BoundInvite, Redeemed, RedeemRefusal
 from web.admin import cookies, guests
 from web.admin.context import AdminContext
 from web.admin.handout import made_card
 from web.admin.refusals import refusal_page
-from web.admin.visitor import PREFIX, count_try, current_session, header_email, public, see_other
+from web.admin.visitor import PREFIX, count_try, current_session, form_for_anybody, header_email, public, see_other
 
 PATH = f"{PREFIX}/accept"
 
@@ -39,7 +40,7 @@ def accept_pages(context: AdminContext) -> Blueprint:
         email = _verified_email(context, code)
         if email is None:
             return await _ask_who(context, code)
-        if not _is_for(invite, email):
+        if not same_email(email, invite.email):
             return await _not_for(email)
         return await _show(context, invite, email, code)
 
@@ -51,7 +52,7 @@ def accept_pages(context: AdminContext) -> Blueprint:
         email = _verified_email(context, code)
         if email is None:
             abort(403)
-        if not _is_for(invite, email):
+        if not same_email(email, invite.email):
             return await _not_for(email)
         outcome = await context.services.people.redeem_bound(code, email)
         if not isinstance(outcome, Redeemed):
@@ -102,10 +103,6 @@ def _verified_email(context: AdminContext, code: str) -> str | None:
     return header_email(context) or context.tickets.email_of(ticket, code)
 
 
-def _is_for(invite: BoundInvite, email: str) -> bool:
-    return invite.email.lower() == email.lower()
-
-
 async def _ask_who(context: AdminContext, code: str) -> str:
     return await render_template(
         "sign_in.html",
@@ -123,13 +120,4 @@ async def _not_for(email: str) -> ResponseReturnValue:
 
 async def _show(context: AdminContext, invite: BoundInvite, email: str, code: str) -> ResponseReturnValue:
     """What they are invited to, with the button that accepts."""
-    ticket = context.cookies.get(cookies.GUEST)
-    is_new = current_session() is None and ticket is None
-    if is_new:
-        ticket = guests.random_ticket()
-        g.guest_csrf = guests.csrf_of(ticket)
-    page = await render_template("accept.html", invite=invite, email=email, code=code)
-    response = Response(page)
-    if is_new and ticket is not None:
-        context.cookies.put(response, cookies.GUEST, ticket, seconds=guests.TICKET_SECONDS)
-    return response
+    return await form_for_anybody(context, "accept.html", invite=invite, email=email, code=code)

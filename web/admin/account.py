@@ -6,7 +6,7 @@ from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
 
 from store.errors import InvalidName
-from store.people import owners, sessions
+from store.people import links, owners, sessions
 from web.admin import cookies, forms
 from web.admin.context import AdminContext
 from web.admin.visitor import PREFIX, current_owner, current_session, for_newcomers, inside, see_other
@@ -54,7 +54,9 @@ def account_pages(context: AdminContext) -> Blueprint:
 
     @pages.post("/sign-out-everywhere")
     async def close_all() -> Response:
-        await store.write(sessions.close_all_sessions, current_owner().id)
+        async with store.transaction() as connection:
+            await links.drop_unused(connection, current_owner().id)
+            await sessions.close_all_sessions(connection, current_owner().id)
         return _leave(context)
 
     return pages

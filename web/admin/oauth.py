@@ -76,7 +76,7 @@ def oauth_pages(context: AdminContext) -> Blueprint:
             return await refusal_page(403, "You could not be signed in", str(refused))
         except ProviderSilent as silent:
             return await _silence(silent)
-        return await _arrive(context, identity, attempt.next_path)
+        return await _arrive(context, identity, attempt.next_path, chosen.key)
 
     return pages
 
@@ -90,7 +90,7 @@ async def _taken(context: AdminContext, state: str, key: str) -> AttemptData | N
     return attempt if attempt is not None and attempt.provider == key else None
 
 
-async def _arrive(context: AdminContext, identity: Identity, next_path: str) -> ResponseReturnValue:
+async def _arrive(context: AdminContext, identity: Identity, next_path: str, provider: str) -> ResponseReturnValue:
     """Let in whom a provider names: an owner, a new one if that is allowed, or the guest of an invite."""
     allowed = may_sign_up(context.settings.signup, identity.email)
     try:
@@ -103,7 +103,7 @@ async def _arrive(context: AdminContext, identity: Identity, next_path: str) -> 
         return accept.let_guest_in(context, identity.email, code)
     if owner is None or owner.suspended:
         return await not_admitted(owner)
-    response = await sign_in(context, owner, next_path)
+    response = await sign_in(context, owner, next_path, way=provider)
     context.cookies.drop(response, cookies.ATTEMPT)
     return response
 

@@ -161,15 +161,16 @@ class OpenId:
             return await self._identity(session, known.metadata, claims)
 
     async def _identity(self, session: Any, metadata: _Metadata, claims: Mapping[str, Any]) -> Identity:
+        source = claims
         if "email" not in claims and metadata.userinfo_endpoint is not None:
-            told = _json(await session.get(metadata.userinfo_endpoint))
-            if told.get("sub") != claims["sub"]:  # OpenID Connect Core 1.0 §5.3.2
+            source = _json(await session.get(metadata.userinfo_endpoint))
+            if source.get("sub") != claims["sub"]:  # OpenID Connect Core 1.0 §5.3.2
                 raise IdentityRefused("The provider's answers are about two different people.")
-            claims = {**claims, **{name: told[name] for name in ("email", "email_verified") if name in told}}
-        email, verified = claims.get("email"), claims.get("email_verified")
+        # `email_verified` counts only from where the email came: an ID token cannot vouch for what userinfo says.
+        email, verified = source.get("email"), source.get("email_verified")
         if not isinstance(email, str) or not (verified is True or verified == "true"):
             raise IdentityRefused(f"{self.title} has not verified your email address. Verify it there, then try again.")
-        return Identity(issuer=metadata.issuer, subject=claims["sub"], email=email)
+        return _identity(metadata.issuer, claims["sub"], email)
 
     async def _verify(self, session: Any, known: _Known, id_token: str, nonce: str) -> Mapping[str, Any]:
         """The claims of an ID token that was made by this provider, for us, in answer to this very sign-in."""
@@ -235,11 +236,18 @@ class GitHub:
             emails = msgspec.convert(_checked(answer).json(), list[dict[str, Any]])
             for each in emails:
                 if each.get("primary") is True and each.get("verified") is True:
-                    return Identity(issuer=self.key, subject=str(user["id"]), email=str(each["email"]))
+                    return _identity(self.key, str(user["id"]), str(each["email"]))
         raise IdentityRefused("GitHub has not verified your primary email address. Verify it there, then try again.")
 
     def _session(self) -> Any:
         return _session(self._client, self._redirect_uri, "read:user user:email", "client_secret_post")
+
+
+def _identity(issuer: str, subject: object, email: str) -> Identity:
+    """Whom a provider names, in text that a database can hold."""
+    if not (isinstance(subject, str) and subject.isprintable() and email.isprintable()):
+        raise IdentityRefused("The provider names you with characters that no name or email address has.")
+    return Identity(issuer=issuer, subject=subject, email=email)
 
 
 def _session(client: Client, redirect_uri: str, scope: str, auth_method: str) -> Any:

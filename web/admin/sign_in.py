@@ -1,6 +1,7 @@
 """The door: signing in by a one-time link or behind a proxy, the choice of providers, and signing out.
 
-Strangers learn nothing here: a link that was used, is old or never was answers the same.
+A link that was used, is old or never was answers the same. Opening a link only asks; the form on that page signs in.
+So nobody is signed in as somebody else by following an address, and a mail program's preview uses nothing up.
 """
 
 from quart import Blueprint, render_template, request
@@ -19,6 +20,7 @@ from web.admin.visitor import (
     count_try,
     current_session,
     for_newcomers,
+    form_for_anybody,
     header_email,
     inside,
     public,
@@ -50,16 +52,30 @@ def sign_in_pages(context: AdminContext) -> Blueprint:
     @pages.get("/link")
     @public
     async def link() -> ResponseReturnValue:
-        code = request.args.get("token")
+        code = request.args.get("token", "")
+        owner = await _whose_link(context, code)
+        if owner is None:
+            return await _refused_link()
+        session = current_session()
+        return await form_for_anybody(
+            context,
+            "link.html",
+            arriving=owner,
+            present=None if session is None else session.owner,
+            code=code,
+            next_path=inside(request.args.get("next")),
+        )
+
+    @pages.post("/link")
+    @public
+    async def use_link() -> ResponseReturnValue:
+        form = await request.form
+        code = form.get("token", "")
         if context.settings.admin_auth == "link" and code:
             count_try(context)
             if (owner := await context.store.write(links.redeem, code)) is not None:
-                return await sign_in(context, owner, inside(request.args.get("next")))
-        return await refusal_page(
-            404,
-            "This link does not work",
-            "A sign-in link works once, for 15 minutes. On the server, 'llm-bus admin-link EMAIL' prints a new one.",
-        )
+                return await sign_in(context, owner, inside(form.get("next")), way="link")
+        return await _refused_link()
 
     @pages.post("/sign-out")
     @for_newcomers
@@ -71,6 +87,22 @@ def sign_in_pages(context: AdminContext) -> Blueprint:
         return response
 
     return pages
+
+
+async def _whose_link(context: AdminContext, code: str) -> OwnerRow | None:
+    """Whom a link would sign in; looking uses nothing up."""
+    if context.settings.admin_auth != "link" or not code:
+        return None
+    count_try(context)
+    return await context.store.read(links.find, code)
+
+
+async def _refused_link() -> Page:
+    return await refusal_page(
+        404,
+        "This link does not work",
+        "A sign-in link works once, for 15 minutes. On the server, 'llm-bus admin-link EMAIL' prints a new one.",
+    )
 
 
 async def not_admitted(owner: OwnerRow | None) -> Page:
@@ -101,4 +133,4 @@ async def _behind_proxy(context: AdminContext, next_path: str) -> ResponseReturn
             return await refusal_page(403, "Who are you?", str(wrong).capitalize())
     if owner is None or owner.suspended:
         return await not_admitted(owner)
-    return await sign_in(context, owner, next_path)
+    return await sign_in(context, owner, next_path, way="proxy")

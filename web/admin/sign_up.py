@@ -4,11 +4,16 @@ from web.config import SignUp
 
 
 def may_sign_up(policy: SignUp, email: str) -> bool:
-    """Whether somebody with this verified email may. A domain means itself and none below it, in any letter case."""
+    """Whether somebody with this verified email may.
+
+    A domain means itself and none below it, in any letter case. It is what follows the only `@` of the email: with two
+    of them, mail programs disagree on whose domain counts.
+    """
     match policy:
         case "closed":
             return False
         case "open":
             return True
         case _:
-            return email.rpartition("@")[2].lower() in policy
+            local, _, domain = email.partition("@")
+            return bool(local) and "@" not in domain and domain.lower() in policy

@@ -11,11 +11,12 @@ from secrets import compare_digest
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from quart import abort, current_app, g, request
+from quart import abort, current_app, g, render_template, request
 from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
 
 from store.people import sessions
+from store.people.emails import same_email
 from store.people.owners import OwnerRow
 from store.people.sessions import Session
 from web.admin import cookies, guests
@@ -111,16 +112,29 @@ def guard(context: AdminContext) -> Callable[[], Awaitable[ResponseReturnValue |
     return admit
 
 
-async def sign_in(context: AdminContext, owner: OwnerRow, next_path: str) -> Response:
+async def sign_in(context: AdminContext, owner: OwnerRow, next_path: str, *, way: str) -> Response:
     """Begin a new session of this owner in place of the browser's present one, and lead on."""
     opened = await context.store.write(
         sessions.open_session,
         owner.id,
+        way=way,
         user_agent=request.headers.get("User-Agent", ""),
         replacing=context.cookies.get(cookies.SESSION),
     )
     response = see_other(inside(next_path))
     context.cookies.put(response, cookies.SESSION, opened.id)
+    return response
+
+
+async def form_for_anybody(context: AdminContext, template: str, **values: object) -> Response:
+    """A page whose form also somebody without a session may send: a guest's ticket then carries its CSRF token."""
+    ticket = None
+    if current_csrf() is None:
+        ticket = guests.random_ticket()
+        g.guest_csrf = guests.csrf_of(ticket)
+    response = Response(await render_template(template, **values))
+    if ticket is not None:
+        context.cookies.put(response, cookies.GUEST, ticket, seconds=guests.TICKET_SECONDS)
     return response
 
 
@@ -147,7 +161,7 @@ async def _find_session(context: AdminContext) -> Session | None:
     session = None if session_id is None else await context.store.read(sessions.find_session, session_id)
     if session is None or session.owner.suspended:
         return None
-    if context.settings.admin_auth == "header" and not _same(header_email(context), session.owner.email):
+    if context.settings.admin_auth == "header" and not same_email(header_email(context), session.owner.email):
         return None  # the proxy has let somebody else in, or nobody
     return session
 
@@ -174,7 +188,3 @@ def _here() -> str:
     """The present address, to be led back to."""
     query = request.query_string.decode("latin-1")
     return quote(f"{request.path}?{query}" if query else request.path, safe="/")
-
-
-def _same(email: str | None, other: str) -> bool:
-    return email is not None and email.lower() == other.lower()

@@ -79,7 +79,7 @@ async def test_the_database_has_no_code_in_clear_and_keeps_none_that_is_old(
     codes = [await made_link(store), await store.write(identities.keep_attempt, ATTEMPT)]
     written = str(everything(conninfo))
     assert not [code for code in codes if code in written]
-    query(conninfo, "update sign_in_links set expires_at = now()")
+    query(conninfo, "update sign_in_links set expires_at = now() - interval '24 hours'")
     query(conninfo, "update sign_in_attempts set expires_at = now()")
     await made_link(store)
     await store.write(identities.keep_attempt, ATTEMPT)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from store.ledger import projects
-from store.people import grants, invites, participants, sessions
+from store.people import grants, invites, links, participants, sessions
 from tests.web.admin.admin_client import AdminClient
 from tests.web.bus import Bus
 
@@ -105,6 +105,7 @@ class Estate(Struct, frozen=True, kw_only=True):
     slug: str
     label: str
     invite_code: str = ""
+    link_code: str = ""
     token: str = ""
     peer_token: str = ""
 
@@ -159,6 +160,7 @@ async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words 
         slug=slug,
         label=words.label,
         invite_code=to_owner.code,
+        link_code=str(await bus.store.write(links.make, owner.email)),
         token=lead.token,
         peer_token=peer.token,
     )

@@ -56,7 +56,7 @@ class Own(Struct, frozen=True):
 
 Field = str | int | Own
 
-CAPABILITIES = {"invite_code"}
+CAPABILITIES = {"invite_code", "link_code"}
 """What is no id but a secret: whoever holds it may use it."""
 
 BELONGS_TO = {"slug": "project_id", "label": "participant_id"}
@@ -86,6 +86,7 @@ FORMS: dict[str, dict[str, Field]] = {
     "/admin/operator/owners/<int:owner_id>/suspend": {},
     "/admin/operator/owners/<int:owner_id>/restore": {},
     "/admin/accept": {"token": Own("invite_code")},
+    "/admin/link": {"token": Own("link_code")},
 }
 """A form that its owner may send, for every rule that takes one."""
 

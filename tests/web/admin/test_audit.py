@@ -18,6 +18,9 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
     "owner_restore": ({}, "restored the owner"),
     "handle_change": ({"handle": "ada", "before": "ann"}, "changed the handle from ann to ada"),
     "identity_link": ({"provider": "github"}, "linked a sign-in with github"),
+    "link_make": ({}, "made a sign-in link"),
+    "link_refuse": ({"reason": "used already"}, "was refused a sign-in link: used already"),
+    "sign_in": ({"way": "link"}, "signed in by link"),
     "project_add": ({"slug": "shop", "name": "Shop"}, "created the project shop"),
     "project_change": (
         {"slug": "shop", "before": "demo"},

@@ -112,6 +112,20 @@ async def test_an_email_that_is_not_in_the_token_is_asked_for(fake: FakeOpenId) 
         await known_as(fake).identify("code", CHALLENGE)
 
 
+async def test_an_id_token_does_not_vouch_for_the_email_of_userinfo(fake: FakeOpenId) -> None:
+    fake.promise(CHALLENGE.nonce, email=None, email_verified=True)
+    fake.told = {"sub": "1", "email": "told@example.com"}
+    with pytest.raises(IdentityRefused, match="has not verified"):
+        await known_as(fake).identify("code", CHALLENGE)
+
+
+@pytest.mark.parametrize("wrong", [{"email": "ada\0@example.com"}, {"sub": "1\0"}])
+async def test_an_identity_that_no_database_can_hold_is_refused(fake: FakeOpenId, wrong: dict[str, Any]) -> None:
+    fake.promise(CHALLENGE.nonce, **wrong)
+    with pytest.raises(IdentityRefused, match="characters"):
+        await known_as(fake).identify("code", CHALLENGE)
+
+
 async def test_a_provider_whose_discovery_makes_no_sense_is_silent(fake: FakeOpenId) -> None:
     wrong = OpenId("oidc", "The provider", f"{fake.url}/jwks", CLIENT, "https://bus.example.com")
     with pytest.raises(ProviderSilent, match=r"^The provider does not answer as it should\."):

@@ -7,6 +7,7 @@ from store import Store
 from store.people import links, owners, sessions
 from tests.postgres import query
 from tests.web.admin.admin_client import AdminClient, signed_in
+from tests.web.admin.test_sign_in import follow
 from tests.web.bus import Bus, running_bus
 from web.admin.cookies import SESSION
 
@@ -17,7 +18,7 @@ async def cookie_set(bus: Bus, browser: httpx2.AsyncClient) -> str:
     """The `Set-Cookie` of a sign-in."""
     await bus.store.write(owners.ensure_owner, ADA)
     code = await bus.store.write(links.make, ADA)
-    response = await browser.get(f"/admin/link?token={code}")
+    response = await follow(browser, f"/admin/link?token={code}")
     header: str = response.headers["set-cookie"]
     return header
 
@@ -51,7 +52,7 @@ async def test_over_https_a_cookie_without_the_hosts_prefix_is_not_read(store: S
 
 async def test_signing_in_replaces_the_browsers_session(bus: Bus, ada: AdminClient) -> None:
     code = await bus.store.write(links.make, ada.owner.email)
-    response = await ada.get("/admin/link", token=str(code))
+    response = await ada.post("/admin/link", token=str(code))
     assert response.status_code == 303
     assert ada.session_id not in response.headers["set-cookie"]
     assert await bus.store.read(sessions.find_session, ada.session_id) is None
@@ -68,6 +69,20 @@ async def test_a_cookie_that_is_no_session_opens_nothing(bus: Bus, session: str)
 async def test_a_session_ends_after_eight_idle_hours(bus: Bus, ada: AdminClient, conninfo: str) -> None:
     query(conninfo, "update sessions set last_seen_at = now() - interval '8 hours'")
     assert (await ada.get("/admin/")).status_code == 303
+
+
+async def test_a_session_ends_after_thirty_days_of_use(bus: Bus, ada: AdminClient, conninfo: str) -> None:
+    query(conninfo, "update sessions set created_at = now() - interval '29 days 23 hours'")
+    assert (await ada.get("/admin/")).status_code == 200
+    query(conninfo, "update sessions set created_at = now() - interval '30 days'")
+    assert (await ada.get("/admin/")).status_code == 303
+
+
+async def test_signing_out_everywhere_ends_links_that_are_not_used_yet(bus: Bus, ada: AdminClient) -> None:
+    code = await bus.store.write(links.make, ada.owner.email)
+    await ada.change("/admin/account/sign-out-everywhere")
+    async with httpx2.AsyncClient(base_url=bus.url) as stranger:
+        assert (await stranger.get(f"/admin/link?token={code}")).status_code == 404
 
 
 async def test_sessions_are_listed_and_one_can_be_closed(bus: Bus, ada: AdminClient) -> None:

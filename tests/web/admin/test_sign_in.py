@@ -1,5 +1,7 @@
 """Getting in by a one-time link, staying in, and getting out."""
 
+import re
+
 import httpx2
 import pytest
 
@@ -38,6 +40,18 @@ async def link_for(bus: Bus, email: str = ADA, *, is_known: bool = True) -> str:
     return f"/admin/link?token={await bus.store.write(links.make, email)}"
 
 
+async def follow(browser: httpx2.AsyncClient, link: str, *, headers: dict[str, str] | None = None) -> httpx2.Response:
+    """Open a sign-in link and press its button; the answer to that, or to the link where there is no button."""
+    asked = await browser.get(link, headers=headers)
+    if asked.status_code != 200:
+        return asked
+    form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', asked.text))
+    # Sent by hand: this browser speaks HTTP also to a server that is reached by HTTPS, whose cookies are then not sent.
+    ticket, _, _ = asked.headers.get("set-cookie", "").partition(";")
+    sent = {**(headers or {}), **({"Cookie": ticket} if ticket else {})}
+    return await browser.post("/admin/link", data=form, headers=sent)
+
+
 async def csrf_of(bus: Bus, browser: httpx2.AsyncClient) -> str:
     """The token that the forms of this browser's session carry."""
     session = await bus.store.read(sessions.find_session, browser.cookies[SESSION])
@@ -46,7 +60,7 @@ async def csrf_of(bus: Bus, browser: httpx2.AsyncClient) -> str:
 
 
 async def test_a_link_signs_its_owner_in_and_signing_out_ends_that(bus: Bus, stranger: httpx2.AsyncClient) -> None:
-    opened = await stranger.get(await link_for(bus))
+    opened = await follow(stranger, await link_for(bus))
     assert (opened.status_code, opened.headers["location"]) == (303, "/admin/")
     session = stranger.cookies[SESSION]
     page = await stranger.get("/admin/")
@@ -63,23 +77,57 @@ async def test_a_link_signs_its_owner_in_and_signing_out_ends_that(bus: Bus, str
 async def test_a_link_works_once(bus: Bus, stranger: httpx2.AsyncClient) -> None:
     link = await link_for(bus)
     async with httpx2.AsyncClient(base_url=bus.url) as second:
-        assert (await stranger.get(link)).status_code == 303
+        asked = await second.get(link)
+        form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', asked.text))
+        assert (await follow(stranger, link)).status_code == 303
         assert (await second.get(link)).status_code == 404
-        assert not second.cookies
+        assert (await second.post("/admin/link", data=form)).status_code == 404
+        assert SESSION not in second.cookies
 
 
 async def test_looking_at_a_link_does_not_use_it_up(bus: Bus, stranger: httpx2.AsyncClient) -> None:
     link = await link_for(bus)
     assert (await stranger.head(link)).status_code == 200
     assert not stranger.cookies
-    assert (await stranger.get(link)).status_code == 303
+    for _ in range(2):
+        assert (await stranger.get(link)).status_code == 200
+        assert SESSION not in stranger.cookies
+    assert (await follow(stranger, link)).status_code == 303
+
+
+async def test_a_link_is_not_used_without_the_form_of_its_page(bus: Bus, stranger: httpx2.AsyncClient) -> None:
+    """Another site could send such a form, to sign a visitor in as somebody else."""
+    token = (await link_for(bus)).partition("token=")[2]
+    assert (await stranger.post("/admin/link", data={"token": token})).status_code == 403
+    assert SESSION not in stranger.cookies
+
+
+async def test_a_link_of_somebody_else_asks_and_names_both(bus: Bus, ada: AdminClient) -> None:
+    link = await link_for(bus, "eve@example.com")
+    page = (await ada.http.get(link)).text
+    assert "You are signed in as <b>ada</b>" in page
+    assert "<b>eve</b> instead" in page
+    assert await bus.store.read(sessions.find_session, ada.session_id) is not None
+    assert (await ada.post("/admin/link", token=link.partition("token=")[2])).status_code == 303
+    assert await bus.store.read(sessions.find_session, ada.session_id) is None
+
+
+async def test_links_and_sign_ins_are_in_the_audit_trail(bus: Bus, stranger: httpx2.AsyncClient, conninfo: str) -> None:
+    link = await link_for(bus)
+    assert (await follow(stranger, link)).status_code == 303
+    form = {"csrf": await csrf_of(bus, stranger), "token": link.partition("token=")[2]}
+    assert (await stranger.post("/admin/link", data=form)).status_code == 404
+    rows = query(
+        conninfo, "select action, detail->>'way', detail->>'reason' from audit where action ~ 'link|sign' order by id"
+    )
+    assert rows == [("link_make", None, None), ("sign_in", "link", None), ("link_refuse", None, "used already")]
 
 
 async def test_used_old_unknown_and_missing_links_answer_the_same(
     bus: Bus, stranger: httpx2.AsyncClient, conninfo: str
 ) -> None:
     used, old = await link_for(bus), await link_for(bus, "eve@example.com")
-    await stranger.get(used)
+    await follow(stranger, used)
     query(conninfo, "update sign_in_links set expires_at = now()")
     async with httpx2.AsyncClient(base_url=bus.url) as other:
         answers = [await other.get(link) for link in (used, old, "/admin/link?token=guess", "/admin/link")]
@@ -99,7 +147,7 @@ async def test_who_is_not_signed_in_is_asked_to_and_led_back(bus: Bus, stranger:
     asked = await stranger.get("/admin/projects/7/ledger?actor=ada&type=claim")
     door = "/admin/sign-in?next=/admin/projects/7/ledger%3Factor%3Dada%26type%3Dclaim"
     assert (asked.status_code, asked.headers["location"]) == (303, door)
-    await stranger.get(await link_for(bus))
+    await follow(stranger, await link_for(bus))
     back = await stranger.get(door)
     assert back.headers["location"] == "/admin/projects/7/ledger?actor=ada&type=claim"
 
@@ -126,7 +174,7 @@ def test_our_own_addresses_are_inside(path: str) -> None:
 
 
 async def test_the_first_visit_confirms_the_handle_and_goes_on(bus: Bus, stranger: httpx2.AsyncClient) -> None:
-    await stranger.get(await link_for(bus, is_known=False))
+    await follow(stranger, await link_for(bus, is_known=False))
     sent = await stranger.get("/admin/projects/new")
     assert (sent.status_code, sent.headers["location"]) == (303, "/admin/account?next=/admin/projects/new")
     welcome = await stranger.get(sent.headers["location"])
@@ -147,7 +195,7 @@ async def test_too_many_tries_from_one_address_have_to_wait(bus: Bus, stranger: 
     assert refused.status_code == 429
     assert "Too many tries" in refused.text
     elsewhere = {"X-Forwarded-For": "203.0.113.7"}  # as the proxy on this machine says
-    assert (await stranger.get(await link_for(bus), headers=elsewhere)).status_code == 303
+    assert (await follow(stranger, await link_for(bus), headers=elsewhere)).status_code == 303
 
 
 async def test_pages_answer_with_what_browsers_must_keep_to(ada: AdminClient) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,10 +61,13 @@ def test_the_first_run_prints_a_token_that_works(first_run: Running) -> None:
 
 
 def open_link(printed: str) -> str:
-    """Where the printed link leads whoever opens it."""
+    """Where the printed link leads whoever opens it and continues."""
     (link,) = re.findall(r"http://\S+/admin/link\?token=\S+", printed)
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-    with opener.open(link, timeout=30) as response:
+    with opener.open(link, timeout=30) as page:
+        fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.read().decode())
+    form = urllib.parse.urlencode(fields).encode()
+    with opener.open(link.partition("?")[0], data=form, timeout=30) as response:
         address: str = response.url
         return address
 

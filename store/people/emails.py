@@ -1,0 +1,15 @@
+"""When two email addresses are the same: the one rule for Python and for SQL.
+
+Only the case of ASCII letters is ignored. Anything else must match exactly: Unicode maps other letters onto ASCII ones
+(the Kelvin sign lower-cases to `k`), so a wider rule would sign a stranger in as somebody else. In SQL the rule is
+`lower(email collate "C")`, for which migration 0004 has the unique index.
+"""
+
+import string
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def same_email(one: str | None, other: str) -> bool:
+    """Whether these are the same address; None is nobody's."""
+    return one is not None and one.translate(_LOWER) == other.translate(_LOWER)
