@@ -79,7 +79,8 @@ async def test_the_table_has_every_owners_function_that_takes_ids() -> None:
         for name, function in inspect.getmembers(module, inspect.iscoroutinefunction):
             parameters = list(inspect.signature(function).parameters)
             is_owners = function.__module__ == module.__name__ and parameters[:2] == ["connection", "owner_id"]
-            if is_owners and not name.startswith("_") and any(each.endswith("_id") for each in parameters[2:]):
+            is_public = not name.startswith("_") and function is not audit.record  # writes only beside what was found
+            if is_owners and is_public and any(each.endswith("_id") for each in parameters[2:]):
                 taking_ids.add(f"{module.__name__.rpartition('.')[2]}.{name}")
     assert taking_ids == set(WITH_IDS)
 
