@@ -17,7 +17,7 @@ import psycopg
 import trio
 from psycopg.conninfo import make_conninfo
 
-from store.postgres.embedded import embedded_postgres
+from store.embedded import embedded_postgres
 from store.postgres.migrate import migrate
 
 TEMPLATE = "migrated"
@@ -58,8 +58,9 @@ def query(conninfo: str, statement: str, parameters: tuple[object, ...] | None =
 
 @contextmanager
 def own_directory() -> Iterator[Path]:
-    """A directory for a server's data. Not one of pytest's: a second session closes those to PostgreSQL's user."""
+    """A directory for a server's data, with a short name: sockets in it need one."""
     with tempfile.TemporaryDirectory(prefix="llm-bus-tests-") as directory:
+        Path(directory).chmod(0o711)  # PostgreSQL 15 must reach what is below it, also as another user
         yield Path(directory)
 
 

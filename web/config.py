@@ -1,7 +1,8 @@
 """The settings of one server, and the only module that reads the environment.
 
-Names are those of the environment variables, lower-cased; command line flags go before the environment. Nothing here
-opens, resolves or creates anything: a `Settings` is a promise that the words make sense, no more.
+Names are those of the environment variables, lower-cased; command line flags go before the environment. A secret may
+be in a file that a variable names (`DATABASE_URL_FILE`); nothing else is opened, resolved or created here: a `Settings`
+is a promise that the words make sense, no more.
 """
 
 import os
@@ -16,6 +17,7 @@ import msgspec
 import platformdirs
 from msgspec import Struct
 
+from store.embedded.disk import RESERVE_BYTES, Disk
 from web.errors import ConfigurationError
 from web.http.hosts import host_name
 
@@ -52,6 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     database_url: str | None = None
     data_dir: Path
+    disk_reserve_mib: int = RESERVE_BYTES >> 20
     host: str = "127.0.0.1"
     port: int = 8787
     public_url: str | None = None
@@ -67,6 +70,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     oidc: Client | None = None
     oidc_discovery_url: str | None = None
     oauth_redirect_base: str | None = None
+
+    @property
+    def disk(self) -> Disk | None:
+        """The disk of the embedded database; None when a database was given."""
+        return None if self.database_url is not None else Disk(self.data_dir, self.disk_reserve_mib << 20)
 
     @property
     def local_url(self) -> str:
@@ -100,8 +108,9 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         return str(flag) if flag is not None else environ.get(variable or name.upper(), "").strip() or None
 
     settings = Settings(
-        database_url=given("database_url"),
+        database_url=str(flags["database_url"]) if flags.get("database_url") else _secret(environ, "DATABASE_URL"),
         data_dir=Path(given("data_dir", "LLM_BUS_DATA_DIR") or platformdirs.user_data_dir("llm-bus")),
+        disk_reserve_mib=_natural("DISK_RESERVE_MIB", given("disk_reserve_mib") or str(RESERVE_BYTES >> 20)),
         host=given("host") or "127.0.0.1",
         port=_port(given("port") or "8787"),
         public_url=_base("PUBLIC_URL", given("public_url")),
@@ -112,9 +121,9 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         admin_email_header=_header_name(given("admin_email_header") or "x-auth-request-email"),
         trusted_proxies=_networks(given("trusted_proxies")),
         signup=_signup(given("signup") or "closed"),
-        google=_client("GOOGLE", given("google_client_id"), given("google_client_secret")),
-        github=_client("GITHUB", given("github_client_id"), given("github_client_secret")),
-        oidc=_client("OIDC", given("oidc_client_id"), given("oidc_client_secret")),
+        google=_client("GOOGLE", given("google_client_id"), _secret(environ, "GOOGLE_CLIENT_SECRET")),
+        github=_client("GITHUB", given("github_client_id"), _secret(environ, "GITHUB_CLIENT_SECRET")),
+        oidc=_client("OIDC", given("oidc_client_id"), _secret(environ, "OIDC_CLIENT_SECRET")),
         oidc_discovery_url=_discovery_url(given("oidc_discovery_url")),
         oauth_redirect_base=_base("OAUTH_REDIRECT_BASE", given("oauth_redirect_base")),
     )
@@ -124,7 +133,12 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
 
 def read_token(environ: Mapping[str, str] = os.environ) -> str | None:
     """The token that this process was given to act as a participant; never a flag, which others could see."""
-    return environ.get("LLM_BUS_TOKEN", "").strip() or None
+    return _secret(environ, "LLM_BUS_TOKEN")
+
+
+def read_legacy_database_url(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The database of the TypeScript server to move from."""
+    return _secret(environ, "LEGACY_DATABASE_URL")
 
 
 def read_bus_url(environ: Mapping[str, str] = os.environ, /, url: str | None = None) -> str:
@@ -137,9 +151,27 @@ def read_bus_url(environ: Mapping[str, str] = os.environ, /, url: str | None = N
     return _base(name, base or None) or read_settings(environ).known_url
 
 
+def _secret(environ: Mapping[str, str], variable: str) -> str | None:
+    """What the variable holds, or else the file that `<variable>_FILE` names, as containers get it."""
+    if text := environ.get(variable, "").strip():
+        return text
+    path = environ.get(f"{variable}_FILE", "").strip()
+    try:
+        return Path(path).read_text().strip() or None if path else None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigurationError(f"{variable}_FILE is '{path}', which cannot be read: {reason}.") from error
+
+
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > PORT_MAX:
         raise ConfigurationError(f"PORT is '{text}'; it must be a number from 0 to {PORT_MAX}.")
+    return int(text)
+
+
+def _natural(variable: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ConfigurationError(f"{variable} is '{text}'; it must be a number.")
     return int(text)
 
 

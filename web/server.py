@@ -91,6 +91,7 @@ def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
         proxies=Proxies(settings.trusted_proxies),
         public_url=settings.public_url,
         waits=waits,
+        disk=settings.disk,
         stopping=stopping,
     )
 
@@ -117,7 +118,10 @@ def create_app(
     counts: LiveCounts | None = None,
 ) -> Application:
     """The application on top of these parts. `settings` are bound; everybody sees the `counts` if there are any."""
-    metrics = Metrics(actors=services.directory.statistics, pool=store.pool.statistics)
+    sources = {"actors": services.directory.statistics, "pool": store.pool.statistics}
+    if services.disk is not None:
+        sources["disk"] = services.disk.statistics
+    metrics = Metrics(**sources)
     pages = create_pages()
     pages.register_blueprint(operations(services.public_url, metrics, store.ping))
     pages.register_blueprint(joining(services.public_url, services.people, services.proxies))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import trio
 
 from actors import Directory
+from store.embedded.disk import Disk
 from web.http.proxies import Proxies
 from web.identity.authenticator import Authenticator
 from web.identity.people import People
@@ -16,6 +17,7 @@ from web.identity.waits import Waits
 class Services:
     """The parts, and the URL under which the world reaches them (no slash at its end).
 
+    `disk` is that of the embedded database; None when the server was given one.
     `stopping` is set when the server no longer accepts connections: whoever waits for news answers with what it has.
     """
 
@@ -26,4 +28,5 @@ class Services:
     proxies: Proxies
     public_url: str
     waits: Waits
+    disk: Disk | None = None
     stopping: trio.Event = field(default_factory=trio.Event)

@@ -12,8 +12,8 @@ import psycopg
 import trio
 
 from store import open_store
+from store.embedded import installed_binaries
 from store.people import minting
-from store.postgres.embedded import installed_binaries
 from tests.acceptance import raw_http
 from tests.acceptance.conftest import Project
 from tests.acceptance.raw_http import STATELESS, RawClient

@@ -16,8 +16,8 @@ import trio
 from psycopg.conninfo import make_conninfo
 
 from store import migrate, open_store
+from store.embedded import embedded_postgres
 from store.people import minting
-from store.postgres.embedded import embedded_postgres
 from tests.postgres import kill_postgres, query
 
 LLM_BUS = str(Path(sys.executable).with_name("llm-bus"))
@@ -29,8 +29,9 @@ STOP_SECONDS_MAX = 60
 class Bus:
     """One `llm-bus serve`, which can be killed and started again at the same port."""
 
-    def __init__(self, database_url: str, log: Path) -> None:
+    def __init__(self, database_url: str, log: Path, data_dir: Path | None = None) -> None:
         self.database_url = database_url
+        self._database = ("--database-url", database_url) if data_dir is None else ("--data-dir", str(data_dir))
         self._log = log
         self.port = 0
         self._process: trio.Process | None = None
@@ -52,7 +53,7 @@ class Bus:
 
     async def start(self) -> None:
         """Start it and wait until it is ready."""
-        command = [LLM_BUS, "serve", "--port", str(self.port), "--database-url", self.database_url]
+        command = [LLM_BUS, "serve", "--port", str(self.port), *self._database]
         with self._log.open("ab") as stderr:
             self._process = await trio.lowlevel.open_process(command, stdout=PIPE, stderr=stderr)
         assert self._process.stdout is not None
@@ -82,9 +83,12 @@ class Bus:
 
 
 @asynccontextmanager
-async def running_bus(database_url: str, log: Path) -> AsyncIterator[Bus]:
-    """A server for as long as the block lasts; that it leaves a traceback in its log fails the test."""
-    bus = Bus(database_url, log)
+async def running_bus(database_url: str, log: Path, data_dir: Path | None = None) -> AsyncIterator[Bus]:
+    """A server for as long as the block lasts; that it leaves a traceback in its log fails the test.
+
+    With a `data_dir` it uses the embedded PostgreSQL there, which it looks after.
+    """
+    bus = Bus(database_url, log, data_dir)
     await bus.start()
     try:
         yield bus

@@ -1,6 +1,7 @@
 """The store's tests run on every PostgreSQL there is: the embedded one, and Debian's 15 where it is installed."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import trio
@@ -21,6 +22,13 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
     binaries = DEBIAN_15 if request.param == "debian-15" else None
     with own_directory() as directory, running_server(directory, binaries) as server:
         yield server
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """An empty directory for one test's server."""
+    with own_directory() as directory:
+        yield directory
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ import re
 import shutil
 from pathlib import Path
 
+from store.embedded import installed_binaries
 from store.errors import EmbeddedUnavailable
 from store.postgres.connection import Connection
-from store.postgres.embedded import installed_binaries
+from store.postgres.passwords import for_a_program
 from web.bench import processes as bench_processes
 from web.bench.results import Sample, percentile
 from web.errors import BenchFailed
@@ -91,7 +92,9 @@ async def measure(
         "log-prefix": log,
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
-    said = await bench_processes.run_program([find_pgbench(), *arguments, "--no-vacuum", "--log", conninfo], "pgbench")
+    database, secret = for_a_program(conninfo)
+    command = [find_pgbench(), *arguments, "--no-vacuum", "--log", database]
+    said = await bench_processes.run_program(command, "pgbench", **secret)
     ordered = _milliseconds(log)
     if (rate := _RATE.search(said)) is None or not ordered:
         raise BenchFailed(f"pgbench claimed nothing: {said}")

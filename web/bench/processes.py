@@ -4,6 +4,7 @@ Servers say `listening on URL` on their standard output; jobs read one JSON valu
 standard output. Leaving a server's context ends it; cancelling ends everything that was started here.
 """
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,8 +34,9 @@ class Served(Struct, frozen=True):
 @asynccontextmanager
 async def bus_server(conninfo: str, data_dir: Path, log: Path) -> AsyncIterator[Served]:
     """`llm-bus serve` on a free port; its log goes to a file, as it would in production."""
-    flags = ("--host", "127.0.0.1", "--port", "0", "--database-url", conninfo, "--data-dir", str(data_dir))
-    async with _server(("-c", "from web.cli.entry import main; main()", "serve", *flags), log) as served:
+    flags = ("--host", "127.0.0.1", "--port", "0", "--data-dir", str(data_dir))
+    program = ("-c", "from web.cli.entry import main; main()", "serve", *flags)
+    async with _server(program, log, DATABASE_URL=conninfo) as served:
         yield served
 
 
@@ -59,10 +61,12 @@ async def run_job(module: str, job: Struct, kind: Any) -> Any:
     return msgspec.json.decode(done.stdout, type=kind)
 
 
-async def run_program(arguments: list[str], name: str) -> str:
+async def run_program(arguments: list[str], name: str, **environment: str) -> str:
     """Run a program that was not written in Python; gives its standard output. Raises `BenchFailed`."""
     try:
-        done = await trio.run_process(arguments, capture_stdout=True, capture_stderr=True, check=False)
+        done = await trio.run_process(
+            arguments, capture_stdout=True, capture_stderr=True, check=False, env={**os.environ, **environment}
+        )
     except OSError as error:
         raise BenchFailed(f"cannot run {name}: {error}.") from error
     if done.returncode != 0:
@@ -89,9 +93,11 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 @asynccontextmanager
-async def _server(arguments: tuple[str, ...], log: Path) -> AsyncIterator[Served]:
+async def _server(arguments: tuple[str, ...], log: Path, **environment: str) -> AsyncIterator[Served]:
     with log.open("wb") as said:
-        process = await trio.lowlevel.open_process([sys.executable, *arguments], stdout=PIPE, stderr=said)
+        process = await trio.lowlevel.open_process(
+            [sys.executable, *arguments], stdout=PIPE, stderr=said, env={**os.environ, **environment}
+        )
     try:
         yield Served(await _address(process, log), process.pid)
     finally:

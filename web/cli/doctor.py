@@ -15,9 +15,10 @@ import httpx2
 from msgspec import Struct
 
 from store import pending
+from store.embedded import has_cluster
+from store.embedded.disk import DiskStatistics
 from store.errors import EmbeddedUnavailable, SchemaTooNew, StoreError
 from store.postgres import vitals
-from store.postgres.embedded import has_cluster
 from web import VERSION
 from web.cli.bus_client import AROUND_PROXIES, BusClient, connect
 from web.cli.database import open_database
@@ -30,6 +31,9 @@ Verdict = Literal["ok", "warn", "fail"]
 
 CLOCK_SKEW_SECONDS_MAX = 2.0
 """More than this between two machines, and leases end visibly early or late."""
+
+DISK_RESERVES_MIN = 4
+"""With less than so many reserves left, it is time to act."""
 
 HTTP_SECONDS_MAX = 5.0
 TOOLS_COUNT = 27
@@ -83,11 +87,24 @@ async def _examine_database(settings: Settings, report: Report, *, round_trip: b
     report(ok("settings", f"They make sense; data is in {place}."))
     try:
         async with open_database(settings) as conninfo:
+            if settings.disk is not None:
+                report(check_disk(settings.disk.statistics()))
             if await check_database(conninfo, report) and round_trip:
                 async with temporary_bus(settings, conninfo) as client:
                     await check_writing(client, report)
     except (EmbeddedUnavailable, OSError) as error:
         report(fail("database", str(error), "Give another --data-dir, or a --database-url."))
+
+
+def check_disk(disk: DiskStatistics) -> Finding:
+    """Whether the embedded database has room to write."""
+    says = f"{disk.free_bytes / 2**30:.1f} GiB are free where the database is."
+    todo = f"Free some space: below {disk.reserve_bytes >> 20} MiB (DISK_RESERVE_MIB) the server refuses every write."
+    if disk.free_bytes < disk.reserve_bytes:
+        return fail("disk", says, todo)
+    if disk.free_bytes < DISK_RESERVES_MIN * disk.reserve_bytes:
+        return warn("disk", says, todo)
+    return ok("disk", says)
 
 
 async def check_database(conninfo: str, report: Report) -> bool:

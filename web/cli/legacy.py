@@ -1,29 +1,40 @@
 """`llm-bus import-legacy`: from the TypeScript server to this one. What is carried over is `store.legacy`'s to say."""
 
+import sys
+
 import click
 import trio
 
 from store.legacy import Carried, import_legacy
 from web.cli.database import bring_up_to_date, open_database
-from web.cli.options import data_options
+from web.cli.options import data_options, without_password
 from web.cli.terminal import note, say
 from web.cli.transfer import progress_bar
-from web.config import Settings, read_settings
+from web.config import Settings, read_legacy_database_url, read_settings
 
 _LEGACY_EPILOG = """\b
 Carries over owners, projects, participants, tokens, invites and the whole ledger, all of
 it or nothing. Tokens keep working, numbers go on. The old database is only read; stop
 the old server first, so that nothing happens there afterwards.
 \b
-  llm-bus import-legacy --from postgresql://old/bus --database-url postgresql://new/bus
+  LEGACY_DATABASE_URL=postgresql://bus:password@old/bus llm-bus import-legacy
+\b
+A URL with a password is no argument, because other users of the machine could read it.
 """
 
 
 @click.command("import-legacy", epilog=_LEGACY_EPILOG)
-@click.option("--from", "source", required=True, metavar="URL", help="The TypeScript server's database.")
+@click.option(
+    "--from",
+    "given",
+    metavar="URL",
+    callback=without_password,
+    help="The TypeScript server's database; asked for when it is not given. [LEGACY_DATABASE_URL]",
+)
 @data_options
-def legacy(source: str, **flags: str | None) -> None:
+def legacy(given: str | None, **flags: str | None) -> None:
     """Carry over everything from the TypeScript server."""
+    source = given or read_legacy_database_url() or _ask_for_source()
 
     async def run(settings: Settings) -> Carried:
         async with open_database(settings) as conninfo:
@@ -37,3 +48,11 @@ def legacy(source: str, **flags: str | None) -> None:
     )
     for remark in done.remarks:
         note(remark)
+
+
+def _ask_for_source() -> str:
+    """Ask at the terminal, without showing what is typed; raises `UsageError` where nobody is there to answer."""
+    if not sys.stdin.isatty():
+        raise click.UsageError("the old database is not known: set LEGACY_DATABASE_URL, or give --from URL.")
+    url: str = click.prompt("URL of the TypeScript server's database", hide_input=True, err=True)
+    return url

@@ -9,7 +9,23 @@ from typing import TypeVar
 
 import click
 
+from store.postgres.passwords import holds_password
+
 Command = TypeVar("Command", bound=Callable[..., object])
+
+_VARIABLES = {"--database-url": "DATABASE_URL", "--from": "LEGACY_DATABASE_URL"}
+"""Where to give what may hold a password."""
+
+
+def without_password(_: click.Context, option: click.Parameter, conninfo: str | None) -> str | None:
+    """Refuse a database URL with a password: every user of the machine can read the arguments of all processes."""
+    if conninfo is not None and holds_password(conninfo):
+        raise click.UsageError(
+            f"{option.opts[0]} holds a password, which every user of this machine could read in the process list. "
+            f"Give the URL as the environment variable {_VARIABLES[option.opts[0]]}, in a file that "
+            f"{_VARIABLES[option.opts[0]]}_FILE names, or keep the password in ~/.pgpass."
+        )
+    return conninfo
 
 
 def data_options(command: Command) -> Command:
@@ -23,6 +39,7 @@ def data_options(command: Command) -> Command:
     return click.option(
         "--database-url",
         metavar="URL",
+        callback=without_password,
         help="PostgreSQL 15 to 18, as postgresql://user@host/name; default: the embedded one. [DATABASE_URL]",
     )(command)
 

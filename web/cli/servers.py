@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import trio
 
-from store import Store, open_store
+from store import Store, keep_running, open_store
 from store.people import links
 from store.people.minting import Minted
 from web.cli.admin_link import LINK_LASTS, link_to
@@ -98,10 +98,13 @@ async def _serve(settings: Settings, greet: Greeting) -> None:
     stopping = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stop_on_signals, stopping, nursery.cancel_scope)
-        async with open_database(settings) as conninfo:
+        async with open_database(settings) as conninfo, trio.open_nursery() as supervision:
+            if settings.database_url is None:
+                supervision.start_soon(keep_running, settings.data_dir)
             await bring_up_to_date(conninfo)
             if not stopping.is_set():
                 await _run(settings, conninfo, stopping, greet)
+            supervision.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
 
 

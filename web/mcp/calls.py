@@ -27,6 +27,10 @@ ToolResult = dict[str, Any]
 
 _NOT_A_LEAD = Refusal("forbidden", "only leads may do this; ask a lead of the project (list_participants shows them).")
 
+_DISK_NEARLY_FULL = Refusal(
+    "unavailable", "the disk of the server's database is nearly full, so nothing is written; tell its operator."
+)
+
 
 class Toolbox:
     """The tools, ready to be listed and called."""
@@ -64,6 +68,8 @@ class Toolbox:
         arguments = parser.parse(given)
         if isinstance(arguments, Refusal):
             return arguments
+        if not tool.reads and self._services.disk is not None and self._services.disk.is_nearly_full():
+            return _DISK_NEARLY_FULL
         return await as_refusal(tool.handler(self._services, exchange, caller, arguments))
 
 

@@ -77,7 +77,10 @@ CODES: Mapping[str, str] = {
 
 SETTINGS: Mapping[str, str] = {
     "DATABASE_URL": "The PostgreSQL to use (15 to 18), as `postgresql://user@host/name`. Without it the embedded one.",
+    "DATABASE_URL_FILE": "A file that holds it, as containers are given secrets. The same for every `…_FILE` below.",
     "LLM_BUS_DATA_DIR": "Where the embedded PostgreSQL keeps its data.",
+    "DISK_RESERVE_MIB": "How much of the embedded database's disk is to stay free, in MiB: with less, every write is "
+    "refused as `unavailable`, before PostgreSQL would stop.",
     "HOST": "The address to listen on.",
     "PORT": "The port to listen on; `0` is any free one.",
     "PUBLIC_URL": "Where clients reach the server, such as `https://bus.example.com`. Hand-out cards, invites and "
@@ -94,13 +97,19 @@ SETTINGS: Mapping[str, str] = {
     "SIGNUP": "Who may become an owner by signing in: `closed`, `open`, or email domains with commas between them.",
     "GOOGLE_CLIENT_ID": "The OAuth client at Google.",
     "GOOGLE_CLIENT_SECRET": "Its secret.",
+    "GOOGLE_CLIENT_SECRET_FILE": "A file that holds it.",
     "GITHUB_CLIENT_ID": "The OAuth app at GitHub.",
     "GITHUB_CLIENT_SECRET": "Its secret.",
+    "GITHUB_CLIENT_SECRET_FILE": "A file that holds it.",
     "OIDC_DISCOVERY_URL": "The discovery document of an OpenID Connect provider.",
     "OIDC_CLIENT_ID": "The client at that provider.",
     "OIDC_CLIENT_SECRET": "Its secret.",
+    "OIDC_CLIENT_SECRET_FILE": "A file that holds it.",
     "OAUTH_REDIRECT_BASE": "Where providers send the browser back to, when that is not `PUBLIC_URL`.",
     "LLM_BUS_TOKEN": "The token with which the commands that act as a participant do so. Never a flag.",
+    "LLM_BUS_TOKEN_FILE": "A file that holds it.",
+    "LEGACY_DATABASE_URL": "The database that `llm-bus import-legacy` moves from.",
+    "LEGACY_DATABASE_URL_FILE": "A file that holds it.",
     "LLM_BUS_URL": "The server that `llm-bus stdio` is a bridge to.",
 }
 
@@ -136,6 +145,8 @@ METRICS: Mapping[str, str] = {
     "llm_bus_actors_refused_busy_total": "Commands refused because a mailbox or the directory was full.",
     "llm_bus_actors_unavailable_total": "Commands given up because the database did not answer in time.",
     "llm_bus_actors_crashes_total": "Actors that crashed and were restarted: bugs. Alert on any.",
+    "llm_bus_disk_free_bytes": "Room on the embedded database's disk; missing when a database was given.",
+    "llm_bus_disk_reserve_bytes": "Below this, writes are refused (`DISK_RESERVE_MIB`). Alert well before.",
     "llm_bus_pool_size_max": "Database sessions there may be.",
     "llm_bus_pool_idle": "Sessions that nobody uses.",
     "llm_bus_pool_lent": "Sessions in use.",

@@ -9,9 +9,9 @@ import trio
 
 from engine.errors import JournalError, JournalUnavailable, OutcomeUnknown
 from engine.lookups import EventQuery
+from store.embedded import embedded_postgres
 from store.ledger.journal import PostgresJournal
 from store.opening import Store, open_store
-from store.postgres.embedded import embedded_postgres
 from store.postgres.migrate import migrate
 from store.postgres.pool import Pool
 from tests.actors.journal_conformance import PROJECT, claim
@@ -95,7 +95,7 @@ async def test_a_turn_waited_for_too_long_is_unavailable_and_nothing_was_written
 
 
 async def test_nothing_is_lost_and_nothing_asked_for_when_postgres_is_killed_and_started_again(
-    postgres: Server, tmp_path: Path
+    postgres: Server, data_dir: Path
 ) -> None:
     async def append_one(store: Store, confirmed: list[int]) -> None:
         durable = len(await store.journal.tail(PROJECT, 0, 1000))
@@ -115,14 +115,14 @@ async def test_nothing_is_lost_and_nothing_asked_for_when_postgres_is_killed_and
 
     settings = {**FAST_AND_CARELESS, "fsync": "on", "synchronous_commit": "on"}
     broken, again, confirmed = trio.Event(), trio.Event(), list[int]()
-    async with embedded_postgres(tmp_path, binaries=postgres.binaries, settings=settings) as conninfo:
+    async with embedded_postgres(data_dir, binaries=postgres.binaries, settings=settings) as conninfo:
         await migrate(conninfo)
         async with open_store(conninfo) as store, trio.open_nursery() as nursery:
             await append_one(store, confirmed)
             nursery.start_soon(append_on_and_on, store, confirmed, broken, again)
-            kill_postgres(tmp_path)
+            kill_postgres(data_dir)
             await broken.wait()
-            async with embedded_postgres(tmp_path, binaries=postgres.binaries, settings=settings):
+            async with embedded_postgres(data_dir, binaries=postgres.binaries, settings=settings):
                 await again.wait()
                 nursery.cancel_scope.cancel()
         durable = [row[0] for row in query(conninfo, "select seq from events order by seq")]

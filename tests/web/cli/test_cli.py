@@ -116,9 +116,31 @@ def test_a_name_that_cannot_be_one_is_wrong_usage(
 
 @pytest.mark.parametrize("command", [["migrate"], ["serve"], ["owner", "add", "a@example.com"], MINT])
 def test_an_unreachable_database_is_one_sentence_without_the_password(command: list[str]) -> None:
-    done = llm_bus(*command, "--database-url", "postgresql://bus:hunter2@127.0.0.1:1/bus")
+    done = llm_bus(*command, DATABASE_URL="postgresql://bus:hunter2@127.0.0.1:1/bus")
     fails(done, 1, "127.0.0.1")
     assert "hunter2" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://bus:hunter2@db/bus", "host=db password=hunter2", "postgresql://db/bus?password=hunter2"]
+)
+@pytest.mark.parametrize(
+    ("option", "variable"), [("--database-url", "DATABASE_URL"), ("--from", "LEGACY_DATABASE_URL")]
+)
+def test_a_password_is_no_argument(command: Command, option: str, variable: str, url: str) -> None:
+    done = command("import-legacy", option, url)
+    fails(done, 2, "password", variable)
+    assert "hunter2" not in done.stderr
+
+
+def test_a_secret_can_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://bus:hunter2@127.0.0.1:1/bus\n")
+    fails(llm_bus("migrate", DATABASE_URL_FILE=str(tmp_path / "url")), 1, "127.0.0.1")
+    fails(llm_bus("migrate", DATABASE_URL_FILE=str(tmp_path / "none")), 2, "DATABASE_URL_FILE", "No such file")
+
+
+def test_the_old_database_is_asked_for_only_where_somebody_can_answer() -> None:
+    fails(llm_bus("import-legacy"), 2, "LEGACY_DATABASE_URL")
 
 
 def test_a_data_directory_that_cannot_be_made_is_one_sentence(command: Command, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from store.postgres.embedded import has_cluster
+from store.embedded import has_cluster
 from tests.postgres import Server, query
 from tests.web.command_line import Running, llm_bus, serving
 from web.cli import servers

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from store.embedded.disk import DiskStatistics
 from store.opening import Store
 from store.people import owners
 from store.people.temporary_owners import remove_temporary_owner
@@ -96,7 +97,7 @@ def test_no_server_is_a_remark_and_a_failure_only_where_one_was_named(database: 
 
 
 def test_an_unreachable_database_fails_and_says_what_to_do() -> None:
-    code, found, findings = examined("--database-url", "postgresql://bus:hunter2@127.0.0.1:1/bus", "--port", "1")
+    code, found, findings = examined("--port", "1", DATABASE_URL="postgresql://bus:hunter2@127.0.0.1:1/bus")
     assert (code, found["database"]) == (1, "fail")
     assert "DATABASE_URL" in str(findings)
     assert "hunter2" not in str(findings)
@@ -106,6 +107,13 @@ def test_an_empty_data_directory_fails_and_stays_empty(tmp_path: Path) -> None:
     code, found, _ = examined("--data-dir", str(tmp_path), "--port", "1")
     assert (code, found["database"]) == (1, "fail")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("reserves", "verdict"), [(0.5, "fail"), (2, "warn"), (8, "ok")])
+def test_a_disk_that_fills_up_is_told_before_writes_are_refused(reserves: float, verdict: str) -> None:
+    found = doctor.check_disk(DiskStatistics(free_bytes=round(reserves * 2**28), reserve_bytes=2**28))
+    assert found.verdict == verdict
+    assert (found.todo == "") == (verdict == "ok")
 
 
 def test_for_people_it_prints_a_line_each_and_a_conclusion(database: str) -> None:

