@@ -21,13 +21,13 @@ from actors.limits import Limits
 from actors.project import Passivated, ProjectActor
 from actors.retrying import Backoff, doubled
 from actors.statistics import DirectoryStatistics, Totals
-from engine.commands import AnyCommand
 from engine.decision import Pending
 from engine.errors import JournalUnavailable
 from engine.identity import Addressee, Principal
 from engine.lookups import EventLookup, Lookup, PostLookup
+from engine.project import AnyCommand
 from engine.refusals import Refusal
-from engine.replies import Reply
+from engine.vocabulary import Reply
 
 log = structlog.get_logger(__name__)
 

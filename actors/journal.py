@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from engine.events import Event
 from engine.history import Kept, Liveness, Marks, Stored
-from engine.lookups import EventQuery, PostQuery, PostRecord
-from engine.replies import EventView
+from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
+from engine.vocabulary import Event
 
 
 class Journal(Protocol):

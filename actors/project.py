@@ -24,18 +24,16 @@ from actors.limits import Limits
 from actors.recovery import catch_up, rebuild
 from actors.retrying import Backoff
 from actors.statistics import Totals
-from engine.commands import AnyCommand
-from engine.decide import Outcome, decide
-from engine.decision import Context, Decision
+from engine.decision import Context, Decision, Outcome
 from engine.errors import Contended, JournalError, JournalUnavailable, OutcomeUnknown
-from engine.events import EVENT_TYPES, Event
-from engine.fold import apply, snapshot, stamp
+from engine.events import EVENT_TYPES
 from engine.history import Liveness
 from engine.identity import Addressee, Principal
-from engine.lookups import PostQuery
-from engine.posts import needed
-from engine.recall import Recall
+from engine.lookups import PostQuery, Recall
+from engine.posts import fold_recall
+from engine.project import AnyCommand, apply, decide, needed, snapshot, stamp
 from engine.state import State
+from engine.vocabulary import Event
 
 log = structlog.get_logger(__name__)
 
@@ -310,6 +308,7 @@ class ProjectActor:
             self._see(state, request.caller, now)
             context = Context(
                 caller=request.caller,
+                seq=state.seq,
                 now=now,
                 addressee=request.addressee,
                 recall=recall,
@@ -327,7 +326,7 @@ class ProjectActor:
     def _fold(self, work: _Work, state: State, recall: Recall, events: list[Event]) -> None:
         for event in events:
             apply(state, event)
-            recall.fold(event)
+            fold_recall(recall, event)
             self._newest[event.data.type] = event.seq
         work.events += events
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from actors.journal import Journal
 from actors.limits import Limits
-from engine.fold import apply, restore
+from engine.project import apply, restore
 from engine.state import State
 
 

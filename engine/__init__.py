@@ -1,1 +1,1 @@
-"""The rules of coordination: pure, synchronous, no clock, no I/O. Start with `engine.decide`."""
+"""The rules of coordination: pure, synchronous, no clock, no I/O. Start with `engine.project`."""

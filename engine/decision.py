@@ -1,26 +1,27 @@
-"""The outcome of a decision, and what it may look at beside the state."""
+"""The outcome of a decision, and what a decision may look at beside the books."""
 
 from datetime import datetime
 
 from msgspec import Struct
 
 from engine.errors import MissingAddressee
-from engine.events import EventData
 from engine.identity import Addressee, Principal
-from engine.lookups import Lookup
-from engine.recall import Recall
-from engine.replies import Reply
+from engine.lookups import Lookup, Recall
+from engine.refusals import Refusal
+from engine.vocabulary import EventData, Reply
 
 
 class Context(Struct, frozen=True, kw_only=True):
     """Who asks, when, and what the state cannot know.
 
-    `now` is UTC in whole milliseconds and not before the ledger's last event. `addressee` is whom the command's
-    `addressee_name` means. `recall` has the posts that `engine.posts.needed` asked for. `patient`: the caller can wait
-    and will ask again, so a lease need not be granted into a conflict yet.
+    `seq` is the number of the ledger's last event, so the next one gets `seq + 1`. `now` is UTC in whole milliseconds
+    and not before that event. `addressee` is whom the command's `addressee_name` means. `recall` has the posts that
+    `engine.posts.needed` asked for. `patient`: the caller can wait and will ask again, so a lease need not be granted
+    into a conflict yet.
     """
 
     caller: Principal
+    seq: int
     now: datetime
     addressee: Addressee | None = None
     recall: Recall
@@ -29,7 +30,7 @@ class Context(Struct, frozen=True, kw_only=True):
     def named(self) -> Addressee:
         """Whom the command's `addressee_name` means.
 
-        Raises `MissingAddressee` when whoever sent the command did not resolve it.
+        Raises `MissingAddressee` when the sender of the command did not resolve it.
         """
         if self.addressee is None:
             raise MissingAddressee
@@ -48,6 +49,9 @@ class Decision(Struct, frozen=True, kw_only=True):
 
 
 class Pending(Struct, frozen=True):
-    """Nothing was decided: somebody holds what the caller is ready to wait for, at the latest `until`."""
+    """Nothing was decided: others hold what the caller is ready to wait for, at the latest `until`."""
 
     until: datetime
+
+
+Outcome = Decision | Pending | Refusal

@@ -1,11 +1,11 @@
-"""What can go wrong that is nobody's input.
+"""What can go wrong that is not the input's fault.
 
     EngineError
-    ├── LedgerGap           events were applied out of order: a bug in whoever feeds them
-    ├── MissingAddressee    a command names somebody and was sent without whom it means: a bug in the sender
+    ├── LedgerGap           events were applied out of order: a bug of the caller
+    ├── MissingAddressee    a command names somebody and its addressee was not resolved: a bug of the caller
     └── UnknownEventType    the ledger holds a type this version does not know: written by a newer one
 
-    JournalError            between whoever decides and whoever stores; declared here because both floors above share it
+    JournalError            between actors and store; declared here because both import this package
     ├── Contended           another writer took one of the event numbers; nothing was written
     ├── JournalUnavailable  the store cannot be reached; nothing was written
     └── OutcomeUnknown      the connection was lost after the write was sent: it happened or it did not

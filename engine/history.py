@@ -1,6 +1,6 @@
-"""What is kept of a project, and what is handed over when its state is rebuilt.
+"""What a journal stores of a project, and what it returns when a state is rebuilt.
 
-The vocabulary between `actors`, which folds, and `store`, which keeps; neither imports the other.
+`actors` and `store` share these types; neither imports the other.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from engine.events import Event
+from engine.vocabulary import Event
 
 
 class Liveness(Struct, frozen=True):

@@ -1,8 +1,7 @@
 """Who is calling, and whom a name means.
 
-The engine never authenticates: it is handed a `Principal` that the bearer token already proved, and, where a command
-names somebody, the `Addressee` that `resolve` found in the project's `Roster`. Here are only those three and the rule
-for names; tokens, owners and grants live in `store.people`.
+The engine does not authenticate: it gets a `Principal` that the bearer token proved and, where a command names
+somebody, the `Addressee` that `resolve` found in the project's `Roster`. Tokens and owners are in `store.people`.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Advisory leases: an announcement of work on a surface, that others see and nobody is stopped by.
+"""Advisory leases: a lease announces work on a surface. Others see it; it stops nobody.
 
 A lease is always granted (up to `LEASES_PER_HOLDER_MAX`); the answer names the others whose active leases overlap it
 and conflict, unless both are shared. Its id is its event's number, so it grows with every grant: a fencing token
@@ -6,38 +6,202 @@ and conflict, unless both are shared. Its id is its event's number, so it grows 
 conflicts, or when the wait is over.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from math import ceil
+from typing import Annotated, ClassVar, assert_never
 
-from engine import globs
-from engine.commands import Lease, Release, WhoHolds
+from msgspec import Meta, Struct
+
+from engine import globs, terms
 from engine.decision import Context, Decision, Pending
-from engine.events import Event, Leased, Released
+from engine.fields import Shown
 from engine.refusals import Refusal, conflict, invalid
-from engine.replies import GrantedLease, LeaseRow, Leases, OtherLease, ReleasedLeases
-from engine.state import HeldLease, State, lease_key
+from engine.vocabulary import Command, Event, EventData, Reply
 
 LEASES_PER_HOLDER_MAX = 500
-"""Far more than anybody works on at once; every lease is compared with all that are active."""
+"""Far more than anybody works on at once. Every lease is compared with all that are active."""
 
 WILDCARDS_PER_SURFACE_MAX = 16
-"""Far more than people write; what two surfaces cost to compare grows with their wildcards."""
+"""Far more than people write. The cost of comparing two surfaces grows with their wildcards."""
 
 LEASES_SHOWN_MAX = 200
 """As many rows as a page of anything else has."""
 
 
-def lease(state: State, command: Lease, context: Context) -> Decision | Pending | Refusal:
+class Lease(Command, frozen=True, kw_only=True):
+    """Announce work on a surface for a while."""
+
+    awaits: ClassVar[frozenset[str] | None] = frozenset({"lease", "release"})
+
+    surface: terms.Surface
+    ttl_seconds: terms.TtlSeconds = 1800
+    note: terms.LeaseNote | None = None
+    mode: terms.LeaseMode = "exclusive"
+    wait_seconds: Annotated[
+        terms.WaitSeconds,
+        Meta(description="Wait this long for nobody to conflict; the lease counts from the start."),
+    ] = 0
+
+
+class Release(Command, frozen=True, kw_only=True):
+    """End the caller's lease of a surface."""
+
+    surface: terms.Surface
+
+
+class WhoHolds(Command, frozen=True, kw_only=True):
+    """Show active leases, all or those that overlap a surface."""
+
+    surface: terms.Surface | None = None
+
+
+class Leased(EventData, frozen=True, kw_only=True):
+    """A surface was leased or its lease renewed. The lease's id is the event's number."""
+
+    type: ClassVar[str] = "lease"
+    surface: Shown[str]
+    ttl_seconds: Shown[int]
+    note: Shown[str | None] = None
+    mode: Shown[terms.LeaseMode] = "exclusive"
+
+
+class Released(EventData, frozen=True, kw_only=True):
+    """The caller's lease of a surface ended early."""
+
+    type: ClassVar[str] = "release"
+    surface: Shown[str]
+
+
+class OtherLease(Struct, frozen=True, kw_only=True):
+    """Somebody else's active lease that overlaps and conflicts."""
+
+    actor: str
+    surface: str
+    expires_at: datetime
+
+
+class GrantedLease(Reply, frozen=True, kw_only=True):
+    """The caller's lease; `lease_id` is a fencing token that grows with every grant in the project."""
+
+    lease_id: int
+    surface: str
+    expires_at: datetime
+    others: list[OtherLease]
+
+
+class ReleasedLeases(Reply, frozen=True, kw_only=True):
+    """How many leases ended: 0 or 1."""
+
+    released: int
+
+
+class LeaseRow(Struct, frozen=True, kw_only=True):
+    """One active lease."""
+
+    surface: str
+    actor: str
+    expires_at: datetime
+    expires_in_seconds: int
+    note: str | None
+    mode: terms.LeaseMode
+
+
+class Leases(Reply, frozen=True, kw_only=True):
+    """Active leases, ordered by expiry."""
+
+    leases: list[LeaseRow]
+
+
+class HeldLease(Struct, frozen=True, kw_only=True):
+    """A lease as granted; it is active until `expires_at`."""
+
+    id: int
+    by: int
+    actor: str
+    surface: str
+    mode: terms.LeaseMode
+    note: str | None
+    expires_at: datetime
+
+
+class LeaseBook:
+    """The leases of a project by holder and surface. It may still hold some that have expired."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, records: Iterable[HeldLease] = ()) -> None:
+        self._held = {(record.by, record.surface): record for record in records}
+
+    def dump(self) -> list[HeldLease]:
+        """The records that make this book again."""
+        return list(self._held.values())
+
+    def get(self, holder: int, surface: str) -> HeldLease | None:
+        """The holder's lease of exactly this surface, active or expired."""
+        return self._held.get((holder, surface))
+
+    def active(self, now: datetime) -> Iterator[HeldLease]:
+        """Leases that have not run out."""
+        return (held for held in self._held.values() if held.expires_at > now)
+
+    def grant(self, lease: HeldLease, now: datetime) -> None:
+        """Add a lease, in place of the holder's earlier one of the surface; forget those that have expired."""
+        self._held = {slot: held for slot, held in self._held.items() if held.expires_at > now}
+        self._held[lease.by, lease.surface] = lease
+
+    def end(self, holder: int, surface: str) -> None:
+        """Remove the holder's lease of the surface, if there is one."""
+        self._held.pop((holder, surface), None)
+
+
+LeaseCommand = Lease | Release | WhoHolds
+LeaseEvent = Leased | Released
+
+
+def decide(book: LeaseBook, command: LeaseCommand, context: Context) -> Decision | Pending | Refusal:
+    """What a command about leases comes to."""
+    match command:
+        case Lease():
+            return lease(book, command, context)
+        case Release():
+            return release(book, command, context)
+        case WhoHolds():
+            return who_holds(book, command, context)
+        case _:
+            assert_never(command)
+
+
+def fold(book: LeaseBook, event: Event, data: LeaseEvent) -> None:
+    """Add a lease to the book, or end one."""
+    match data:
+        case Leased():
+            granted = HeldLease(
+                id=event.seq,
+                by=event.by,
+                actor=event.actor,
+                surface=data.surface,
+                mode=data.mode,
+                note=data.note,
+                expires_at=event.at + timedelta(seconds=data.ttl_seconds),
+            )
+            book.grant(granted, event.at)
+        case Released():
+            book.end(event.by, data.surface)
+        case _:
+            assert_never(data)
+
+
+def lease(book: LeaseBook, command: Lease, context: Context) -> Decision | Pending | Refusal:
     """Grant or renew; wait for conflicting holders first, if the caller can."""
     surface = globs.normalise(command.surface)
     if (refused := _refused(surface)) is not None:
         return refused
-    if _holds_too_many(state, context, surface):
+    if _holds_too_many(book, context, surface):
         return conflict(f"you hold {LEASES_PER_HOLDER_MAX} leases already: release some, or lease a glob.")
     conflicts = [
         held
-        for held in active(state, context.now)
+        for held in book.active(context.now)
         if held.by != context.caller.id
         and not (held.mode == command.mode == "shared")
         and globs.overlap(held.surface, surface)
@@ -45,7 +209,7 @@ def lease(state: State, command: Lease, context: Context) -> Decision | Pending 
     if conflicts and context.patient:
         return Pending(until=min(held.expires_at for held in conflicts))
     reply = GrantedLease(
-        lease_id=state.seq + 1,
+        lease_id=context.seq + 1,
         surface=surface,
         expires_at=context.now + timedelta(seconds=command.ttl_seconds),
         others=[OtherLease(actor=held.actor, surface=held.surface, expires_at=held.expires_at) for held in conflicts],
@@ -54,17 +218,17 @@ def lease(state: State, command: Lease, context: Context) -> Decision | Pending 
     return Decision(reply=reply, events=(leased,))
 
 
-def release(state: State, command: Release, context: Context) -> Decision:
+def release(book: LeaseBook, command: Release, context: Context) -> Decision:
     """End the caller's own lease of exactly this surface, if it is active."""
     surface = globs.normalise(command.surface)
-    held = state.leases.get(lease_key(context.caller.id, surface))
+    held = book.get(context.caller.id, surface)
     if held is None or held.expires_at <= context.now:
         return Decision(reply=ReleasedLeases(released=0))
     return Decision(reply=ReleasedLeases(released=1), events=(Released(surface=surface),))
 
 
-def who_holds(state: State, command: WhoHolds, context: Context) -> Decision | Refusal:
-    """Active leases, those that end first first: the first `LEASES_SHOWN_MAX` of them."""
+def who_holds(book: LeaseBook, command: WhoHolds, context: Context) -> Decision | Refusal:
+    """Active leases, ordered by expiry: the first `LEASES_SHOWN_MAX` of them."""
     surface = None if command.surface is None else globs.normalise(command.surface)
     if surface is not None and (refused := _refused(surface)) is not None:
         return refused
@@ -77,16 +241,11 @@ def who_holds(state: State, command: WhoHolds, context: Context) -> Decision | R
             note=held.note,
             mode=held.mode,
         )
-        for held in active(state, context.now)
+        for held in book.active(context.now)
         if surface is None or globs.overlap(held.surface, surface)
     ]
     rows.sort(key=lambda row: (row.expires_at, row.surface))
     return Decision(reply=Leases(leases=rows[:LEASES_SHOWN_MAX]))
-
-
-def active(state: State, now: datetime) -> Iterator[HeldLease]:
-    """Leases that have not run out."""
-    return (held for held in state.leases.values() if held.expires_at > now)
 
 
 def _refused(surface: str) -> Refusal | None:
@@ -95,27 +254,8 @@ def _refused(surface: str) -> Refusal | None:
     return invalid(f"a surface has at most {WILDCARDS_PER_SURFACE_MAX} wildcards: name it with '**' more broadly.")
 
 
-def _holds_too_many(state: State, context: Context, surface: str) -> bool:
+def _holds_too_many(book: LeaseBook, context: Context, surface: str) -> bool:
     reader = context.caller.id
-    if lease_key(reader, surface) in state.leases:
+    if book.get(reader, surface) is not None:
         return False
-    return sum(held.by == reader for held in active(state, context.now)) >= LEASES_PER_HOLDER_MAX
-
-
-def apply_leased(state: State, event: Event, data: Leased) -> None:
-    """Hold the surface until it runs out; leases that already have are forgotten."""
-    state.leases = {key: held for key, held in state.leases.items() if held.expires_at > event.at}
-    state.leases[lease_key(event.by, data.surface)] = HeldLease(
-        id=event.seq,
-        by=event.by,
-        actor=event.actor,
-        surface=data.surface,
-        mode=data.mode,
-        note=data.note,
-        expires_at=event.at + timedelta(seconds=data.ttl_seconds),
-    )
-
-
-def apply_released(state: State, event: Event, data: Released) -> None:
-    """Hold the surface no more."""
-    state.leases.pop(lease_key(event.by, data.surface), None)
+    return sum(held.by == reader for held in book.active(context.now)) >= LEASES_PER_HOLDER_MAX

@@ -1,19 +1,23 @@
-"""Reading the ledger: searching it, and catching up with it."""
+"""Reading the ledger: searching it, and catching up with it.
+
+Catching up looks at several books, so it gets the whole state.
+"""
 
 from datetime import datetime
+from typing import Annotated, assert_never
 
-from msgspec import UNSET
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
-from engine.commands import QueryEvents, WhatsNew
+from engine import terms
 from engine.decision import Context, Decision
-from engine.leases import active
-from engine.lookups import EventLookup, EventQuery
+from engine.events import EventType
+from engine.lookups import EventLookup, EventQuery, EventView
 from engine.open_posts import OpenPost
 from engine.refusals import Refusal, invalid
-from engine.replies import ActiveLease, Digest, Events, EventView, Omitted, PostHead
 from engine.sequences import latest_claims
 from engine.state import State
+from engine.vocabulary import Command, Reply
 
 NEWCOMER_EVENTS_MAX = 100
 """How far back a caller's first digest begins, in events."""
@@ -22,12 +26,111 @@ DIGEST_ITEMS_MAX = 20
 """How many posts, leases and awaited acks a digest shows; it counts the rest."""
 
 
-def query_events(state: State, command: QueryEvents) -> Decision | Refusal:
+class QueryEvents(Command, frozen=True, kw_only=True):
+    """Search the ledger, newest first."""
+
+    actor: Annotated[terms.ActorName | None, Meta(description="Only this actor's events, as `handle/label`.")] = None
+    type: Annotated[EventType | None, Meta(description="Only events of this type.")] = None
+    sequence: Annotated[terms.SequenceName | None, Meta(description="Only claims and seeds of this sequence.")] = None
+    number: Annotated[terms.Id | None, Meta(description="Who claimed this number of `sequence`.")] = None
+    ref: terms.Ref | None = None
+    tag: terms.Tag | None = None
+    since: Annotated[datetime | None, Meta(description="Only events from this time on; without a zone it is UTC.")] = (
+        None
+    )
+    until: Annotated[datetime | None, Meta(description="Only events up to this time; without a zone it is UTC.")] = None
+    before: terms.Before | None = None
+    last_n: Annotated[
+        terms.EventLimit | None, Meta(description="The same as `limit`, for clients that know it by this name.")
+    ] = None
+    limit: terms.EventLimit = 100
+
+
+class WhatsNew(Command, frozen=True, kw_only=True):
+    """Catch up: what happened since the caller last asked, and what the caller holds and owes."""
+
+    advance_cursor: Annotated[bool, Meta(description="Whether the next call starts after what this one returned.")] = (
+        True
+    )
+    limit: terms.DigestLimit = 100
+    wait_seconds: terms.WaitSeconds = 0
+
+
+class Events(Reply, frozen=True, kw_only=True):
+    """Events, newest first."""
+
+    events: list[EventView]
+
+
+class PostHead(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
+    """A post without its body: enough to decide whether to read it. What it does not have is left out."""
+
+    post_id: int
+    sender: str
+    to_lane: str | None = None
+    to_actor: str | None = None
+    subject: str | None = None
+    ref: str | None = None
+    created_at: datetime
+
+
+class ActiveLease(Struct, frozen=True, kw_only=True):
+    """One active lease, in the digest."""
+
+    surface: str
+    actor: str
+    expires_at: datetime
+
+
+class Omitted(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many more there are of what a digest shows only the newest of."""
+
+    unacked_posts: int = 0
+    active_leases: int = 0
+    awaiting_ack: int = 0
+
+
+class Digest(Reply, frozen=True, kw_only=True):
+    """What happened since the cursor, oldest first, and what the caller holds and owes.
+
+    `remaining` counts the events after the last one returned. `omitted` is there only when a list was cut.
+    """
+
+    since_event_id: int
+    events: list[EventView]
+    remaining: int
+    unacked_posts: list[PostHead]
+    awaiting_ack: list[PostHead]
+    active_leases: list[ActiveLease]
+    latest_claims: dict[str, str]
+    omitted: Omitted | UnsetType = UNSET
+
+    @property
+    def is_news(self) -> bool:
+        """Whether anything happened."""
+        return bool(self.events)
+
+
+LedgerCommand = QueryEvents | WhatsNew
+
+
+def decide(state: State, command: LedgerCommand, context: Context) -> Decision | Refusal:
+    """What a command about the ledger comes to."""
+    match command:
+        case QueryEvents():
+            return query_events(command, context)
+        case WhatsNew():
+            return whats_new(state, command, context)
+        case _:
+            assert_never(command)
+
+
+def query_events(command: QueryEvents, context: Context) -> Decision | Refusal:
     """Search the ledger, newest first."""
     if command.number is not None and command.sequence is None:
         return invalid("number goes with sequence: say whose number it is.")
     query = EventQuery(
-        upto=state.seq if command.before is None else min(state.seq, command.before - 1),
+        upto=context.seq if command.before is None else min(context.seq, command.before - 1),
         actor=command.actor,
         type=command.type,
         sequence=command.sequence,
@@ -47,7 +150,7 @@ def whats_new(state: State, command: WhatsNew, context: Context) -> Decision:
     since = state.cursors.get(reader, max(0, state.seq - NEWCOMER_EVENTS_MAX))
     upto = min(state.seq, since + command.limit)
     digest = _digest(state, reader, since, state.seq - upto, context.now)
-    # Also 0 is kept: who has looked once is no newcomer any more, however much happens before the next look.
+    # A cursor of 0 is kept too: its reader has looked once and is no newcomer at the next look.
     cursor = upto if command.advance_cursor and upto != state.cursors.get(reader) else None
     if upto == since:
         return Decision(reply=digest, cursor=cursor)
@@ -61,7 +164,7 @@ def _with_events(digest: Digest, views: list[EventView]) -> Digest:
 
 def _digest(state: State, reader: int, since: int, remaining: int, now: datetime) -> Digest:
     inbox, unanswered = state.posts.inbox(reader), state.posts.unanswered_from(reader)
-    leases = sorted(active(state, now), key=lambda held: held.id, reverse=True)
+    leases = sorted(state.leases.active(now), key=lambda held: held.id, reverse=True)
     omitted = Omitted(
         unacked_posts=max(0, len(inbox) - DIGEST_ITEMS_MAX),
         awaiting_ack=max(0, len(unanswered) - DIGEST_ITEMS_MAX),
@@ -77,7 +180,7 @@ def _digest(state: State, reader: int, since: int, remaining: int, now: datetime
             ActiveLease(surface=held.surface, actor=held.actor, expires_at=held.expires_at)
             for held in leases[:DIGEST_ITEMS_MAX]
         ],
-        latest_claims={row.sequence: row.formatted for row in latest_claims(state)},
+        latest_claims={row.sequence: row.formatted for row in latest_claims(state.sequences)},
         omitted=UNSET if omitted == Omitted() else omitted,
     )
 

@@ -1,17 +1,19 @@
 """Reads of history that the state no longer holds.
 
-A `Lookup` is part of a decision: the question to put to the journal, bounded by what was durable when it was decided
-(`upto`), and how the rows complete the reply. It runs in the caller's own task, so a slow read never holds an actor up.
+A `Lookup` is part of a decision: a question to the journal, bounded by what was durable when it was decided (`upto`),
+and how the rows complete the reply. It runs in the caller's own task, so a slow read never holds an actor up.
+
+A `Recall` goes the other way: posts that were fetched from history before a batch of commands is decided.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from engine.events import Event
-from engine.replies import EventView, Reply
-from engine.terms import EventType
+from engine.vocabulary import Event, Reply
 
 
 class EventQuery(Struct, frozen=True, kw_only=True):
@@ -24,7 +26,7 @@ class EventQuery(Struct, frozen=True, kw_only=True):
     upto: int
     after: int = 0
     actor: str | None = None
-    type: EventType | None = None
+    type: str | None = None
     sequence: str | None = None
     number: int | None = None
     ref: str | None = None
@@ -33,6 +35,23 @@ class EventQuery(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     oldest_first: bool = False
     limit: int
+
+
+class EventView(Struct, frozen=True, kw_only=True):
+    """One event of the ledger."""
+
+    id: int
+    ts: datetime
+    actor: str
+    type: str
+    payload: dict[str, Any]
+
+
+class EventLookup(Struct, frozen=True):
+    """A question about events, and what makes a reply of the answer."""
+
+    query: EventQuery
+    complete: Callable[[list[EventView]], Reply]
 
 
 class PostQuery(Struct, frozen=True, kw_only=True):
@@ -70,13 +89,6 @@ class PostRecord(Struct, frozen=True, kw_only=True):
     acks: tuple[AckFact, ...] = ()
 
 
-class EventLookup(Struct, frozen=True):
-    """A question about events, and what makes a reply of the answer."""
-
-    query: EventQuery
-    complete: Callable[[list[EventView]], Reply]
-
-
 class PostLookup(Struct, frozen=True):
     """A question about posts, and what makes a reply of the answer."""
 
@@ -85,3 +97,21 @@ class PostLookup(Struct, frozen=True):
 
 
 Lookup = EventLookup | PostLookup
+
+
+class Recall:
+    """Posts by id, as durable history has them plus the acknowledgements decided since."""
+
+    __slots__ = ("_records",)
+
+    def __init__(self, records: Iterable[PostRecord] = ()) -> None:
+        self._records = {record.event.seq: record for record in records}
+
+    def get(self, post_id: int) -> PostRecord | None:
+        """The post, if it was asked for and exists."""
+        return self._records.get(post_id)
+
+    def acknowledge(self, post_id: int, fact: AckFact) -> None:
+        """Add an acknowledgement that is not in history yet; no-op for a post that was not fetched."""
+        if (record := self._records.get(post_id)) is not None:
+            self._records[post_id] = replace(record, acks=(*record.acks, fact))

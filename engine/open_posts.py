@@ -1,7 +1,7 @@
-"""The posts that somebody still has to acknowledge, found by who owes it, by lane, and by author.
+"""The book of `engine.posts`: open posts, found by their readers, by lane, and by author.
 
-A post is open until somebody acknowledged it and nobody it was delivered to still owes an answer; then it leaves, and
-the journal remembers it. Only the bookkeeping is here; who may post what is decided in `engine.posts`.
+A post is open until somebody acknowledged it and nobody it was delivered to still owes an acknowledgement; then it
+leaves the book, and only the journal has it. The rules are in `engine.posts`.
 """
 
 from bisect import bisect_left, insort
@@ -31,7 +31,7 @@ class OpenPost(Struct, kw_only=True):
     acks: dict[int, datetime]
 
 
-class OpenPosts:
+class PostBook:
     """Open posts by id, with three indexes of ascending ids that never disagree with them.
 
     `inbox`: delivered to a reader and not acknowledged by them. `unanswered_in`: a lane's posts that nobody has
@@ -40,13 +40,17 @@ class OpenPosts:
 
     __slots__ = ("_by_author", "_by_id", "_by_lane", "_by_reader")
 
-    def __init__(self, posts: Iterable[OpenPost] = ()) -> None:
+    def __init__(self, records: Iterable[OpenPost] = ()) -> None:
         self._by_id: dict[int, OpenPost] = {}
         self._by_reader: dict[int, list[int]] = {}
         self._by_lane: dict[str, list[int]] = {}
         self._by_author: dict[int, list[int]] = {}
-        for post in posts:
+        for post in records:
             self.add(post)
+
+    def dump(self) -> list[OpenPost]:
+        """The records that make this book again."""
+        return list(self._by_id.values())
 
     def __iter__(self) -> Iterator[OpenPost]:
         return iter(self._by_id.values())

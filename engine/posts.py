@@ -1,39 +1,181 @@
-"""Handoffs: who may write what to whom, who still owes an acknowledgement, and how posts are read.
+"""Handoffs: writing posts, delivering them, acknowledging them, and reading them.
 
-A post to a lane is delivered to everybody registered in it at that moment, except its author; whoever registers later
-also gets the lane's posts that nobody has acknowledged. A post to a participant is delivered to them. Delivered means
-owed: it stays in the reader's inbox, whatever lane they move to, until they acknowledge it. Anyone may acknowledge.
+A post to a lane is delivered to everybody registered in the lane at that moment, except its author. A participant that
+registers later also gets the lane's posts that nobody has acknowledged. A post to a participant is delivered to that
+participant. A delivered post stays in the reader's inbox, also when they change lanes, until they acknowledge it.
+Anyone may acknowledge any post.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable
 from datetime import datetime
+from typing import Annotated, ClassVar, assert_never
 
-from msgspec import UNSET
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
-from engine import keys
-from engine.commands import Ack, AnyCommand, Post, ReadPosts
+from engine import terms
 from engine.decision import Context, Decision
-from engine.events import Acked, Event, Posted
-from engine.lookups import AckFact, PostLookup, PostQuery, PostRecord
-from engine.open_posts import OpenPost
-from engine.recall import Recall
+from engine.fields import Shown
+from engine.keys import KeyBook, fingerprint
+from engine.lookups import AckFact, PostLookup, PostQuery, PostRecord, Recall
+from engine.open_posts import OpenPost, PostBook
 from engine.refusals import Refusal, invalid, not_found
-from engine.replies import AckedPost, AckRow, PostedPost, Posts, PostView
-from engine.state import KeyedPost, State
+from engine.vocabulary import Command, Event, EventData, Reply
 
 
-def needed(state: State, command: AnyCommand) -> int | None:
+class Post(Command, frozen=True, kw_only=True):
+    """Hand something over to a lane or a participant."""
+
+    to_lane: Annotated[terms.Lane | None, Meta(description="To whoever works in this lane, now or later.")] = None
+    to_actor: Annotated[
+        terms.ActorName | None,
+        Meta(description="To whom: a label, `handle/label`, or the owner's bare handle."),
+    ] = None
+    subject: terms.Subject | None = None
+    body: terms.Body
+    ref: terms.Ref | None = None
+    tag: terms.Tag | None = None
+    reply_to: Annotated[
+        terms.Id | None, Meta(description="The post that this one answers; both are then in one thread.")
+    ] = None
+    key: terms.Key | None = None
+
+    @property
+    def addressee_name(self) -> str | None:
+        """Who gets the post in person."""
+        return self.to_actor
+
+
+class ReadPosts(Command, frozen=True, kw_only=True):
+    """Read posts, newest first."""
+
+    awaits: ClassVar[frozenset[str] | None] = frozenset({"post", "register"})
+
+    to_lane: Annotated[terms.Lane | None, Meta(description="To whoever works in this lane, now or later.")] = None
+    to_me: Annotated[bool, Meta(description="Only what is addressed to the caller or to the lane it registered.")] = (
+        False
+    )
+    from_me: Annotated[bool, Meta(description="Only the caller's own posts; each then tells who acknowledged it.")] = (
+        False
+    )
+    tag: terms.Tag | None = None
+    ref: terms.Ref | None = None
+    thread: Annotated[terms.Id | None, Meta(description="Only this post and everything in its thread.")] = None
+    unacked_only: Annotated[bool, Meta(description="Only what the caller has not acknowledged.")] = False
+    before: terms.Before | None = None
+    limit: terms.PageLimit = 50
+    wait_seconds: terms.WaitSeconds = 0
+
+
+class Ack(Command, frozen=True, kw_only=True):
+    """Acknowledge a post."""
+
+    post_id: Annotated[terms.Id, Meta(description="The post, by the id that `read_posts` and `whats_new` show.")]
+
+
+class Posted(EventData, frozen=True, kw_only=True):
+    """A handoff was written. Its id is the event's number; `thread` is the id of the thread's first post."""
+
+    type: ClassVar[str] = "post"
+    to_lane: Shown[str | None]
+    to_actor: Shown[str | None]
+    subject: Shown[str | None]
+    body: str
+    ref: Shown[str | None]
+    tag: Shown[str | None]
+    thread: Shown[int]
+    to_id: int | None = None
+    reply_to: Shown[int | None] = None
+    key: str | None = None
+
+
+class Acked(EventData, frozen=True, kw_only=True):
+    """A post was acknowledged for the first time by this participant."""
+
+    type: ClassVar[str] = "ack"
+    post_id: Shown[int]
+
+
+class PostedPost(Reply, frozen=True, kw_only=True):
+    """A post's ids, which are the same number twice, and its time."""
+
+    post_id: int
+    event_id: int
+    created_at: datetime
+
+
+class AckRow(Struct, frozen=True, kw_only=True):
+    """Who acknowledged a post, and when."""
+
+    actor: str
+    at: datetime
+
+
+class PostView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
+    """One post; `acked` is by the caller, `acked_by` is there only when asked with `from_me`."""
+
+    post_id: int
+    sender: str
+    to_lane: str | None
+    to_actor: str | None
+    subject: str | None
+    body: str
+    ref: str | None
+    tag: str | None
+    created_at: datetime
+    acked: bool
+    reply_to: int | UnsetType = UNSET
+    acked_by: list[AckRow] | UnsetType = UNSET
+
+
+class Posts(Reply, frozen=True, kw_only=True):
+    """Posts, newest first."""
+
+    posts: list[PostView]
+
+    @property
+    def is_news(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.posts)
+
+
+class AckedPost(Reply, frozen=True, kw_only=True):
+    """When the caller first acknowledged the post."""
+
+    post_id: int
+    acked_at: datetime
+
+
+PostCommand = Post | ReadPosts | Ack
+PostEvent = Posted | Acked
+
+
+def decide(
+    book: PostBook, keys: KeyBook, lane: str | None, command: PostCommand, context: Context
+) -> Decision | Refusal:
+    """What a command about posts comes to. `lane` is the one that the caller registered."""
+    match command:
+        case Post():
+            return post(book, keys, command, context)
+        case ReadPosts():
+            return read_posts(book, lane, command, context)
+        case Ack():
+            return ack(book, command, context)
+        case _:
+            assert_never(command)
+
+
+def needed(book: PostBook, seq: int, command: Command) -> int | None:
     """The post that must be fetched from history before this command can be decided."""
     match command:
         case Ack(post_id=wanted) | Post(reply_to=int(wanted)) | ReadPosts(thread=int(wanted)):
-            return wanted if wanted <= state.seq and state.posts.get(wanted) is None else None
+            return wanted if wanted <= seq and book.get(wanted) is None else None
         case _:
             return None
 
 
-def post(state: State, command: Post, context: Context) -> Decision | Refusal:
+def post(book: PostBook, keys: KeyBook, command: Post, context: Context) -> Decision | Refusal:
     """Hand something over."""
     if command.to_lane is None and command.to_actor is None:
         return invalid("a post needs to_lane or to_actor: say who should get it.")
@@ -47,23 +189,26 @@ def post(state: State, command: Post, context: Context) -> Decision | Refusal:
         ref=command.ref,
         tag=command.tag,
         reply_to=command.reply_to,
-        thread=state.seq + 1,
+        thread=context.seq + 1,
         key=command.key,
     )
-    if (answered := keys.replay(state, context, posted)) is not None:
-        return answered
+    used = keys.used(context, command.key, _fingerprint(posted))
+    if isinstance(used, Refusal):
+        return used
+    if used is not None:
+        return Decision(reply=_posted_post(used.seq, used.at))
     if command.reply_to is not None:
-        thread = _thread(state, context.recall, command.reply_to)
+        thread = _thread(book, context.recall, command.reply_to)
         if thread is None:
             return not_found(f"no post {command.reply_to} to reply to.")
         posted = replace(posted, thread=thread)
-    return Decision(reply=_posted_post(state.seq + 1, context.now), events=(posted,))
+    return Decision(reply=_posted_post(context.seq + 1, context.now), events=(posted,))
 
 
-def ack(state: State, command: Ack, context: Context) -> Decision | Refusal:
+def ack(book: PostBook, command: Ack, context: Context) -> Decision | Refusal:
     """Acknowledge a post; the first time counts."""
     reader = context.caller.id
-    if (found := state.posts.get(command.post_id)) is not None:
+    if (found := book.get(command.post_id)) is not None:
         first = found.acks.get(reader)
     elif (record := context.recall.get(command.post_id)) is not None:
         first = next((fact.at for fact in record.acks if fact.by == reader), None)
@@ -75,31 +220,29 @@ def ack(state: State, command: Ack, context: Context) -> Decision | Refusal:
     return Decision(reply=reply, events=(Acked(post_id=command.post_id),))
 
 
-def read_posts(state: State, command: ReadPosts, context: Context) -> Decision | Refusal:
-    """Find posts, newest first: the caller's inbox from the state, everything else from history."""
+def read_posts(book: PostBook, lane: str | None, command: ReadPosts, context: Context) -> Decision | Refusal:
+    """Find posts, newest first: the caller's inbox from the book, everything else from history."""
     thread = None
-    if command.thread is not None and (thread := _thread(state, context.recall, command.thread)) is None:
+    if command.thread is not None and (thread := _thread(book, context.recall, command.thread)) is None:
         return not_found(f"no post {command.thread}, so no thread.")
     reader = context.caller.id
-    upto = state.seq if command.before is None else min(state.seq, command.before - 1)
+    upto = context.seq if command.before is None else min(context.seq, command.before - 1)
     if command.to_me and command.unacked_only:
-        ids = _inbox(state, command, reader, thread, upto)
+        ids = _inbox(book, command, reader, thread, upto)
         if not ids:
             return Decision(reply=Posts(posts=[]))
         query = PostQuery(upto=upto, ids=tuple(ids), limit=command.limit)
     else:
-        query = _query(state, command, reader, thread, upto)
+        query = _query(lane, command, reader, thread, upto)
     return Decision(reply=PostLookup(query, _views(reader, with_acks=command.from_me)))
 
 
-def apply_posted(state: State, event: Event, data: Posted) -> None:
-    """Open the post and deliver it."""
-    waiting = set[int]()
-    if data.to_lane is not None:
-        waiting = {reader for reader, presence in state.presence.items() if presence.lane == data.to_lane} - {event.by}
+def fold_posted(book: PostBook, keys: KeyBook, in_lane: set[int], event: Event, data: Posted) -> None:
+    """Open the post and deliver it. `in_lane` are the readers in the post's lane."""
+    waiting = in_lane - {event.by}
     if data.to_id is not None:
         waiting.add(data.to_id)
-    state.posts.add(
+    book.add(
         OpenPost(
             id=event.seq,
             by=event.by,
@@ -116,40 +259,49 @@ def apply_posted(state: State, event: Event, data: Posted) -> None:
         )
     )
     if data.key is not None:
-        kept = KeyedPost(at=event.at, fingerprint=keys.fingerprint(data), reply=_posted_post(event.seq, event.at))
-        keys.keep(state, event, data.key, kept)
+        keys.keep(event, data.key, _fingerprint(data))
 
 
-def apply_acked(state: State, event: Event, data: Acked) -> None:
-    """Settle what the reader owed; a post that left the state long ago stays there."""
-    if (found := state.posts.get(data.post_id)) is not None:
-        state.posts.acknowledge(found, event.by, event.at)
+def fold_acked(book: PostBook, event: Event, data: Acked) -> None:
+    """Settle what the reader owed. A post that left the book earlier stays as history has it."""
+    if (found := book.get(data.post_id)) is not None:
+        book.acknowledge(found, event.by, event.at)
 
 
-def deliver_lane(state: State, reader: int, lane: str) -> None:
+def deliver_lane(book: PostBook, reader: int, lane: str) -> None:
     """Give a newcomer the lane's posts that nobody has acknowledged, except their own."""
-    for post_id in state.posts.unanswered_in(lane):
-        found = state.posts[post_id]
+    for post_id in book.unanswered_in(lane):
+        found = book[post_id]
         if found.by != reader:
-            state.posts.deliver(found, reader)
+            book.deliver(found, reader)
+
+
+def fold_recall(recall: Recall, event: Event) -> None:
+    """Keep the fetched posts true to an event that was decided after they were fetched."""
+    if isinstance(event.data, Acked):
+        recall.acknowledge(event.data.post_id, AckFact(by=event.by, actor=event.actor, at=event.at))
+
+
+def _fingerprint(data: Posted) -> str:
+    return fingerprint("post", data.to_lane, data.to_id, data.subject, data.body, data.ref, data.tag, data.reply_to)
 
 
 def _posted_post(seq: int, at: datetime) -> PostedPost:
     return PostedPost(post_id=seq, event_id=seq, created_at=at)
 
 
-def _thread(state: State, recall: Recall, post_id: int) -> int | None:
-    if (found := state.posts.get(post_id)) is not None:
+def _thread(book: PostBook, recall: Recall, post_id: int) -> int | None:
+    if (found := book.get(post_id)) is not None:
         return found.thread
     record = recall.get(post_id)
     return record.event.data.thread if record is not None and isinstance(record.event.data, Posted) else None
 
 
-def _inbox(state: State, command: ReadPosts, reader: int, thread: int | None, upto: int) -> list[int]:
+def _inbox(book: PostBook, command: ReadPosts, reader: int, thread: int | None, upto: int) -> list[int]:
     found: list[int] = []
-    owed = state.posts.inbox(reader)
+    owed = book.inbox(reader)
     for post_id in reversed(owed[: bisect_right(owed, upto)]):
-        if _matches(state.posts[post_id], command, reader, thread):
+        if _matches(book[post_id], command, reader, thread):
             found.append(post_id)
             if len(found) == command.limit:
                 break
@@ -166,12 +318,11 @@ def _matches(candidate: OpenPost, command: ReadPosts, reader: int, thread: int |
     )
 
 
-def _query(state: State, command: ReadPosts, reader: int, thread: int | None, upto: int) -> PostQuery:
-    presence = state.presence.get(reader)
+def _query(lane: str | None, command: ReadPosts, reader: int, thread: int | None, upto: int) -> PostQuery:
     return PostQuery(
         upto=upto,
         to_reader=reader if command.to_me else None,
-        reader_lane=presence.lane if command.to_me and presence is not None else None,
+        reader_lane=lane if command.to_me else None,
         to_lane=command.to_lane,
         by=reader if command.from_me else None,
         ref=command.ref,
@@ -188,7 +339,7 @@ def _views(reader: int, *, with_acks: bool) -> Callable[[list[PostRecord]], Post
 
 def _view(record: PostRecord, reader: int, *, with_acks: bool) -> PostView:
     event, data = record.event, record.event.data
-    assert isinstance(data, Posted)  # noqa: S101 - the journal's promise, told to the type checker
+    assert isinstance(data, Posted)  # noqa: S101 - the journal promises it
     return PostView(
         post_id=event.seq,
         sender=event.actor,

@@ -1,7 +1,7 @@
-"""The engine's way of saying no: a value, not an exception.
+"""Refusals: a command that is not carried out answers with a value, not an exception.
 
-A `Refusal` is the caller's fault or a rule of the domain, told in one sentence that says what to do. It changes
-nothing. Exceptions in this package (`engine.errors`) mean misuse or a bug instead.
+A `Refusal` is the caller's fault or a rule of the domain; its sentence says what to do. It changes nothing. Exceptions
+in this package (`engine.errors`) mean misuse or a bug.
 """
 
 from typing import Literal

@@ -1,26 +1,224 @@
 """Gap-free numbers: a sequence gives each number once, in order, to one caller.
 
-Gap-free holds because the number is decided on the state that includes every earlier claim, and is answered only once
-its event is durable.
+Gap-free holds because a number is decided on a state that includes every earlier claim, and is answered only when its
+event is durable.
 """
 
-from engine import keys
-from engine.commands import Claim, SeedSequence
+from collections.abc import Iterable
+from datetime import datetime
+from typing import ClassVar, assert_never
+
+from msgspec import Struct
+
+from engine import terms
 from engine.decision import Context, Decision
-from engine.events import Claimed, Event, Seeded
+from engine.fields import Shown
+from engine.keys import KeyBook, UsedKey, fingerprint
 from engine.refusals import Refusal, conflict
-from engine.replies import ClaimedNumber, ClaimRow, LatestClaimRows, SequenceRow, Sequences, SequenceSet
-from engine.state import KeyedClaim, Sequence, State
-from engine.terms import ID_MAX
+from engine.vocabulary import Command, Event, EventData, Reply
 
 SEQUENCES_PER_PROJECT_MAX = 1_000
-"""Far more than a project has kinds of numbers; every one is kept in memory and listed with the others."""
+"""Far more kinds of numbers than a project has. All of them are kept in memory and listed together."""
 
 
-def claim(state: State, command: Claim, context: Context) -> Decision | Refusal:
+class Claim(Command, frozen=True, kw_only=True):
+    """Take the next number of a sequence."""
+
+    sequence: terms.SequenceName
+    note: terms.Note | None = None
+    key: terms.Key | None = None
+
+
+class SeedSequence(Command, frozen=True, kw_only=True):
+    """Create a sequence, or move it forward, or change how its numbers look."""
+
+    sequence: terms.SequenceName
+    current: terms.Counter
+    prefix: terms.Prefix | None = None
+    pad: terms.Pad | None = None
+
+
+class ListSequences(Command, frozen=True, kw_only=True):
+    """Show every sequence."""
+
+
+class LatestClaims(Command, frozen=True, kw_only=True):
+    """Show the newest claim of each sequence."""
+
+
+class Claimed(EventData, frozen=True, kw_only=True):
+    """A number of a sequence was taken."""
+
+    type: ClassVar[str] = "claim"
+    sequence: Shown[str]
+    number: Shown[int]
+    formatted: Shown[str]
+    note: Shown[str | None]
+    key: str | None = None
+
+
+class Seeded(EventData, frozen=True, kw_only=True):
+    """A sequence was created or moved forward."""
+
+    type: ClassVar[str] = "seed"
+    sequence: Shown[str]
+    current: Shown[int]
+    prefix: Shown[str]
+    pad: Shown[int]
+
+
+class ClaimedNumber(Reply, frozen=True, kw_only=True):
+    """The number that now belongs to the caller."""
+
+    sequence: str
+    number: int
+    formatted: str
+    note: str | None
+
+
+class SequenceSet(Reply, frozen=True, kw_only=True):
+    """A sequence as it stands after seeding."""
+
+    sequence: str
+    current: int
+    prefix: str
+    pad: int
+
+
+class SequenceRow(Struct, frozen=True, kw_only=True):
+    """One sequence and the number it gives next."""
+
+    name: str
+    prefix: str
+    pad: int
+    last_used: int
+    next: int
+    next_formatted: str
+
+
+class Sequences(Reply, frozen=True, kw_only=True):
+    """Every sequence, by name."""
+
+    sequences: list[SequenceRow]
+
+
+class ClaimRow(Struct, frozen=True, kw_only=True):
+    """The newest claim of one sequence."""
+
+    sequence: str
+    number: int
+    formatted: str
+    by: str
+    at: datetime
+
+
+class LatestClaimRows(Reply, frozen=True, kw_only=True):
+    """The newest claim of each sequence, by name."""
+
+    sequences: list[ClaimRow]
+
+
+class Latest(Struct, frozen=True, kw_only=True):
+    """The newest claim of a sequence, as the book keeps it."""
+
+    number: int
+    formatted: str
+    by: str
+    at: datetime
+
+
+class Sequence(Struct, kw_only=True):
+    """A counter: the last number used, how its numbers look, and its newest claim."""
+
+    name: str
+    current: int = 0
+    prefix: str = ""
+    pad: int = 0
+    latest: Latest | None = None
+
+    def formatted(self, number: int) -> str:
+        """How `number` looks in this sequence."""
+        return f"{self.prefix}{number:0{self.pad}d}"
+
+
+class SequenceBook:
+    """The sequences of a project by name."""
+
+    __slots__ = ("_by_name",)
+
+    def __init__(self, records: Iterable[Sequence] = ()) -> None:
+        self._by_name = {record.name: record for record in records}
+
+    def dump(self) -> list[Sequence]:
+        """The records that make this book again."""
+        return list(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def get(self, name: str) -> Sequence | None:
+        """The sequence of this name."""
+        return self._by_name.get(name)
+
+    def find_or_make(self, name: str) -> Sequence:
+        """The sequence of this name, in the book from now on."""
+        return self._by_name.setdefault(name, Sequence(name=name))
+
+    def in_order(self) -> list[Sequence]:
+        """Every sequence, by name."""
+        return [self._by_name[name] for name in sorted(self._by_name)]
+
+
+SequenceCommand = Claim | SeedSequence | ListSequences | LatestClaims
+SequenceEvent = Claimed | Seeded
+
+
+def decide(book: SequenceBook, keys: KeyBook, command: SequenceCommand, context: Context) -> Decision | Refusal:
+    """What a command about sequences comes to."""
+    match command:
+        case Claim():
+            return claim(book, keys, command, context)
+        case SeedSequence():
+            return seed(book, command)
+        case ListSequences():
+            return list_sequences(book)
+        case LatestClaims():
+            return Decision(reply=LatestClaimRows(sequences=latest_claims(book)))
+        case _:
+            assert_never(command)
+
+
+def fold(book: SequenceBook, keys: KeyBook, event: Event, data: SequenceEvent) -> None:
+    """Take a number, or set where a sequence stands."""
+    sequence = book.find_or_make(data.sequence)
+    match data:
+        case Claimed():
+            sequence.current = data.number
+            sequence.latest = Latest(number=data.number, formatted=data.formatted, by=event.actor, at=event.at)
+            if data.key is not None:
+                keys.keep(event, data.key, _fingerprint(data), number=data.number, formatted=data.formatted)
+        case Seeded():
+            sequence.current, sequence.prefix, sequence.pad = data.current, data.prefix, data.pad
+        case _:
+            assert_never(data)
+
+
+def claim(book: SequenceBook, keys: KeyBook, command: Claim, context: Context) -> Decision | Refusal:
     """Take the next number; an unknown sequence starts at 1."""
-    sequence = state.sequences.get(command.sequence) or Sequence()
+    used = keys.used(context, command.key, _fingerprint(command))
+    if isinstance(used, Refusal):
+        return used
+    if used is not None:
+        return Decision(reply=_first_answer(command, used))
+    sequence = book.get(command.sequence) or Sequence(name=command.sequence)
+    if (refused := _refused(book, command.sequence)) is not None:
+        return refused
     number = sequence.current + 1
+    if number > terms.ID_MAX:
+        return conflict(f"sequence '{command.sequence}' is used up: no number after {terms.ID_MAX} fits a JSON reader.")
     claimed = Claimed(
         sequence=command.sequence,
         number=number,
@@ -28,20 +226,15 @@ def claim(state: State, command: Claim, context: Context) -> Decision | Refusal:
         note=command.note,
         key=command.key,
     )
-    if (answered := keys.replay(state, context, claimed)) is not None:
-        return answered
-    if (refused := _refused(state, command.sequence)) is not None:
-        return refused
-    if number > ID_MAX:
-        return conflict(f"sequence '{command.sequence}' is used up: no number after {ID_MAX} fits a JSON reader.")
-    return Decision(reply=_claimed_number(claimed), events=(claimed,))
+    reply = ClaimedNumber(sequence=claimed.sequence, number=number, formatted=claimed.formatted, note=claimed.note)
+    return Decision(reply=reply, events=(claimed,))
 
 
-def seed(state: State, command: SeedSequence) -> Decision | Refusal:
-    """Set where a sequence stands; it never goes back, because its numbers were given away."""
-    if (refused := _refused(state, command.sequence)) is not None:
+def seed(book: SequenceBook, command: SeedSequence) -> Decision | Refusal:
+    """Set where a sequence stands. It never goes back, because its numbers were given away."""
+    if (refused := _refused(book, command.sequence)) is not None:
         return refused
-    sequence = state.sequences.get(command.sequence) or Sequence()
+    sequence = book.get(command.sequence) or Sequence(name=command.sequence)
     if command.current < sequence.current:
         return conflict(
             f"sequence '{command.sequence}' stands at {sequence.current} and cannot go back to {command.current}."
@@ -56,56 +249,47 @@ def seed(state: State, command: SeedSequence) -> Decision | Refusal:
     return Decision(reply=reply, events=(seeded,))
 
 
-def list_sequences(state: State) -> Decision:
+def list_sequences(book: SequenceBook) -> Decision:
     """Every sequence, by name."""
     rows = [
         SequenceRow(
-            name=name,
+            name=sequence.name,
             prefix=sequence.prefix,
             pad=sequence.pad,
             last_used=sequence.current,
             next=sequence.current + 1,
             next_formatted=sequence.formatted(sequence.current + 1),
         )
-        for name, sequence in sorted(state.sequences.items())
+        for sequence in book.in_order()
     ]
     return Decision(reply=Sequences(sequences=rows))
 
 
-def latest_claims(state: State) -> list[ClaimRow]:
+def latest_claims(book: SequenceBook) -> list[ClaimRow]:
     """The newest claim of each sequence that has one, by name."""
-    return [sequence.latest for _, sequence in sorted(state.sequences.items()) if sequence.latest is not None]
+    return [
+        ClaimRow(
+            sequence=sequence.name,
+            number=sequence.latest.number,
+            formatted=sequence.latest.formatted,
+            by=sequence.latest.by,
+            at=sequence.latest.at,
+        )
+        for sequence in book.in_order()
+        if sequence.latest is not None
+    ]
 
 
-def list_latest_claims(state: State) -> Decision:
-    """Answer with the newest claims."""
-    return Decision(reply=LatestClaimRows(sequences=latest_claims(state)))
-
-
-def apply_claimed(state: State, event: Event, data: Claimed) -> None:
-    """The number is taken."""
-    sequence = state.sequences.setdefault(data.sequence, Sequence())
-    sequence.current = data.number
-    sequence.latest = ClaimRow(
-        sequence=data.sequence, number=data.number, formatted=data.formatted, by=event.actor, at=event.at
-    )
-    if data.key is not None:
-        kept = KeyedClaim(at=event.at, fingerprint=keys.fingerprint(data), reply=_claimed_number(data))
-        keys.keep(state, event, data.key, kept)
-
-
-def apply_seeded(state: State, data: Seeded) -> None:
-    """The sequence stands there from now on."""
-    sequence = state.sequences.setdefault(data.sequence, Sequence())
-    sequence.current, sequence.prefix, sequence.pad = data.current, data.prefix, data.pad
-
-
-def _refused(state: State, sequence: str) -> Refusal | None:
-    """Why a sequence of this name cannot be made, if it has to be."""
-    if sequence in state.sequences or len(state.sequences) < SEQUENCES_PER_PROJECT_MAX:
+def _refused(book: SequenceBook, name: str) -> Refusal | None:
+    """Refuse to make one sequence too many."""
+    if name in book or len(book) < SEQUENCES_PER_PROJECT_MAX:
         return None
     return conflict(f"this project has {SEQUENCES_PER_PROJECT_MAX} sequences already: use one of them.")
 
 
-def _claimed_number(data: Claimed) -> ClaimedNumber:
-    return ClaimedNumber(sequence=data.sequence, number=data.number, formatted=data.formatted, note=data.note)
+def _fingerprint(claim: Claim | Claimed) -> str:
+    return fingerprint("claim", claim.sequence, claim.note)
+
+
+def _first_answer(command: Claim, used: UsedKey) -> ClaimedNumber:
+    return ClaimedNumber(sequence=command.sequence, number=used.number, formatted=used.formatted, note=command.note)

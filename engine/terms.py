@@ -1,6 +1,6 @@
-"""The vocabulary of the wire: names, bounds and enumerations that commands, events and replies share.
+"""The types of the wire: names, bounds and enumerations that commands, events and replies share.
 
-Each is a type that carries its own limit, so that one declaration validates the input and describes it to agents.
+Each carries its own limit and its description, so that one declaration validates the input and describes it.
 """
 
 from typing import Annotated, Literal
@@ -10,51 +10,95 @@ from msgspec import Meta
 ID_MAX = 2**53 - 1
 """The largest integer that survives a JSON reader which knows only doubles (RFC 8259 §6)."""
 
-LeaseMode = Literal["exclusive", "shared"]
-TaskStatus = Literal["open", "assigned", "in_progress", "blocked", "done"]
-EventType = Literal[
-    "claim",
-    "seed",
-    "register",
-    "post",
-    "ack",
-    "lease",
-    "release",
-    "task_create",
-    "task_assign",
-    "task_start",
-    "task_block",
-    "task_resolve",
-    "task_ship",
+LeaseMode = Annotated[
+    Literal["exclusive", "shared"],
+    Meta(description="`shared` conflicts with `exclusive` only; `exclusive` with both."),
 ]
+TaskStatus = Literal["open", "assigned", "in_progress", "blocked", "done"]
 
 # `$` alone lets a trailing newline through in Python; the lookahead refuses it there and is harmless in ECMAScript.
-SequenceName = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$(?!\n)")]
+SequenceName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9_-]{1,64}$(?!\n)",
+        description="The name of a sequence of numbers, such as `adr` or `migration`.",
+        extra={"hint": "be 1 to 64 characters of a-z, 0-9, '_' and '-'"},
+    ),
+]
 Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
-Counter = Annotated[int, Meta(ge=0, le=ID_MAX)]
+TaskId = Annotated[Id, Meta(description="The task, by the id that `task_create` gave.")]
+Before = Annotated[Id, Meta(description="Only what has a smaller id: the way to the next page.")]
+Counter = Annotated[
+    int, Meta(ge=0, le=ID_MAX, description="The last number that was used; the next claim gets the one after it.")
+]
 
-Note = Annotated[str, Meta(max_length=500)]
-LeaseNote = Annotated[str, Meta(max_length=200)]
-Key = Annotated[str, Meta(min_length=1, max_length=64)]
-Prefix = Annotated[str, Meta(max_length=16)]
-Pad = Annotated[int, Meta(ge=0, le=12)]
-Lane = Annotated[str, Meta(min_length=1, max_length=64)]
-Status = Annotated[str, Meta(max_length=140)]
+Note = Annotated[str, Meta(max_length=500, description="A few words that others see beside it.")]
+LeaseNote = Annotated[str, Meta(max_length=200, description="A few words that others see beside it.")]
+Key = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        description="Makes a retry safe: the same key from the same actor within 24 hours gets the first answer again.",
+    ),
+]
+Prefix = Annotated[
+    str, Meta(max_length=16, description="What comes before the number, such as `ADR-`. Left out, it stays.")
+]
+Pad = Annotated[
+    int, Meta(ge=0, le=12, description="How many digits at least; zeros are put in front. Left out, it stays.")
+]
+Lane = Annotated[str, Meta(min_length=1, max_length=64, description="The area of work.")]
+Status = Annotated[str, Meta(max_length=140, description="What the caller is doing.")]
 ActorName = Annotated[str, Meta(min_length=1, max_length=97)]
-Subject = Annotated[str, Meta(max_length=200)]
-Body = Annotated[str, Meta(min_length=1, max_length=8000, pattern=r"\S")]
-Ref = Annotated[str, Meta(min_length=1, max_length=120)]
-Tag = Annotated[str, Meta(min_length=1, max_length=64)]
-Surface = Annotated[str, Meta(min_length=1, max_length=200)]
-Title = Annotated[str, Meta(min_length=1, max_length=200)]
-Detail = Annotated[str, Meta(max_length=4000)]
-Reason = Annotated[str, Meta(min_length=1, max_length=500)]
+OwnerName = Annotated[
+    ActorName, Meta(description="Whose task it is: a label, `handle/label`, or the owner's bare handle.")
+]
+Subject = Annotated[str, Meta(max_length=200, description="The post in one line.")]
+Body = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=8000,
+        pattern=r"\S",
+        description="What there is to say. Say what you did, what is left, and where it is.",
+        extra={"hint": "not be blank"},
+    ),
+]
+Ref = Annotated[
+    str,
+    Meta(min_length=1, max_length=120, description="A branch, commit or file: where the work is. Matched exactly."),
+]
+Tag = Annotated[str, Meta(min_length=1, max_length=64, description="A word to find it by. Matched exactly.")]
+Surface = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        description="A path, or a glob: `*` within one directory, `**` across directories.",
+    ),
+]
+Title = Annotated[str, Meta(min_length=1, max_length=200, description="The task in one line.")]
+Detail = Annotated[str, Meta(max_length=4000, description="Whatever its owner needs to know.")]
+Reason = Annotated[str, Meta(min_length=1, max_length=500, description="Why it cannot go on.")]
 
-TaskIds = Annotated[tuple[Id, ...], Meta(max_length=50)]
+TaskIds = Annotated[tuple[Id, ...], Meta(max_length=50, description="Tasks that must ship before this one can start.")]
 
-TtlSeconds = Annotated[int, Meta(ge=1, le=86_400)]
-WindowSeconds = Annotated[int, Meta(ge=1, le=86_400)]
-WaitSeconds = Annotated[int, Meta(ge=0, le=55)]
-PageLimit = Annotated[int, Meta(ge=1, le=200)]
-EventLimit = Annotated[int, Meta(ge=1, le=1000)]
-DigestLimit = Annotated[int, Meta(ge=1, le=500)]
+TtlSeconds = Annotated[
+    int, Meta(ge=1, le=86_400, description="When the lease ends by itself. Lease again to renew it.")
+]
+WindowSeconds = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=86_400,
+        description="Who called within this time; the project's liveness window unless said otherwise.",
+    ),
+]
+WaitSeconds = Annotated[
+    int, Meta(ge=0, le=55, description="Wait this long for news instead of answering with nothing.")
+]
+_LIMIT = "How many are returned at most."
+PageLimit = Annotated[int, Meta(ge=1, le=200, description=_LIMIT)]
+EventLimit = Annotated[int, Meta(ge=1, le=1000, description=_LIMIT)]
+DigestLimit = Annotated[int, Meta(ge=1, le=500, description=_LIMIT)]

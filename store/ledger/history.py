@@ -9,9 +9,9 @@ Events are numbered in the order of their times, so a bound in time is looked up
 
 from typing import Any
 
-from engine.events import Event, decode, payload
-from engine.lookups import AckFact, EventQuery, PostQuery, PostRecord
-from engine.replies import EventView
+from engine.events import decode, payload
+from engine.lookups import AckFact, EventQuery, EventView, PostQuery, PostRecord
+from engine.vocabulary import Event
 from store.postgres.connection import Connection
 
 _EVENT_FILTERS = {

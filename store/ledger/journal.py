@@ -17,10 +17,10 @@ import msgspec
 from msgspec import Struct
 
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
-from engine.events import Event, decode, encode
+from engine.events import decode, encode
 from engine.history import Kept, Liveness, Marks, Stored
-from engine.lookups import EventQuery, PostQuery, PostRecord
-from engine.replies import EventView
+from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
+from engine.vocabulary import Event
 from store.errors import ConnectionLost, StoreUnavailable, UniqueTaken
 from store.ledger import history
 from store.ledger.notifier import CHANNEL, news_of

@@ -15,20 +15,12 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from engine.events import (
-    Acked,
-    Claimed,
-    Event,
-    EventData,
-    Leased,
-    Posted,
-    Registered,
-    Released,
-    Seeded,
-)
 from engine.globs import normalise
-from engine.presence import UNSET_LANE
-from engine.state import HeldLease, Presence, Sequence, lease_key
+from engine.leases import HeldLease, Leased, Released
+from engine.posts import Acked, Posted
+from engine.presence import UNSET_LANE, Presence, Registered
+from engine.sequences import Claimed, Seeded, Sequence
+from engine.vocabulary import Event, EventData
 from store.legacy.names import Names
 from store.legacy.play import Played, play
 from store.legacy.source import Source, Told, told
@@ -142,7 +134,8 @@ class History:
             case "claim":
                 return _read({"formatted": str(payload.get("number")), "note": None, **payload}, Claimed)
             case "seed":
-                before = self._writer.state.sequences.get(str(payload.get("sequence"))) or Sequence()
+                name = str(payload.get("sequence"))
+                before = self._writer.state.sequences.get(name) or Sequence(name=name)
                 given = {name: value for name, value in payload.items() if value is not None}
                 return _read({"prefix": before.prefix, "pad": before.pad, **given}, Seeded)
             case "register":
@@ -212,21 +205,20 @@ class History:
             actor = self._names.member(reader)
             if last_seen is not None:
                 await self._target.execute(_ADD_LIVENESS, (self._project_id, reader, actor, last_seen))
-            if lane not in {None, UNSET_LANE} and self._writer.state.presence.get(reader) != Presence(
-                lane=lane, status=status
-            ):
+            registered = Presence(reader=reader, lane=lane, status=status)
+            if lane not in {None, UNSET_LANE} and self._writer.state.presence.get(reader) != registered:
                 await self._add(Registered(lane=lane, status=status), reader, actor)
 
     async def _settle_leases(self) -> None:
-        wanted: dict[str, tuple[int, str, str | None, datetime, datetime, str]] = {}
+        wanted: dict[tuple[int, str], tuple[str, str | None, datetime, datetime]] = {}
         for path, by, actor, note, acquired_at, expires_at in await self._source.fetch(_LEASES, (self._project_id,)):
             reader, surface = self._names.reader(by, actor), normalise(path)
-            wanted[lease_key(reader, surface)] = (reader, actor, note, acquired_at, expires_at, surface)
-        for key, held in list(self._writer.state.leases.items()):
-            if held.expires_at > self._source.now and key not in wanted:
+            wanted[reader, surface] = (actor, note, acquired_at, expires_at)
+        for held in list(self._writer.state.leases.active(self._source.now)):
+            if (held.by, held.surface) not in wanted:
                 await self._add(Released(surface=held.surface), held.by, held.actor)
-        for key, (reader, actor, note, acquired_at, expires_at, surface) in wanted.items():
-            if not _is_same(self._writer.state.leases.get(key), note, expires_at):
+        for (reader, surface), (actor, note, acquired_at, expires_at) in wanted.items():
+            if not _is_same(self._writer.state.leases.get(reader, surface), note, expires_at):
                 # Begun so that it ends when it did, to the moment, after a whole number of seconds.
                 begin = max(self._writer.state.at, acquired_at)
                 seconds = max(1, int((expires_at - begin).total_seconds()))

@@ -14,17 +14,9 @@ from math import inf
 
 from msgspec import Struct
 
-from engine.events import (
-    EventData,
-    TaskAssigned,
-    TaskBlocked,
-    TaskCreated,
-    TaskResolved,
-    TaskShipped,
-    TaskStarted,
-)
-from engine.tasks import TRANSITIONS
+from engine.tasks import TRANSITIONS, TaskAssigned, TaskBlocked, TaskCreated, TaskResolved, TaskShipped, TaskStarted
 from engine.terms import TaskStatus
+from engine.vocabulary import EventData
 from store.legacy.names import Names
 from store.legacy.source import BlockerFact, TaskEvent, TaskFact
 from store.legacy.tasks import attribute

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from engine.events import Event, decode
-from engine.fold import apply
+from engine.events import decode
+from engine.project import apply
 from engine.state import State
+from engine.vocabulary import Event
 from store.errors import TransferRefused
 from store.postgres.connection import Connection
 from store.transfer import state_page

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from engine.errors import UnknownEventType
-from engine.events import Event, decode, encode
+from engine.events import decode, encode
+from engine.vocabulary import Event
 from store.errors import TransferRefused
 from store.people.grants import Kind
 

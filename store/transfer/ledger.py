@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from engine.errors import LedgerGap
-from engine.events import Event, encode
-from engine.fold import apply, snapshot
+from engine.events import encode
+from engine.project import apply, snapshot
 from engine.state import State
+from engine.vocabulary import Event
 from store.errors import StatementFailed, TransferRefused
 from store.postgres.connection import Connection
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from engine.events import Event, Posted, TaskAssigned, TaskCreated
+from engine.posts import Posted
+from engine.tasks import TaskAssigned, TaskCreated
+from engine.vocabulary import Event
 from store.errors import TransferRefused
 from store.people import audit
 from store.people.names import checked_email, checked_handle, checked_label, checked_liveness_window, checked_slug

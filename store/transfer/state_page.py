@@ -7,11 +7,10 @@ ledger's last event, with the time at which each ends by itself.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from engine.leases import active
 from engine.open_posts import OpenPost
 from engine.sequences import latest_claims
-from engine.state import State, Task
-from engine.tasks import waits_for
+from engine.state import State
+from engine.tasks import Task, waits_for
 from store.transfer.format import ExportedProject
 
 _MEANING = str.maketrans({character: f"\\{character}" for character in "\\`*[]<>|"} | {"\n": " ", "\r": " "})
@@ -36,23 +35,23 @@ def _moment(state: State) -> str:
 
 
 def _claims(state: State) -> list[Sequence[str]]:
-    return [(row.sequence, row.formatted, row.by, _time(row.at)) for row in latest_claims(state)]
+    return [(row.sequence, row.formatted, row.by, _time(row.at)) for row in latest_claims(state.sequences)]
 
 
 def _tasks(state: State) -> list[Sequence[str]]:
     return [
         (str(task_id), task.status, task.title, task.owner or "", task.lane or "", _held_up_by(state, task))
-        for task_id, task in state.unfinished.items()
+        for task_id, task in state.tasks.unfinished.items()
     ]
 
 
 def _held_up_by(state: State, task: Task) -> str:
     reasons = [row.reason if row.on is None else f"task {row.on}: {row.reason}" for row in task.blockers]
-    return "; ".join([*(f"task {task_id}" for task_id in waits_for(state, task)), *reasons])
+    return "; ".join([*(f"task {task_id}" for task_id in waits_for(state.tasks, task)), *reasons])
 
 
 def _leases(state: State) -> list[Sequence[str]]:
-    held = sorted(active(state, state.at), key=lambda lease: (lease.expires_at, lease.surface, lease.id))
+    held = sorted(state.leases.active(state.at), key=lambda lease: (lease.expires_at, lease.surface, lease.id))
     return [(lease.surface, lease.actor, lease.mode, _time(lease.expires_at), lease.note or "") for lease in held]
 
 

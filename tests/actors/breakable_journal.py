@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from engine.errors import JournalUnavailable, OutcomeUnknown
-from engine.events import Event
 from engine.history import Kept, Liveness, Stored
-from engine.lookups import EventQuery, PostQuery, PostRecord
-from engine.replies import EventView
+from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
+from engine.vocabulary import Event
 from tests.actors.memory_journal import Fault, MemoryJournal, MemoryLedger
 
 

@@ -13,8 +13,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors import ActorError, Answer, Directory, Limits
-from engine.commands import AnyCommand
 from engine.identity import Principal, Roster, resolve
+from engine.project import AnyCommand
 from engine.refusals import Refusal
 from tests.actors.breakable_journal import BreakableJournal
 

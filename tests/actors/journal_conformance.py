@@ -15,26 +15,15 @@ from trio.testing import wait_all_tasks_blocked
 
 from actors.journal import Journal
 from engine.errors import Contended
-from engine.events import (
-    Acked,
-    Claimed,
-    Event,
-    EventData,
-    Leased,
-    Posted,
-    Registered,
-    Released,
-    Seeded,
-    TaskAssigned,
-    TaskBlocked,
-    TaskCreated,
-    TaskResolved,
-    TaskShipped,
-    TaskStarted,
-    payload,
-)
+from engine.events import payload
 from engine.history import Kept, Liveness, Marks, Stored
+from engine.leases import Leased, Released
 from engine.lookups import EventQuery, PostQuery
+from engine.posts import Acked, Posted
+from engine.presence import Registered
+from engine.sequences import Claimed, Seeded
+from engine.tasks import TaskAssigned, TaskBlocked, TaskCreated, TaskResolved, TaskShipped, TaskStarted
+from engine.vocabulary import Event, EventData
 
 OpenJournal = Callable[[], Journal]
 

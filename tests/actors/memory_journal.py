@@ -12,10 +12,12 @@ from contextlib import asynccontextmanager
 import trio
 
 from engine.errors import Contended
-from engine.events import Acked, Claimed, Event, Posted, Seeded, payload
+from engine.events import payload
 from engine.history import Kept, Liveness, Marks, Stored
-from engine.lookups import AckFact, EventQuery, PostQuery, PostRecord
-from engine.replies import EventView
+from engine.lookups import AckFact, EventQuery, EventView, PostQuery, PostRecord
+from engine.posts import Acked, Posted
+from engine.sequences import Claimed, Seeded
+from engine.vocabulary import Event
 
 Fault = Callable[[], Awaitable[None]]
 """What an append meets on its way: it may raise a `JournalError`, sleep, or write foreign events."""

@@ -7,11 +7,13 @@ import trio
 from trio.testing import MockClock
 
 from actors import ActorError, Answer, Busy, Directory, Unavailable
-from engine.commands import Ack, Claim, ListSequences, Post, ReadPosts, Register, WhatsNew
 from engine.errors import JournalUnavailable, OutcomeUnknown
-from engine.events import Claimed, Event
+from engine.ledger import Digest, WhatsNew
+from engine.posts import Ack, Post, Posts, ReadPosts
+from engine.presence import Register
 from engine.refusals import Refusal
-from engine.replies import ClaimedNumber, Digest, Posts, Sequences
+from engine.sequences import Claim, Claimed, ClaimedNumber, ListSequences, Sequences
+from engine.vocabulary import Event
 from tests.actors.breakable_journal import BreakableJournal
 from tests.actors.conftest import DAWN, PROJECT, A, Asked, B, C, OpenDirectory, ask
 from tests.actors.memory_journal import MemoryJournal, raising

@@ -6,22 +6,14 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import Answer, Busy, Crashed, Directory, Unavailable
 from actors.directory import _Crashes
-from engine.commands import (
-    Ack,
-    Claim,
-    ListSequences,
-    Post,
-    ReadPosts,
-    TaskAssign,
-    TaskCreate,
-    Touch,
-    WhatsNew,
-    WhoIsActive,
-)
-from engine.fold import snapshot
 from engine.history import Kept
-from engine.replies import Active, ClaimedNumber, Digest
+from engine.ledger import Digest, WhatsNew
+from engine.posts import Ack, Post, ReadPosts
+from engine.presence import Active, Touch, WhoIsActive
+from engine.project import snapshot
+from engine.sequences import Claim, ClaimedNumber, ListSequences
 from engine.state import State
+from engine.tasks import TaskAssign, TaskCreate
 from tests.actors.breakable_journal import BreakableJournal
 from tests.actors.conftest import PROJECT, A, Asked, B, OpenDirectory, ask, principal
 

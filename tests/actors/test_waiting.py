@@ -7,12 +7,16 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import Answer, Directory, Unavailable
-from engine.commands import AnyCommand, Claim, Lease, Post, ReadPosts, Register, Release, WhatsNew, WhoIsActive
 from engine.errors import JournalUnavailable
-from engine.events import Event, Posted
 from engine.history import Liveness
 from engine.identity import Principal
-from engine.replies import Active, Digest, GrantedLease, Posts, Reply
+from engine.leases import GrantedLease, Lease, Release
+from engine.ledger import Digest, WhatsNew
+from engine.posts import Post, Posted, Posts, ReadPosts
+from engine.presence import Active, Register, WhoIsActive
+from engine.project import AnyCommand
+from engine.sequences import Claim
+from engine.vocabulary import Event, Reply
 from tests.actors.breakable_journal import BreakableJournal
 from tests.actors.conftest import DAWN, PROJECT, A, Asked, B, C, OpenDirectory, ask
 from tests.actors.memory_journal import MemoryJournal

@@ -11,18 +11,16 @@ from typing import Any
 
 import msgspec
 
-from engine.commands import AnyCommand
-from engine.decide import Outcome, decide
-from engine.decision import Context, Decision, Pending
-from engine.events import Acked, Claimed, Event, EventData, Posted, Seeded, payload
-from engine.fold import apply, restore, snapshot, stamp
+from engine.decision import Context, Decision, Outcome, Pending
+from engine.events import payload
 from engine.identity import OWNER, Addressee, Principal, Roster, resolve
-from engine.lookups import AckFact, EventLookup, EventQuery, PostLookup, PostQuery, PostRecord
-from engine.posts import needed
-from engine.recall import Recall
+from engine.lookups import AckFact, EventLookup, EventQuery, EventView, PostLookup, PostQuery, PostRecord, Recall
+from engine.posts import Acked, Posted
+from engine.project import AnyCommand, apply, decide, needed, restore, snapshot, stamp
 from engine.refusals import Code, Refusal
-from engine.replies import EventView, Reply
+from engine.sequences import Claimed, Seeded
 from engine.state import State
+from engine.vocabulary import Event, EventData, Reply
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 ROSTER = Roster(handle="kim", labels={"ada": 1, "ben": 2, "cay": 3})
@@ -117,7 +115,9 @@ class Project:
             if isinstance(found, Refusal):
                 return found
             addressee = found
-        context = Context(caller=caller, now=self.now, addressee=addressee, recall=recall, patient=patient)
+        context = Context(
+            caller=caller, seq=self.state.seq, now=self.now, addressee=addressee, recall=recall, patient=patient
+        )
         return decide(self.state, command, context)
 
     def fold(self, event: Event) -> None:

@@ -1,30 +1,18 @@
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import msgspec
 import pytest
 
+from engine import leases, posts, presence, sequences, tasks
 from engine.errors import UnknownEventType
-from engine.events import (
-    EVENT_TYPES,
-    Acked,
-    Claimed,
-    EventData,
-    Leased,
-    Posted,
-    Registered,
-    Released,
-    Seeded,
-    TaskAssigned,
-    TaskBlocked,
-    TaskCreated,
-    TaskResolved,
-    TaskShipped,
-    TaskStarted,
-    decode,
-    encode,
-    payload,
-)
-from engine.terms import EventType
+from engine.events import EVENT_TYPES, EventType, decode, encode, payload, shown_fields
+from engine.fields import Shown, is_shown
+from engine.leases import Leased, Released
+from engine.posts import Acked, Posted
+from engine.presence import Registered
+from engine.sequences import Claimed, Seeded
+from engine.tasks import TaskAssigned, TaskBlocked, TaskCreated, TaskResolved, TaskShipped, TaskStarted
+from engine.vocabulary import EventData
 
 BARE_POST = Posted(to_lane=None, to_actor=None, subject=None, body="b", ref=None, tag=None, thread=1)
 SHOWN_POST = {"to_lane": None, "to_actor": None, "subject": None, "ref": None, "tag": None, "thread": 1}
@@ -88,7 +76,7 @@ def test_every_type_is_in_the_table_and_in_the_vocabulary() -> None:
 
 
 @pytest.mark.parametrize(("data", "shown"), ROWS)
-def test_readers_see_everything_but_bodies_keys_and_internal_ids(data: EventData, shown: dict[str, Any]) -> None:
+def test_queries_show_everything_but_bodies_keys_and_internal_ids(data: EventData, shown: dict[str, Any]) -> None:
     assert msgspec.json.decode(msgspec.json.encode(payload(data))) == shown
 
 
@@ -107,3 +95,22 @@ def test_a_field_that_a_later_version_added_does_not_hinder(data: EventData) -> 
 def test_a_type_of_a_newer_version_is_named() -> None:
     with pytest.raises(UnknownEventType, match=r"'teleport'.*newer version"):
         decode("teleport", b"{}")
+
+
+def test_a_field_is_hidden_until_it_says_that_it_is_shown() -> None:
+    class Teleported(EventData, frozen=True, kw_only=True):
+        type: ClassVar[str] = "teleport"
+        to: Shown[str]
+        secret: str
+
+    assert [is_shown(field.type) for field in msgspec.structs.fields(Teleported)] == [True, False]
+
+
+def test_the_reference_asks_which_fields_are_shown() -> None:
+    assert shown_fields(TaskAssigned) == ("task_id", "owner")
+
+
+def test_every_event_data_is_in_the_union() -> None:
+    concerns = (leases, posts, presence, sequences, tasks)
+    declared = {cls for module in concerns for cls in vars(module).values() if isinstance(cls, type)}
+    assert {cls for cls in declared if issubclass(cls, EventData)} - {EventData} == set(EVENT_TYPES.values())

@@ -1,12 +1,13 @@
 import pytest
 
-from engine.commands import AnyCommand, Post, TaskAssign, TaskCreate
-from engine.decide import decide
 from engine.decision import Context
 from engine.errors import MissingAddressee
 from engine.identity import OWNER, Addressee, Roster, resolve
-from engine.recall import Recall
+from engine.lookups import Recall
+from engine.posts import Post
+from engine.project import AnyCommand, decide
 from engine.refusals import Refusal
+from engine.tasks import TaskAssign, TaskCreate
 from tests.engine.project import Project, ada, kim
 
 ROSTER = Roster(handle="kim", labels={"ada": 1, "Ada": 2, "a b": 3})
@@ -66,4 +67,8 @@ def test_a_command_that_names_somebody_is_never_decided_without_whom_it_means(co
     project.play([ada(TaskCreate(title="t"))])
     assert command.addressee_name == "ben"
     with pytest.raises(MissingAddressee):
-        decide(project.state, command, Context(caller=ada.principal, now=project.now, recall=Recall()))
+        decide(
+            project.state,
+            command,
+            Context(caller=ada.principal, seq=project.state.seq, now=project.now, recall=Recall()),
+        )

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from engine.commands import AnyCommand, Claim, Post, SeedSequence
+from engine.keys import UsedKey
+from engine.posts import Post
+from engine.project import AnyCommand
 from engine.refusals import Refusal
-from engine.state import Keyed
-from tests.engine.project import T0, Project, Refused, Step, ada, after, asked, ben, check, encoded
+from engine.sequences import Claim, SeedSequence
+from tests.engine.project import T0, Project, Refused, Step, ada, after, asked, ben, check
 
 CLAIM = Claim(sequence="adr", note="n", key="k")
 POST = Post(to_lane="qa", to_actor="ben", subject="s", body="b", ref="r", tag="t", key="k")
@@ -97,25 +99,25 @@ def test_keys_older_than_a_day_are_forgotten_when_the_next_is_kept() -> None:
     project = Project()
     project.play([ada(Claim(sequence="adr", key=str(number))) for number in range(5)])
     project.play([timedelta(hours=1), ada(Claim(sequence="adr", key="young")), DAY - timedelta(hours=1)])
-    assert len(project.state.keys) == 6
+    assert len(project.state.keys.dump()) == 6
     project.play([ada(Claim(sequence="adr", key="last"))])
-    assert list(project.state.keys) == ["1 young", "1 last"]
+    assert [used.key for used in project.state.keys.dump()] == ["young", "last"]
 
 
 def test_a_key_used_anew_is_young_again() -> None:
     project = Project()
     project.play([ada(CLAIM), timedelta(hours=1), ada(Claim(sequence="adr", key="later"))])
     project.play([DAY - timedelta(hours=1), ada(CLAIM)])
-    assert list(project.state.keys) == ["1 later", "1 k"]
-    assert encoded(project.state.keys["1 k"].at) == encoded(T0 + DAY)
+    later, again = project.state.keys.dump()
+    assert (later.key, again.key, again.at) == ("later", "k", T0 + DAY)
 
 
-class Counted(dict[str, Keyed]):
+class Counted(dict[tuple[int, str], UsedKey]):
     """Keys that count how many of them were looked through."""
 
     looked_at = 0
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[tuple[int, str]]:
         for slot in super().__iter__():
             self.looked_at += 1
             yield slot
@@ -124,7 +126,7 @@ class Counted(dict[str, Keyed]):
 def test_keeping_a_key_does_not_look_through_all_of_them() -> None:
     project = Project()
     project.play([ada(Claim(sequence="adr", key=str(number))) for number in range(100)])
-    project.state.keys = counted = Counted(project.state.keys)
+    project.state.keys._used = counted = Counted(project.state.keys._used)
     project.play([ada(Claim(sequence="adr", key="one more"))])
     assert len(counted) == 101
     assert counted.looked_at == 1

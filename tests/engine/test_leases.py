@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from engine import leases
-from engine.commands import Lease, Release, WhoHolds
 from engine.decision import Pending
-from engine.events import EventData, Leased, Released
-from engine.fold import snapshot
+from engine.leases import Lease, Leased, Release, Released, WhoHolds
+from engine.project import snapshot
+from engine.vocabulary import EventData
 from tests.engine.project import (
     T0,
     History,
@@ -231,7 +231,7 @@ def test_every_grant_has_a_greater_fencing_token() -> None:
 def test_a_lease_that_ran_out_is_forgotten_at_the_next_grant() -> None:
     project = Project()
     project.play([ada(Lease(surface="a", ttl_seconds=1)), timedelta(seconds=1), ben(Lease(surface="b"))])
-    assert [held.surface for held in project.state.leases.values()] == ["b"]
+    assert [held.surface for held in project.state.leases.dump()] == ["b"]
 
 
 def test_a_patient_caller_waits_for_whoever_ends_first() -> None:

@@ -3,19 +3,12 @@ from typing import Any
 
 import pytest
 
-from engine.commands import (
-    Ack,
-    Claim,
-    Lease,
-    Post,
-    QueryEvents,
-    Register,
-    Release,
-    SeedSequence,
-    TaskCreate,
-    WhatsNew,
-)
-from engine.ledger import DIGEST_ITEMS_MAX
+from engine.leases import Lease, Release
+from engine.ledger import DIGEST_ITEMS_MAX, QueryEvents, WhatsNew
+from engine.posts import Ack, Post
+from engine.presence import Register
+from engine.sequences import Claim, SeedSequence
+from engine.tasks import TaskCreate
 from tests.engine.project import T0, History, Project, Refused, Step, ada, after, asked, ben, cay, check
 
 SECOND = timedelta(seconds=1)

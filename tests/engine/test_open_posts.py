@@ -1,4 +1,4 @@
-from engine.commands import Ack, Post
+from engine.posts import Ack, Post
 from tests.engine.project import Project, ada, ben
 
 

@@ -5,14 +5,12 @@ from typing import Any
 
 import pytest
 
-from engine.commands import Ack, AnyCommand, Post, ReadPosts, Register
-from engine.decide import decide
 from engine.decision import Context, Decision
-from engine.events import Acked, EventData, Posted
-from engine.fold import stamp
-from engine.lookups import PostQuery
-from engine.posts import needed
-from engine.recall import Recall
+from engine.lookups import PostQuery, Recall
+from engine.posts import Ack, Acked, Post, Posted, ReadPosts, fold_recall
+from engine.presence import Register
+from engine.project import AnyCommand, decide, needed, stamp
+from engine.vocabulary import EventData
 from tests.engine.project import (
     PEOPLE,
     T0,
@@ -243,12 +241,14 @@ def test_within_one_batch_a_recalled_post_is_acknowledged_once() -> None:
     recall = Recall(project.records())
     outcomes = []
     for who in (cay, ben, cay):
-        outcome = decide(project.state, command, Context(caller=who.principal, now=project.now, recall=recall))
+        outcome = decide(
+            project.state, command, Context(caller=who.principal, seq=project.state.seq, now=project.now, recall=recall)
+        )
         assert isinstance(outcome, Decision)
         outcomes.append(outcome.events)
         for event in stamp(project.state, who.principal, project.now, outcome.events):
             project.fold(event)
-            recall.fold(event)
+            fold_recall(recall, event)
     assert outcomes == [(Acked(post_id=1),), (), ()]
     recalled = recall.get(1)
     assert recalled is not None
@@ -261,7 +261,7 @@ def test_a_recall_ignores_what_it_does_not_hold() -> None:
     recall = Recall(record for record in project.records() if record.event.seq == 1)
     before = recall.get(1)
     for event in project.events[1::2]:
-        recall.fold(event)
+        fold_recall(recall, event)
     assert recall.get(1) == before
     assert recall.get(2) is None
 

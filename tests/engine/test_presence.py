@@ -3,9 +3,8 @@ from typing import Any
 
 import pytest
 
-from engine.commands import Register, Touch, WhoIsActive
-from engine.events import Registered
 from engine.history import Liveness
+from engine.presence import Register, Registered, Touch, WhoIsActive
 from tests.engine.project import T0, Person, Project, ada, after, asked, ben, cay, check
 
 

@@ -11,28 +11,31 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import commands as c
-from engine.events import (
-    Acked,
-    Claimed,
-    Event,
-    Leased,
-    Posted,
-    Registered,
-    Released,
-    Seeded,
+from engine.leases import Lease, Leased, Release, Released, WhoHolds
+from engine.ledger import NEWCOMER_EVENTS_MAX, QueryEvents, WhatsNew
+from engine.posts import Ack, Acked, Post, Posted, ReadPosts
+from engine.presence import Register, Registered, Touch, WhoIsActive
+from engine.project import _Snapshot, apply, snapshot
+from engine.refusals import Refusal
+from engine.sequences import Claim, Claimed, LatestClaims, ListSequences, Seeded, SeedSequence
+from engine.state import DAWN, State
+from engine.tasks import (
+    ListTasks,
+    Task,
+    TaskAssign,
     TaskAssigned,
+    TaskBlock,
     TaskBlocked,
+    TaskCreate,
     TaskCreated,
+    TaskResolve,
     TaskResolved,
+    TaskShip,
     TaskShipped,
+    TaskStart,
     TaskStarted,
 )
-from engine.fold import _Snapshot, apply, snapshot
-from engine.leases import active
-from engine.ledger import NEWCOMER_EVENTS_MAX
-from engine.refusals import Refusal
-from engine.state import DAWN, State, Task
+from engine.vocabulary import Event
 from tests.engine.project import PEOPLE, History, Person, Project, Step, encoded
 
 ids = st.integers(1, 12)
@@ -43,16 +46,16 @@ surfaces = st.sampled_from(["a", "a/b", "./a//b", "a/*", "**", "c"])
 maybe: Callable[[st.SearchStrategy[Any]], st.SearchStrategy[Any]] = lambda some: st.none() | some  # noqa: E731 - a word
 
 handoffs = st.one_of(
-    st.builds(c.Register, lane=lanes),
-    st.builds(c.Post, to_lane=maybe(lanes), to_actor=maybe(names), body=st.just("b"), reply_to=maybe(ids), key=keys),
-    st.builds(c.Post, to_lane=lanes, body=st.just("b"), ref=maybe(st.just("r")), tag=maybe(st.just("t"))),
-    st.builds(c.Ack, post_id=ids),
-    st.builds(c.Ack, post_id=st.integers(1, 4)),
+    st.builds(Register, lane=lanes),
+    st.builds(Post, to_lane=maybe(lanes), to_actor=maybe(names), body=st.just("b"), reply_to=maybe(ids), key=keys),
+    st.builds(Post, to_lane=lanes, body=st.just("b"), ref=maybe(st.just("r")), tag=maybe(st.just("t"))),
+    st.builds(Ack, post_id=ids),
+    st.builds(Ack, post_id=st.integers(1, 4)),
 )
 numbers = st.one_of(
-    st.builds(c.Claim, sequence=st.sampled_from(["adr", "rfc"]), note=maybe(st.just("n")), key=keys),
+    st.builds(Claim, sequence=st.sampled_from(["adr", "rfc"]), note=maybe(st.just("n")), key=keys),
     st.builds(
-        c.SeedSequence,
+        SeedSequence,
         sequence=st.sampled_from(["adr", "rfc"]),
         current=st.integers(0, 9),
         prefix=maybe(st.just("A-")),
@@ -61,27 +64,27 @@ numbers = st.one_of(
 )
 leases = st.one_of(
     st.builds(
-        c.Lease,
+        Lease,
         surface=surfaces,
         ttl_seconds=st.sampled_from([1, 30, 3600]),
         mode=st.sampled_from(["shared", "exclusive"]),
     ),
-    st.builds(c.Release, surface=surfaces),
+    st.builds(Release, surface=surfaces),
 )
 task_ids = st.integers(1, 4)
 works = st.one_of(
-    st.builds(c.TaskCreate, title=st.just("t"), lane=maybe(lanes), owner=names),
-    st.builds(c.TaskCreate, title=st.just("t"), depends_on=st.lists(task_ids, max_size=2).map(tuple)),
-    st.builds(c.TaskAssign, task_id=task_ids, owner=names),
-    st.builds(c.TaskStart, task_id=task_ids),
-    st.builds(c.TaskStart, task_id=task_ids),
-    st.builds(c.TaskBlock, task_id=task_ids, on=maybe(task_ids), reason=st.just("r")),
-    st.builds(c.TaskResolve, task_id=task_ids, blocker=maybe(task_ids)),
-    st.builds(c.TaskShip, task_id=task_ids),
+    st.builds(TaskCreate, title=st.just("t"), lane=maybe(lanes), owner=names),
+    st.builds(TaskCreate, title=st.just("t"), depends_on=st.lists(task_ids, max_size=2).map(tuple)),
+    st.builds(TaskAssign, task_id=task_ids, owner=names),
+    st.builds(TaskStart, task_id=task_ids),
+    st.builds(TaskStart, task_id=task_ids),
+    st.builds(TaskBlock, task_id=task_ids, on=maybe(task_ids), reason=st.just("r")),
+    st.builds(TaskResolve, task_id=task_ids, blocker=maybe(task_ids)),
+    st.builds(TaskShip, task_id=task_ids),
 )
 reads = st.one_of(
     st.builds(
-        c.ReadPosts,
+        ReadPosts,
         to_lane=maybe(lanes),
         to_me=st.booleans(),
         from_me=st.booleans(),
@@ -92,11 +95,11 @@ reads = st.one_of(
         before=maybe(ids),
         limit=st.integers(1, 3),
     ),
-    st.builds(c.WhatsNew, advance_cursor=st.booleans(), limit=st.integers(1, 5)),
-    st.builds(c.QueryEvents, sequence=maybe(st.just("adr")), number=maybe(ids), before=maybe(ids)),
-    st.builds(c.ListTasks, ready=st.booleans(), lane=maybe(lanes), limit=st.integers(1, 3)),
-    st.builds(c.WhoHolds, surface=maybe(surfaces)),
-    st.sampled_from([c.ListSequences(), c.LatestClaims(), c.WhoIsActive(), c.Touch()]),
+    st.builds(WhatsNew, advance_cursor=st.booleans(), limit=st.integers(1, 5)),
+    st.builds(QueryEvents, sequence=maybe(st.just("adr")), number=maybe(ids), before=maybe(ids)),
+    st.builds(ListTasks, ready=st.booleans(), lane=maybe(lanes), limit=st.integers(1, 3)),
+    st.builds(WhoHolds, surface=maybe(surfaces)),
+    st.sampled_from([ListSequences(), LatestClaims(), WhoIsActive(), Touch()]),
 )
 pauses = st.sampled_from([timedelta(seconds=1), timedelta(seconds=30), timedelta(hours=24)])
 
@@ -122,9 +125,9 @@ def play(project: Project, history: History) -> None:
             assert snapshot(project.state) == before
 
 
-def facts(state: State) -> tuple[_Snapshot, list[str], list[int], dict[int, Task]]:
+def facts(state: State) -> tuple[_Snapshot, dict[int, Task]]:
     """What a snapshot keeps and what is derived, with the orders that matter; sets have none."""
-    return msgspec.json.decode(snapshot(state), type=_Snapshot), list(state.keys), list(state.tasks), state.unfinished
+    return msgspec.json.decode(snapshot(state), type=_Snapshot), state.tasks.unfinished
 
 
 def folded(events: list[Event]) -> State:
@@ -185,7 +188,7 @@ def test_a_lane_keeps_what_nobody_acknowledged_and_the_state_no_more_than_it_nee
 def test_the_inbox_that_is_read_is_the_inbox_that_is_counted(history: History, who: Person) -> None:
     project = Project()
     play(project, history)
-    found = encoded(project.ask(*who(c.ReadPosts(to_me=True, unacked_only=True))))["posts"]
+    found = encoded(project.ask(*who(ReadPosts(to_me=True, unacked_only=True))))["posts"]
     assert [post["post_id"] for post in found] == owed(project.events, who)[::-1]
     assert not any(post["acked"] for post in found)
 
@@ -265,7 +268,7 @@ def test_leases_are_held_until_they_end(history: History) -> None:
         for event in last.values()
         if isinstance(event.data, Leased) and event.at + timedelta(seconds=event.data.ttl_seconds) > project.now
     }
-    held = list(active(project.state, project.now))
+    held = list(project.state.leases.active(project.now))
     assert {(lease.id, lease.by, lease.surface, lease.mode) for lease in held} == expected
     assert len(held) == len(expected)
 
@@ -275,10 +278,10 @@ def test_tasks_are_what_their_events_say_and_never_wait_in_a_circle(history: His
     project = Project()
     play(project, history)
     statuses, blockers, depends = model(project.events)
-    assert {task_id: task.status for task_id, task in project.state.tasks.items()} == statuses
-    assert list(project.state.unfinished) == [task_id for task_id, status in statuses.items() if status != "done"]
-    for task_id, task in project.state.tasks.items():
-        assert [row.on for row in task.blockers] == blockers[task_id]
+    assert {task.id: task.status for task in project.state.tasks.dump()} == statuses
+    assert list(project.state.tasks.unfinished) == [task_id for task_id, status in statuses.items() if status != "done"]
+    for task in project.state.tasks.dump():
+        assert [blocker.on for blocker in task.blockers] == blockers[task.id]
     waits = {
         task_id: {other for other in (*depends[task_id], *blockers[task_id]) if other and statuses[other] != "done"}
         for task_id, status in statuses.items()
@@ -323,7 +326,7 @@ def test_digests_tell_every_event_once_and_count_what_is_left(history: History, 
     project = Project()
     play(project, [step for step in history if isinstance(step, timedelta) or step[0] != who.principal])
     told: list[int] = []
-    look: Step = who(c.WhatsNew(limit=limit))
+    look: Step = who(WhatsNew(limit=limit))
     while (digest := encoded(project.ask(*look)))["events"]:
         told += [event["id"] for event in digest["events"]]
         assert digest["remaining"] == len(project.events) - told[-1]

@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 
 from engine import sequences
-from engine.commands import Claim, LatestClaims, ListSequences, SeedSequence
-from engine.events import Claimed, EventData, Seeded
+from engine.sequences import Claim, Claimed, LatestClaims, ListSequences, Seeded, SeedSequence
 from engine.terms import ID_MAX
+from engine.vocabulary import EventData
 from tests.engine.project import History, Project, Refused, Step, ada, after, asked, ben, check
 
 

@@ -5,19 +5,25 @@ from typing import Any, get_args
 import pytest
 
 from engine import tasks
-from engine.commands import (
-    AnyCommand,
+from engine.project import AnyCommand
+from engine.tasks import (
+    TRANSITIONS,
     ListTasks,
     TaskAssign,
+    TaskAssigned,
     TaskBlock,
+    TaskBlocked,
     TaskCreate,
+    TaskCreated,
     TaskResolve,
+    TaskResolved,
     TaskShip,
+    TaskShipped,
     TaskStart,
+    TaskStarted,
 )
-from engine.events import EventData, TaskAssigned, TaskBlocked, TaskCreated, TaskResolved, TaskShipped, TaskStarted
-from engine.tasks import TRANSITIONS
 from engine.terms import TaskStatus
+from engine.vocabulary import EventData
 from tests.engine.project import History, Project, Refused, Step, ada, asked, ben, cay, check
 
 CREATED = ada(TaskCreate(title="one", owner="ada"))

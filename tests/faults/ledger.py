@@ -6,25 +6,18 @@ from dataclasses import dataclass
 
 import msgspec
 
-from engine.commands import LatestClaims, ListSequences, ListTasks, WhoHolds
-from engine.decide import decide
 from engine.decision import Context, Decision
-from engine.events import (
-    Claimed,
-    Event,
-    EventData,
-    Leased,
-    Posted,
-    Registered,
-    Seeded,
-    TaskBlocked,
-    TaskCreated,
-    decode,
-)
-from engine.fold import apply
+from engine.events import decode
 from engine.identity import Principal
-from engine.recall import Recall
+from engine.leases import Leased, WhoHolds
+from engine.lookups import Recall
+from engine.posts import Posted
+from engine.presence import Registered
+from engine.project import apply, decide
+from engine.sequences import Claimed, LatestClaims, ListSequences, Seeded
 from engine.state import State
+from engine.tasks import ListTasks, TaskBlocked, TaskCreated
+from engine.vocabulary import Event, EventData
 from tests.load import Answered, Attempt, Client, Record
 from tests.postgres import query
 
@@ -151,7 +144,7 @@ async def judge_answers_of(client: Client, ledger: Ledger) -> None:
         arguments = {"limit": 200} if tool == "list_tasks" else {}
         outcome = await client.insist(tool, **arguments)
         assert isinstance(outcome, Answered)
-        decision = decide(state, command, Context(caller=caller, now=state.at, recall=Recall()))
+        decision = decide(state, command, Context(caller=caller, seq=state.seq, now=state.at, recall=Recall()))
         assert isinstance(decision, Decision)
         expected = msgspec.json.decode(msgspec.json.encode(decision.reply))
         assert _timeless(outcome.value) == _timeless(expected), tool

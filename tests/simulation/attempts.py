@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from actors import ActorError, Answer, Directory
-from engine.commands import AnyCommand
-from engine.events import Event
 from engine.identity import Principal
+from engine.project import AnyCommand
 from engine.refusals import Refusal
+from engine.vocabulary import Event
 
 
 @dataclass(eq=False, kw_only=True)

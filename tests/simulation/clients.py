@@ -11,34 +11,16 @@ from typing import Any, Protocol
 import trio
 
 from actors import ActorError
-from engine.commands import (
-    Ack,
-    AnyCommand,
-    Claim,
-    LatestClaims,
-    Lease,
-    ListSequences,
-    ListTasks,
-    Post,
-    QueryEvents,
-    ReadPosts,
-    Register,
-    Release,
-    SeedSequence,
-    TaskAssign,
-    TaskBlock,
-    TaskCreate,
-    TaskResolve,
-    TaskShip,
-    TaskStart,
-    Touch,
-    WhatsNew,
-    WhoHolds,
-    WhoIsActive,
-)
-from engine.events import Event
 from engine.identity import Principal, Roster, resolve
+from engine.leases import Lease, Release, WhoHolds
+from engine.ledger import QueryEvents, WhatsNew
+from engine.posts import Ack, Post, ReadPosts
+from engine.presence import Register, Touch, WhoIsActive
+from engine.project import AnyCommand
 from engine.refusals import Refusal
+from engine.sequences import Claim, LatestClaims, ListSequences, SeedSequence
+from engine.tasks import ListTasks, TaskAssign, TaskBlock, TaskCreate, TaskResolve, TaskShip, TaskStart
+from engine.vocabulary import Event
 from tests.simulation.attempts import Attempt, Life
 from tests.simulation.judge import judge_answer
 

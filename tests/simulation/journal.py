@@ -14,10 +14,9 @@ from msgspec import Struct
 
 from actors.journal import Journal
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
-from engine.events import Event
 from engine.history import Kept, Liveness, Marks, Stored
-from engine.lookups import EventQuery, PostQuery, PostRecord
-from engine.replies import EventView
+from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
+from engine.vocabulary import Event
 
 LATE_SECONDS_MAX = 6.0
 """How long a write may still land after its writer lost the connection."""

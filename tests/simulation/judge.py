@@ -10,42 +10,27 @@ import msgspec
 
 from actors import Answer
 from engine import globs
-from engine.commands import Ack, Claim, Lease, ListSequences, Post, ReadPosts, Register, TaskCreate, WhatsNew
-from engine.events import (
-    Acked,
-    Claimed,
-    Event,
-    EventData,
-    Leased,
-    Posted,
-    Registered,
-    Released,
-    Seeded,
+from engine.keys import KEPT
+from engine.leases import GrantedLease, Lease, Leased, Released, ReleasedLeases
+from engine.ledger import Digest, WhatsNew
+from engine.posts import Ack, Acked, AckedPost, Post, Posted, PostedPost, Posts, ReadPosts
+from engine.presence import Register, Registered, RegisteredLane
+from engine.project import apply, snapshot
+from engine.refusals import Refusal
+from engine.sequences import Claim, Claimed, ClaimedNumber, ListSequences, Seeded, Sequences, SequenceSet
+from engine.state import State
+from engine.tasks import (
+    AssignedTask,
     TaskAssigned,
     TaskBlocked,
+    TaskCreate,
     TaskCreated,
     TaskResolved,
     TaskShipped,
     TaskStarted,
-)
-from engine.fold import apply, snapshot
-from engine.keys import KEPT
-from engine.refusals import Refusal
-from engine.replies import (
-    AckedPost,
-    AssignedTask,
-    ClaimedNumber,
-    Digest,
-    GrantedLease,
-    PostedPost,
-    Posts,
-    RegisteredLane,
-    ReleasedLeases,
-    Sequences,
-    SequenceSet,
     TaskState,
 )
-from engine.state import State
+from engine.vocabulary import Event, EventData
 from tests.simulation.attempts import Attempt
 from tests.simulation.model import Model
 

@@ -6,7 +6,10 @@ the answer for every prefix of one ledger.
 
 from dataclasses import dataclass, field
 
-from engine.events import Acked, Claimed, Event, Posted, Registered, Seeded
+from engine.posts import Acked, Posted
+from engine.presence import Registered
+from engine.sequences import Claimed, Seeded
+from engine.vocabulary import Event
 
 
 @dataclass

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from actors.project import ProjectActor
-from engine import keys, presence
+from engine import posts
+from engine.keys import KeyBook
 from tests.simulation.world import simulate
 
 SEEDS_MAX = 200
@@ -60,11 +61,11 @@ def keeps_the_state_of_a_failed_commit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "replay", lambda *_: None)
+    monkeypatch.setattr(KeyBook, "used", lambda *_: None)
 
 
 def gives_a_newcomer_nothing_of_the_lane(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "deliver_lane", lambda *_: None)
+    monkeypatch.setattr(posts, "deliver_lane", lambda *_: None)
 
 
 def _simulate_many() -> None:

@@ -15,8 +15,9 @@ import trio.testing
 from trio._core import _run as trio_run  # seeding the scheduler has no public name; Hypothesis's plugin does the same
 
 from actors import Answer, Directory, Limits
-from engine.commands import Claim, ReadPosts
-from engine.events import Event
+from engine.posts import ReadPosts
+from engine.sequences import Claim
+from engine.vocabulary import Event
 from tests.actors.memory_journal import MemoryJournal, MemoryLedger
 from tests.simulation.attempts import Attempt, Life
 from tests.simulation.clients import CALLERS, PROJECT, Client

@@ -9,10 +9,14 @@ from typing import Any
 
 import msgspec
 
-from engine import commands as c
-from engine.events import Event
-from engine.fold import snapshot
+from engine.leases import Lease, Release
+from engine.posts import Ack, Post
+from engine.presence import Register
+from engine.project import AnyCommand, snapshot
+from engine.sequences import Claim, SeedSequence
 from engine.state import State
+from engine.tasks import TaskAssign, TaskBlock, TaskCreate, TaskResolve, TaskShip, TaskStart
+from engine.vocabulary import Event
 from store import Store
 from store.people import minting
 from tests.engine.project import PEOPLE, ROSTER, Project
@@ -37,27 +41,27 @@ def play(project: Project, random: Random, steps: int) -> None:
         project.ask(random.choice(PEOPLE).principal, command(random))
 
 
-def command(random: Random) -> c.AnyCommand:
+def command(random: Random) -> AnyCommand:
     text, lane, name = random.choice(AWKWARD), random.choice(LANES), random.choice(("ada", "kim/ben", "kim"))
     some, key = random.choice((None, text)), random.choice((None, None, "k1", "k2"))
     any_id, task_id = random.randint(1, 200), random.randint(1, 25)
-    choices: tuple[c.AnyCommand, ...] = (
-        c.Claim(sequence=random.choice(SEQUENCES), note=some, key=key),
-        c.SeedSequence(sequence="adr", current=random.randint(0, 500), prefix="ADR-", pad=4),
-        c.Register(lane=lane, status=some),
-        c.Post(to_lane=lane, subject=some, body=text * 3, ref="PR-1", tag=some, key=key),
-        c.Post(to_actor=name, body=text, reply_to=random.choice((None, any_id))),
-        c.Ack(post_id=any_id),
-        c.Lease(surface=f"src/{lane}/**", ttl_seconds=random.choice((1, 600, 86_400)), note=some, mode="shared"),
-        c.Lease(surface="docs/a|b.md"),
-        c.Release(surface="docs/a|b.md"),
-        c.TaskCreate(title=text, detail=some, lane=lane, owner=random.choice((None, name))),
-        c.TaskCreate(title="next", depends_on=(task_id,)),
-        c.TaskAssign(task_id=task_id, owner=name),
-        c.TaskStart(task_id=task_id),
-        c.TaskBlock(task_id=task_id, on=random.choice((None, random.randint(1, 25))), reason=text),
-        c.TaskResolve(task_id=task_id),
-        c.TaskShip(task_id=task_id),
+    choices: tuple[AnyCommand, ...] = (
+        Claim(sequence=random.choice(SEQUENCES), note=some, key=key),
+        SeedSequence(sequence="adr", current=random.randint(0, 500), prefix="ADR-", pad=4),
+        Register(lane=lane, status=some),
+        Post(to_lane=lane, subject=some, body=text * 3, ref="PR-1", tag=some, key=key),
+        Post(to_actor=name, body=text, reply_to=random.choice((None, any_id))),
+        Ack(post_id=any_id),
+        Lease(surface=f"src/{lane}/**", ttl_seconds=random.choice((1, 600, 86_400)), note=some, mode="shared"),
+        Lease(surface="docs/a|b.md"),
+        Release(surface="docs/a|b.md"),
+        TaskCreate(title=text, detail=some, lane=lane, owner=random.choice((None, name))),
+        TaskCreate(title="next", depends_on=(task_id,)),
+        TaskAssign(task_id=task_id, owner=name),
+        TaskStart(task_id=task_id),
+        TaskBlock(task_id=task_id, on=random.choice((None, random.randint(1, 25))), reason=text),
+        TaskResolve(task_id=task_id),
+        TaskShip(task_id=task_id),
     )
     return random.choice(choices)
 

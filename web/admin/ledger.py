@@ -11,7 +11,7 @@ from quart import Blueprint, render_template, request
 from quart.typing import ResponseReturnValue
 
 from engine import terms
-from engine.events import EVENT_TYPES
+from engine.events import EVENT_TYPES, EventType
 from engine.lookups import EventQuery
 from store.people import participants
 from store.people.owners import OwnerRow
@@ -29,7 +29,7 @@ class Filters(Struct, frozen=True, kw_only=True):
     """What an event must be like, and where the page begins: right before this id, or at the newest."""
 
     actor: terms.ActorName | None = None
-    type: terms.EventType | None = None
+    type: EventType | None = None
     sequence: terms.SequenceName | None = None
     ref: terms.Ref | None = None
     tag: terms.Tag | None = None

@@ -9,9 +9,8 @@ from datetime import datetime
 from msgspec import Struct
 from quart import Blueprint, render_template
 
-from engine.events import Posted
-from engine.lookups import AckFact, EventQuery, PostQuery, PostRecord
-from engine.replies import EventView
+from engine.lookups import AckFact, EventQuery, EventView, PostQuery, PostRecord
+from engine.posts import Posted
 from engine.terms import ID_MAX
 from store import Store
 from web.admin.context import AdminContext

@@ -13,7 +13,8 @@ import trio
 from msgspec import Struct
 
 from actors import Directory
-from engine.commands import Claim, Touch
+from engine.presence import Touch
+from engine.sequences import Claim
 from store import open_store
 from web.bench.results import Sample, percentile
 from web.bench.seed import Project

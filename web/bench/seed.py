@@ -16,8 +16,8 @@ from msgspec import Struct
 from psycopg.conninfo import make_conninfo
 
 from actors.limits import Limits
-from engine.fold import apply, snapshot
 from engine.identity import Principal
+from engine.project import apply, snapshot
 from engine.state import State
 from store import Store, migrate, open_store
 from store.ledger import projects

@@ -7,11 +7,12 @@ as none, numbers that are whole count as integers, times without a zone are UTC.
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
+from engine.fields import hint
 from engine.refusals import Refusal, invalid
 
 Arguments = TypeVar("Arguments", bound=Struct)
@@ -20,11 +21,6 @@ _FIELD = re.compile(r" - at `\$\.(\w+)(?:\[(\d+)\])?.*`$", re.DOTALL)
 _NAMED_MAX = 64
 """How much of an unknown argument's name is repeated to whoever sent it."""
 
-_HINTS = {
-    r"^[a-z0-9_-]{1,64}$(?!\n)": "be 1 to 64 characters of a-z, 0-9, '_' and '-'",
-    r"\S": "not be blank",
-    r"^[^/\s]([^/]*[^/\s])?$(?!\n)": "be a name without '/' and without spaces at its ends",
-}
 _TYPES = {"str": "text", "int": "a whole number", "bool": "true or false", "array": "a list"}
 _COUNTED = {"int": "", "str": " characters", "array": " items"}
 
@@ -34,9 +30,8 @@ class Parser(Generic[Arguments]):
 
     def __init__(self, arguments: type[Arguments]) -> None:
         self._type = arguments
-        self._times = frozenset(
-            field.name for field in msgspec.structs.fields(arguments) if field.type in (datetime, datetime | None)
-        )
+        kinds = get_type_hints(arguments)
+        self._times = frozenset(name for name, kind in kinds.items() if kind in (datetime, datetime | None))
 
     def parse(self, given: Mapping[str, Any] | None) -> Arguments | Refusal:
         """The arguments as a struct, or a refusal that names the field and what to do."""
@@ -75,7 +70,7 @@ class Parser(Generic[Arguments]):
 def requirement(problem: str, annotation: Any) -> str:
     """What a value of this type must do or be, after what msgspec says is wrong with it."""
     if pattern := re.search(r"matching regex '(.*)'$", problem):
-        return _HINTS.get(pattern[1].replace("\\\\", "\\"), f"match {pattern[1]}")
+        return hint(annotation) or f"match {pattern[1]}"
     if bound := re.search(r"`(int|str|array)` (of length )?(>=|<=) (\d+)", problem):
         kind, of_length, relation, number = bound.groups()
         if of_length and (relation, number) == (">=", "1"):

@@ -13,7 +13,7 @@ from actors import Answer
 from engine import terms
 from engine.identity import Principal
 from engine.refusals import Refusal, not_found
-from engine.replies import Reply
+from engine.vocabulary import Reply
 from store.people.grants import Kind, Provisioned
 from web.http.exchange import Exchange
 from web.mcp.sending import touch
@@ -21,9 +21,18 @@ from web.onboarding import texts
 from web.services import Services
 
 # No slash, because it parts handle from label; no space at the ends, because nobody sees it.
-ParticipantName = Annotated[str, Meta(max_length=64, pattern=r"^[^/\s]([^/]*[^/\s])?$(?!\n)")]
-Uses = Annotated[int, Meta(ge=1, le=50)]
-TtlHours = Annotated[int, Meta(ge=1, le=168)]
+ParticipantName = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        pattern=r"^[^/\s]([^/]*[^/\s])?$(?!\n)",
+        description="The participant's label.",
+        extra={"hint": "be a name without '/' and without spaces at its ends"},
+    ),
+]
+ParticipantKind = Annotated[Kind, Meta(description="What the participant is; `agent` unless said otherwise.")]
+Uses = Annotated[int, Meta(ge=1, le=50, description="How many participants may join with the code.")]
+TtlHours = Annotated[int, Meta(ge=1, le=168, description="How long the code works.")]
 
 
 class Arguments(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,9 +47,11 @@ class Provision(Arguments, frozen=True, kw_only=True):
     """Who gets a token, and as what."""
 
     participant_name: ParticipantName
-    kind: Kind | None = None
+    kind: ParticipantKind | None = None
     lane: terms.Lane | None = None
-    is_admin: bool | None = None
+    is_admin: Annotated[
+        bool | None, Meta(description="Whether the participant is a lead. Left out, an existing one keeps what it is.")
+    ] = None
 
 
 class Named(Arguments, frozen=True, kw_only=True):
@@ -52,10 +63,13 @@ class Named(Arguments, frozen=True, kw_only=True):
 class CreateInvite(Arguments, frozen=True, kw_only=True):
     """Whom a code lets in, how often and how long."""
 
-    participant_name: ParticipantName | None = None
-    kind: Kind | None = None
+    participant_name: Annotated[
+        ParticipantName | None,
+        Meta(description="Who joins with the code; without it, who joins chooses a name."),
+    ] = None
+    kind: ParticipantKind | None = None
     lane: terms.Lane | None = None
-    is_admin: bool = False
+    is_admin: Annotated[bool, Meta(description="Whether who joins becomes a lead.")] = False
     uses: Uses = 1
     ttl_hours: TtlHours = 24
 

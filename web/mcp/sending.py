@@ -11,8 +11,9 @@ import structlog
 import trio
 
 from actors import Answer, Busy, Crashed, Unavailable
-from engine.commands import AnyCommand, Touch
 from engine.identity import Principal
+from engine.presence import Touch
+from engine.project import AnyCommand
 from engine.refusals import Refusal, invalid
 from store.errors import InvalidName, StoreUnavailable
 from web.errors import Disconnected, NoLongerAdmitted

@@ -10,9 +10,14 @@ from typing import Any
 from msgspec import Struct
 
 from actors import Answer
-from engine import commands
 from engine.identity import Principal
+from engine.leases import Lease, Release, WhoHolds
+from engine.ledger import QueryEvents, WhatsNew
+from engine.posts import Ack, Post, ReadPosts
+from engine.presence import Register, WhoIsActive
 from engine.refusals import Refusal
+from engine.sequences import Claim, LatestClaims, ListSequences, SeedSequence
+from engine.tasks import ListTasks, TaskAssign, TaskBlock, TaskCreate, TaskResolve, TaskShip, TaskStart
 from web.http.exchange import Exchange
 from web.mcp import identity_tools as identity
 from web.mcp.sending import send
@@ -56,28 +61,28 @@ TOOLS = (
         title="Claim number",
         description="Take the next number of a sequence (ADR, migration) before you create the file. With a key, "
         "a retry gets the same one.",
-        arguments=commands.Claim,
+        arguments=Claim,
     ),
     Tool(
         name="seed_sequence",
         title="Seed sequence",
         description="Set where a sequence stands when numbers were used before, and its prefix and padding. "
         "Never goes back.",
-        arguments=commands.SeedSequence,
+        arguments=SeedSequence,
         repeatable=True,
     ),
     Tool(
         name="list_sequences",
         title="List sequences",
         description="Every sequence with its last and next number. Look here before you claim.",
-        arguments=commands.ListSequences,
+        arguments=ListSequences,
         reads=True,
     ),
     Tool(
         name="latest_claims",
         title="Latest claims",
         description="The newest claim of each sequence: who and when. Use it to see what others numbered lately.",
-        arguments=commands.LatestClaims,
+        arguments=LatestClaims,
         reads=True,
     ),
     Tool(
@@ -85,28 +90,28 @@ TOOLS = (
         title="Register lane",
         description="When you start or change work: say which lane (area) you are in and what you do. Posts to "
         "the lane then reach you.",
-        arguments=commands.Register,
+        arguments=Register,
         repeatable=True,
     ),
     Tool(
         name="who_is_active",
         title="Who is active",
         description="Who called lately, in which lane, doing what. Use it to find whom to talk to.",
-        arguments=commands.WhoIsActive,
+        arguments=WhoIsActive,
         reads=True,
     ),
     Tool(
         name="post",
         title="Post handoff",
         description="Hand work, a question or a warning to a lane or an actor. ref: branch, commit or file.",
-        arguments=commands.Post,
+        arguments=Post,
     ),
     Tool(
         name="read_posts",
         title="Read posts",
         description="Posts, newest first. to_me with unacked_only is your inbox; from_me shows who acknowledged; "
         "wait_seconds waits for news.",
-        arguments=commands.ReadPosts,
+        arguments=ReadPosts,
         reads=True,
         tells_unread=False,
     ),
@@ -114,7 +119,7 @@ TOOLS = (
         name="ack",
         title="Acknowledge",
         description="Say that you have taken a post over, so that its sender knows.",
-        arguments=commands.Ack,
+        arguments=Ack,
         repeatable=True,
         tells_unread=False,
     ),
@@ -123,72 +128,72 @@ TOOLS = (
         title="Lease surface",
         description="Before you edit: announce the path or glob. Always granted; others lists who is there: talk "
         "to them, or wait_seconds. Repeat to renew.",
-        arguments=commands.Lease,
+        arguments=Lease,
         repeatable=True,
     ),
     Tool(
         name="release",
         title="Release surface",
         description="End your lease as soon as you are done.",
-        arguments=commands.Release,
+        arguments=Release,
         repeatable=True,
     ),
     Tool(
         name="who_holds",
         title="Who holds it",
         description="Active leases; with a surface, those that overlap it. Look before you edit or merge.",
-        arguments=commands.WhoHolds,
+        arguments=WhoHolds,
         reads=True,
     ),
     Tool(
         name="task_create",
         title="Create task",
         description="Write down work for yourself or others. depends_on: tasks that must ship first.",
-        arguments=commands.TaskCreate,
+        arguments=TaskCreate,
     ),
     Tool(
         name="task_assign",
         title="Assign task",
         description="Give an open or assigned task to somebody, or take it.",
-        arguments=commands.TaskAssign,
+        arguments=TaskAssign,
         repeatable=True,
     ),
     Tool(
         name="task_start",
         title="Start task",
         description="Begin work on an assigned task; assign it first.",
-        arguments=commands.TaskStart,
+        arguments=TaskStart,
     ),
     Tool(
         name="task_block",
         title="Block task",
         description="Say that a task in progress is stuck and why; with on, until that task ships.",
-        arguments=commands.TaskBlock,
+        arguments=TaskBlock,
     ),
     Tool(
         name="task_resolve",
         title="Resolve blocker",
         description="Take blockers off a task: all, or the one on blocker. Without any left it goes on.",
-        arguments=commands.TaskResolve,
+        arguments=TaskResolve,
     ),
     Tool(
         name="task_ship",
         title="Ship task",
         description="Finish a task. Tasks blocked on it go on by themselves.",
-        arguments=commands.TaskShip,
+        arguments=TaskShip,
     ),
     Tool(
         name="list_tasks",
         title="List tasks",
         description="Look here for work: tasks, newest first. ready: what can start or go on now.",
-        arguments=commands.ListTasks,
+        arguments=ListTasks,
         reads=True,
     ),
     Tool(
         name="query_events",
         title="Search ledger",
         description="Who did what and when, newest first; filters are combined. sequence with number: who claimed it.",
-        arguments=commands.QueryEvents,
+        arguments=QueryEvents,
         reads=True,
     ),
     Tool(
@@ -196,7 +201,7 @@ TOOLS = (
         title="What is new",
         description="When you start or resume: events since your last call, unread posts, leases, claims. "
         "wait_seconds waits for news.",
-        arguments=commands.WhatsNew,
+        arguments=WhatsNew,
         tells_unread=False,
     ),
     Tool(

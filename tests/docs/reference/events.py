@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from engine.events import _HIDDEN, EVENT_TYPES
-from engine.replies import EventView
+from engine.events import EVENT_TYPES, shown_fields
+from engine.lookups import EventView
+from engine.vocabulary import EventData
 from tests.docs.reference.markdown import code, json_block, page, table
 from tests.docs.reference.shapes import first_line, type_in_words
 from tests.docs.reference.words import WordsMissing
@@ -35,8 +36,8 @@ def _section(name: str, happened: list[EventView]) -> str:
     return "\n\n".join(parts)
 
 
-def _fields(kind: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
+def _fields(kind: type[EventData]) -> Iterator[tuple[str, str]]:
     for field in msgspec.structs.fields(kind):
-        if field.name not in _HIDDEN:
+        if field.name in shown_fields(kind):
             sometimes = "" if field.required else ", left out when there is nothing to say"
             yield code(field.name), type_in_words(field.type).removesuffix(", or null" if sometimes else "") + sometimes

@@ -8,7 +8,6 @@ from msgspec import NODEFAULT, Struct, UnsetType, inspect
 from msgspec.structs import FieldInfo
 
 from engine.terms import ID_MAX
-from web.mcp.arguments import _HINTS as PATTERNS_IN_WORDS
 
 
 def type_in_words(annotation: Any) -> str:
@@ -42,6 +41,8 @@ def first_line(documented: Any) -> str:
 
 def _words(kind: inspect.Type) -> str:
     match kind:
+        case inspect.Metadata(type=inspect.StrType() as text, extra={"hint": hint}):
+            return _text(text, hint)
         case inspect.Metadata():
             return _words(kind.type)
         case inspect.UnionType():
@@ -51,7 +52,7 @@ def _words(kind: inspect.Type) -> str:
         case inspect.IntType():
             return "whole number" + _between(kind.ge, None if kind.le == ID_MAX else kind.le)
         case inspect.StrType():
-            return _text(kind)
+            return "text" + _between(kind.min_length, kind.max_length, " characters")
         case inspect.BoolType():
             return "true or false"
         case inspect.DateTimeType():
@@ -69,12 +70,9 @@ def _words(kind: inspect.Type) -> str:
             raise NotImplementedError(kind)
 
 
-def _text(kind: inspect.StrType) -> str:
-    if kind.pattern is None or kind.pattern == r"\S":
-        blank = ", not blank" if kind.pattern else ""
-        return "text" + _between(kind.min_length, kind.max_length, " characters") + blank
-    length = f"at most {kind.max_length} characters, " if kind.max_length else ""
-    return f"text, {length}{PATTERNS_IN_WORDS[kind.pattern].removeprefix('be ')}"
+def _text(kind: inspect.StrType, hint: str) -> str:
+    """A text with a pattern, which the field's hint tells in words."""
+    return f"text{_between(kind.min_length, kind.max_length, ' characters')}, {hint.replace('be ', '', 1)}"
 
 
 def _between(least: int | None, most: int | None, unit: str = "") -> str:

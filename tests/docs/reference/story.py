@@ -18,8 +18,9 @@ import trio
 from msgspec import Struct
 
 from actors import Directory
+from engine.ledger import Events
+from engine.lookups import EventView
 from engine.refusals import Refusal
-from engine.replies import Events, EventView
 from store import Store
 from store.people import minting
 from web.config import Settings

@@ -1,16 +1,17 @@
 """The page of the tools: what each takes, what it answers, and how it refuses, from a story that really happened."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import get_args
 
 import msgspec
 
+from engine.fields import described
 from engine.refusals import Code
 from tests.docs.reference.markdown import code, json_block, page, table
 from tests.docs.reference.shapes import default_in_words, fields_below, first_line, type_in_words
 from tests.docs.reference.story import Call
-from tests.docs.reference.words import ARGUMENTS, ARGUMENTS_OF, CODES, WordsMissing, check
+from tests.docs.reference.words import CODES, WordsMissing, check
 from web.mcp.tools import TOOLS, Tool
 
 INTRODUCTION = """\
@@ -24,7 +25,7 @@ with `isError` and the text `<code>: <what to do>`."""
 
 def tools_page(calls: Sequence[Call]) -> str:
     """The page; `calls` have at least one answer of every tool."""
-    _check_words()
+    check("codes", CODES, get_args(Code))
     codes = table(["code", "meaning"], [(code(name), CODES[name]) for name in get_args(Code)])
     return page("Tools", INTRODUCTION, codes, *(_section(tool, calls) for tool in TOOLS))
 
@@ -35,7 +36,7 @@ def _section(tool: Tool, calls: Sequence[Call]) -> str:
     if shown is None or shown.shape is None:
         raise WordsMissing(f"the story has no answer of {tool.name}")
     arguments = [
-        (code(field.name), _type_and_default(field), _meaning(tool, field.name))
+        (code(field.name), _type_and_default(field), _meaning(tool, field))
         for field in msgspec.structs.fields(tool.arguments)
     ]
     result = [(code(name), kind) for name, kind in fields_below(shown.shape)]
@@ -67,8 +68,10 @@ def _type_and_default(field: msgspec.structs.FieldInfo) -> str:
     return f"{kind}; default {default}" if (default := default_in_words(field)) else kind
 
 
-def _meaning(tool: Tool, argument: str) -> str:
-    return ARGUMENTS_OF.get((tool.name, argument)) or ARGUMENTS[argument]
+def _meaning(tool: Tool, field: msgspec.structs.FieldInfo) -> str:
+    if (meaning := described(field.type)) is None:
+        raise WordsMissing(f"the argument {field.name} of {tool.name} has no description")
+    return meaning
 
 
 def _traits(tool: Tool) -> str:
@@ -85,16 +88,3 @@ def _traits(tool: Tool) -> str:
 def _refusals(calls: Sequence[Call]) -> str:
     lines = [f"- {code(call.refusal)}" for call in calls if call.refusal is not None]
     return "\n".join(["Refusals that it gave in the story:", "", *lines]) if lines else ""
-
-
-def _check_words() -> None:
-    check("arguments", ARGUMENTS, (argument for _, argument in _arguments()))
-    check("codes", CODES, get_args(Code))
-    if unused := set(ARGUMENTS_OF) - set(_arguments()):
-        raise WordsMissing(f"words for nothing: {sorted(unused)}")
-
-
-def _arguments() -> Iterator[tuple[str, str]]:
-    for tool in TOOLS:
-        for name in tool.arguments.__struct_fields__:
-            yield tool.name, name

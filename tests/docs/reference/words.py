@@ -1,70 +1,9 @@
-"""What the code has no place for: the meaning of arguments, settings, routes, metrics and codes, each in a sentence.
+"""What the code has no place for: the meaning of settings, routes, metrics and codes, each in a sentence.
 
 A name that is not here fails the build of its page, and so does one that is here and nowhere else.
 """
 
 from collections.abc import Iterable, Mapping
-
-ARGUMENTS: Mapping[str, str] = {
-    "actor": "Only this actor's events, as `handle/label`.",
-    "advance_cursor": "Whether the next call starts after what this one returned.",
-    "before": "Only what has a smaller id: the way to the next page.",
-    "blocker": "The task whose blocker goes; all blockers without it.",
-    "body": "What there is to say. Say what you did, what is left, and where it is.",
-    "current": "The last number that was used; the next claim gets the one after it.",
-    "depends_on": "Tasks that must ship before this one can start.",
-    "detail": "Whatever its owner needs to know.",
-    "from_me": "Only the caller's own posts; each then tells who acknowledged it.",
-    "is_admin": "Whether the participant is a lead. Left out, an existing one keeps what it is.",
-    "key": "Makes a retry safe: the same key from the same actor within 24 hours gets the first answer again.",
-    "kind": "What the participant is; `agent` unless said otherwise.",
-    "lane": "The area of work.",
-    "last_n": "The same as `limit`, for clients that know it by this name.",
-    "limit": "How many are returned at most.",
-    "mode": "`shared` conflicts with `exclusive` only; `exclusive` with both.",
-    "note": "A few words that others see beside it.",
-    "number": "Who claimed this number of `sequence`.",
-    "on": "The task that must ship first; the blocker goes by itself when it does.",
-    "owner": "Whose task it is: a label, `handle/label`, or the owner's bare handle.",
-    "pad": "How many digits at least; zeros are put in front. Left out, it stays.",
-    "participant_name": "The participant's label.",
-    "post_id": "The post, by the id that `read_posts` and `whats_new` show.",
-    "prefix": "What comes before the number, such as `ADR-`. Left out, it stays.",
-    "ready": "Only tasks that are not done and whose dependencies have all shipped.",
-    "reason": "Why it cannot go on.",
-    "ref": "A branch, commit or file: where the work is. Matched exactly.",
-    "reply_to": "The post that this one answers; both are then in one thread.",
-    "sequence": "The name of a sequence of numbers, such as `adr` or `migration`.",
-    "since": "Only events from this time on; without a zone it is UTC.",
-    "status": "What the caller is doing.",
-    "subject": "The post in one line.",
-    "surface": "A path, or a glob: `*` within one directory, `**` across directories.",
-    "tag": "A word to find it by. Matched exactly.",
-    "task_id": "The task, by the id that `task_create` gave.",
-    "thread": "Only this post and everything in its thread.",
-    "title": "The task in one line.",
-    "to_actor": "To whom: a label, `handle/label`, or the owner's bare handle.",
-    "to_lane": "To whoever works in this lane, now or later.",
-    "to_me": "Only what is addressed to the caller or to the lane it registered.",
-    "ttl_hours": "How long the code works.",
-    "ttl_seconds": "When the lease ends by itself. Lease again to renew it.",
-    "type": "Only events of this type.",
-    "unacked_only": "Only what the caller has not acknowledged.",
-    "until": "Only events up to this time; without a zone it is UTC.",
-    "uses": "How many participants may join with the code.",
-    "wait_seconds": "Wait this long for news instead of answering with nothing.",
-    "within_seconds": "Who called within this time; the project's liveness window unless said otherwise.",
-}
-
-ARGUMENTS_OF: Mapping[tuple[str, str], str] = {
-    ("list_tasks", "status"): "Only tasks that are here.",
-    ("list_tasks", "owner"): "Only tasks of this actor, as `handle/label`.",
-    ("query_events", "sequence"): "Only claims and seeds of this sequence.",
-    ("create_invite", "is_admin"): "Whether who joins becomes a lead.",
-    ("create_invite", "participant_name"): "Who joins with the code; without it, who joins chooses a name.",
-    ("lease", "wait_seconds"): "Wait this long for nobody to conflict; the lease counts from the start.",
-}
-"""Where an argument means something else than its namesakes."""
 
 CODES: Mapping[str, str] = {
     "invalid": "The arguments make no sense, whatever the state; the sentence names the one to change.",

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import trio
 
-from engine.events import Claimed, Event
 from engine.history import Liveness
+from engine.sequences import Claimed
+from engine.vocabulary import Event
 from store import Listener, Store, open_store
 from store.people import owners
 from tests.postgres import query

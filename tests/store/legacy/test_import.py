@@ -10,8 +10,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
-from engine.fold import apply, restore
 from engine.lookups import PostQuery
+from engine.project import apply, restore
 from engine.state import State
 from store import Store, migrate, open_store
 from store.errors import TransferRefused
@@ -186,11 +186,11 @@ async def test_a_random_past_folds_to_what_the_tables_say(seed: int, source: str
     for project in old.rows("projects"):
         state = await state_of(target, project["id"])
         here = [row for row in old.rows("sequences") if row["project_id"] == project["id"]]
-        assert {name: (one.current, one.prefix, one.pad) for name, one in state.sequences.items()} == {
+        assert {one.name: (one.current, one.prefix, one.pad) for one in state.sequences.dump()} == {
             row["name"]: (row["current"], row["prefix"], row["pad"]) for row in here
         }
         present = [row for row in old.rows("presence") if row["project_id"] == project["id"]]
-        assert {by: (one.lane, one.status) for by, one in state.presence.items()} == {
+        assert {one.reader: (one.lane, one.status) for one in state.presence.dump()} == {
             row["participation_id"]: (row["lane"], row["status"]) for row in present if row["lane"] != "(unset)"
         }
         assert _held(state) == _leased(old, project)
@@ -204,7 +204,7 @@ async def test_a_random_past_folds_to_what_the_tables_say(seed: int, source: str
 
 def _held(state: State) -> dict[tuple[int, str], tuple[datetime, str | None]]:
     now = datetime.now(UTC)
-    return {(one.by, one.surface): (one.expires_at, one.note) for one in state.leases.values() if one.expires_at > now}
+    return {(one.by, one.surface): (one.expires_at, one.note) for one in state.leases.dump() if one.expires_at > now}
 
 
 def _leased(old: LegacyServer, project: Row) -> dict[tuple[int, str], tuple[datetime, str | None]]:
@@ -295,9 +295,9 @@ async def test_what_no_event_told_is_added_so_that_the_fold_says_it(
     state = await state_of(target, lead.project_id)
     assert _held(state) == _leased(old, old.rows("projects")[0])
     assert len(state.tasks) == 2
-    assert sorted(task.status for task in state.tasks.values()) == sorted(row["status"] for row in old.rows("tasks"))
-    assert state.presence[lead.id].lane == old.presence(lead)["lane"]
-    assert {(name, one.current) for name, one in state.sequences.items()} == {
+    assert sorted(task.status for task in state.tasks.dump()) == sorted(row["status"] for row in old.rows("tasks"))
+    assert [(one.reader, one.lane) for one in state.presence.dump()] == [(lead.id, old.presence(lead)["lane"])]
+    assert {(one.name, one.current) for one in state.sequences.dump()} == {
         (row["name"], row["current"]) for row in old.rows("sequences")
     }
     assert any("were added" in remark for remark in done.remarks)
@@ -452,8 +452,8 @@ async def test_what_the_old_tables_allowed_is_carried_over_or_left_out_but_break
     )
     done = await carry(source, target.conninfo)
     state = await state_of(target, project["id"])
-    assert state.sequences["adr"].current == 5
-    assert [held.expires_at.year for held in state.leases.values()] == [9999]
+    assert state.sequences.find_or_make("adr").current == 5
+    assert [held.expires_at.year for held in state.leases.dump()] == [9999]
     assert rows(target, "select slug, liveness_window_seconds from projects") == [("my-shop", 86_400)]
     assert rows(target, "select label from participants order by id") == [("lead",), ("bob-2",), ("bob",)]
     for code in ("NEVER", "ENDLESS"):

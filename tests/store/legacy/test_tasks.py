@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine.events import Event, EventData
-from engine.fold import apply
-from engine.replies import BlockerRow
+from engine.project import apply
 from engine.state import State
+from engine.tasks import Blocker
+from engine.vocabulary import Event, EventData
 from store.legacy.names import Names
 from store.legacy.play import UNKNOWN_REASON, Played, play
 from store.legacy.source import BlockerFact, TaskEvent, TaskFact
@@ -54,9 +54,9 @@ def folded(events: Sequence[TaskEvent], played: Played) -> State:
 
 
 def is_as_the_rows_say(state: State, facts: Sequence[TaskFact], blockers: Sequence[BlockerFact]) -> None:
-    ours = sorted((task.title, task.lane or "", task.owner or "", task.status) for task in state.tasks.values())
+    ours = sorted((task.title, task.lane or "", task.owner or "", task.status) for task in state.tasks.dump())
     assert ours == sorted((one.title, one.lane or "", one.owner or "", one.status) for one in facts)
-    held = sorted(blocker.reason for task in state.tasks.values() for blocker in task.blockers)
+    held = sorted(blocker.reason for task in state.tasks.dump() for blocker in task.blockers)
     assert held == sorted(row.reason for row in blockers if row.resolved_at is None)
 
 
@@ -162,7 +162,7 @@ def test_a_task_without_any_event_is_made_up_of_the_fewest(status: str, added: l
     state = folded([], played)
     assert state.tasks[1].status == status
     if status == "blocked":
-        assert state.tasks[1].blockers == (BlockerRow(on=None, reason=UNKNOWN_REASON),)
+        assert state.tasks[1].blockers == (Blocker(on=None, reason=UNKNOWN_REASON),)
 
 
 def test_an_event_that_no_task_can_have_had_is_left_out() -> None:

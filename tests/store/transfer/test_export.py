@@ -12,7 +12,10 @@ import msgspec
 import pytest
 import trio
 
-from engine import commands as c
+from engine.leases import Lease
+from engine.posts import Ack, Post
+from engine.sequences import Claim, SeedSequence
+from engine.tasks import TaskBlock, TaskCreate, TaskShip, TaskStart
 from store import Store, open_store
 from store.errors import TransferRefused
 from store.people import minting
@@ -276,13 +279,13 @@ def test_the_state_tells_claims_tasks_leases_and_handoffs() -> None:
     project = Project()
     project.play(
         [
-            ada(c.SeedSequence(sequence="adr", current=9, prefix="ADR-", pad=4)),
-            ada(c.Claim(sequence="adr")),
-            ada(c.TaskCreate(title="Cut | over", lane="ops", owner="ben")),
-            ada(c.TaskStart(task_id=1)),
-            ada(c.TaskBlock(task_id=1, reason="no [keys]")),
-            ada(c.Lease(surface="src/**", ttl_seconds=60, note="two\nlines")),
-            ada(c.Post(to_lane="qa", to_actor="ben", subject="<b>", body="secret body")),
+            ada(SeedSequence(sequence="adr", current=9, prefix="ADR-", pad=4)),
+            ada(Claim(sequence="adr")),
+            ada(TaskCreate(title="Cut | over", lane="ops", owner="ben")),
+            ada(TaskStart(task_id=1)),
+            ada(TaskBlock(task_id=1, reason="no [keys]")),
+            ada(Lease(surface="src/**", ttl_seconds=60, note="two\nlines")),
+            ada(Post(to_lane="qa", to_actor="ben", subject="<b>", body="secret body")),
         ]
     )
     page = _page(project)
@@ -301,16 +304,16 @@ def test_what_is_settled_leaves_the_page_and_time_alone_changes_nothing() -> Non
     project = Project()
     project.play(
         [
-            ada(c.Lease(surface="a", ttl_seconds=60)),
-            ada(c.TaskCreate(title="t", owner="ada")),
-            ada(c.TaskStart(task_id=1)),
-            ada(c.Post(to_actor="ada", body="b")),
+            ada(Lease(surface="a", ttl_seconds=60)),
+            ada(TaskCreate(title="t", owner="ada")),
+            ada(TaskStart(task_id=1)),
+            ada(Post(to_actor="ada", body="b")),
         ]
     )
     before = _page(project)
     project.now += timedelta(days=1)
     assert _page(project) == before
-    project.play([ada(c.Ack(post_id=4)), ada(c.TaskShip(task_id=1))])
+    project.play([ada(Ack(post_id=4)), ada(TaskShip(task_id=1))])
     assert _page(project).count("None.") == 4
 
 

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import pytest
 import trio
 
-from engine.events import Event, Posted, TaskCreated
-from engine.fold import restore
 from engine.identity import Roster
+from engine.posts import Posted
+from engine.project import restore
+from engine.tasks import TaskCreated
+from engine.vocabulary import Event
 from store import Store, open_store
 from store.errors import InvalidName, StoreError, TransferRefused
 from store.people import grants, minting, participants

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from engine.events import EVENT_TYPES
-from engine.lookups import AckFact
-from engine.replies import EventView
+from engine.lookups import AckFact, EventView
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import fields_of, links_of, text_of, wrong_in
 from tests.web.admin.test_projects import project_of

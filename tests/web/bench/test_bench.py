@@ -8,7 +8,8 @@ import msgspec
 import pytest
 import trio
 
-from engine.events import Claimed, encode
+from engine.events import encode
+from engine.sequences import Claimed
 from store import Store
 from tests.postgres import Server, query
 from web.bench.generator import Load

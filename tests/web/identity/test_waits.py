@@ -9,8 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from engine.commands import ReadPosts
 from engine.identity import Principal
+from engine.posts import ReadPosts
 from store import Store
 from store.errors import StoreUnavailable
 from store.people import grants, minting, owners, participants

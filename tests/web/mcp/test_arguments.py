@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from engine import commands
+from engine.leases import Lease
+from engine.ledger import QueryEvents
+from engine.posts import Ack, Post, ReadPosts
 from engine.refusals import Refusal
+from engine.sequences import Claim, ListSequences, SeedSequence
+from engine.tasks import TaskCreate
 from web.mcp.arguments import Parser
 from web.mcp.identity_tools import Named
 
@@ -19,45 +23,45 @@ def parse(arguments: type[Struct], **given: Any) -> Any:
 @pytest.mark.parametrize(
     ("arguments", "given", "sentence"),
     [
-        (commands.Claim, {}, "'sequence' is missing; this tool needs it."),
-        (commands.Claim, {"sequence": None}, "'sequence' is missing; this tool needs it."),
-        (commands.Claim, {"sequence": 5}, "'sequence' must be text."),
-        (commands.Claim, {"sequence": "A b"}, "'sequence' must be 1 to 64 characters of a-z, 0-9, '_' and '-'."),
-        (commands.Claim, {"sequence": "adr\n"}, "'sequence' must be 1 to 64 characters of a-z, 0-9, '_' and '-'."),
-        (commands.Claim, {"sequence": "a", "note": "x" * 501}, "'note' must have at most 500 characters."),
-        (commands.Claim, {"sequence": "a", "key": ""}, "'key' must not be empty."),
+        (Claim, {}, "'sequence' is missing; this tool needs it."),
+        (Claim, {"sequence": None}, "'sequence' is missing; this tool needs it."),
+        (Claim, {"sequence": 5}, "'sequence' must be text."),
+        (Claim, {"sequence": "A b"}, "'sequence' must be 1 to 64 characters of a-z, 0-9, '_' and '-'."),
+        (Claim, {"sequence": "adr\n"}, "'sequence' must be 1 to 64 characters of a-z, 0-9, '_' and '-'."),
+        (Claim, {"sequence": "a", "note": "x" * 501}, "'note' must have at most 500 characters."),
+        (Claim, {"sequence": "a", "key": ""}, "'key' must not be empty."),
         (
-            commands.Claim,
+            Claim,
             {"sequence": "a", "note": "\0"},
             "'note' must be text without NUL characters and lone surrogates.",
         ),
         (
-            commands.Claim,
+            Claim,
             {"seq": "a"},
             "'seq' is not an argument of this tool; its arguments are: sequence, note, key.",
         ),
         (
-            commands.Claim,
+            Claim,
             {"\ud800\n": "a"},
             "'??' is not an argument of this tool; its arguments are: sequence, note, key.",
         ),
-        (commands.ListSequences, {"x": 1}, "'x' is not an argument of this tool; its arguments are: none."),
-        (commands.SeedSequence, {"sequence": "a", "current": -1}, "'current' must be at least 0."),
-        (commands.SeedSequence, {"sequence": "a", "current": 1.5}, "'current' must be a whole number."),
-        (commands.SeedSequence, {"sequence": "a", "current": "1"}, "'current' must be a whole number."),
-        (commands.SeedSequence, {"sequence": "a", "current": True}, "'current' must be a whole number."),
-        (commands.SeedSequence, {"sequence": "a", "current": 2**53}, "'current' must be at most 9007199254740991."),
-        (commands.ReadPosts, {"to_me": "yes"}, "'to_me' must be true or false."),
-        (commands.ReadPosts, {"limit": 201}, "'limit' must be at most 200."),
-        (commands.Lease, {"surface": "a", "mode": "x"}, "'mode' must be one of: exclusive, shared."),
-        (commands.Lease, {"surface": "a", "mode": 5}, "'mode' must be one of: exclusive, shared."),
-        (commands.Post, {"body": " \n"}, "'body' must not be blank."),
-        (commands.TaskCreate, {"title": "x", "depends_on": 3}, "'depends_on' must be a list."),
-        (commands.TaskCreate, {"title": "x", "depends_on": ["a"]}, "'depends_on[0]' must be a whole number."),
-        (commands.TaskCreate, {"title": "x", "depends_on": [1, 0]}, "'depends_on[1]' must be at least 1."),
-        (commands.TaskCreate, {"title": "x", "depends_on": [1] * 51}, "'depends_on' must have at most 50 items."),
-        (commands.QueryEvents, {"since": "soon"}, "'since' must be an ISO 8601 time such as 2026-01-31T12:00:00Z."),
-        (commands.QueryEvents, {"until": 5}, "'until' must be an ISO 8601 time such as 2026-01-31T12:00:00Z."),
+        (ListSequences, {"x": 1}, "'x' is not an argument of this tool; its arguments are: none."),
+        (SeedSequence, {"sequence": "a", "current": -1}, "'current' must be at least 0."),
+        (SeedSequence, {"sequence": "a", "current": 1.5}, "'current' must be a whole number."),
+        (SeedSequence, {"sequence": "a", "current": "1"}, "'current' must be a whole number."),
+        (SeedSequence, {"sequence": "a", "current": True}, "'current' must be a whole number."),
+        (SeedSequence, {"sequence": "a", "current": 2**53}, "'current' must be at most 9007199254740991."),
+        (ReadPosts, {"to_me": "yes"}, "'to_me' must be true or false."),
+        (ReadPosts, {"limit": 201}, "'limit' must be at most 200."),
+        (Lease, {"surface": "a", "mode": "x"}, "'mode' must be one of: exclusive, shared."),
+        (Lease, {"surface": "a", "mode": 5}, "'mode' must be one of: exclusive, shared."),
+        (Post, {"body": " \n"}, "'body' must not be blank."),
+        (TaskCreate, {"title": "x", "depends_on": 3}, "'depends_on' must be a list."),
+        (TaskCreate, {"title": "x", "depends_on": ["a"]}, "'depends_on[0]' must be a whole number."),
+        (TaskCreate, {"title": "x", "depends_on": [1, 0]}, "'depends_on[1]' must be at least 1."),
+        (TaskCreate, {"title": "x", "depends_on": [1] * 51}, "'depends_on' must have at most 50 items."),
+        (QueryEvents, {"since": "soon"}, "'since' must be an ISO 8601 time such as 2026-01-31T12:00:00Z."),
+        (QueryEvents, {"until": 5}, "'until' must be an ISO 8601 time such as 2026-01-31T12:00:00Z."),
         (
             Named,
             {"participant_name": "a/b"},
@@ -77,12 +81,12 @@ def test_a_refusal_names_the_argument_and_what_to_do(
 
 
 def test_null_is_the_same_as_nothing() -> None:
-    assert parse(commands.Claim, sequence="adr", note=None, key=None) == commands.Claim(sequence="adr")
-    assert Parser(commands.ListSequences).parse(None) == commands.ListSequences()
+    assert parse(Claim, sequence="adr", note=None, key=None) == Claim(sequence="adr")
+    assert Parser(ListSequences).parse(None) == ListSequences()
 
 
 def test_a_number_without_a_fraction_is_whole() -> None:
-    assert parse(commands.Ack, post_id=7.0) == commands.Ack(post_id=7)
+    assert parse(Ack, post_id=7.0) == Ack(post_id=7)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +100,6 @@ def test_a_number_without_a_fraction_is_whole() -> None:
     ],
 )
 def test_a_time_is_utc_unless_it_says_otherwise(written: str) -> None:
-    parsed = parse(commands.QueryEvents, since=written)
+    parsed = parse(QueryEvents, since=written)
     assert parsed.since == datetime(2026, 1, 31, 12, tzinfo=UTC)
     assert parsed.since.tzinfo is UTC

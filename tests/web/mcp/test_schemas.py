@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from engine import commands
+from engine.leases import Lease
+from engine.sequences import Claim, ListSequences
+from engine.tasks import TaskCreate
 from web.mcp.identity_tools import Provision
 from web.mcp.schemas import input_schema
 
@@ -13,9 +15,9 @@ from web.mcp.schemas import input_schema
 @pytest.mark.parametrize(
     ("arguments", "schema"),
     [
-        (commands.ListSequences, {"type": "object", "properties": {}}),
+        (ListSequences, {"type": "object", "properties": {}}),
         (
-            commands.Claim,
+            Claim,
             {
                 "type": "object",
                 "properties": {
@@ -27,7 +29,7 @@ from web.mcp.schemas import input_schema
             },
         ),
         (
-            commands.Lease,
+            Lease,
             {
                 "type": "object",
                 "properties": {
@@ -60,5 +62,5 @@ def test_a_schema_says_what_helps_and_no_more(arguments: type[Struct], schema: d
 
 
 def test_a_list_says_what_its_items_are() -> None:
-    depends_on = input_schema(commands.TaskCreate)["properties"]["depends_on"]
+    depends_on = input_schema(TaskCreate)["properties"]["depends_on"]
     assert depends_on == {"type": "array", "items": {"type": "integer"}, "maxItems": 50}

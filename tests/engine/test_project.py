@@ -1,14 +1,19 @@
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from engine.commands import Ack, Claim, Lease, Post, Register, TaskBlock, TaskCreate, TaskShip, TaskStart
 from engine.decision import Decision
 from engine.errors import LedgerGap
-from engine.events import Event, Posted, TaskShipped
-from engine.fold import SNAPSHOT_VERSION, apply, restore, snapshot, stamp
+from engine.leases import Lease
+from engine.posts import Ack, Post, Posted
+from engine.presence import Register
+from engine.project import SNAPSHOT_VERSION, apply, restore, snapshot, stamp
+from engine.sequences import Claim
 from engine.state import State
+from engine.tasks import TaskBlock, TaskCreate, TaskShip, TaskShipped, TaskStart
+from engine.vocabulary import Event
 from tests.engine.project import T0, History, Project, ada, ben
 
 STORY: History = [
@@ -89,6 +94,10 @@ def test_a_snapshot_of_another_version_is_left_alone() -> None:
     assert restore(msgspec.json.encode(kept)) is not None
     assert restore(msgspec.json.encode({**kept, "version": SNAPSHOT_VERSION + 1})) is None
     assert restore(msgspec.json.encode({"version": SNAPSHOT_VERSION + 1, "shape": "new"})) is None
+
+
+def test_a_snapshot_of_the_first_release_is_left_alone() -> None:
+    assert restore((Path(__file__).parent / "snapshots" / "version_1.json").read_bytes()) is None
 
 
 def test_a_torn_snapshot_is_left_alone() -> None:

@@ -1,4 +1,4 @@
-"""Commands carry their own limits: each bound is tried at the bound and one beyond it."""
+"""Commands carry their own limits, each tried at the bound and one beyond it; replies have the contract's fields."""
 
 from typing import Any, get_args
 
@@ -6,23 +6,27 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from engine.commands import (
-    AnyCommand,
-    Claim,
-    Lease,
-    Post,
-    QueryEvents,
-    ReadPosts,
-    Register,
-    SeedSequence,
-    TaskAssign,
-    TaskBlock,
-    TaskCreate,
-    WhatsNew,
-    WhoIsActive,
-)
+from engine import leases, ledger, posts, presence, sequences, tasks
 from engine.events import EVENT_TYPES
+from engine.leases import GrantedLease, Lease, LeaseRow, Leases, OtherLease, ReleasedLeases
+from engine.ledger import ActiveLease, Digest, Events, Omitted, PostHead, QueryEvents, WhatsNew
+from engine.lookups import EventView
+from engine.posts import AckedPost, AckRow, Post, PostedPost, Posts, PostView, ReadPosts
+from engine.presence import Active, ActiveRow, Register, RegisteredLane, Touched, WhoIsActive
+from engine.project import AnyCommand
+from engine.sequences import (
+    Claim,
+    ClaimedNumber,
+    ClaimRow,
+    LatestClaimRows,
+    SeedSequence,
+    SequenceRow,
+    Sequences,
+    SequenceSet,
+)
+from engine.tasks import AssignedTask, BlockerRow, TaskAssign, TaskBlock, TaskCreate, TaskRow, Tasks, TaskState
 from engine.terms import ID_MAX
+from engine.vocabulary import Command, Reply
 
 LIMITS: list[tuple[type[Struct], dict[str, Any], dict[str, Any]]] = [
     (Claim, {"sequence": "a-z_0"}, {"sequence": "A"}),
@@ -107,3 +111,66 @@ def test_what_ends_a_wait_is_an_event_that_exists() -> None:
 )
 def test_a_command_says_whom_it_names(command: AnyCommand, name: str | None) -> None:
     assert command.addressee_name == name
+
+
+SHAPES: list[tuple[type[Struct], str]] = [
+    (Touched, ""),
+    (ClaimedNumber, "sequence number formatted note"),
+    (SequenceSet, "sequence current prefix pad"),
+    (Sequences, "sequences"),
+    (SequenceRow, "name prefix pad last_used next next_formatted"),
+    (LatestClaimRows, "sequences"),
+    (ClaimRow, "sequence number formatted by at"),
+    (RegisteredLane, "actor lane status registered_at"),
+    (Active, "active"),
+    (ActiveRow, "actor lane status last_seen"),
+    (PostedPost, "post_id event_id created_at"),
+    (Posts, "posts"),
+    (
+        PostView,
+        "post_id from to_lane to_actor subject body ref tag created_at acked reply_to acked_by",
+    ),
+    (AckRow, "actor at"),
+    (AckedPost, "post_id acked_at"),
+    (GrantedLease, "lease_id surface expires_at others"),
+    (OtherLease, "actor surface expires_at"),
+    (ReleasedLeases, "released"),
+    (Leases, "leases"),
+    (LeaseRow, "surface actor expires_at expires_in_seconds note mode"),
+    (TaskState, "task_id status"),
+    (AssignedTask, "task_id owner status"),
+    (Tasks, "tasks"),
+    (TaskRow, "task_id title lane owner status blockers waits_for"),
+    (BlockerRow, "on reason"),
+    (Events, "events"),
+    (EventView, "id ts actor type payload"),
+    (
+        Digest,
+        "since_event_id events remaining unacked_posts awaiting_ack active_leases latest_claims omitted",
+    ),
+    (PostHead, "post_id from to_lane to_actor subject ref created_at"),
+    (ActiveLease, "surface actor expires_at"),
+    (Omitted, "unacked_posts active_leases awaiting_ack"),
+]
+
+
+@pytest.mark.parametrize(("reply", "names"), SHAPES)
+def test_a_reply_has_the_fields_of_the_contract(reply: type[Struct], names: str) -> None:
+    assert " ".join(reply.__struct_encode_fields__) == names
+
+
+def test_no_reply_is_forgotten_here() -> None:
+    concerns = (ledger, leases, posts, presence, sequences, tasks)
+    declared = {cls for module in concerns for cls in vars(module).values() if isinstance(cls, type)}
+    assert {cls for cls in declared if issubclass(cls, Reply)} - {Reply} <= {cls for cls, _ in SHAPES}
+
+
+def test_only_reads_that_can_wait_may_be_no_news() -> None:
+    assert Touched().is_news
+    assert {cls for cls, _ in SHAPES if "is_news" in vars(cls)} == {Posts, Digest}
+
+
+def test_every_command_is_in_the_union() -> None:
+    concerns = (ledger, leases, posts, presence, sequences, tasks)
+    declared = {cls for module in concerns for cls in vars(module).values() if isinstance(cls, type)}
+    assert {cls for cls in declared if issubclass(cls, Command)} - {Command} == set(get_args(AnyCommand))

@@ -1,0 +1,39 @@
+"""What a field means is read from the field, whatever its type is made of."""
+
+from typing import Annotated, Any
+
+import pytest
+from msgspec import Meta
+
+from engine import terms
+from engine.fields import Shown, described, hint, is_shown
+
+Named = Annotated[str, Meta(pattern="x", description="A name.", extra={"hint": "be an x"})]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "description"),
+    [
+        (str, None),
+        (Named, "A name."),
+        (Named | None, "A name."),
+        (Annotated[Named, Meta(description="Another name.")], "Another name."),
+        (Annotated[Named | None, Meta(description="Another name.")], "Another name."),
+        (Annotated[Named | None, Meta(extra={"shown": True})], "A name."),
+        (Annotated[str, "not ours"], None),
+        (terms.TaskIds, "Tasks that must ship before this one can start."),
+    ],
+)
+def test_the_outermost_description_counts(annotation: Any, description: str | None) -> None:
+    assert described(annotation) == description
+
+
+def test_a_hint_is_found_through_null_and_other_metadata() -> None:
+    assert hint(Annotated[Named | None, Meta(description="d")]) == "be an x"
+    assert hint(str) is None
+
+
+def test_only_the_mark_shows_a_field() -> None:
+    data: Any = Shown
+    assert is_shown(data[str | None])
+    assert not is_shown(Named)
