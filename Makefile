@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNS ?= 5
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # One process a core, each with a PostgreSQL of its own.
 PARALLEL := $(BIN)/pytest --numprocesses auto --dist worksteal
@@ -39,8 +40,8 @@ lint: $(VENV)/.installed-dev ## Style, format and the floors of the house.
 types: $(VENV)/.installed-dev ## Strict types.
 	$(BIN)/mypy
 
-faults: $(VENV)/.installed-dev ## Kill servers and databases under load, and count what is left.
-	$(BIN)/pytest -m 'faults and not soak'
+faults: $(VENV)/.installed-dev ## Strike servers and databases with faults and judge every answer: RUNS=5 SEED=1.
+	$(BIN)/python -m tests.faults --runs $(RUNS) $(if $(SEED),--seed $(SEED))
 
 soak: $(VENV)/.installed-dev ## The tests that run for many minutes.
 	$(BIN)/pytest -m soak

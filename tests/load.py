@@ -6,8 +6,10 @@ business.
 """
 
 import json
-from collections import Counter
-from collections.abc import Mapping
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from typing import Any, Self
@@ -59,6 +61,11 @@ class Lost:
 
 
 @dataclass(slots=True, frozen=True)
+class Left:
+    """The client hung up before the answer came."""
+
+
+@dataclass(slots=True, frozen=True)
 class Broken:
     """An answer that nobody should ever get."""
 
@@ -66,17 +73,42 @@ class Broken:
     body: str
 
 
-Outcome = Answered | Refused | Lost | Broken
+Outcome = Answered | Refused | Lost | Left | Broken
+
+
+def now() -> float:
+    """Seconds since 1970, by the monotonic clock."""
+    return _EPOCH + time.monotonic()
+
+
+_EPOCH = time.time() - time.monotonic()
 
 
 @dataclass(slots=True, frozen=True)
 class Attempt:
-    """One request, and what became of it."""
+    """One request, and what became of it.
+
+    `operation` numbers the calls; the attempts of one that its client insists on have the same. `began` and `ended`
+    are Unix times of a clock that never goes back (`now`).
+    """
 
     client: str
     tool: str
     arguments: Mapping[str, Any]
     outcome: Outcome
+    operation: int
+    port: int
+    began: float
+    ended: float
+
+    @property
+    def kind(self) -> str:
+        """The kind of its outcome in a word; of a refusal, its code."""
+        match self.outcome:
+            case Refused(code):
+                return code
+            case outcome:
+                return type(outcome).__name__.lower()
 
 
 @dataclass(slots=True)
@@ -84,6 +116,8 @@ class Record:
     """Every attempt of every client of a test, in the order in which they ended."""
 
     attempts: list[Attempt] = field(default_factory=list)
+    under_way: int = 0
+    operations: Iterator[int] = field(default_factory=count)
     _answered: int = 0
     _milestones: list[tuple[int, trio.Event]] = field(default_factory=list)
 
@@ -115,7 +149,7 @@ class Record:
 
     def kinds(self) -> Counter[str]:
         """How often each kind of outcome came, refusals by their code."""
-        return Counter(_kind(attempt.outcome) for attempt in self.attempts)
+        return Counter(attempt.kind for attempt in self.attempts)
 
     def unexpected(self, *, refusals: tuple[str, ...] = (), lost: bool = False) -> list[Attempt]:
         """The attempts that came to anything but an answer, momentary refusal, or what the test allows besides."""
@@ -124,35 +158,48 @@ class Record:
 
 @dataclass(slots=True, frozen=True)
 class Team:
-    """The participants of one project, by their tokens, and the record of what they were told."""
+    """The participants of one project, with their tokens by label, and the record of what they were told."""
 
-    tokens: list[str]
+    tokens: dict[str, str]
     record: Record = field(default_factory=Record)
 
-    def client(self, name: str, port: int, *, member: int = 0) -> "Client":
-        """One more connection of a member."""
-        return Client(name, port, self.tokens[member], self.record)
+    def client(self, label: str, *ports: int) -> "Client":
+        """This member, as a client of these servers."""
+        return Client(label, ports, self.tokens[label], self.record)
 
-    def clients(self, number: int, *ports: int) -> "list[Client]":
-        """So many connections, spread over ports, members and revisions."""
-        spread = zip(range(number), cycle(ports), cycle(self.tokens), cycle(REVISIONS), strict=False)
+    def clients(self, *ports: int) -> "list[Client]":
+        """All members, spread over servers and revisions of the protocol."""
+        spread = zip(self.tokens.items(), cycle(ports), cycle(REVISIONS), strict=False)
         return [
-            Client(f"client-{each}", port, token, self.record, revision=revision)
-            for each, port, token, revision in spread
+            Client(label, (port,), token, self.record, revision=revision) for (label, token), port, revision in spread
         ]
 
 
 class Client:
-    """One participant on one connection, which is opened when needed and again when it was lost."""
+    """One participant with a connection to each of its servers, opened when needed and again when it was lost.
 
-    def __init__(self, name: str, port: int, token: str, record: Record, *, revision: str = STATELESS) -> None:
+    It calls the first of `ports` and goes on to the next when a connection is lost; `chance` makes it choose a server
+    anew for every attempt.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        ports: Sequence[int],
+        token: str,
+        record: Record,
+        *,
+        revision: str = STATELESS,
+        chance: random.Random | None = None,
+    ) -> None:
         self.name = name
-        self.port = port
+        self._ports = deque(ports)
         self._token = token
         self._record = record
         self._revision = revision
-        self._stream: trio.SocketStream | None = None
-        self._numbers = count(1)
+        self._chance = chance
+        self._streams: dict[int, trio.SocketStream] = {}
+        self._requests = count(1)
 
     async def __aenter__(self) -> Self:
         return self
@@ -161,50 +208,80 @@ class Client:
         await self.close()
 
     async def connect(self) -> None:
-        """Open the connection, if there is none. Raises `OSError`."""
-        if self._stream is None:
-            self._stream = await trio.open_tcp_stream("127.0.0.1", self.port)
+        """Open the connection to the first server, if there is none. Raises `OSError`."""
+        await self._stream(self._ports[0])
 
     async def close(self) -> None:
-        """Close the connection, if there is one."""
-        if self._stream is not None:
-            stream, self._stream = self._stream, None
+        """Close all connections."""
+        while self._streams:
+            _, stream = self._streams.popitem()
             await trio.aclose_forcefully(stream)
 
     async def call(self, tool: str, /, **arguments: Any) -> Outcome:
         """Make one attempt and record it; one that is cancelled costs the connection."""
-        outcome: Outcome = Broken(0, f"no answer within {ANSWER_SECONDS_MAX:g} s")
-        try:
-            with trio.move_on_after(ANSWER_SECONDS_MAX):
-                outcome = await self._attempt(tool, arguments)
-        finally:
-            if isinstance(outcome, Lost | Broken):
-                await self.close()
-        self._record.add(Attempt(self.name, tool, arguments, outcome))
-        return outcome
+        return await self._attempt(tool, arguments, next(self._record.operations))
 
     async def insist(self, tool: str, /, **arguments: Any) -> Answered | Refused | Broken:
         """Repeat the same call until it is answered, or refused for good."""
+        return await self._insist(tool, arguments, next(self._record.operations))
+
+    async def leave_and_insist(self, seconds: float, tool: str, /, **arguments: Any) -> Answered | Refused | Broken:
+        """The same, but hang up on the first attempt when it is not answered within so many seconds."""
+        operation = next(self._record.operations)
+        with trio.move_on_after(seconds):
+            return await self._insist(tool, arguments, operation)
+        return await self._insist(tool, arguments, operation)
+
+    async def _insist(self, tool: str, arguments: Mapping[str, Any], operation: int) -> Answered | Refused | Broken:
         while True:
-            outcome = await self.call(tool, **arguments)
-            if not isinstance(outcome, Lost) and not (isinstance(outcome, Refused) and outcome.is_momentary):
-                return outcome
+            outcome = await self._attempt(tool, arguments, operation)
+            match outcome:
+                case Answered() | Broken():
+                    return outcome
+                case Refused() if not outcome.is_momentary:
+                    return outcome
             await trio.sleep(RETRY_SECONDS)
 
-    async def _attempt(self, tool: str, arguments: Mapping[str, Any]) -> Outcome:
+    async def _attempt(self, tool: str, arguments: Mapping[str, Any], operation: int) -> Outcome:
+        port = self._chance.choice(self._ports) if self._chance is not None else self._ports[0]
+        began = now()
+        self._record.under_way += 1
+        outcome: Outcome = Left()
         try:
-            await self.connect()
+            with trio.move_on_after(ANSWER_SECONDS_MAX) as patience:
+                outcome = await self._exchange(port, tool, arguments)
+            if patience.cancelled_caught:
+                outcome = Broken(0, f"no answer within {ANSWER_SECONDS_MAX:g} s")
+        finally:
+            self._record.under_way -= 1
+            self._record.add(Attempt(self.name, tool, arguments, outcome, operation, port, began, now()))
+            if isinstance(outcome, Lost | Left | Broken):
+                await self._hang_up(port)
+        return outcome
+
+    async def _exchange(self, port: int, tool: str, arguments: Mapping[str, Any]) -> Outcome:
+        try:
+            stream = await self._stream(port)
         except OSError as error:
             return Lost(str(error), sent=False)
-        assert self._stream is not None
-        sent, number = False, next(self._numbers)
+        sent, number = False, next(self._requests)
         try:
-            await self._stream.send_all(request(self._token, tool, arguments, number, self._revision))
+            await stream.send_all(request(self._token, tool, arguments, number, self._revision))
             sent = True
-            status, body = await receive_response(self._stream)
+            status, body = await receive_response(stream)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             return Lost(str(error), sent)
         return _understood(status, body, number)
+
+    async def _stream(self, port: int) -> trio.SocketStream:
+        if port not in self._streams:
+            self._streams[port] = await trio.open_tcp_stream("127.0.0.1", port)
+        return self._streams[port]
+
+    async def _hang_up(self, port: int) -> None:
+        self._ports.rotate(-1)
+        if port in self._streams:
+            await trio.aclose_forcefully(self._streams.pop(port))
 
 
 def request(token: str, tool: str, arguments: Mapping[str, Any], number: int = 1, revision: str = STATELESS) -> bytes:
@@ -260,17 +337,9 @@ def _understood(status: int, body: bytes, number: int) -> Outcome:
     return Answered(result["structuredContent"])
 
 
-def _kind(outcome: Outcome) -> str:
-    match outcome:
-        case Refused(code):
-            return code
-        case _:
-            return type(outcome).__name__.lower()
-
-
 def _expected(outcome: Outcome, refusals: tuple[str, ...], *, lost: bool) -> bool:
     match outcome:
-        case Answered():
+        case Answered() | Left():
             return True
         case Refused(code):
             return outcome.is_momentary or code in refusals

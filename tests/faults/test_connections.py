@@ -8,8 +8,9 @@ import pytest
 import trio
 
 from store import open_store
-from tests.faults.ledger import Ledger
-from tests.faults.processes import Bus, Postgres
+from tests.faults.checker import read_ledger
+from tests.faults.cluster import Cluster
+from tests.faults.processes import Bus
 from tests.load import Answered, Client, Team, receive_response, request
 from tests.web.bus import running_bus
 
@@ -49,14 +50,14 @@ async def claim_often(client: Client) -> None:
 async def test_thousands_of_idle_connections_hold_nobody_up(bus: Bus, team: Team, stack: AsyncExitStack) -> None:
     for _ in range(IDLE):
         await connect(stack, bus.port)
-    async with team.client("busy", bus.port) as busy:
+    async with team.client("planner", bus.port) as busy:
         await claim_often(busy)
 
 
 async def test_clients_that_trickle_or_fall_silent_hold_nobody_up_and_are_answered_when_they_come_to_an_end(
-    bus: Bus, durable: Postgres, team: Team, stack: AsyncExitStack, nursery: trio.Nursery
+    bus: Bus, durable: Cluster, team: Team, stack: AsyncExitStack, nursery: trio.Nursery
 ) -> None:
-    call = request(team.tokens[0], "claim", {"sequence": "slow", "note": "at last"})
+    call = request(team.tokens["planner"], "claim", {"sequence": "slow", "note": "at last"})
     head, body = call[:60], call[-40:]
     silent = await connect(stack, bus.port)
     begins = await connect(stack, bus.port)
@@ -73,7 +74,7 @@ async def test_clients_that_trickle_or_fall_silent_hold_nobody_up_and_are_answer
     async def progress_of_others(answers: int) -> None:
         await team.record.progress(answers)
 
-    async with trio.open_nursery() as busy_ones, team.client("busy", bus.port) as busy:
+    async with trio.open_nursery() as busy_ones, team.client("planner", bus.port) as busy:
         busy_ones.start_soon(trickle)
         while len(team.record.attempts) < len(call) + CALLS:
             assert isinstance(await busy.call("claim", sequence="adr"), Answered)
@@ -84,15 +85,16 @@ async def test_clients_that_trickle_or_fall_silent_hold_nobody_up_and_are_answer
     assert (await receive_response(begins))[0] == 200
     await silent.send_all(call)
     assert (await receive_response(silent))[0] == 200
-    assert [claim.number for claim in Ledger.read(durable.conninfo).claims if claim.sequence == "slow"] == [1, 2, 3, 4]
+    claims = [row.data for row in read_ledger(durable.conninfo())]
+    assert [claim["number"] for claim in claims if claim["sequence"] == "slow"] == [1, 2, 3, 4]
 
 
 async def test_clients_that_never_read_their_answers_hold_nobody_up(
     bus: Bus, team: Team, stack: AsyncExitStack, nursery: trio.Nursery
 ) -> None:
-    async with team.client("busy", bus.port) as busy:
+    async with team.client("planner", bus.port) as busy:
         await claim_often(busy)
-        page = request(team.tokens[1], "query_events", {"limit": 1000})
+        page = request(team.tokens["builder"], "query_events", {"limit": 1000})
 
         async def ask_and_never_read() -> None:
             stream = await connect(stack, bus.port)
@@ -106,18 +108,18 @@ async def test_clients_that_never_read_their_answers_hold_nobody_up(
 
 
 async def test_no_more_connections_are_open_than_the_bound_and_the_next_one_waits_its_turn(
-    durable: Postgres, team: Team, stack: AsyncExitStack, nursery: trio.Nursery
+    durable: Cluster, team: Team, stack: AsyncExitStack, nursery: trio.Nursery
 ) -> None:
     """In this process, where the bound can be chosen."""
     async with (
-        open_store(durable.conninfo) as store,
-        running_bus(store, durable.conninfo, connections_max=BOUND) as bus,
+        open_store(durable.conninfo()) as store,
+        running_bus(store, durable.conninfo(), connections_max=BOUND) as bus,
     ):
         port = int(bus.url.rpartition(":")[2])
-        async with team.client("inside", port) as inside:
+        async with team.client("planner", port) as inside:
             assert isinstance(await inside.call("whoami"), Answered)
             others = [await connect(stack, port) for _ in range(BOUND - 1)]
-            outside = team.client("outside", port)
+            outside = team.client("builder", port)
             nursery.start_soon(claim_once, outside)
             for _ in range(CALLS):
                 assert isinstance(await inside.call("whoami"), Answered)

@@ -12,53 +12,51 @@ import pytest
 import trio
 
 from store import embedded_postgres
-from tests.faults.ledger import Ledger, judge, judge_answers_of, judge_insistence
-from tests.faults.processes import Postgres, mint_tokens, running_bus
+from tests.faults.checker import check, operations, read_ledger
+from tests.faults.processes import let_in, running_bus
 from tests.faults.workload import load
 from tests.load import Team
 from tests.postgres import query
 
 log = logging.getLogger(__name__)
 
-CLIENTS = 16
+CLIENTS = [f"client-{number}" for number in range(16)]
 ANSWERS_BETWEEN_KILLS_MAX = 200
 RECOVERY_SECONDS_MAX = 60
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.soak)])
 async def test_calls_wait_while_a_killed_server_is_started_again_and_nothing_is_lost(
-    tmp_path: Path, rng: random.Random, kills: int
+    directory: Path, rng: random.Random, kills: int
 ) -> None:
-    data_dir = tmp_path / "data"
+    data_dir = directory / "data"
     async with (
         embedded_postgres(data_dir) as conninfo,
-        running_bus(conninfo, tmp_path / "bus.log", data_dir) as bus,
+        running_bus(conninfo, directory / "bus.log", data_dir) as bus,
     ):
-        team = Team(await mint_tokens(conninfo, ["planner", "builder", "tester"]))
-        async with load(team.clients(CLIENTS, bus.port), rng):
+        team = Team(await let_in(bus, CLIENTS))
+        async with load(team.clients(bus.port), rng):
             for _ in range(kills):
                 await team.record.progress(rng.randint(1, ANSWERS_BETWEEN_KILLS_MAX))
                 killed, began = postmaster(data_dir), trio.current_time()
                 os.kill(killed, rng.choice((signal.SIGKILL, signal.SIGQUIT, signal.SIGINT)))
                 await replaced(killed, data_dir, conninfo)
                 log.info("back after %.1f s", trio.current_time() - began)
-            await team.record.progress(CLIENTS)
+            await team.record.progress(len(CLIENTS))
         assert team.record.unexpected(refusals=("conflict", "not_found")) == []
-        ledger = Ledger.read(conninfo)
-        judge(ledger, team.record)
-        judge_insistence(ledger, team.record)
-        async with team.client("judge", bus.port) as client:
-            await judge_answers_of(client, ledger)
+        assert check(operations(team.record), read_ledger(conninfo)).violations == []
     assert bus.said.count("runs again") == kills
 
 
-async def test_a_server_that_recovers_by_itself_is_waited_for_and_not_started_twice(durable: Postgres) -> None:
-    with psycopg.connect(durable.conninfo, application_name="llm-bus"):
-        durable.crash_a_backend()
-    while reaches(durable.conninfo):
-        pass
-    await durable.restart()
-    assert reaches(durable.conninfo)
+async def test_a_server_that_recovers_by_itself_is_waited_for_and_not_started_twice(directory: Path) -> None:
+    data_dir = directory / "data"
+    async with embedded_postgres(data_dir) as conninfo:
+        with psycopg.connect(conninfo) as session:
+            os.kill(session.info.backend_pid, signal.SIGKILL)
+            while reaches(conninfo):
+                pass
+        async with embedded_postgres(data_dir):
+            assert reaches(conninfo)
 
 
 def postmaster(data_dir: Path) -> int:

@@ -4,17 +4,19 @@ import random
 
 import trio
 
-from tests.faults.ledger import Ledger, judge
-from tests.faults.processes import Bus, Postgres
+from tests.faults.checker import check, operations, read_ledger
+from tests.faults.cluster import Cluster
+from tests.faults.processes import Bus, let_in
 from tests.load import Answered, Broken, Client, Lost, Team
 
-CLIENTS = 48
+CLIENTS = [f"client-{number}" for number in range(48)]
 ANSWERS_BEFORE_MAX = 500
 
 
 async def test_a_server_that_is_told_to_stop_answers_what_it_did_and_does_nothing_else(
-    bus: Bus, durable: Postgres, team: Team, rng: random.Random
+    bus: Bus, durable: Cluster, rng: random.Random
 ) -> None:
+    team = Team(await let_in(bus, CLIENTS))
     exit_codes = list[int]()
 
     async def claim_until_it_is_gone(client: Client) -> None:
@@ -24,33 +26,33 @@ async def test_a_server_that_is_told_to_stop_answers_what_it_did_and_does_nothin
                 number += 1
 
     async def stop_under_load() -> None:
-        await team.record.progress(rng.randint(CLIENTS, ANSWERS_BEFORE_MAX))
+        await team.record.progress(rng.randint(len(CLIENTS), ANSWERS_BEFORE_MAX))
         exit_codes.append(await bus.terminate())
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stop_under_load)
-        for client in team.clients(CLIENTS, bus.port):
+        for client in team.clients(bus.port):
             nursery.start_soon(claim_until_it_is_gone, client)
     assert exit_codes == [0]
     assert "cut off" not in bus.said
     assert team.record.unexpected(lost=True) == []
-    ledger = Ledger.read(durable.conninfo)
-    judge(ledger, team.record)
+    ledger = read_ledger(durable.conninfo())
+    assert check(operations(team.record), ledger).violations == []
     told = {attempt.arguments["note"] for attempt, _ in team.record.answered("claim")}
-    assert {claim.note for claim in ledger.claims} == told
+    assert {row.data["note"] for row in ledger} == told
 
 
 async def test_a_wait_is_answered_with_what_there_is_when_the_server_is_told_to_stop(
     bus: Bus, team: Team, nursery: trio.Nursery
 ) -> None:
-    waiter = team.client("waiter", bus.port)
+    waiter = team.client("planner", bus.port)
 
     async def wait() -> None:
         async with waiter:
             await waiter.call("read_posts", to_me=True, wait_seconds=55)
 
     nursery.start_soon(wait)
-    async with team.client("other", bus.port, member=1) as other:
+    async with team.client("builder", bus.port) as other:
         while not await is_active(other, "planner"):
             pass
     assert await bus.terminate() == 0
@@ -66,7 +68,7 @@ async def is_active(client: Client, label: str) -> bool:
 async def test_a_connection_that_is_open_when_the_server_stops_is_closed_and_not_left_hanging(
     bus: Bus, team: Team
 ) -> None:
-    async with team.client("idle", bus.port) as idle:
+    async with team.client("planner", bus.port) as idle:
         assert isinstance(await idle.call("whoami"), Answered)
         assert await bus.terminate() == 0
         assert not isinstance(await idle.call("whoami"), Answered | Broken)

@@ -1,127 +1,166 @@
-"""What clients do all day, until told to stop: half of them only claim, the others do a bit of everything.
+"""What clients do all day, until told to stop. Everything they write bears a mark of its own, which the checker needs.
 
-A client that claims or posts does so with a key, and insists: whatever dies meanwhile, it repeats the same call until
-it is answered. Calls without a key are made once. Every client ends with an answer, never in the middle of a call.
+A client makes one call at a time. It insists on calls that are safe to repeat: whatever dies meanwhile, it repeats the
+same call until it is answered. Some clients stay with one server, others choose one anew for every call, so that what
+they do depends on what another server just answered.
 """
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from itertools import count, cycle
-from typing import Any
+from itertools import count
 
 import trio
 
-from tests.load import Answered, Client, Outcome
+from tests.faults.wire import WRITE
+from tests.load import Answered, Client
 
 SEQUENCES = ("adr", "migration", "rfc")
 LANES = ("api", "web", "store")
-SURFACES = ("src/api/**", "src/api/login.py", "src/web/*.py", "src/web/app.py", "docs", "**/*.sql")
+SURFACES = ("src/api/**", "src/api/login.py", "src/web/**", "src/web/app.py", "docs/index.md")
+SHORT_SURFACE = "short/lived.py"
+SHORT_SECONDS = 3
+INBOX_POSTS_MAX = 200
+PATIENCE_SECONDS_MAX = 0.05
+THINKING_SECONDS_MAX = 0.03
 FINISH_SECONDS_MAX = 120
 
-Act = Callable[[Client, random.Random, str], Awaitable[Outcome]]
-"""One thing to do, under a name that nothing else has."""
+Act = Callable[[Client, random.Random, str], Awaitable[object]]
+"""One thing to do, under a mark that nothing else has."""
+
+
+class LeftUnanswered(AssertionError):
+    """A client that insists was not answered long after the last fault was over."""
 
 
 @asynccontextmanager
 async def load(clients: Sequence[Client], rng: random.Random) -> AsyncIterator[None]:
     """Keep these clients at work as long as the block lasts, and then until their last call is answered."""
     done = trio.Event()
+    names = [client.name for client in clients]
 
-    async def keep_at_work(client: Client, act: Act) -> None:
+    async def keep_at_work(client: Client) -> None:
         chance = random.Random(rng.getrandbits(64))
+        others = [name for name in names if name != client.name] or names
         async with client:
             for number in count(1):
-                await act(client, chance, f"{client.name}/{number}")
+                act = _draw(chance, others)
+                await act(client, chance, f"{WRITE.decode()} {client.name}/{number}")
                 if done.is_set():
                     return
+                await trio.sleep(chance.uniform(0, THINKING_SECONDS_MAX))
 
     async with trio.open_nursery() as nursery:
-        for client, act in zip(clients, cycle((_claim, _do_something)), strict=False):
-            nursery.start_soon(keep_at_work, client, act)
+        for client in clients:
+            nursery.start_soon(keep_at_work, client)
         yield
         done.set()
         nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS_MAX
-    assert not nursery.cancel_scope.cancelled_caught, "a client was left without an answer"
+    if nursery.cancel_scope.cancelled_caught:
+        raise LeftUnanswered(f"a client was not answered within {FINISH_SECONDS_MAX} s after the last fault")
 
 
-async def _claim(client: Client, rng: random.Random, name: str) -> Outcome:
-    return await client.insist("claim", sequence=rng.choice(SEQUENCES), note=name, key=name)
+def _draw(chance: random.Random, others: Sequence[str]) -> Act:
+    acts: dict[Act, int] = {
+        _claim: 30,
+        _claim_again: 5,
+        _claim_and_leave: 5,
+        _post_to(others): 10,
+        _acknowledge: 10,
+        _lease_and_release: 10,
+        _lease_briefly: 2,
+        _work_on_a_task: 5,
+        _register: 3,
+        _look_at_sequences: 6,
+        _look_at_holders: 6,
+        _look_at_tasks: 3,
+        _look_at_history: 5,
+        _read_digest: 6,
+        _wait_for_posts: 1,
+    }
+    return chance.choices(list(acts), list(acts.values()))[0]
 
 
-async def _do_something(client: Client, rng: random.Random, name: str) -> Outcome:
-    match rng.choices(("write", "work", "read", "wait", "manage"), (40, 25, 28, 5, 2))[0]:
-        case "write":
-            return await _write(client, rng, name)
-        case "work":
-            tool, arguments = rng.choice(_task_steps(rng, name))
-            return await client.call(tool, **arguments)
-        case "read":
-            tool, arguments = rng.choice(_reads(rng))
-            return await client.call(tool, **arguments)
-        case "wait":
-            return await client.call("read_posts", to_me=True, unacked_only=True, wait_seconds=1)
-        case _:
-            tool, arguments = rng.choice(_manage(rng))
-            return await client.call(tool, **arguments)
+async def _claim(client: Client, chance: random.Random, mark: str) -> None:
+    await client.insist("claim", sequence=chance.choice(SEQUENCES), note=mark, key=_key(mark))
 
 
-async def _write(client: Client, rng: random.Random, name: str) -> Outcome:
-    match rng.randrange(10):
-        case 0 | 1 | 2 | 3:
-            return await _claim(client, rng, name)
-        case 4 | 5:
-            return await client.insist("post", to_lane=rng.choice(LANES), body=f"body of {name}", key=name)
-        case 6:
-            return await client.call("register", lane=rng.choice(LANES), status=name)
-        case 7:
-            mode = rng.choice(("shared", "exclusive"))
-            return await client.call("lease", surface=rng.choice(SURFACES), mode=mode)
-        case 8:
-            return await client.call("release", surface=rng.choice(SURFACES))
-        case _:
-            return await _acknowledge_something(client)
+async def _claim_again(client: Client, chance: random.Random, mark: str) -> None:
+    """Ask twice with the same key; the second time it is another call, and perhaps another server."""
+    sequence = chance.choice(SEQUENCES)
+    for _ in range(2):
+        await client.insist("claim", sequence=sequence, note=mark, key=_key(mark))
 
 
-async def _acknowledge_something(client: Client) -> Outcome:
-    inbox = await client.call("read_posts", to_me=True, unacked_only=True, limit=1)
-    if isinstance(inbox, Answered) and inbox.value["posts"]:
-        return await client.call("ack", post_id=inbox.value["posts"][0]["post_id"])
-    return inbox
+async def _claim_and_leave(client: Client, chance: random.Random, mark: str) -> None:
+    """Hang up on the first attempt, whether or not it was answered, and ask again."""
+    seconds = chance.uniform(0, PATIENCE_SECONDS_MAX)
+    await client.leave_and_insist(seconds, "claim", sequence=chance.choice(SEQUENCES), note=mark, key=_key(mark))
 
 
-def _task_steps(rng: random.Random, name: str) -> list[tuple[str, dict[str, Any]]]:
-    """Ways to move a task; most are refused, because nobody looks first."""
-    some, other = rng.randint(1, 30), rng.randint(1, 30)
-    return [
-        ("task_create", {"title": name, "lane": rng.choice(LANES)}),
-        ("task_assign", {"task_id": some, "owner": "builder"}),
-        ("task_start", {"task_id": some}),
-        ("task_block", {"task_id": some, "on": other, "reason": name}),
-        ("task_resolve", {"task_id": some}),
-        ("task_ship", {"task_id": some}),
-    ]
+def _post_to(others: Sequence[str]) -> Act:
+    async def _post(client: Client, chance: random.Random, mark: str) -> None:
+        await client.insist("post", to_actor=chance.choice(others), body=mark, key=_key(mark))
+
+    return _post
 
 
-def _reads(rng: random.Random) -> list[tuple[str, dict[str, Any]]]:
-    return [
-        ("whoami", {}),
-        ("list_sequences", {}),
-        ("latest_claims", {}),
-        ("who_is_active", {}),
-        ("who_holds", {"surface": rng.choice(SURFACES)}),
-        ("list_tasks", {"ready": True}),
-        ("list_participants", {}),
-        ("read_posts", {"from_me": True, "limit": 5}),
-        ("query_events", {"type": "claim", "limit": 5}),
-        ("whats_new", {"limit": 5}),
-    ]
+async def _acknowledge(client: Client, _: random.Random, __: str) -> None:
+    inbox = await client.insist("read_posts", to_me=True, unacked_only=True, limit=INBOX_POSTS_MAX)
+    if isinstance(inbox, Answered):
+        for post in inbox.value["posts"][-3:]:
+            await client.insist("ack", post_id=post["post_id"])
 
 
-def _manage(rng: random.Random) -> list[tuple[str, dict[str, Any]]]:
-    return [
-        ("create_invite", {"uses": 2}),
-        ("admin_provision", {"participant_name": f"helper-{rng.randint(1, 5)}"}),
-        ("admin_revoke", {"participant_name": f"helper-{rng.randint(1, 5)}"}),
-        ("seed_sequence", {"sequence": f"seeded-{rng.randint(1, 3)}", "current": rng.randint(1, 1000)}),
-    ]
+async def _lease_and_release(client: Client, chance: random.Random, mark: str) -> None:
+    surface, mode = chance.choice(SURFACES), chance.choice(("shared", "exclusive"))
+    await client.insist("lease", surface=surface, mode=mode, note=mark)
+    await client.insist("who_holds", surface=surface)
+    await client.insist("release", surface=surface)
+    await client.insist("who_holds", surface=surface)
+
+
+async def _lease_briefly(client: Client, _: random.Random, mark: str) -> None:
+    """Take a lease that ends by itself; all the others see it go when they look at the surface."""
+    await client.insist("lease", surface=SHORT_SURFACE, mode="shared", ttl_seconds=SHORT_SECONDS, note=mark)
+
+
+async def _work_on_a_task(client: Client, chance: random.Random, mark: str) -> None:
+    created = await client.call("task_create", title=mark, lane=chance.choice(LANES))
+    if isinstance(created, Answered):
+        task_id = created.value["task_id"]
+        await client.insist("task_assign", task_id=task_id, owner=client.name)
+        await client.insist("task_start", task_id=task_id)
+        await client.insist("task_ship", task_id=task_id)
+
+
+async def _register(client: Client, chance: random.Random, mark: str) -> None:
+    await client.call("register", lane=chance.choice(LANES), status=mark)
+
+
+async def _look_at_sequences(client: Client, _: random.Random, __: str) -> None:
+    await client.insist("list_sequences")
+
+
+async def _look_at_holders(client: Client, chance: random.Random, _: str) -> None:
+    await client.insist("who_holds", surface=chance.choice((*SURFACES, SHORT_SURFACE)))
+
+
+async def _look_at_tasks(client: Client, _: random.Random, __: str) -> None:
+    await client.insist("list_tasks", limit=20)
+
+
+async def _look_at_history(client: Client, _: random.Random, __: str) -> None:
+    await client.insist("query_events", limit=5)
+
+
+async def _read_digest(client: Client, chance: random.Random, _: str) -> None:
+    await client.call("whats_new", limit=chance.choice((5, 50, 500)))
+
+
+async def _wait_for_posts(client: Client, _: random.Random, __: str) -> None:
+    await client.call("read_posts", to_me=True, unacked_only=True, limit=INBOX_POSTS_MAX, wait_seconds=1)
+
+
+def _key(mark: str) -> str:
+    return mark.removeprefix(WRITE.decode()).strip()

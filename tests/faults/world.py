@@ -1,0 +1,126 @@
+"""The world of one run: a PostgreSQL, perhaps a standby and a pooler, servers with a wire each, and their clients."""
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import trio
+from psycopg.conninfo import make_conninfo
+
+from tests.faults.checker import Failover
+from tests.faults.clocks import ahead
+from tests.faults.cluster import Cluster, small_disk
+from tests.faults.pooler import pooled
+from tests.faults.processes import LLM_BUS, Bus, let_in
+from tests.faults.wire import Wire, wired
+from tests.load import REVISIONS, Client, Record, Team
+
+Standby = Literal["none", "synchronous", "asynchronous"]
+
+DISK_MEGABYTES = 400
+
+JUDGES = ("judge-0", "judge-1", "judge-2")
+"""The clients that look at the end, each through one server."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a world is made of. `seconds_ahead` is how far the clock of its last server is ahead."""
+
+    servers: int = 1
+    clients: int = 12
+    standby: Standby = "none"
+    is_pooled: bool = False
+    seconds_ahead: int = 0
+    has_small_disk: bool = False
+    command: Sequence[str] = LLM_BUS
+
+    def __str__(self) -> str:
+        said = [f"{self.servers} server{'s' if self.servers > 1 else ''}"]
+        said += [f"{self.standby} standby"] if self.standby != "none" else []
+        said += ["PgBouncer"] if self.is_pooled else []
+        said += ["a small disk"] if self.has_small_disk else []
+        said += [f"one clock {self.seconds_ahead} s ahead"] if self.seconds_ahead else []
+        return ", ".join(said)
+
+
+@dataclass
+class World:
+    """Everything that a fault can strike."""
+
+    shape: Shape
+    directory: Path
+    primary: Cluster
+    standby: Cluster | None
+    wires: list[Wire]
+    buses: list[Bus]
+    team: Team
+    failover: Failover | None = None
+
+    @property
+    def record(self) -> Record:
+        """What clients were told so far."""
+        return self.team.record
+
+    def clients(self, rng: random.Random) -> list[Client]:
+        """The clients at work: each second one stays with a server, the others change between them."""
+        ports = [bus.port for bus in self.buses]
+        crowd = list[Client]()
+        for index, (label, token) in enumerate(self.team.tokens.items()):
+            if label not in JUDGES:
+                home = index // 2 % len(ports)
+                own = ports[home:] + ports[:home]
+                chance = random.Random(rng.getrandbits(64)) if index % 2 else None
+                revision = REVISIONS[index // 2 % 2]
+                crowd.append(Client(label, own, token, self.record, revision=revision, chance=chance))
+        return crowd
+
+    def fail_over(self) -> None:
+        """Let every wire lead to the standby, which is the primary from now on."""
+        assert self.standby is not None
+        self.primary, self.standby = self.standby, None
+        for wire in self.wires:
+            wire.upstream = self.primary.socket
+
+
+@asynccontextmanager
+async def world(directory: Path, shape: Shape) -> AsyncIterator[World]:
+    """Such a world, with a server that answers on every port."""
+    async with AsyncExitStack() as stack:
+        if shape.has_small_disk:
+            stack.enter_context(small_disk(directory / "primary", DISK_MEGABYTES))
+        primary = Cluster(directory / "primary")
+        await primary.create()
+        stack.callback(primary.kill)
+        labels = [*JUDGES, *(f"client-{number}" for number in range(shape.clients))]
+        standby = None
+        if shape.standby != "none":
+            standby = await primary.create_standby(directory / "standby")
+            stack.callback(standby.kill)
+            primary.follow_synchronously(on=shape.standby == "synchronous")
+        wires, buses = list[Wire](), list[Bus]()
+        for number in range(shape.servers):
+            wire = await stack.enter_async_context(wired(primary.socket))
+            port = wire.port
+            if shape.is_pooled:
+                port = await stack.enter_async_context(pooled(directory / f"pooler-{number}", wire.port))
+            url = make_conninfo(host="127.0.0.1", port=port, user="bus", dbname="bus", sslmode="disable")
+            bus = Bus(url, directory / f"server-{number}.log", command=shape.command)
+            wires.append(wire)
+            buses.append(bus)
+        if shape.seconds_ahead:
+            buses[-1].environment |= ahead(shape.seconds_ahead)
+        for bus in buses:
+            stack.push_async_callback(_end, bus)
+            await bus.start()
+        team = Team(await let_in(buses[0], labels))
+        yield World(shape, directory, primary, standby, wires, buses, team)
+
+
+async def _end(bus: Bus) -> None:
+    with trio.CancelScope(shield=True):
+        bus.thaw()
+        await bus.kill()
