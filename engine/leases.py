@@ -13,17 +13,14 @@ from typing import Annotated, ClassVar, assert_never
 
 from msgspec import Meta, Struct
 
-from engine import globs, terms
+from engine import surfaces, terms
 from engine.decision import Context, Decision, Pending
 from engine.fields import Shown
-from engine.refusals import Refusal, conflict, invalid
+from engine.refusals import Refusal, conflict
 from engine.vocabulary import Command, Event, EventData, Reply
 
 LEASES_PER_HOLDER_MAX = 500
 """Far more than anybody works on at once. Every lease is compared with all that are active."""
-
-WILDCARDS_PER_SURFACE_MAX = 16
-"""Far more than people write. The cost of comparing two surfaces grows with their wildcards."""
 
 LEASES_SHOWN_MAX = 200
 """As many rows as a page of anything else has."""
@@ -126,20 +123,20 @@ class HeldLease(Struct, frozen=True, kw_only=True):
 
 
 class LeaseBook:
-    """The leases of a project by holder and surface. It may still hold some that have expired."""
+    """The leases of a project by holder and surface, however spelled. It may still hold some that have expired."""
 
     __slots__ = ("_held",)
 
     def __init__(self, records: Iterable[HeldLease] = ()) -> None:
-        self._held = {(record.by, record.surface): record for record in records}
+        self._held = {(record.by, surfaces.meaning(record.surface)): record for record in records}
 
     def dump(self) -> list[HeldLease]:
         """The records that make this book again."""
         return list(self._held.values())
 
     def get(self, holder: int, surface: str) -> HeldLease | None:
-        """The holder's lease of exactly this surface, active or expired."""
-        return self._held.get((holder, surface))
+        """The holder's lease of this surface, active or expired."""
+        return self._held.get((holder, surfaces.meaning(surface)))
 
     def active(self, now: datetime) -> Iterator[HeldLease]:
         """Leases that have not run out."""
@@ -148,11 +145,11 @@ class LeaseBook:
     def grant(self, lease: HeldLease, now: datetime) -> None:
         """Add a lease, in place of the holder's earlier one of the surface; forget those that have expired."""
         self._held = {slot: held for slot, held in self._held.items() if held.expires_at > now}
-        self._held[lease.by, lease.surface] = lease
+        self._held[lease.by, surfaces.meaning(lease.surface)] = lease
 
     def end(self, holder: int, surface: str) -> None:
         """Remove the holder's lease of the surface, if there is one."""
-        self._held.pop((holder, surface), None)
+        self._held.pop((holder, surfaces.meaning(surface)), None)
 
 
 LeaseCommand = Lease | Release | WhoHolds
@@ -194,9 +191,9 @@ def fold(book: LeaseBook, event: Event, data: LeaseEvent) -> None:
 
 def lease(book: LeaseBook, command: Lease, context: Context) -> Decision | Pending | Refusal:
     """Grant or renew; wait for conflicting holders first, if the caller can."""
-    surface = globs.normalise(command.surface)
-    if (refused := _refused(surface)) is not None:
-        return refused
+    surface = surfaces.parse(command.surface)
+    if isinstance(surface, Refusal):
+        return surface
     if _holds_too_many(book, context, surface):
         return conflict(f"you hold {LEASES_PER_HOLDER_MAX} leases already: release some, or lease a glob.")
     conflicts = [
@@ -204,7 +201,7 @@ def lease(book: LeaseBook, command: Lease, context: Context) -> Decision | Pendi
         for held in book.active(context.now)
         if held.by != context.caller.id
         and not (held.mode == command.mode == "shared")
-        and globs.overlap(held.surface, surface)
+        and surfaces.overlap(held.surface, surface)
     ]
     if conflicts and context.patient:
         return Pending(until=min(held.expires_at for held in conflicts))
@@ -218,20 +215,22 @@ def lease(book: LeaseBook, command: Lease, context: Context) -> Decision | Pendi
     return Decision(reply=reply, events=(leased,))
 
 
-def release(book: LeaseBook, command: Release, context: Context) -> Decision:
-    """End the caller's own lease of exactly this surface, if it is active."""
-    surface = globs.normalise(command.surface)
+def release(book: LeaseBook, command: Release, context: Context) -> Decision | Refusal:
+    """End the caller's own lease of this surface, if it is active."""
+    surface = surfaces.parse(command.surface)
+    if isinstance(surface, Refusal):
+        return surface
     held = book.get(context.caller.id, surface)
     if held is None or held.expires_at <= context.now:
         return Decision(reply=ReleasedLeases(released=0))
-    return Decision(reply=ReleasedLeases(released=1), events=(Released(surface=surface),))
+    return Decision(reply=ReleasedLeases(released=1), events=(Released(surface=held.surface),))
 
 
 def who_holds(book: LeaseBook, command: WhoHolds, context: Context) -> Decision | Refusal:
     """Active leases, ordered by expiry: the first `LEASES_SHOWN_MAX` of them."""
-    surface = None if command.surface is None else globs.normalise(command.surface)
-    if surface is not None and (refused := _refused(surface)) is not None:
-        return refused
+    surface = None if command.surface is None else surfaces.parse(command.surface)
+    if isinstance(surface, Refusal):
+        return surface
     rows = [
         LeaseRow(
             surface=held.surface,
@@ -242,16 +241,10 @@ def who_holds(book: LeaseBook, command: WhoHolds, context: Context) -> Decision 
             mode=held.mode,
         )
         for held in book.active(context.now)
-        if surface is None or globs.overlap(held.surface, surface)
+        if surface is None or surfaces.overlap(held.surface, surface)
     ]
     rows.sort(key=lambda row: (row.expires_at, row.surface))
     return Decision(reply=Leases(leases=rows[:LEASES_SHOWN_MAX]))
-
-
-def _refused(surface: str) -> Refusal | None:
-    if globs.wildcards(surface) <= WILDCARDS_PER_SURFACE_MAX:
-        return None
-    return invalid(f"a surface has at most {WILDCARDS_PER_SURFACE_MAX} wildcards: name it with '**' more broadly.")
 
 
 def _holds_too_many(book: LeaseBook, context: Context, surface: str) -> bool:

@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from engine.globs import normalise
 from engine.leases import HeldLease, Leased, Released
 from engine.posts import Acked, Posted
 from engine.presence import UNSET_LANE, Presence, Registered
+from engine.refusals import Refusal
 from engine.sequences import Claimed, Seeded, Sequence
+from engine.surfaces import meaning, parse
 from engine.vocabulary import Event, EventData
 from store.legacy.names import Names
 from store.legacy.play import Played, play
@@ -147,10 +148,10 @@ class History:
                 return None if seq is None else Acked(post_id=seq)
             case "lease":
                 leased = _read({**payload, "note": old.lease_note}, Leased)
-                return leased and replace(leased, surface=normalise(leased.surface))
+                return leased and replace(leased, surface=_surface(leased.surface))
             case "release":
                 released = _read(payload, Released)
-                return released and replace(released, surface=normalise(released.surface))
+                return released and replace(released, surface=_surface(released.surface))
             case _:
                 return None
 
@@ -212,7 +213,7 @@ class History:
     async def _settle_leases(self) -> None:
         wanted: dict[tuple[int, str], tuple[str, str | None, datetime, datetime]] = {}
         for path, by, actor, note, acquired_at, expires_at in await self._source.fetch(_LEASES, (self._project_id,)):
-            reader, surface = self._names.reader(by, actor), normalise(path)
+            reader, surface = self._names.reader(by, actor), _surface(path)
             wanted[reader, surface] = (actor, note, acquired_at, expires_at)
         for held in list(self._writer.state.leases.active(self._source.now)):
             if (held.by, held.surface) not in wanted:
@@ -246,6 +247,12 @@ def _read(payload: Mapping[str, Any], kind: type[Data]) -> Data | None:
         return msgspec.convert(payload, kind, strict=False)
     except msgspec.ValidationError:
         return None
+
+
+def _surface(old: str) -> str:
+    """The surface of an old lease as we spell it; one that we would refuse keeps its old name until it runs out."""
+    surface = parse(old)
+    return meaning(old if isinstance(surface, Refusal) else surface)
 
 
 def _post_id(old: Told) -> int:

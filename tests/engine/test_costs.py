@@ -93,7 +93,8 @@ COMMANDS: list[AnyCommand] = [
 @pytest.mark.parametrize("command", COMMANDS, ids=repr)
 @pytest.mark.parametrize("caller", [ada, ben], ids=["ada", "ben"])
 def test_a_command_costs_the_same_after_much_that_is_over(command: AnyCommand, caller: Any) -> None:
-    few, many = (bytecodes_run(project_after(rounds), *caller(command)) for rounds in (20, 60))
+    # The first run fills the cache of surfaces.
+    _, few, many = (bytecodes_run(project_after(rounds), *caller(command)) for rounds in (20, 20, 60))
     assert few == many
 
 

@@ -7,6 +7,7 @@ from engine import leases
 from engine.decision import Pending
 from engine.leases import Lease, Leased, Release, Released, WhoHolds
 from engine.project import snapshot
+from engine.surfaces import WILDCARDS_MAX
 from engine.vocabulary import EventData
 from tests.engine.project import (
     T0,
@@ -165,6 +166,7 @@ RELEASES: list[tuple[str, History, Step, int, tuple[EventData, ...]]] = [
         0,
         (),
     ),
+    ("quoted", [ada(Lease(surface="a/**"))], ada(Release(surface="`a/`")), 1, (Released(surface="a/**"),)),
     ("twice", [ada(Lease(surface="a")), ada(Release(surface="a"))], ada(Release(surface="a")), 0, ()),
 ]
 
@@ -276,10 +278,11 @@ def test_a_holder_with_very_many_leases_may_renew_one_and_take_another_once_one_
 
 
 def test_a_surface_has_only_so_many_wildcards() -> None:
-    most = "**/" + "/".join(["*a"] * (leases.WILDCARDS_PER_SURFACE_MAX - 2)) + "/b?"
+    most = "**/" + "/".join(["*a"] * (WILDCARDS_MAX - 2)) + "/b?"
     check([], ada(Lease(surface=most)), granted(1, most, 1800), leased(most))
     check([], ada(WhoHolds(surface=most)), {"leases": []})
     refused = Refused("invalid", "a surface has at most 16 wildcards")
+    check([], ada(Release(surface=most + "?")), refused)
     check([], ada(Lease(surface=most + "?")), refused)
     check([], ada(WhoHolds(surface=most + "?")), refused)
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from actors import Answer
-from engine import globs
+from engine import surfaces
 from engine.keys import KEPT
 from engine.leases import GrantedLease, Lease, Leased, Released, ReleasedLeases
 from engine.ledger import Digest, WhatsNew
@@ -112,7 +112,7 @@ def _evidence(attempt: Attempt, answer: Answer, ledger: list[Event]) -> Event | 
             event = _numbered(ledger, lease_id, Leased)
             assert isinstance(event.data, Leased)
             assert isinstance(command, Lease)
-            assert (event.data.note, event.data.surface) == (command.note, globs.normalise(command.surface))
+            assert (event.data.note, event.data.surface) == (command.note, surfaces.parse(command.surface))
             assert event.at + timedelta(seconds=command.ttl_seconds) == expires_at
             return event
         case RegisteredLane(status=status, registered_at=at):

@@ -126,8 +126,8 @@ TOOLS = (
     Tool(
         name="lease",
         title="Lease surface",
-        description="Before you edit: announce the path or glob. Always granted; others lists who is there: talk "
-        "to them, or wait_seconds. Repeat to renew.",
+        description="Before you edit: announce the path or glob, relative to the repository's root. Always granted; "
+        "others lists who is there: talk to them, or wait_seconds. Repeat to renew.",
         arguments=Lease,
         repeatable=True,
     ),

@@ -52,7 +52,8 @@ def test_the_rules_name_only_tools_that_exist(text: str) -> None:
     fields = {field for tool in TOOLS for field in tool.arguments.__struct_fields__}
     results = {"others", "_unread_posts", "lease_id", "busy", "unavailable", "awaiting_ack", "invite_prompt"}
     statuses = {"open", "assigned", "in_progress", "done", "blocked"}
-    examples = {"auth", "docs", "handle/label", "src/auth/login.py", "src/auth/**", "<code>: <what to do>"}
+    examples = {"auth", "docs", "handle/label", "src/auth/login.py", "<code>: <what to do>"}
+    examples |= {"src/auth", "src/**/*.{ts,tsx}", "port:3000"}
     outside = {"LLM_BUS_TOKEN", "llm-bus.config.json", "git mv"}
     words = set(text.split("`")[1::2])
     named = {word.partition(":")[0] for word in words - examples}

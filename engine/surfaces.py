@@ -1,0 +1,208 @@
+"""Surfaces: what a lease names, and whether two of them have something in common.
+
+A surface is a path or a glob, relative to the repository's root. It covers every path that it matches, and everything
+below; `engine.globs` says what wildcards mean. Braces hold alternatives (`*.{ts,tsx}`), letter case counts. A surface
+such as `port:3000` names something that is not in the repository; it meets only surfaces of the same `port:`.
+
+`parse` reads what people and agents write. It gives the one spelling that is stored and shown, or says what is wrong: a
+lease that cannot meet anybody else's would make its holder believe that the work is announced. What a name in a
+repository hardly ever contains is refused, and `?` can stand for it. No file system is asked: `..` is resolved by its
+letters.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice, product
+
+from engine import globs
+from engine.names import tidied, unseen
+from engine.refusals import Refusal, invalid
+
+ROOT = "."
+"""The whole repository."""
+
+LENGTH_MAX = 200
+
+ALTERNATIVES_MAX = 16
+"""How many paths the braces of one surface may stand for. Each is compared with each of another surface."""
+
+WILDCARDS_MAX = 16
+"""Of all alternatives together. What two surfaces cost to compare grows with their wildcards."""
+
+_PARSED_MAX = 4096
+"""How many surfaces are kept ready to be compared: more than a busy project has leases."""
+
+_EVERYTHING_BELOW = "/**"
+
+_BULLET = re.compile(r"^[-*+•] +")
+_AROUND = " \t\r\n`'\"<>“”\u2018\u2019"
+_AFTER = ",;"
+
+_PLACE = re.compile(
+    r"""(?: :\d+ (?: [:-]\d+ )* :?                                   # a.py:10  a.py:10:5  a.py:10-20
+          | :L\d+ (?: -L?\d+ )?                                      # a.py:L10-L20
+          | \#L\d+ (?: C\d+ )? (?: -L\d+ (?: C\d+ )? )?              # a.py#L10-L20
+          | \(\d+ , [ ]? \d+\)                                       # a.ts(10,5)
+          | ,? [ ]+ \(? lines? [ ] \d+ (?: [ ]?[-\u2013][ ]?\d+ )? \)?    # a.py (lines 10-20)
+        )$""",
+    re.VERBOSE,
+)
+_PART = re.compile(r"(\.\w+)(?:#[^/]*|::.*)$")  # README.md#install  test_a.py::test_it
+_ELLIPSIS = re.compile(r"^(?:\.{3,}|…)$")  # as Go writes "everything below", and people "and so on"
+_NAMESPACE = re.compile(r"(?!(?:file|path|dir|folder|glob):)([a-z][a-z0-9_-]+:)\s*(?!//|:)(?=\S)")
+
+_LINE_ENDS = re.compile(r"[\r\n]")
+_SEVERAL = re.compile(
+    r"""[\r\n,;]
+      | ^\[\s*["']
+      | ^\S*\.[A-Za-z]\w* (?: [ ]+ (?: (?:and|&)[ ]+ )? \S*\.[A-Za-z]\w* )+$""",
+    re.VERBOSE,
+)
+_ONE = "it names more than one: lease one surface a call"
+_RELATIVE = "name it relative to the repository's root, such as src/a.py"
+_OR_ANY = "('?' stands for any one character)"
+_FAULTS = (
+    (_SEVERAL, f"{_ONE} {_OR_ANY}"),
+    (re.compile(r"^/|^~[\w.-]*(?:/|$)|^[A-Za-z]:(?!:)|^(?:file|path|dir|folder|glob):|://"), _RELATIVE),
+    (re.compile(r"^\$|^%\w+%|\$\{"), f"variables keep their name here; {_RELATIVE} {_OR_ANY}"),
+    (re.compile(r"%[0-9A-Fa-f]{2}"), f"write the characters themselves, not their codes {_OR_ANY}"),
+    (re.compile(r"/ "), "write spaces as they are, and none beside '/'"),
+    (re.compile(r"^@"), f"leave the '@' out {_OR_ANY}"),
+    (re.compile(r"^!"), f"name what you work on, not what you leave out {_OR_ANY}"),
+    (re.compile(r"^\[[^]]*\]\(.+\)$"), "name the path alone, without the link around it"),
+    (re.compile(r":"), f"name the file or directory alone, without ':' {_OR_ANY}"),
+    (re.compile(r"\{[^{}]*\.\.[^{}]*\}"), "write alternatives with commas, such as {1,2,3}"),
+    (re.compile(r"^[^{]*\}|\{[^}]*$"), f"close every brace {_OR_ANY}"),
+)
+"""What an alternative must not contain, and what to do. The first that matches is told."""
+
+_GROUP = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_SPACES_IN_GROUP = re.compile(r"(?<=[{,]) +| +(?=[,}])")
+
+
+def parse(text: str) -> str | Refusal:
+    """The one spelling of a surface, or what is wrong with it; what was parsed is its own spelling."""
+    surface = _read(text)
+    while isinstance(surface, str) and (again := _read(surface)) != surface:
+        surface = again  # what was at its end was hidden by what has been taken off
+    return surface
+
+
+def _read(text: str) -> str | Refusal:
+    written = _unwrapped(text)
+    if not written:
+        return invalid(f"a surface must not be empty: {_RELATIVE}, or '.' for the whole repository.")
+    if (character := unseen(_LINE_ENDS.sub("", written))) is not None:
+        return invalid(f"the surface contains {character}, which a reader cannot see: leave it out.")
+    if (named := _NAMESPACE.match(written)) is not None:
+        return _named(named[1], written[named.end() :])
+    written = _SPACES_IN_GROUP.sub("", _without_place(written).replace("\\", "/"))
+    alternatives = list(islice(_alternatives(written), ALTERNATIVES_MAX + 1))
+    if len(alternatives) > ALTERNATIVES_MAX:
+        return _refused(written, f"braces may stand for at most {ALTERNATIVES_MAX} paths: name them more broadly")
+    for alternative in alternatives:
+        for fault, remedy in _FAULTS:
+            if fault.search(alternative) and not _is_root(alternative):
+                return _refused(written, remedy)
+    surface = _resolved(written)
+    if surface is None or (len(alternatives) > 1 and ".." in written.split("/")):
+        return _refused(written, "write it without '..', and inside the repository")
+    if wildcards(surface) > WILDCARDS_MAX:
+        return _refused(written, f"a surface has at most {WILDCARDS_MAX} wildcards: name it more broadly with '**'")
+    return surface if len(surface) <= LENGTH_MAX else _refused(written, "name it more broadly: it is too long")
+
+
+def _named(namespace: str, value: str) -> str | Refusal:
+    """What is not in the repository: `value` is a name, or several that lead from one to the next."""
+    if _SEVERAL.search(value):
+        return _refused(namespace + value, _ONE)
+    names = "/".join(name for part in value.split("/") if (name := part.strip()))
+    return namespace + names if names else _refused(namespace + value, "name it after the ':'")
+
+
+def overlap(a: str, b: str) -> bool:
+    """Whether something is covered by both of these parsed surfaces. Microseconds, milliseconds at the bounds."""
+    if a == b:
+        return True
+    (namespace, paths), (other_namespace, other_paths) = _paths(a), _paths(b)
+    return namespace == other_namespace and any(
+        globs.cover_one_path(path, other) for path, other in product(paths, other_paths)
+    )
+
+
+def head(surface: str) -> str | None:
+    """What every surface that overlaps this parsed one also begins with, unless its own head is None."""
+    namespace, paths = _paths(surface)
+    if namespace:
+        return namespace
+    heads = {path[0] if path else globs.ANY_PATH for path in paths}
+    first = heads.pop()
+    return None if heads or globs.is_glob(first) else first
+
+
+def wildcards(surface: str) -> int:
+    """How many wildcards the alternatives of a parsed surface have in all."""
+    return sum(globs.wildcards(segment) for path in _paths(surface)[1] for segment in path)
+
+
+def meaning(surface: str) -> str:
+    """What the spellings of one surface share: `src`, `src/` and `src/**` are `src`."""
+    shorter = surface.removesuffix(_EVERYTHING_BELOW)
+    return ROOT if shorter == globs.ANY_PATH else shorter
+
+
+def _unwrapped(text: str) -> str:
+    """Without what surrounds a name in prose, in code and in lists."""
+    return _BULLET.sub("", tidied(text).strip(_AROUND)).lstrip(_AROUND).rstrip(_AROUND + _AFTER)
+
+
+def _without_place(written: str) -> str:
+    """The file alone, where a line or a part of it was named."""
+    return _PART.sub(r"\1", _PLACE.sub("", written))
+
+
+def _alternatives(written: str) -> Iterator[str]:
+    """What the braces stand for, as in every shell: the innermost group with a comma is replaced first."""
+    group = _GROUP.search(written)
+    if group is None:
+        yield written
+        return
+    for choice in group[1].split(","):
+        yield from _alternatives(written[: group.start()] + choice + written[group.end() :])
+
+
+def _resolved(written: str) -> str | None:
+    """The path without segments that say nothing; None when it leaves the repository, or may leave it."""
+    segments: list[str] = []
+    for segment in written.split("/"):
+        name = globs.ANY_PATH if _ELLIPSIS.match(segment.strip()) else segment.strip()
+        if name == "..":
+            if not segments or segments.pop() == globs.ANY_PATH:
+                return None
+        elif name not in {"", "."} and not (name == globs.ANY_PATH and segments[-1:] == [name]):
+            segments.append(name)
+    if segments:
+        segments[-1] = segments[-1].rstrip(". ")
+        if written.endswith("/") and globs.names_file(segments[-1]):
+            segments.append(globs.ANY_PATH)
+    return "/".join(segments) or ROOT
+
+
+def _is_root(alternative: str) -> bool:
+    return not alternative.strip("/")
+
+
+@lru_cache(maxsize=_PARSED_MAX)
+def _paths(surface: str) -> tuple[str, tuple[tuple[str, ...], ...]]:
+    """A parsed surface as its namespace (empty for the repository) and the segments of each path it stands for."""
+    named = _NAMESPACE.match(surface)
+    namespace, paths = (named[1], surface[named.end() :]) if named else ("", surface)
+    alternatives = list(islice(_alternatives(paths), ALTERNATIVES_MAX + 1))
+    if len(alternatives) > ALTERNATIVES_MAX:  # of a ledger that was written when braces meant themselves
+        alternatives = [paths]
+    return namespace, tuple(globs.segments(path) for path in alternatives)
+
+
+def _refused(written: str, remedy: str) -> Refusal:
+    return invalid(f"'{written}' is not a surface that others can meet: {remedy}.")
