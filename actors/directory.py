@@ -22,7 +22,7 @@ from actors.project import Passivated, ProjectActor
 from actors.retrying import Backoff, doubled
 from actors.statistics import DirectoryStatistics, Totals
 from engine.decision import Pending
-from engine.errors import JournalUnavailable
+from engine.errors import JournalUnavailable, TooSlow
 from engine.identity import Addressee, Principal
 from engine.lookups import EventLookup, Lookup, PostLookup
 from engine.project import AnyCommand
@@ -222,6 +222,8 @@ class Directory:
                         return reply.complete(await self._journal.posts(project_id, reply.query))
                     case _:
                         return reply
+            except TooSlow as error:
+                raise Unavailable(str(error)) from error
             except JournalUnavailable as error:
                 if not await backoff.pause():
                     raise Unavailable("the database does not answer; try again in a moment.") from error

@@ -27,6 +27,22 @@ class Journal(Protocol):
         """A random number that marks every event this journal object appends: it settles unknown outcomes exactly."""
         ...
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other process can have appended to this database; False when in doubt. Costs nothing."""
+        ...
+
+    async def head(self, project_id: int) -> int:
+        """The number of the project's last durable event, 0 when it has none. One index probe."""
+        ...
+
+    async def confirm(self, project_id: int) -> int:
+        """The same number, once that event and all before it are as durable as a new commit.
+
+        For a write of unknown outcome that is found afterwards: it may be on the primary only.
+        """
+        ...
+
     async def load(self, project_id: int) -> Kept | None:
         """The newest snapshot of a project."""
         ...
@@ -47,7 +63,7 @@ class Journal(Protocol):
         Returns once it is durable. A cursor never moves backwards. `holding_turn`: the caller is inside `turn`.
 
         Raises:
-            Contended: one of the numbers is taken; nothing was written.
+            Contended: one of the numbers is taken, or the event before them is missing; nothing was written.
             JournalUnavailable: nothing was written.
             OutcomeUnknown: the connection was lost after the write was sent.
         """

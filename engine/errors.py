@@ -6,8 +6,9 @@
     └── UnknownEventType    the ledger holds a type this version does not know: written by a newer one
 
     JournalError            between actors and store; declared here because both import this package
-    ├── Contended           another writer took one of the event numbers; nothing was written
+    ├── Contended           an event number is taken, or the one before is missing; nothing was written
     ├── JournalUnavailable  the store cannot be reached; nothing was written
+    │   └── TooSlow         the store gave a search up because it took too long; a narrower one may do
     └── OutcomeUnknown      the connection was lost after the write was sent: it happened or it did not
 
 Refusals of the domain are values (`engine.refusals`), not exceptions.
@@ -44,11 +45,15 @@ class JournalError(Exception):
 
 
 class Contended(JournalError):
-    """Another writer took one of the event numbers; nothing was written."""
+    """An event number is taken, or the event before it is missing; nothing was written."""
 
 
 class JournalUnavailable(JournalError):
     """The store cannot be reached in time; nothing was written."""
+
+
+class TooSlow(JournalUnavailable):
+    """The store gave a search up because it took too long; a narrower one may do."""
 
 
 class OutcomeUnknown(JournalError):

@@ -4,6 +4,8 @@
     ├── InvalidName          the caller's fault: something typed that cannot be; the sentence says why
     │   └── NameTaken        the caller's fault or bad luck: somebody has that name already
     ├── StoreUnavailable     the environment: the database cannot be reached in time, or refused; nothing was written
+    │   ├── StatementTimeout the statement took too long; nothing was written
+    │   ├── ClockUnsteady    PostgreSQL's clock jumped; nothing is decided until it is steady
     │   └── ConnectionLost   the connection went while a statement ran: it happened or it did not
     ├── SchemaTooNew         the environment: a newer version of this program migrated the database
     ├── EmbeddedUnavailable  the environment: the embedded PostgreSQL is not installed or does not start
@@ -36,6 +38,14 @@ class NameTaken(InvalidName):
 
 class StoreUnavailable(StoreError):
     """The database cannot be reached in time, or refused for now; nothing was written."""
+
+
+class StatementTimeout(StoreUnavailable):
+    """PostgreSQL gave the statement up because it took too long; nothing was written."""
+
+
+class ClockUnsteady(StoreUnavailable):
+    """PostgreSQL's clock jumped; nothing is decided until it is steady. The sentence says by how much."""
 
 
 class ConnectionLost(StoreUnavailable):

@@ -4,10 +4,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
+import trio
 from msgspec import Struct
 
+from store.errors import ClockUnsteady
 from store.ledger.journal import PostgresJournal
-from store.ledger.notifier import Listener, listen
+from store.ledger.notifier import Listener, Notifier
+from store.ledger.peers import TRUST_SECONDS, Peers
+from store.postgres.clock import Clock
 from store.postgres.connection import Connection
 from store.postgres.pool import POOL_SIZE_MAX, Pool
 
@@ -16,6 +20,12 @@ Result = TypeVar("Result")
 
 TURNS_MAX = 4
 """How many projects of one process may hold a turn at once; the others wait for a session."""
+
+HISTORY_SESSIONS_MAX = 4
+"""Sessions for searches of old events: however slow those are, commits have sessions of their own."""
+
+HISTORY_SECONDS_MAX = 3.0
+"""How long one search of old events may take."""
 
 
 class Store(Struct, frozen=True, kw_only=True):
@@ -28,7 +38,11 @@ class Store(Struct, frozen=True, kw_only=True):
 
     conninfo: str
     pool: Pool
+    history: Pool
     journal: PostgresJournal
+    clock: Clock
+    peers: Peers
+    notifier: Notifier
 
     async def read(
         self,
@@ -57,20 +71,46 @@ class Store(Struct, frozen=True, kw_only=True):
             yield connection
 
     async def ping(self) -> None:
-        """Return when the database answers a query; raises `StoreUnavailable` when it does not."""
+        """Return when this server can serve; raises `ClockUnsteady` or `StoreUnavailable` when it cannot."""
         async with self.pool.connection() as connection:
             await connection.fetch("select 1")
+        if (trouble := self.clock.trouble) is not None:
+            raise ClockUnsteady(trouble)
 
     async def listen(self, listener: Listener) -> None:
-        """Pass on what other processes write here, until cancelled."""
-        await listen(self.conninfo, listener, own_writer=self.journal.writer)
+        """Be one of the servers of this database until cancelled: tell the others, and pass on what they tell."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.notifier.run)
+            await self.peers.run(listener, own_writer=self.journal.writer)
 
 
 @asynccontextmanager
-async def open_store(conninfo: str, *, pool_size_max: int = POOL_SIZE_MAX) -> AsyncIterator[Store]:
+async def open_store(
+    conninfo: str, *, pool_size_max: int = POOL_SIZE_MAX, trust_seconds: float = TRUST_SECONDS
+) -> AsyncIterator[Store]:
     """Open the database of `conninfo`; connects when first used, so it succeeds also while PostgreSQL is down.
 
-    Leaving closes every session that is not in use, and those that are as they come back.
+    `trust_seconds` is for tests: the servers of one database must agree on it. Leaving closes every session that is not
+    in use, and those that are as they come back.
     """
-    async with Pool(conninfo, size_max=pool_size_max) as pool, Pool(conninfo, size_max=TURNS_MAX) as turns:
-        yield Store(conninfo=conninfo, pool=pool, journal=PostgresJournal(pool, turns))
+    clock = Clock()
+    peers = Peers(conninfo, clock, poll_seconds=trust_seconds / 2, trust_seconds=trust_seconds)
+    async with (
+        Pool(conninfo, clock=clock, size_max=pool_size_max) as pool,
+        Pool(conninfo, clock=clock, size_max=TURNS_MAX) as turns,
+        Pool(
+            conninfo, clock=clock, size_max=HISTORY_SESSIONS_MAX, statement_timeout_seconds=HISTORY_SECONDS_MAX
+        ) as history,
+    ):
+        journal = PostgresJournal(pool, turns, history, clock=clock, peers=peers)
+        notifier = Notifier(conninfo, journal.writer, is_alone=lambda: peers.alone)
+        journal.tell = notifier.tell
+        yield Store(
+            conninfo=conninfo,
+            pool=pool,
+            history=history,
+            journal=journal,
+            clock=clock,
+            peers=peers,
+            notifier=notifier,
+        )

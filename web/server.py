@@ -9,9 +9,11 @@ from collections.abc import Callable
 
 import structlog
 import trio
+from msgspec import Struct
 
 from actors import Directory
 from store import Listener, Store, open_store
+from store.ledger.peers import TRUST_SECONDS
 from store.ledger.statistics import PublicCounter
 from store.people import grants, tokens
 from web.admin.blueprint import admin
@@ -45,12 +47,13 @@ async def run_bus(
     *,
     ready: Callable[[], object],
     providers: ProvidersOf = providers_of,
+    trust_seconds: float = TRUST_SECONDS,
 ) -> None:
     """Serve a migrated database on `listeners`, and close them, until `stopping` is set; then return, all drained.
 
     `settings` are bound (`Settings.bound_to`). Calls `ready` once connections are accepted.
     """
-    async with open_store(conninfo) as store, trio.open_nursery() as nursery:
+    async with open_store(conninfo, trust_seconds=trust_seconds) as store, trio.open_nursery() as nursery:
         services = join(store, settings, stopping)
         await nursery.start(services.directory.run)
         nursery.start_soon(store.listen, _listener(services))
@@ -84,7 +87,7 @@ def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
     rosters = Rosters(lambda project_id: store.read(grants.roster, project_id))
     waits = Waits()
     return Services(
-        directory=Directory(store.journal),
+        directory=Directory(store.journal, clock=store.clock.now),
         authenticator=authenticator,
         rosters=rosters,
         people=People(store, authenticator, rosters, waits),
@@ -118,7 +121,13 @@ def create_app(
     counts: LiveCounts | None = None,
 ) -> Application:
     """The application on top of these parts. `settings` are bound; everybody sees the `counts` if there are any."""
-    sources = {"actors": services.directory.statistics, "pool": store.pool.statistics}
+    sources: dict[str, Callable[[], Struct]] = {
+        "actors": services.directory.statistics,
+        "pool": store.pool.statistics,
+        "history_pool": store.history.statistics,
+        "clock": store.clock.statistics,
+        "peers": store.peers.statistics,
+    }
     if services.disk is not None:
         sources["disk"] = services.disk.statistics
     metrics = Metrics(**sources)

@@ -8,24 +8,27 @@ Invariants: an append is one statement, so one round trip and one transaction. E
 """
 
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
 import msgspec
+import trio
 from msgspec import Struct
 
-from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
+from engine.errors import Contended, JournalUnavailable, OutcomeUnknown, TooSlow
 from engine.events import decode, encode
 from engine.history import Kept, Liveness, Marks, Stored
 from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
 from engine.vocabulary import Event
-from store.errors import ConnectionLost, StoreUnavailable, UniqueTaken
+from store.errors import ConnectionLost, StatementTimeout, StoreUnavailable, UniqueTaken
 from store.ledger import history
-from store.ledger.notifier import CHANNEL, news_of
-from store.postgres.advisory_locks import TURN_LOCK
-from store.postgres.pool import Pool
+from store.ledger.peers import Peers
+from store.postgres.advisory_locks import PEERS_LOCK, WRITER_LOCK
+from store.postgres.clock import Clock
+from store.postgres.connection import Connection
+from store.postgres.pool import ACQUIRE_TIMEOUT_SECONDS, Pool
 
 TURN_IDLE_TIMEOUT_MS = 10_000
 """How long a process may sit on its turn without a sign of life before the server gives it to the next."""
@@ -43,28 +46,47 @@ select %(project)s, e.seq, e.at, e.actor, e."by", e.type, e.data, %(writer)s
        as e (seq bigint, at timestamptz, actor text, "by" bigint, type text, data jsonb)
 """
 
-# What every append begins with: its turn, and news for other processes. Joined to what is written, so that no row is
-# written before the turn is ours.
-_BEGIN = """
-begun as materialized (
-    select case when %(lock)s::int is not null
-           then pg_advisory_xact_lock(%(lock)s::int, (%(project)s::bigint & 2147483647)::int)::text end,
-           pg_notify(%(channel)s, %(news)s)
-)
-"""
-
 _UPSERT_CURSORS = """
 insert into cursors (project_id, participation_id, seq)
 select %(project)s, key::bigint, value::bigint from begun, jsonb_each_text(%(cursors)s::jsonb)
     on conflict (project_id, participation_id) do update set seq = excluded.seq where cursors.seq < excluded.seq
 """
 
+# Every append begins with two questions. `follows`: is the event before the first one there? A database that lost its
+# tail in a failover lacks it, and must not get the events after it. `registered`: is this server's registration still
+# held, so that the lock cannot be had? Only then do the other servers know that somebody may write. What is written is
+# joined to `begun`, so that nothing is written unless both hold and the writer lock was had.
+_BEGIN = """
+checked as materialized (
+    select %(first)s::bigint is null or %(first)s::bigint = 1
+           or exists (select from events where project_id = %(project)s and seq = %(first)s::bigint - 1) as follows,
+           %(registration)s::int is null
+           or not pg_try_advisory_xact_lock(%(peers)s::int, %(registration)s::int) as registered
+),
+begun as materialized (
+    select case when %(lock)s::int is not null
+           then pg_advisory_xact_lock(%(lock)s::int, (%(project)s::bigint & 2147483647)::int)::text end
+      from checked where follows and registered
+)
+"""
+
+_CHECKED = "select follows, registered from checked"
+
 _APPEND = {
     # (has events, has cursors)
-    (True, False): f"with {_BEGIN} {_INSERT_EVENTS}",
-    (True, True): f"with {_BEGIN}, written as ({_INSERT_EVENTS}) {_UPSERT_CURSORS}",
-    (False, True): f"with {_BEGIN} {_UPSERT_CURSORS}",
+    (True, False): f"with {_BEGIN}, written as ({_INSERT_EVENTS}) {_CHECKED}",
+    (True, True): f"with {_BEGIN}, written as ({_INSERT_EVENTS}), moved as ({_UPSERT_CURSORS}) {_CHECKED}",
+    (False, True): f"with {_BEGIN}, moved as ({_UPSERT_CURSORS}) {_CHECKED}",
 }
+
+_HEAD = "select seq from events where project_id = %s order by seq desc limit 1"
+
+# A message to nobody in the write-ahead log: its commit is flushed, and waits for the synchronous standby, like any
+# other, and so vouches for everything that was visible before it.
+_CONFIRM = """
+select (select seq from events where project_id = %s order by seq desc limit 1),
+       pg_logical_emit_message(true, 'llm-bus', '')
+"""
 
 _SNAPSHOT = "select seq, state from snapshots where project_id = %s"
 
@@ -102,10 +124,9 @@ select %(project)s, %(seq)s, %(state)s, %(open_posts)s,
 """  # noqa: S608  # made of literals
 
 _UPSERT_LIVENESS = """
-with told as materialized (select pg_notify(%(channel)s, %(news)s))
 insert into liveness (project_id, participation_id, actor, at)
 select %(project)s, e."by", e.actor, e.at
-  from told, jsonb_to_recordset(%(seen)s::jsonb) as e ("by" bigint, actor text, at timestamptz)
+  from jsonb_to_recordset(%(seen)s::jsonb) as e ("by" bigint, actor text, at timestamptz)
     on conflict (project_id, participation_id) do update set actor = excluded.actor, at = excluded.at
     where liveness.at < excluded.at
 """
@@ -127,20 +148,58 @@ class _LivenessRow(Struct, frozen=True):
 
 
 class PostgresJournal:
-    """A journal in the database that `pool` is connected to; `turns` lends the sessions that turns are held on.
+    """A journal in the database that `pool` is connected to.
 
-    Two pools, because whoever holds a turn needs a second session to write: one pool of both could be all turns.
+    Three pools, so that none waits for another: commits and short reads use `pool`; `turns` lends the sessions that
+    hold the writer lock, because its holder needs a second session to write; `history` is for searches, which may be
+    slow. Without `peers` it serves as a tool's journal, which nobody reads from memory.
     """
 
-    def __init__(self, pool: Pool, turns: Pool) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        turns: Pool,
+        history: Pool | None = None,
+        *,
+        clock: Clock | None = None,
+        peers: Peers | None = None,
+    ) -> None:
         self._pool = pool
         self._turns = turns
+        self._history = history or pool
+        self._clock = clock or Clock()
+        self._peers = peers
         self._writer = secrets.randbits(63)
+        self.tell: Callable[[int], None] = lambda project_id: None
+        """Called with each project that was written to; must not block."""
 
     @property
     def writer(self) -> int:
         """A random number that marks every event this journal object appends."""
         return self._writer
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other process can have appended to this database; false when in doubt."""
+        return self._peers is not None and self._peers.alone
+
+    async def head(self, project_id: int) -> int:
+        """The number of the project's last durable event; 0 when it has none."""
+        with _translating():
+            async with self._pool.connection() as connection:
+                rows = await connection.fetch(_HEAD, (project_id,), prepare=True)
+        return rows[0][0] if rows else 0
+
+    async def confirm(self, project_id: int) -> int:
+        """The number of the project's last event, once it and all before it are as durable as a commit makes them.
+
+        An event of unknown outcome that is found in the ledger may be durable on the primary only; this commits once
+        more on the same database, which waits for the synchronous standby where there is one.
+        """
+        with _translating():
+            async with self._pool.connection() as connection:
+                ((head, _),) = await connection.fetch(_CONFIRM, (project_id,))
+        return head or 0
 
     async def load(self, project_id: int) -> Kept | None:
         """The newest snapshot of a project."""
@@ -176,17 +235,19 @@ class PostgresJournal:
         otherwise the append waits while somebody else is. Cancelled, it may or may not have happened.
 
         Raises:
-            Contended: one of the numbers is taken; nothing was written.
+            Contended: one of the numbers is taken, or the event before the first one is not there; nothing was written.
             JournalUnavailable: nothing was written.
             OutcomeUnknown: the connection was lost after the write was sent.
         """
         if not events and not cursors:
             return
+        await self._admitted()
         parameters: dict[str, Any] = {
             "project": project_id,
-            "lock": TURN_LOCK if events and not holding_turn else None,
-            "channel": CHANNEL,
-            "news": news_of(self._writer, project_id),
+            "first": events[0].seq if events else None,
+            "lock": WRITER_LOCK if events and not holding_turn else None,
+            "peers": PEERS_LOCK,
+            "registration": None if self._peers is None else self._peers.registration,
         }
         if events:
             parameters |= {"writer": self._writer, "events": _encode_events(events)}
@@ -194,13 +255,30 @@ class PostgresJournal:
             parameters["cursors"] = msgspec.json.encode(cursors).decode()
         try:
             async with self._pool.connection() as connection:
-                await connection.execute(_APPEND[bool(events), bool(cursors)], parameters, prepare=True)
+                statement = _APPEND[bool(events), bool(cursors)]
+                ((follows, is_registered),) = await connection.fetch(statement, parameters, prepare=True)
         except UniqueTaken as error:
             raise Contended(str(error)) from error
         except ConnectionLost as error:
+            self.tell(project_id)
             raise OutcomeUnknown(str(error)) from error
         except StoreUnavailable as error:
             raise JournalUnavailable(str(error)) from error
+        if not follows:
+            raise Contended(f"project {project_id} has no event {events[0].seq - 1}")
+        if not is_registered:
+            raise JournalUnavailable("this server's registration in the database is gone; it is being renewed")
+        self.tell(project_id)
+
+    async def _admitted(self) -> None:
+        """Return once appending is allowed: the time is known, and the other servers know of this one."""
+        if (trouble := self._clock.trouble) is not None:
+            raise JournalUnavailable(trouble)
+        if self._peers is not None:
+            with trio.move_on_after(ACQUIRE_TIMEOUT_SECONDS) as patience:
+                await self._peers.admitted()
+            if patience.cancelled_caught:
+                raise JournalUnavailable("this server is not registered in the database yet")
 
     @asynccontextmanager
     async def turn(self, project_id: int) -> AsyncIterator[None]:
@@ -209,7 +287,7 @@ class PostgresJournal:
         For fairness only: numbers stay distinct without it. Given up when the connection is lost, and after
         `TURN_IDLE_TIMEOUT_MS`.
         """
-        parameters = {"idle_ms": str(TURN_IDLE_TIMEOUT_MS), "lock": TURN_LOCK, "project": project_id}
+        parameters = {"idle_ms": str(TURN_IDLE_TIMEOUT_MS), "lock": WRITER_LOCK, "project": project_id}
         with _translating():
             async with self._turns.connection() as connection:
                 await connection.execute("begin")
@@ -231,27 +309,30 @@ class PostgresJournal:
     async def write_liveness(self, project_id: int, seen: Mapping[int, Liveness]) -> None:
         """Keep when readers last called, and tell other processes; a time never moves backwards."""
         rows = [_LivenessRow(by, liveness.actor, liveness.at) for by, liveness in seen.items()]
-        parameters = {
-            "project": project_id,
-            "seen": msgspec.json.encode(rows).decode(),
-            "channel": CHANNEL,
-            "news": news_of(self._writer, project_id),
-        }
+        parameters = {"project": project_id, "seen": msgspec.json.encode(rows).decode()}
         with _translating():
             async with self._pool.connection() as connection:
                 await connection.execute(_UPSERT_LIVENESS, parameters, prepare=True)
+        self.tell(project_id)
 
     async def events(self, project_id: int, query: EventQuery) -> list[EventView]:
-        """The events that match, without post bodies, read by index."""
-        with _translating():
-            async with self._pool.connection() as connection:
-                return await history.find_events(connection, project_id, query)
+        """The events that match, without post bodies, read by index; raises `TooSlow` also."""
+        async with self._searching() as connection:
+            return await history.find_events(connection, project_id, query)
 
     async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
-        """The posts that match, newest first, with bodies and acknowledgements, read by index."""
+        """The posts that match, newest first, with bodies and acknowledgements; raises `TooSlow` also."""
+        async with self._searching() as connection:
+            return await history.find_posts(connection, project_id, query)
+
+    @asynccontextmanager
+    async def _searching(self) -> AsyncIterator[Connection]:
         with _translating():
-            async with self._pool.connection() as connection:
-                return await history.find_posts(connection, project_id, query)
+            try:
+                async with self._history.connection() as connection:
+                    yield connection
+            except StatementTimeout as error:
+                raise TooSlow("this search of the ledger takes too long; narrow it.") from error
 
 
 def _encode_events(events: Sequence[Event]) -> str:

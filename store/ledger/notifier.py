@@ -1,39 +1,49 @@
-"""News between processes that share a database: told with NOTIFY, heard with LISTEN.
+"""News between the servers of one database: what a commit tells the others, and what is heard.
 
-A process hears at once that another one wrote to a project or changed who may do what, so that neither its states nor
-its caches grow stale. It is a courtesy: whoever misses news is late, never wrong, because event numbers are settled by
-the ledger's primary key.
+News keeps the others fresh; it is never what makes an answer right. A reader that misses news is late until its next
+look at the ledger, and `store.ledger.peers` says when it must look.
 
-News is told in the very commit it tells of, so it is told exactly if that is durable, also when the process dies right
-after: `store.ledger.journal` puts `news_of` into every statement that writes events, cursors or liveness, and a trigger
-on `audit` tells of identities.
+News is told after the commit and outside it: a transaction that notified takes a lock of the whole instance while it
+commits, so that all projects would commit one after another (docs/decisions/0008). The notifier collects the projects
+that were written to for `TELL_PAUSE_SECONDS` and tells them in one transaction on a session of its own, and only while
+another server is there. If this process dies before that, its registration vanishes, and the others take that for
+missed news. Changes of identity are rare; a trigger on `audit` tells them in their own transaction.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
+import structlog
 import trio
 from msgspec import Struct
 
 from store.errors import StoreUnavailable
 from store.postgres.connection import Connection
 
+log = structlog.get_logger(__name__)
+
 CHANNEL = "llm_bus"
 """The notification channel; the migration that makes the trigger on `audit` names it too."""
 
-HEAR_PAUSE_SECONDS = 0.02
-"""Between two hearings: what comes meanwhile is heard together, so a busy process prods others 50 times a second."""
+TELL_PAUSE_SECONDS = 0.005
+"""How long news is collected before it is told: a busy server tells the others 200 times a second at most."""
+
+TOLD_MAX = 1_000
+"""How many projects are told of by name; more are told as "anything may have changed"."""
 
 RECONNECT_SECONDS = 1.0
 """Pause before another session is tried."""
 
+_TELL = f"select pg_notify('{CHANNEL}', news) from unnest(%s::text[]) as told (news)"  # noqa: S608  # made of literals
+
 
 class News(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A writer wrote to a project; or identities changed."""
+    """A writer wrote to a project, or to more than can be named; or identities changed."""
 
     writer: int | None = None
     project: int | None = None
     identity: bool = False
+    anything: bool = False
 
 
 class Listener(Struct, frozen=True, kw_only=True):
@@ -48,36 +58,62 @@ class Listener(Struct, frozen=True, kw_only=True):
     gap: Callable[[], None]
 
 
-def news_of(writer: int, project_id: int) -> str:
-    """What a commit to this project is to notify `CHANNEL` of."""
-    return msgspec.json.encode(News(writer=writer, project=project_id)).decode()
+class Notifier:
+    """Tells other servers what this one wrote. `tell` never waits; `run` does the telling."""
 
+    def __init__(self, conninfo: str, writer: int, *, is_alone: Callable[[], bool]) -> None:
+        self._conninfo = conninfo
+        self._writer = writer
+        self._is_alone = is_alone
+        self._untold: set[int] = set()
+        self._woken = trio.Event()
 
-async def listen(conninfo: str, listener: Listener, *, own_writer: int) -> None:
-    """Pass news on until cancelled, but not of what `own_writer` wrote.
+    def tell(self, project_id: int) -> None:
+        """Have the others told, soon, that this project was written to."""
+        if len(self._untold) <= TOLD_MAX:
+            self._untold.add(project_id)
+        self._woken.set()
 
-    Keeps a session of its own; when that is lost, it is replaced and the listener told of a gap.
-    """
-    while True:
-        try:
-            connection = await Connection.open(conninfo, statement_timeout_seconds=float("inf"))
+    async def run(self) -> None:
+        """Tell until cancelled."""
+        while True:
             try:
-                await _listen_on(connection, listener, own_writer)
-            finally:
-                connection.close()
-        except StoreUnavailable:
-            await trio.sleep(RECONNECT_SECONDS)
+                await self._tell_on(await Connection.open(self._conninfo))
+            except StoreUnavailable as error:
+                log.warning("other servers not told", error=str(error))
+                await trio.sleep(RECONNECT_SECONDS)
+
+    async def _tell_on(self, connection: Connection) -> None:
+        try:
+            while True:
+                await self._woken.wait()
+                await trio.sleep(TELL_PAUSE_SECONDS)
+                self._woken = trio.Event()
+                untold, self._untold = self._untold, set()
+                if untold and not self._is_alone():
+                    try:
+                        await connection.fetch(_TELL, (news_of(self._writer, untold),))
+                    except StoreUnavailable:
+                        for project_id in untold:
+                            self.tell(project_id)
+                        raise
+        finally:
+            connection.close()
 
 
-async def _listen_on(connection: Connection, listener: Listener, own_writer: int) -> None:
-    await connection.execute(f"listen {CHANNEL}")
-    listener.gap()
-    while True:
-        _pass_on(await connection.notified(), listener, own_writer)
-        await trio.sleep(HEAR_PAUSE_SECONDS)
+def news_of(writer: int, untold: set[int]) -> list[str]:
+    """What is notified when this writer wrote to these projects."""
+    if len(untold) > TOLD_MAX:
+        return [_encode(News(writer=writer, anything=True))]
+    return [_encode(News(writer=writer, project=project_id)) for project_id in sorted(untold)]
 
 
-def _pass_on(payloads: list[str], listener: Listener, own_writer: int) -> None:
+def _encode(news: News) -> str:
+    return msgspec.json.encode(news).decode()
+
+
+def pass_on(payloads: Iterable[str], listener: Listener, own_writer: int) -> None:
+    """Give news that was heard to a listener, but not what `own_writer` told."""
     try:
         heard = {msgspec.json.decode(payload, type=News) for payload in set(payloads)}
     except msgspec.DecodeError:  # PostgreSQL lets every role of the database say anything here
@@ -85,6 +121,9 @@ def _pass_on(payloads: list[str], listener: Listener, own_writer: int) -> None:
         return
     if any(news.identity for news in heard):
         listener.identity()
-    for project_id in {news.project for news in heard if news.writer != own_writer}:
+    foreign = [news for news in heard if news.writer != own_writer]
+    if any(news.anything for news in foreign):
+        listener.gap()
+    for project_id in {news.project for news in foreign}:
         if project_id is not None:
             listener.project(project_id)

@@ -9,7 +9,7 @@ from msgspec import Struct
 from store.errors import NameTaken, UniqueTaken
 from store.people import audit
 from store.people.names import checked_liveness_window, checked_project_name, checked_slug
-from store.postgres.advisory_locks import TURN_LOCK
+from store.postgres.advisory_locks import WRITER_LOCK
 from store.postgres.connection import Connection, Row
 
 DELETE_CHUNK_EVENTS = 50_000
@@ -125,7 +125,7 @@ async def delete(connection: Connection, owner_id: int, project_id: int, *, by: 
     if not rows:
         return False
     project = _project(rows[0])
-    await connection.fetch(_LOCK_LEDGER, (TURN_LOCK, project_id))
+    await connection.fetch(_LOCK_LEDGER, (WRITER_LOCK, project_id))
     await connection.execute(_DELETE, (project_id,))
     await audit.record(connection, owner_id, project_id, by, "project_delete", slug=project.slug, name=project.name)
     deleted = [row[0] for row in await connection.fetch(_DELETED, (owner_id,))]

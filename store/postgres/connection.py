@@ -9,14 +9,23 @@ statement the session is idle (or in the caller's transaction), or it is closed;
 import select
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from time import monotonic
 from typing import Any, LiteralString, Self
 
 import psycopg
 import trio
 from psycopg.pq import TransactionStatus
 
-from store.errors import ConnectionLost, StatementFailed, StoreError, StoreUnavailable, UniqueTaken
-from store.postgres.driver import TrioConnection, open_session
+from store.errors import (
+    ConnectionLost,
+    StatementFailed,
+    StatementTimeout,
+    StoreError,
+    StoreUnavailable,
+    UniqueTaken,
+)
+from store.postgres.clock import Clock, Sample
+from store.postgres.driver import DOUBT_SECONDS, TrioConnection, backend_works, open_session
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 """How long one address may take to accept a session."""
@@ -27,6 +36,9 @@ STATEMENT_TIMEOUT_SECONDS = 15.0
 SILENCE_GRACE_SECONDS = 5.0
 """How much longer we wait than the server does: past that it is not slow but gone."""
 
+ANSWER_GRACE_SECONDS = 0.5
+"""How long an answer may take that was on its way when the server was asked about its statement."""
+
 Row = tuple[Any, ...]
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -36,9 +48,13 @@ _LAST_WORDS = {"FATAL", "PANIC"}
 # Every read here has an index that gives its order and stops at its limit. With statistics that are missing or old,
 # as after a burst of writes, PostgreSQL would rather collect half a ledger in a bitmap and sort it, and compile that.
 _SETTINGS = """
-select set_config('TimeZone', 'UTC', false),
+select clock_timestamp(), pg_backend_pid(),
+       set_config('TimeZone', 'UTC', false),
        set_config('statement_timeout', %s, false),
        set_config('application_name', 'llm-bus', false),
+       set_config('tcp_keepalives_idle', '10', false),
+       set_config('tcp_keepalives_interval', '5', false),
+       set_config('tcp_keepalives_count', '3', false),
        set_config('enable_bitmapscan', 'off', false),
        set_config('enable_sort', 'off', false),
        set_config('jit', 'off', false)
@@ -53,21 +69,27 @@ class Connection:
     the rest. Cancelling a statement closes the session; whether it took effect is then unknown.
     """
 
-    def __init__(self, session: TrioConnection, silence_seconds: float) -> None:
+    def __init__(self, session: TrioConnection, conninfo: str, silence_seconds: float) -> None:
         self._session = session
+        self._conninfo = conninfo
         self._silence_seconds = silence_seconds
+        self._backend_pid = 0
+        self._unfit = False
 
     @classmethod
     async def open(
         cls,
         conninfo: str,
         *,
+        clock: Clock | None = None,
         connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
         statement_timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
+        silence_grace_seconds: float = SILENCE_GRACE_SECONDS,
     ) -> Self:
         """Connect to the first address of `conninfo` that answers; a statement timeout of `inf` means none.
 
-        Raises `StoreUnavailable` when none does. Cancellation leaves nothing open.
+        The `clock` is given PostgreSQL's time. Raises `StoreUnavailable` when no address answers. Cancellation leaves
+        nothing open.
         """
         try:
             session = await open_session(conninfo, timeout_seconds=connect_timeout_seconds)
@@ -76,15 +98,17 @@ class Connection:
             raise StoreUnavailable("the database URL is neither a postgresql:// URL nor key=value pairs") from None
         except psycopg.Error as error:
             raise StoreUnavailable(f"cannot connect to PostgreSQL: {error}") from error
-        self = cls(session, statement_timeout_seconds + SILENCE_GRACE_SECONDS)
+        self = cls(session, conninfo, statement_timeout_seconds + silence_grace_seconds)
         limit_ms = 0 if statement_timeout_seconds == float("inf") else round(statement_timeout_seconds * 1000)
         try:
-            await self.fetch(_SETTINGS, (str(limit_ms),))
+            ((self._backend_pid, *_),) = await self.fetch_timed(_SETTINGS, (str(limit_ms),), clock or Clock())
         except ConnectionLost as error:
             raise StoreUnavailable(f"PostgreSQL hung up: {error}") from error
         except BaseException:
             self.close()
             raise
+        if self._silence_seconds > DOUBT_SECONDS:
+            session.doubt = self._doubt
         return self
 
     @property
@@ -97,14 +121,34 @@ class Connection:
         """Whether the session is gone."""
         return self._session.closed
 
+    @property
+    def unfit(self) -> bool:
+        """Whether it went in a way that its sisters share: silence, read-only, rights that were taken away."""
+        return self._unfit
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether a pooler stands in between: it gives out process ids of its own."""
+        return self._session.pgconn.backend_pid != self._backend_pid
+
     def looks_alive(self) -> bool:
         """Look, without waiting, whether the server has hung up on an idle session."""
         if not self.idle:
             return False
         poll = select.poll()
         poll.register(self._session.pgconn.socket, select.POLLIN)
-        # Nothing is due on an idle session: what arrives unasked is the server's goodbye, or as good a reason to part.
+        # Readable while idle: the server closed it or broke the protocol.
         return not poll.poll(0)
+
+    async def answers(self, within_seconds: float) -> bool:
+        """Whether the server still answers on an idle session, by a round trip; one that does not is closed."""
+        with trio.move_on_after(within_seconds) as patience:
+            try:
+                await self.fetch("select")
+            except StoreUnavailable:
+                return False
+        self._unfit = self._unfit or patience.cancelled_caught
+        return not patience.cancelled_caught
 
     async def fetch(self, statement: LiteralString, parameters: Parameters = (), *, prepare: bool = False) -> list[Row]:
         """Run one statement and give all its rows.
@@ -115,6 +159,13 @@ class Connection:
         with self._translating():
             cursor = await self._session.execute(statement, parameters, prepare=prepare, binary=True)
             return await cursor.fetchall()
+
+    async def fetch_timed(self, statement: LiteralString, parameters: Parameters, clock: Clock) -> list[Row]:
+        """Run a statement whose first column is `clock_timestamp()`, give it to the clock, and the other columns."""
+        sent = monotonic()
+        rows = await self.fetch(statement, parameters)
+        clock.sample(Sample.between(sent, rows[0][0], monotonic()))
+        return [row[1:] for row in rows]
 
     async def execute(self, statement: LiteralString, parameters: Parameters = (), *, prepare: bool = False) -> int:
         """Run one statement and give how many rows it touched."""
@@ -127,10 +178,14 @@ class Connection:
         with self._translating():
             await self._session.execute(script, prepare=False)
 
-    async def notified(self) -> list[str]:
-        """Wait for the next notifications on the channels that this session listens to; gives their payloads."""
-        with self._translating():
-            return [notify.payload async for notify in self._session.notifies(stop_after=1)]
+    async def notified(self, *, within_seconds: float) -> list[str]:
+        """The payloads of notifications on the channels that this session listens to; waits for the first of them."""
+        if self.closed:
+            raise StoreUnavailable("the session with PostgreSQL is closed")
+        try:
+            return [notify.payload for notify in await self._session.hear(within_seconds)]
+        except psycopg.Error as error:
+            raise self._translate(error) from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -165,7 +220,22 @@ class Connection:
             except psycopg.Error as error:
                 raise self._translate(error) from error
         if patience.cancelled_caught:
+            self._unfit = True
             raise ConnectionLost(f"PostgreSQL was silent for {self._silence_seconds:g} s")
+
+    async def _doubt(self) -> None:
+        """Find out whether the silent statement still runs, or its answer was lost on the way.
+
+        Only evidence ends the wait: a server that cannot be asked may still be busy with the statement.
+        """
+        if await backend_works(self._conninfo, self._backend_pid) is not False:
+            return
+        with trio.move_on_after(ANSWER_GRACE_SECONDS):  # it may have ended a moment ago
+            await trio.lowlevel.wait_readable(self._session.pgconn.socket)
+            return
+        self._unfit = True
+        self.close()
+        raise psycopg.OperationalError("the connection is dead: PostgreSQL does not work on the statement")
 
     def _translate(self, error: psycopg.Error) -> StoreError:
         if self.closed or error.diag.severity_nonlocalized in _LAST_WORDS:
@@ -174,6 +244,12 @@ class Connection:
         match error:
             case psycopg.errors.UniqueViolation():
                 return UniqueTaken(str(error))
+            case psycopg.errors.QueryCanceled():
+                return StatementTimeout(str(error))
+            case psycopg.errors.ReadOnlySqlTransaction() | psycopg.errors.InsufficientPrivilege():
+                self._unfit = True
+                self.close()
+                return StoreUnavailable(str(error))
             case psycopg.OperationalError() | psycopg.InternalError():
                 return StoreUnavailable(str(error))
             case _:

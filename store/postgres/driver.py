@@ -19,14 +19,30 @@ from psycopg.waiting import Ready, Wait
 
 POSTGRES_PORT = "5432"
 
+_STATE = "select from pg_stat_activity where pid = %s and state = 'active'"
+
+_doubting = trio.CapacityLimiter(2)
+"""Bounds the sessions that only ask about others."""
+
+DOUBT_SECONDS = 2.0
+"""After so much silence a statement is either slow or its connection is dead; it is time to find out which."""
+
+KEEPALIVES: ConnDict = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 8000}
+"""libpq's defaults leave this to the kernel, which needs two hours; what the conninfo says takes precedence."""
+
 
 class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
     """A psycopg connection whose every wait is Trio's. Always in autocommit mode."""
+
+    doubt: Callable[[], Awaitable[None]] | None = None
+    """Asked each time the server was silent for `DOUBT_SECONDS`; raises when waiting on makes no sense."""
 
     def __init__(self, pgconn: psycopg.pq.abc.PGconn) -> None:
         super().__init__(pgconn)
         self.lock = trio.Lock()  # type: ignore[assignment]  # psycopg only enters it, and asyncio's needs its loop
         self._autocommit = True
+        self._heard: list[psycopg.Notify] = []
+        self.add_notify_handler(self._heard.append)
 
     @classmethod
     async def attempt(cls, conninfo: str) -> "TrioConnection":
@@ -44,7 +60,7 @@ class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
         try:
             want = next(gen)
             while True:
-                want = gen.send(await _ready(self.pgconn.socket, want))
+                want = gen.send(await self._ready(want))
         except StopIteration as stop:
             finished = True
             result: RV = stop.value
@@ -56,8 +72,29 @@ class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
             if not finished:
                 self.abandon()
 
+    async def hear(self, within_seconds: float) -> list[psycopg.Notify]:
+        """The notifications that arrived, also during statements; waits for them, and leaves the session usable."""
+        if not self._heard:
+            with trio.move_on_after(within_seconds):
+                await trio.lowlevel.wait_readable(self.pgconn.socket)
+        self.pgconn.consume_input()
+        while (notify := self.pgconn.notifies()) is not None:
+            if self.pgconn.notify_handler is not None:
+                self.pgconn.notify_handler(notify)
+        heard = list(self._heard)
+        self._heard.clear()
+        return heard
+
+    async def _ready(self, want: Wait) -> Ready:
+        if self.doubt is None:
+            return await _ready(self.pgconn.socket, want)
+        while True:
+            with trio.move_on_after(DOUBT_SECONDS):
+                return await _ready(self.pgconn.socket, want)
+            await self.doubt()
+
     def abandon(self) -> None:
-        """Close the socket without a word to the server."""
+        """Close the socket without sending anything to the server."""
         if not self.closed:
             trio.lowlevel.notify_closing(self.pgconn.socket)
         self._closed = True
@@ -72,7 +109,7 @@ async def open_session(conninfo: str, *, timeout_seconds: float) -> TrioConnecti
     Raises:
         psycopg.OperationalError: no address answered; the text names what went wrong at each.
     """
-    params = conninfo_to_dict(conninfo)
+    params = {**KEEPALIVES, **conninfo_to_dict(conninfo)}
     timeout_seconds = float(params.get("connect_timeout") or timeout_seconds)
     failures: list[str] = []
     for attempt in await _attempts(params, failures):
@@ -84,6 +121,24 @@ async def open_session(conninfo: str, *, timeout_seconds: float) -> TrioConnecti
                 continue
         failures.append(f"{attempt.get('host')}: no answer within {timeout_seconds:g} s")
     raise psycopg.OperationalError("; ".join(failures))
+
+
+async def backend_works(conninfo: str, backend_pid: int) -> bool | None:
+    """Whether a process of PostgreSQL is busy with a statement; None when PostgreSQL cannot be asked in time."""
+    with trio.move_on_after(DOUBT_SECONDS):
+        async with _doubting:
+            try:
+                session = await open_session(conninfo, timeout_seconds=DOUBT_SECONDS)
+            except psycopg.Error:
+                return None
+            try:
+                cursor = await session.execute(_STATE, (backend_pid,))
+                return bool(await cursor.fetchall())
+            except psycopg.Error:
+                return None
+            finally:
+                session.abandon()
+    return None
 
 
 async def _attempts(params: ConnDict, failures: list[str]) -> list[ConnDict]:

@@ -1,8 +1,9 @@
 """A few sessions with PostgreSQL, shared by many tasks.
 
-Sessions are opened by whoever needs one and finds none idle; there is no background task. A session that broke, or was
-left in a transaction, is closed instead of kept, and one that died while idle is noticed before it is lent: so a
-restarted PostgreSQL is simply connected to again.
+A task that finds no idle session opens one; there is no background task. A session that broke, or was left in a
+transaction, is closed instead of kept. A session that rested answers a round trip before it is lent, so a restarted
+PostgreSQL is simply connected to again. When a session went in a way that its sisters share (silence, read-only, rights
+taken away), the idle ones are closed too: sixteen dead sessions cost one wait, not sixteen.
 
 Invariant: at most `size_max` sessions exist, each lent to one task.
 """
@@ -15,6 +16,7 @@ import trio
 from msgspec import Struct
 
 from store.errors import StoreUnavailable
+from store.postgres.clock import Clock
 from store.postgres.connection import CONNECT_TIMEOUT_SECONDS, STATEMENT_TIMEOUT_SECONDS, Connection
 
 POOL_SIZE_MAX = 16
@@ -22,6 +24,13 @@ POOL_SIZE_MAX = 16
 
 ACQUIRE_TIMEOUT_SECONDS = 5.0
 """How long a task queues for a session, connecting included."""
+
+
+REST_SECONDS = 1.0
+"""A session that was idle for longer is probed before it is lent."""
+
+PROBE_SECONDS = 1.0
+"""How long a probe may take; an idle session has nothing else to do."""
 
 
 class PoolStatistics(Struct, frozen=True, kw_only=True):
@@ -45,18 +54,20 @@ class Pool:
         self,
         conninfo: str,
         *,
+        clock: Clock | None = None,
         size_max: int = POOL_SIZE_MAX,
         acquire_timeout_seconds: float = ACQUIRE_TIMEOUT_SECONDS,
         connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
         statement_timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
     ) -> None:
         self._conninfo = conninfo
+        self._clock = clock
         self._size_max = size_max
         self._acquire_timeout_seconds = acquire_timeout_seconds
         self._connect_timeout_seconds = connect_timeout_seconds
         self._statement_timeout_seconds = statement_timeout_seconds
         self._free = trio.Semaphore(size_max, max_value=size_max)
-        self._idle: list[Connection] = []
+        self._idle: list[tuple[Connection, float]] = []  # since when, the longest first
         self._opened = 0
         self._discarded = 0
         self._closed = False
@@ -83,8 +94,7 @@ class Pool:
     def close(self) -> None:
         """Close the idle sessions and lend no more."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        self._close_idle()
 
     def statistics(self) -> PoolStatistics:
         """What the pool holds and did."""
@@ -104,24 +114,31 @@ class Pool:
         with trio.move_on_after(self._acquire_timeout_seconds):
             await self._free.acquire()
             try:
-                return self._take_idle() or await self._open()
+                return await self._take_idle() or await self._open()
             except BaseException:
                 self._free.release()
                 raise
         raise StoreUnavailable(f"no session with PostgreSQL within {self._acquire_timeout_seconds:g} s")
 
-    def _take_idle(self) -> Connection | None:
+    async def _take_idle(self) -> Connection | None:
         # The one given back last is the likeliest to be alive and warm.
         while self._idle:
-            connection = self._idle.pop()
-            if connection.looks_alive():
-                return connection
+            connection, since = self._idle.pop()
+            try:
+                if connection.looks_alive() and (
+                    trio.current_time() - since < REST_SECONDS or await connection.answers(PROBE_SECONDS)
+                ):
+                    return connection
+            except BaseException:
+                self._discard(connection)
+                raise
             self._discard(connection)
         return None
 
     async def _open(self) -> Connection:
         connection = await Connection.open(
             self._conninfo,
+            clock=self._clock,
             connect_timeout_seconds=self._connect_timeout_seconds,
             statement_timeout_seconds=self._statement_timeout_seconds,
         )
@@ -130,7 +147,7 @@ class Pool:
 
     def _give_back(self, connection: Connection) -> None:
         if connection.idle and not self._closed:
-            self._idle.append(connection)
+            self._idle.append((connection, trio.current_time()))
         else:
             self._discard(connection)
         self._free.release()
@@ -138,3 +155,10 @@ class Pool:
     def _discard(self, connection: Connection) -> None:
         connection.close()
         self._discarded += 1
+        if connection.unfit:
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        self._discarded += len(self._idle)
+        while self._idle:
+            self._idle.pop()[0].close()

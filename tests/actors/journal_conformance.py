@@ -192,20 +192,42 @@ async def test_liveness_never_moves_backwards(open_journal: OpenJournal) -> None
 
 async def test_a_turn_keeps_other_writers_waiting(open_journal: OpenJournal) -> None:
     first, second = open_journal(), open_journal()
-    written: list[str] = []
+    outcomes: list[str] = []
 
-    async def append(journal: Journal, who: str) -> None:
-        await journal.append(PROJECT, [claim(2 if who == "second" else 1)], {}, holding_turn=who == "first")
-        written.append(who)
+    async def lose(journal: Journal) -> None:
+        with pytest.raises(Contended):
+            await journal.append(PROJECT, [claim(1, by=BOB)], {})
+        outcomes.append("second lost")
 
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery, first.turn(PROJECT):
-            nursery.start_soon(append, second, "second")
+            nursery.start_soon(lose, second)
             await second.append(PROJECT + 1, [claim(1)], {})
             await wait_all_tasks_blocked(0.05)
-            assert written == []
-            await append(first, "first")
-    assert written == ["first", "second"]
+            assert outcomes == []
+            await first.append(PROJECT, [claim(1)], {}, holding_turn=True)
+            outcomes.append("first wrote")
+    assert outcomes == ["first wrote", "second lost"]
+
+
+async def test_an_append_needs_the_event_before_it_and_otherwise_writes_nothing(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    await journal.append(PROJECT, [claim(1)], {})
+    with pytest.raises(Contended):
+        await journal.append(PROJECT, [claim(3), claim(4)], {ALICE: 4})
+    with pytest.raises(Contended):
+        await journal.append(PROJECT + 1, [claim(2)], {}, holding_turn=True)
+    assert [row.event.seq for row in await journal.tail(PROJECT, 0, 9)] == [1]
+    assert (await journal.marks(PROJECT)).cursors == {}
+    assert await journal.tail(PROJECT + 1, 0, 9) == []
+
+
+async def test_the_head_is_the_last_event_and_confirming_gives_it_too(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    assert (await journal.head(PROJECT), await journal.confirm(PROJECT)) == (0, 0)
+    await journal.append(PROJECT, [claim(1), claim(2)], {})
+    await journal.append(PROJECT + 1, [claim(1)], {})
+    assert (await journal.head(PROJECT), await journal.confirm(PROJECT)) == (2, 2)
 
 
 async def test_turns_follow_one_another(open_journal: OpenJournal) -> None:

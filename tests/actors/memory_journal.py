@@ -56,10 +56,18 @@ class MemoryJournal:
         self.before_append: deque[Fault] = deque()
         self.after_append: deque[Fault] = deque()
         self._writer = secrets.randbits(63)
+        self.alone = False
 
     @property
     def writer(self) -> int:
         return self._writer
+
+    async def head(self, project_id: int) -> int:
+        await trio.lowlevel.checkpoint()
+        return len(self.ledger.rows[project_id])
+
+    async def confirm(self, project_id: int) -> int:
+        return await self.head(project_id)
 
     async def load(self, project_id: int) -> Kept | None:
         await trio.lowlevel.checkpoint()
@@ -89,8 +97,8 @@ class MemoryJournal:
 
     def _write(self, project_id: int, events: Sequence[Event], cursors: Mapping[int, int]) -> None:
         rows, known = self.ledger.rows[project_id], self.ledger.cursors[project_id]
-        if events and events[0].seq <= len(rows):
-            raise Contended(f"event {events[0].seq} of project {project_id} is taken")
+        if events and events[0].seq != len(rows) + 1:
+            raise Contended(f"event {events[0].seq} of project {project_id} does not follow")
         assert [event.seq for event in events] == list(range(len(rows) + 1, len(rows) + 1 + len(events))), "a gap"
         rows.extend(Stored(event, self._writer) for event in events)
         for reader, seq in cursors.items():

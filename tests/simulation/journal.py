@@ -72,6 +72,18 @@ class FaultyJournal:
     def writer(self) -> int:
         return self._inner.writer
 
+    @property
+    def alone(self) -> bool:
+        return self._inner.alone
+
+    async def head(self, project_id: int) -> int:
+        await self._read()
+        return await self._inner.head(project_id)
+
+    async def confirm(self, project_id: int) -> int:
+        await self._read()
+        return await self._inner.confirm(project_id)
+
     def kill(self) -> None:
         """The process is gone; what it had under way lands or does not."""
         self._dead.set()

@@ -21,17 +21,27 @@ class Proxy:
         self.stall_answers = False
         self.connections = 0
         self._upstream = upstream
+        self._frozen_up_to = 0
+
+    def freeze(self) -> None:
+        """Forward nothing more on today's connections, and tell neither side; new ones work."""
+        self._frozen_up_to = self.connections
 
     async def serve(self, client: trio.SocketStream) -> None:
         self.connections += 1
+        number = self.connections
         server = await trio.open_unix_socket(self._upstream)
         async with client, server, trio.open_nursery() as nursery:
-            nursery.start_soon(self._requests, client, server, nursery.cancel_scope)
-            nursery.start_soon(self._answers, client, server, nursery.cancel_scope)
+            nursery.start_soon(self._requests, number, client, server, nursery.cancel_scope)
+            nursery.start_soon(self._answers, number, client, server, nursery.cancel_scope)
 
-    async def _requests(self, client: trio.SocketStream, server: trio.SocketStream, both: trio.CancelScope) -> None:
+    async def _requests(
+        self, number: int, client: trio.SocketStream, server: trio.SocketStream, both: trio.CancelScope
+    ) -> None:
         try:
             async for chunk in client:
+                if number <= self._frozen_up_to:
+                    await trio.sleep_forever()
                 if self.swallow_requests:
                     break
                 await server.send_all(chunk)
@@ -39,10 +49,12 @@ class Proxy:
             pass
         both.cancel()
 
-    async def _answers(self, client: trio.SocketStream, server: trio.SocketStream, both: trio.CancelScope) -> None:
+    async def _answers(
+        self, number: int, client: trio.SocketStream, server: trio.SocketStream, both: trio.CancelScope
+    ) -> None:
         try:
             async for chunk in server:
-                if self.stall_answers:
+                if self.stall_answers or number <= self._frozen_up_to:
                     await trio.sleep_forever()
                 if self.swallow_answers:
                     break

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import trio
 from quart import Blueprint, Response
 
-from store.errors import StoreError
+from store.errors import ClockUnsteady, StoreError
 from web import VERSION
 from web.metrics import Metrics
 from web.onboarding.texts import SERVER_NAME, mcp_url
@@ -30,6 +30,8 @@ def operations(public_url: str, metrics: Metrics, ping_store: Callable[[], Await
         try:
             with trio.fail_after(READY_SECONDS_MAX):
                 await ping_store()
+        except ClockUnsteady as error:
+            return {"ok": False, "error": str(error)}, 503
         except (StoreError, trio.TooSlowError):
             return {"ok": False, "error": "the database does not answer"}, 503
         return {"ok": True}, 200

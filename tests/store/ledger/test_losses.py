@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from engine.errors import JournalError, JournalUnavailable, OutcomeUnknown
-from engine.lookups import EventQuery
+from engine.errors import JournalError, JournalUnavailable, OutcomeUnknown, TooSlow
+from engine.lookups import EventQuery, PostQuery
 from store.embedded import embedded_postgres
 from store.ledger.journal import PostgresJournal
 from store.opening import Store, open_store
@@ -92,6 +92,21 @@ async def test_a_turn_waited_for_too_long_is_unavailable_and_nothing_was_written
             with pytest.raises(JournalUnavailable):
                 await PostgresJournal(hasty, hasty).append(PROJECT, [claim(1)], {})
         assert await journal.tail(PROJECT, 0, 9) == []
+
+
+async def test_a_search_that_takes_too_long_ends_and_says_so(conninfo: str) -> None:
+    async with (
+        Pool(conninfo, statement_timeout_seconds=0.1) as hasty,
+        Pool(conninfo) as pool,
+        pool.connection() as blocker,
+        blocker.transaction(),
+    ):
+        await blocker.execute("lock table events in access exclusive mode")
+        journal = PostgresJournal(pool, pool, hasty)
+        with pytest.raises(TooSlow, match="narrow it"):
+            await journal.events(PROJECT, EventQuery(upto=9, limit=9))
+        with pytest.raises(TooSlow, match="narrow it"):
+            await journal.posts(PROJECT, PostQuery(upto=9, limit=9))
 
 
 async def test_nothing_is_lost_and_nothing_asked_for_when_postgres_is_killed_and_started_again(

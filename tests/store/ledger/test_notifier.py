@@ -1,6 +1,5 @@
 """What one process made durable, another one hears."""
 
-import math
 from datetime import UTC, datetime
 
 import trio
@@ -8,28 +7,15 @@ import trio
 from engine.history import Liveness
 from engine.sequences import Claimed
 from engine.vocabulary import Event
-from store import Listener, Store, open_store
+from store import Store, open_store
+from store.ledger.notifier import TOLD_MAX, news_of, pass_on
 from store.people import owners
+from store.postgres.connection import Connection
 from tests.postgres import query
+from tests.store.hearing import Heard, until
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-
-
-class Heard:
-    """A listener that keeps what it was told, and can be waited for."""
-
-    def __init__(self) -> None:
-        self.news: list[object] = []
-        self._said, self._hears = trio.open_memory_channel[object](math.inf)
-        self.listener = Listener(
-            project=self._said.send_nowait,
-            identity=lambda: self._said.send_nowait("identity"),
-            gap=lambda: self._said.send_nowait("gap"),
-        )
-
-    async def next(self) -> object:
-        with trio.fail_after(20):
-            return await self._hears.receive()
+TRUST = 0.2
 
 
 def claim(seq: int) -> Event:
@@ -37,9 +23,13 @@ def claim(seq: int) -> Event:
     return Event(seq=seq, at=NOW, actor="ann/a", by=1, data=data)
 
 
-async def test_events_are_heard_by_the_other_process_and_not_by_their_writer(store: Store, conninfo: str) -> None:
+async def test_events_are_heard_by_the_other_process_and_not_by_their_writer(conninfo: str) -> None:
     ours, theirs = Heard(), Heard()
-    async with open_store(conninfo) as other, trio.open_nursery() as nursery:
+    async with (
+        open_store(conninfo, trust_seconds=TRUST) as store,
+        open_store(conninfo, trust_seconds=TRUST) as other,
+        trio.open_nursery() as nursery,
+    ):
         nursery.start_soon(store.listen, ours.listener)
         nursery.start_soon(other.listen, theirs.listener)
         assert [await ours.next(), await theirs.next()] == ["gap", "gap"]
@@ -50,15 +40,46 @@ async def test_events_are_heard_by_the_other_process_and_not_by_their_writer(sto
         nursery.cancel_scope.cancel()
 
 
-async def test_who_called_elsewhere_is_heard(store: Store, conninfo: str) -> None:
+async def test_who_called_elsewhere_is_heard(conninfo: str) -> None:
     heard = Heard()
-    async with open_store(conninfo) as other, trio.open_nursery() as nursery:
+    async with (
+        open_store(conninfo, trust_seconds=TRUST) as store,
+        open_store(conninfo, trust_seconds=TRUST) as other,
+        trio.open_nursery() as nursery,
+    ):
         nursery.start_soon(store.listen, heard.listener)
+        nursery.start_soon(other.listen, Heard().listener)
         assert await heard.next() == "gap"
         await other.journal.write_liveness(9, {1: Liveness("ann/a", NOW)})
         assert await heard.next() == 9
         assert (await store.journal.marks(9)).liveness == {1: Liveness("ann/a", NOW)}
         nursery.cancel_scope.cancel()
+
+
+async def test_a_server_on_its_own_tells_nobody(conninfo: str) -> None:
+    async with open_store(conninfo, trust_seconds=TRUST) as store, trio.open_nursery() as nursery:
+        nursery.start_soon(store.listen, Heard().listener)
+        await until(lambda: store.journal.alone)
+        bystander = await Connection.open(conninfo)
+        await bystander.execute("listen llm_bus")
+        await bystander.fetch("select 1")  # a session that only listened is taken for an older release
+        await store.journal.append(7, [claim(1)], {})
+        await trio.sleep(TRUST)
+        await store.write(owners.ensure_owner, "ann@example.com")
+        heard = await bystander.notified(within_seconds=20)
+        assert all("identity" in payload for payload in heard)
+        bystander.close()
+        nursery.cancel_scope.cancel()
+
+
+def test_more_projects_than_can_be_named_are_told_of_together() -> None:
+    heard = Heard()
+    pass_on(news_of(1, set(range(TOLD_MAX))), heard.listener, own_writer=2)
+    assert heard.received() == list(range(TOLD_MAX))
+    pass_on(news_of(1, set(range(TOLD_MAX + 1))), heard.listener, own_writer=2)
+    assert heard.received() == ["gap"]
+    pass_on(news_of(2, set(range(TOLD_MAX + 1))), heard.listener, own_writer=2)
+    assert heard.received() == []
 
 
 async def test_every_change_of_identity_is_heard(store: Store) -> None:

@@ -184,7 +184,7 @@ async def test_news_arrives(conninfo: str) -> None:
     connection = await Connection.open(conninfo, statement_timeout_seconds=inf)
     await connection.execute("listen gossip")
     query(conninfo, "select pg_notify('gossip', 'hear')")
-    assert await connection.notified() == ["hear"]
+    assert await connection.notified(within_seconds=10) == ["hear"]
     connection.close()
 
 
