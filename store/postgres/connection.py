@@ -27,7 +27,7 @@ from store.errors import (
 from store.postgres.clock import Clock, Sample
 from store.postgres.driver import DOUBT_SECONDS, TrioConnection, backend_works, open_session
 
-CONNECT_TIMEOUT_SECONDS = 5.0
+CONNECT_TIMEOUT_SECONDS = 3.0
 """How long one address may take to accept a session."""
 
 STATEMENT_TIMEOUT_SECONDS = 15.0
