@@ -2,6 +2,10 @@
 
 As with tokens, only a code's SHA-256 is stored. An invite's row is locked while it is redeemed, so that uses are
 counted exactly. Time is the database's. Functions over a session that is in a transaction.
+
+An invite ends with the rights of its maker: it works while the maker is a lead and still holds a token from before it.
+So revoking a lead, taking the right away or deleting the participant ends the invites that the lead made; rotating a
+token that leaked ends those that a thief made with it.
 """
 
 from datetime import datetime
@@ -13,36 +17,58 @@ from store.people import audit, grants, tokens
 from store.people.codes import digest, new_code
 from store.people.grants import Kind, Project
 from store.people.names import checked_email, checked_label, checked_lane, labels_for
-from store.postgres.connection import Connection
+from store.postgres.connection import Connection, Row
 
 LISTED_MAX = 200
 """How many invites of a project are listed."""
 
 _ADD = """
-insert into invites (project_id, sha256, email, label, kind, lane, is_admin, uses_max, expires_at)
-values (%s, %s, %s, %s, %s, %s, %s, %s, now() + make_interval(hours => %s))
+insert into invites (project_id, sha256, email, label, kind, lane, is_admin, uses_max, expires_at, made_by)
+values (%s, %s, %s, %s, %s, %s, %s, %s, now() + make_interval(hours => %s), %s)
 returning expires_at
 """
 
-_LOCK = """
-select id, project_id, label, kind, lane, is_admin, uses >= uses_max, expires_at <= now()
-  from invites
- where sha256 = %s and revoked_at is null and lower(email collate "C") is not distinct from lower(%s::text collate "C")
-   for update
+_MAKER_MAY = """
+(i.made_by is null
+ or exists (select from participations p
+             where p.id = i.made_by and p.is_admin
+               and exists (select from tokens t
+                            where t.participation_id = p.id and t.revoked_at is null and t.created_at <= i.created_at)))
 """
 
-_FIND_BOUND = """
+_LOCK = f"""
+select i.id, i.project_id, i.label, i.kind, i.lane, i.is_admin, i.uses >= i.uses_max, i.expires_at <= now()
+  from invites i
+ where i.sha256 = %s and i.revoked_at is null and {_MAKER_MAY}
+   and lower(i.email collate "C") is not distinct from lower(%s::text collate "C")
+   for update of i
+"""  # noqa: S608  # made of literals
+
+_FIND_BOUND = f"""
 select i.email, i.project_id, j.name, o.handle, i.label
   from invites i join projects j on j.id = i.project_id join owners o on o.id = j.owner_id
  where i.sha256 = %s and i.revoked_at is null and i.email is not null and o.suspended_at is null
+   and {_MAKER_MAY}
+"""  # noqa: S608  # made of literals
+
+_ROW = f"""
+i.id, i.label, i.email, i.kind, i.lane, i.is_admin, i.uses, i.uses_max, i.created_at, i.expires_at, i.revoked_at,
+i.made_by, {_MAKER_MAY}
 """
 
-_LIST = """
-select i.id, i.label, i.email, i.kind, i.lane, i.is_admin, i.uses, i.uses_max, i.created_at, i.expires_at, i.revoked_at
+_LIST = f"""
+select {_ROW}
   from projects j left join invites i on i.project_id = j.id
  where j.owner_id = %s and j.id = %s
  order by i.id desc limit %s
-"""
+"""  # noqa: S608  # made of literals
+
+_LIST_OPEN = f"""
+select {_ROW}
+  from invites i
+ where i.project_id = %s and i.revoked_at is null and i.uses < i.uses_max and i.expires_at > now() and {_MAKER_MAY}
+ order by i.id desc limit %s
+"""  # noqa: S608  # made of literals
 
 _FIND_TO_REVOKE = """
 select i.label, i.revoked_at is not null
@@ -77,7 +103,10 @@ class BoundInvite(Struct, frozen=True, kw_only=True):
 
 
 class InviteRow(Struct, frozen=True, kw_only=True):
-    """One invite, as its owner sees it: everything but the code."""
+    """One invite, as its owner sees it: everything but the code.
+
+    `made_by` is the participation that made it, None for the owner. `maker_may`: the maker still has the right to.
+    """
 
     id: int
     label: str | None
@@ -90,6 +119,8 @@ class InviteRow(Struct, frozen=True, kw_only=True):
     created_at: datetime
     expires_at: datetime
     revoked_at: datetime | None
+    made_by: int | None
+    maker_may: bool
 
 
 class Redeemed(Struct, frozen=True, kw_only=True):
@@ -127,8 +158,11 @@ async def create(
     uses: int = 1,
     ttl_hours: int = 24,
     by: str,
+    made_by: int | None = None,
 ) -> Invite:
     """A code that lets `uses` holders into the project, as `participant_name` or under names of their choice.
+
+    `made_by` is the participation with whose rights the invite ends; None for the owner in person.
 
     With an `email` only its owner may redeem it, by `redeem_bound`; the invite is then for a human unless `kind` is
     given.
@@ -139,7 +173,7 @@ async def create(
     lane = checked_lane(lane)
     kind = kind or ("agent" if email is None else "human")
     code = new_code()
-    parameters = (project.id, digest(code), email, label, kind, lane, is_admin, uses, ttl_hours)
+    parameters = (project.id, digest(code), email, label, kind, lane, is_admin, uses, ttl_hours, made_by)
     ((expires_at,),) = await connection.fetch(_ADD, parameters)
     detail = {
         "participant": label,
@@ -203,8 +237,12 @@ async def list_all(connection: Connection, owner_id: int, project_id: int) -> li
     rows = await connection.fetch(_LIST, (owner_id, project_id, LISTED_MAX))
     if not rows:
         return None
-    fields = InviteRow.__struct_fields__
-    return [InviteRow(**dict(zip(fields, row, strict=True))) for row in rows if row[0] is not None]
+    return [_row(row) for row in rows if row[0] is not None]
+
+
+async def list_open(connection: Connection, project_id: int) -> list[InviteRow]:
+    """The project's newest invites that still let somebody in, newest first."""
+    return [_row(row) for row in await connection.fetch(_LIST_OPEN, (project_id, LISTED_MAX))]
 
 
 async def revoke(connection: Connection, owner_id: int, project_id: int, invite_id: int, *, by: str) -> bool:
@@ -218,6 +256,16 @@ async def revoke(connection: Connection, owner_id: int, project_id: int, invite_
         detail = {"participant": label, "invite_id": invite_id}
         await audit.record(connection, owner_id, project_id, by, "invite_revoke", **detail)
     return True
+
+
+async def revoke_in(connection: Connection, project_id: int, invite_id: int, *, by: str) -> bool:
+    """The same for a lead, whose token says which project it is."""
+    project = await grants.find_project(connection, project_id)
+    return await revoke(connection, project.owner_id, project.id, invite_id, by=by)
+
+
+def _row(row: Row) -> InviteRow:
+    return InviteRow(**dict(zip(InviteRow.__struct_fields__, row, strict=True)))
 
 
 async def _open(connection: Connection, code: str, email: str | None) -> tuple[_Row, Project] | RedeemRefusal:

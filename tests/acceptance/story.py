@@ -236,6 +236,8 @@ def people(story: Story) -> None:
     story.tell("scout", "admin_rotate", Refused("forbidden"), participant_name="lead")
     story.tell("scout", "admin_revoke", Refused("forbidden"), participant_name="lead")
     story.tell("scout", "create_invite", Refused("forbidden"))
+    story.tell("scout", "list_invites", Refused("forbidden"))
+    story.tell("scout", "revoke_invite", Refused("forbidden"), invite_id=1)
     helper = {"participant_name": "helper", "kind": "agent", "lane": "docs", "is_admin": False}
     story.tell("lead", "admin_provision", credentials(story), **helper)
     story.tell("lead", "admin_provision", Refused("invalid", "participant_name"), participant_name="a/b")
@@ -257,6 +259,10 @@ def people(story: Story) -> None:
     guest = {"participant_name": "guest", "kind": "agent", "lane": "docs", "is_admin": False}
     story.tell("lead", "create_invite", invite, uses=2, ttl_hours=48, **guest)
     story.tell("lead", "create_invite", Refused("invalid", "uses"), uses=51)
+    listed = {"participant": "guest", "kind": "agent", "lane": "docs", "is_admin": False, "uses_left": 2}
+    number = Like("an invite's id", lambda value: type(value) is int and value > 0)
+    story.tell("lead", "list_invites", {"invites": [{"invite_id": number, **listed, "expires_at": TIME}]})
+    story.tell("lead", "revoke_invite", Refused("not_found"), invite_id=999_999)
 
 
 def event(number: int, actor: str, kind: str, /, **payload: Any) -> Object:

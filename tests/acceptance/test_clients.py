@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from tests import npm
 from tests.acceptance.conftest import COMMAND_TIMEOUT_SECONDS, HERE, LLM_BUS, Bus, Project
+from web.mcp.tools import TOOLS
 
 pytestmark = pytest.mark.clients
 
@@ -127,7 +128,7 @@ def test_codex_finds_every_tool(desk: Desk, by: str) -> None:
         desk.write(setup)
     (server,) = codex_servers(desk)
     assert server["serverInfo"]["name"] == "llm-bus"
-    assert len(server["tools"]) == 27
+    assert len(server["tools"]) == len(TOOLS)
 
 
 def codex_servers(desk: Desk) -> list[dict[str, Any]]:

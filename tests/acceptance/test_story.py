@@ -10,6 +10,7 @@ from tests.acceptance import python_sdk, raw_http
 from tests.acceptance.conftest import HERE, LLM_BUS, Bus, Project
 from tests.acceptance.story import story
 from tests.acceptance.telling import Step, Telling, check
+from web.mcp.tools import TOOLS
 
 STORY_TIMEOUT_SECONDS = 120
 
@@ -21,7 +22,7 @@ def steps_for(bus: Bus, project: Project) -> list[Step]:
 def check_telling(telling: Telling, steps: list[Step], revision: str) -> None:
     check(steps, telling.outcomes)
     assert telling.protocol_version == revision
-    assert len(telling.tools) == len(set(telling.tools)) == 27
+    assert len(telling.tools) == len(set(telling.tools)) == len(TOOLS)
     assert set(telling.tools) == {step.call.tool for step in steps}, "the story goes through every tool there is"
 
 

@@ -25,6 +25,7 @@ from web.cli.database import open_database
 from web.cli.temporary_servers import temporary_bus
 from web.config import Settings
 from web.errors import BusUnreachable, ToolRefused
+from web.mcp.tools import TOOLS
 from web.onboarding.texts import mcp_url
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -36,7 +37,6 @@ DISK_RESERVES_MIN = 4
 """With less than so many reserves left, it is time to act."""
 
 HTTP_SECONDS_MAX = 5.0
-TOOLS_COUNT = 27
 
 
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -185,8 +185,8 @@ async def check_round_trip(url: str, token: str, report: Report) -> None:
         return
     who = f"{me['actor']} in project {me['project']}"
     report(ok("round trip", f"An MCP client ({revision}) is served as {who}: whoami in {milliseconds:.1f} ms."))
-    if len(tools) != TOOLS_COUNT:
-        says = f"The server offers {len(tools)} tools, this version {TOOLS_COUNT}."
+    if len(tools) != len(TOOLS):
+        says = f"The server offers {len(tools)} tools, this version {len(TOOLS)}."
         report(warn("round trip", says, "Upgrade the older of the two."))
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from store import Store
 from store.people import grants, invites
 from store.people.grants import Kind, ParticipantRow, Provisioned
-from store.people.invites import Invite, Redeemed, RedeemRefusal
+from store.people.invites import Invite, InviteRow, Redeemed, RedeemRefusal
 from web.identity.authenticator import Authenticator
 from web.identity.rosters import Rosters
 from web.identity.waits import Waits
@@ -79,9 +79,11 @@ class People:
         uses: int,
         ttl_hours: int,
         by: str,
+        made_by: int | None = None,
     ) -> Invite:
         """A code that lets its holders join the project by themselves, `uses` times within `ttl_hours`.
 
+        It ends with the rights of the participation `made_by`, when one is given.
         With an `email`, only whoever has that one, by `redeem_bound`.
         """
         return await self._store.write(
@@ -95,7 +97,16 @@ class People:
             uses=uses,
             ttl_hours=ttl_hours,
             by=by,
+            made_by=made_by,
         )
+
+    async def open_invites(self, project_id: int) -> list[InviteRow]:
+        """The project's invites that still let somebody in, newest first."""
+        return await self._store.read(invites.list_open, project_id)
+
+    async def revoke_invite(self, project_id: int, invite_id: int, *, by: str) -> bool:
+        """Let nobody in by this invite any more; False when the project has none with this id."""
+        return await self._store.write(invites.revoke_in, project_id, invite_id, by=by)
 
     async def redeem(self, code: str, name: str | None) -> Redeemed | RedeemRefusal:
         """Let the holder of an invite's code in, under `name` unless the invite has one."""

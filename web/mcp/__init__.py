@@ -1,1 +1,1 @@
-"""`/mcp`: the endpoint, the 27 tools, and a call's way from bytes to a command and back."""
+"""`/mcp`: the endpoint, the tools, and a call's way from bytes to a command and back."""

@@ -88,10 +88,17 @@ def described(tool: Tool) -> types.Tool:
         title=tool.title,
         description=tool.description,
         input_schema=input_schema(tool.arguments),
-        annotations=types.ToolAnnotations(
-            read_only_hint=tool.reads,
-            idempotent_hint=tool.reads or tool.repeatable,
-            destructive_hint=tool.destroys,
-            open_world_hint=False,
-        ),
+        annotations=_annotations(tool),
+    )
+
+
+def _annotations(tool: Tool) -> types.ToolAnnotations:
+    # The other two hints have a meaning only where something is changed (the protocol's schema says so at each).
+    if tool.reads:
+        return types.ToolAnnotations(read_only_hint=True, open_world_hint=False)
+    return types.ToolAnnotations(
+        read_only_hint=False,
+        idempotent_hint=tool.repeatable,
+        destructive_hint=tool.destroys,
+        open_world_hint=False,
     )

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from actors import Answer
 from engine import terms
-from engine.identity import Principal
+from engine.identity import OWNER, Principal
 from engine.refusals import Refusal, not_found
 from engine.vocabulary import Reply
 from store.people.grants import Kind, Provisioned
@@ -72,6 +72,12 @@ class CreateInvite(Arguments, frozen=True, kw_only=True):
     is_admin: Annotated[bool, Meta(description="Whether who joins becomes a lead.")] = False
     uses: Uses = 1
     ttl_hours: TtlHours = 24
+
+
+class OneInvite(Arguments, frozen=True, kw_only=True):
+    """Which invite it is about."""
+
+    invite_id: Annotated[terms.Id, Meta(description="The invite, as `list_invites` names it.")]
 
 
 class Self(Reply, frozen=True, kw_only=True):
@@ -137,6 +143,30 @@ class InviteCode(Reply, frozen=True, kw_only=True):
     expires_at: datetime
     redeem_url: str
     invite_prompt: str
+
+
+class OpenInvite(Struct, frozen=True, kw_only=True):
+    """An invite that still lets somebody in; its code was shown once and is not stored."""
+
+    invite_id: int
+    participant: str | None
+    kind: str
+    lane: str | None
+    is_admin: bool
+    uses_left: int
+    expires_at: datetime
+
+
+class OpenInvites(Reply, frozen=True, kw_only=True):
+    """Every open invite, newest first."""
+
+    invites: list[OpenInvite]
+
+
+class RevokedInvite(Reply, frozen=True, kw_only=True):
+    """The invite that lets nobody in any more."""
+
+    invite_id: int
 
 
 async def whoami(services: Services, exchange: Exchange, caller: Principal, _: Nothing) -> Answer:
@@ -213,6 +243,7 @@ async def create_invite(services: Services, exchange: Exchange, caller: Principa
         uses=wanted.uses,
         ttl_hours=wanted.ttl_hours,
         by=caller.actor,
+        made_by=None if caller.id == OWNER else caller.id,
     )
     url = services.public_url
     code = InviteCode(
@@ -222,6 +253,33 @@ async def create_invite(services: Services, exchange: Exchange, caller: Principa
         invite_prompt=texts.invite_prompt(url, invite.code, invite.expires_at, wanted.participant_name),
     )
     return Answer(code, unread)
+
+
+async def list_invites(services: Services, exchange: Exchange, caller: Principal, _: Nothing) -> Answer:
+    """The invites that still let somebody in."""
+    unread = await touch(services, caller)
+    rows = await services.people.open_invites(caller.project_id)
+    views = [
+        OpenInvite(
+            invite_id=row.id,
+            participant=row.label,
+            kind=row.kind,
+            lane=row.lane,
+            is_admin=row.is_admin,
+            uses_left=row.uses_max - row.uses,
+            expires_at=row.expires_at,
+        )
+        for row in rows
+    ]
+    return Answer(OpenInvites(invites=views), unread)
+
+
+async def revoke_invite(services: Services, exchange: Exchange, caller: Principal, one: OneInvite) -> Answer | Refusal:
+    """An end to one invite."""
+    unread = await touch(services, caller)
+    if not await services.people.revoke_invite(caller.project_id, one.invite_id, by=caller.actor):
+        return not_found(f"no invite {one.invite_id} in this project; list_invites shows the open ones.")
+    return Answer(RevokedInvite(invite_id=one.invite_id), unread)
 
 
 def _credentials(services: Services, caller: Principal, provisioned: Provisioned) -> Credentials:

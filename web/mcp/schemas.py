@@ -15,6 +15,12 @@ JsonSchema = dict[str, Any]
 LINE_LENGTH_MAX = 200
 """Up to this a length bound is that of a name or a line, which hardly anybody exceeds."""
 
+CHOICES_MAX = 8
+"""More choices than this are told to whoever misses them."""
+
+PATTERN_LENGTH_MAX = 32
+"""Up to this a pattern is read at a glance."""
+
 _NUMBER_MAX = 2**31
 _AT_THE_VERY_END = r"(?!\n)"
 """Python's `$` needs this; ECMAScript's, which JSON Schema means, does not."""
@@ -48,8 +54,12 @@ def _compact(part: JsonSchema) -> JsonSchema:
 
 def _helps(key: str, value: Any) -> bool:
     match key:
-        case "type" | "enum" | "items" | "pattern" | "maxItems":
+        case "type" | "items" | "maxItems":
             return True
+        case "enum":
+            return len(value) <= CHOICES_MAX
+        case "pattern":
+            return len(value) <= PATTERN_LENGTH_MAX
         case "default":
             return value not in (None, False, 0, [], ())
         case "maximum":

@@ -1,4 +1,4 @@
-"""The 27 tools, each defined once: what agents read about it, what it takes, who may call it, what answers.
+"""The tools, each defined once: what agents read about it, what it takes, who may call it, what answers.
 
 Most tools are a command to the project's actor, and their arguments are the command itself; the others have a handler
 in `web.mcp.identity_tools`. Validation, sending and encoding are the business of `web.mcp.calls`.
@@ -215,7 +215,7 @@ TOOLS = (
     Tool(
         name="admin_provision",
         title="Provision",
-        description="Leads only: a token for a new or an existing participant, shown once.",
+        description="Leads: a token for a new or existing participant, shown once.",
         arguments=identity.Provision,
         handler=identity.provision,
         leads_only=True,
@@ -223,7 +223,7 @@ TOOLS = (
     Tool(
         name="admin_rotate",
         title="Rotate token",
-        description="Leads only: a new token in place of a participant's old ones, when one may have leaked.",
+        description="Leads: a new token in place of the old ones, when one may have leaked.",
         arguments=identity.Named,
         handler=identity.rotate,
         destroys=True,
@@ -232,7 +232,7 @@ TOOLS = (
     Tool(
         name="admin_revoke",
         title="Revoke tokens",
-        description="Leads only: stop all tokens of a participant, when one leaves or leaked.",
+        description="Leads: stop all tokens of a participant.",
         arguments=identity.Named,
         handler=identity.revoke,
         repeatable=True,
@@ -242,9 +242,28 @@ TOOLS = (
     Tool(
         name="create_invite",
         title="Create invite",
-        description="Leads only: a code and a prompt with which another agent joins by itself.",
+        description="Leads: a code and a prompt with which another agent joins.",
         arguments=identity.CreateInvite,
         handler=identity.create_invite,
+        leads_only=True,
+    ),
+    Tool(
+        name="list_invites",
+        title="List invites",
+        description="Leads: the open invites.",
+        arguments=identity.Nothing,
+        handler=identity.list_invites,
+        reads=True,
+        leads_only=True,
+    ),
+    Tool(
+        name="revoke_invite",
+        title="Revoke invite",
+        description="Leads: end an open invite.",
+        arguments=identity.OneInvite,
+        handler=identity.revoke_invite,
+        repeatable=True,
+        destroys=True,
         leads_only=True,
     ),
 )

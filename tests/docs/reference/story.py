@@ -183,6 +183,9 @@ async def _people(teller: Teller) -> None:
     await say("web", "admin_revoke", participant_name="docs")
     await say("lead", "create_invite", lane="docs", uses=3)
     await say("web", "create_invite")
+    await say("lead", "list_invites")
+    await say("lead", "revoke_invite", invite_id=1)
+    await say("lead", "revoke_invite", invite_id=99)
     await say("lead", "list_participants")
 
 

@@ -5,7 +5,7 @@ import trio
 
 from store import Store
 from store.errors import InvalidName
-from store.people import grants, invites, owners, tokens
+from store.people import grants, invites, owners, participants, tokens
 from store.people.codes import digest
 from store.people.invites import BoundInvite, Redeemed
 from tests.postgres import query
@@ -108,3 +108,53 @@ async def test_an_invite_is_bound_to_an_email_only(store: Store, ann: Estate) ->
         await store.write(invites.create, ann.project_id, email="eve", by="ann")
     with pytest.raises(InvalidName):
         await store.write(invites.create, ann.project_id, lane="x" * 65, by="ann")
+
+
+async def invited_by_a_lead(store: Store, ann: Estate) -> tuple[str, str]:
+    """A lead's label, and the code of an invite for leads that they made."""
+    lead = await store.write(grants.provision, ann.project_id, "chief", is_admin=True, by="ann")
+    made_by = lead.participation_id
+    invite = await store.write(invites.create, ann.project_id, is_admin=True, uses=50, by="ann/chief", made_by=made_by)
+    return "chief", invite.code
+
+
+async def test_an_invite_of_a_lead_works_while_they_are_one(store: Store, ann: Estate) -> None:
+    _, code = await invited_by_a_lead(store, ann)
+    assert isinstance(await store.write(invites.redeem, code, "first"), Redeemed)
+
+
+async def test_an_invite_ends_when_its_makers_tokens_are_revoked(store: Store, ann: Estate) -> None:
+    label, code = await invited_by_a_lead(store, ann)
+    await store.write(grants.revoke, ann.project_id, label, by="ann")
+    assert await store.write(invites.redeem, code, "chief again") == "invalid"
+    await store.write(grants.provision, ann.project_id, label, by="ann")
+    assert await store.write(invites.redeem, code, "chief again") == "invalid", "a new token is no right from before"
+
+
+async def test_an_invite_ends_when_its_makers_token_is_rotated(store: Store, ann: Estate) -> None:
+    label, code = await invited_by_a_lead(store, ann)
+    await store.write(grants.rotate, ann.project_id, label, by="ann")
+    assert await store.write(invites.redeem, code, "thief") == "invalid"
+
+
+async def test_an_invite_ends_when_its_maker_is_no_lead_any_more(store: Store, ann: Estate) -> None:
+    label, code = await invited_by_a_lead(store, ann)
+    await store.write(grants.provision, ann.project_id, label, is_admin=False, by="ann")
+    assert await store.write(invites.redeem, code, "chief again") == "invalid"
+
+
+async def test_an_invite_ends_when_its_maker_is_deleted(store: Store, ann: Estate) -> None:
+    label, code = await invited_by_a_lead(store, ann)
+    (chief,) = [each for each in await store.read(participants.persons, ann.owner.id) if each.label == label]
+    await store.write(participants.delete_participant, ann.owner.id, chief.id, by="ann")
+    assert await store.write(invites.redeem, code, "chief again") == "invalid"
+
+
+async def test_an_invite_that_ended_with_its_maker_is_listed_as_such_and_not_as_open(store: Store, ann: Estate) -> None:
+    label, _ = await invited_by_a_lead(store, ann)
+    before = len(await store.read(invites.list_open, ann.project_id))
+    await store.write(grants.revoke, ann.project_id, label, by="ann")
+    assert len(await store.read(invites.list_open, ann.project_id)) == before - 1
+    listed = await store.read(invites.list_all, ann.owner.id, ann.project_id)
+    assert listed is not None
+    assert [row.maker_may for row in listed if row.uses_max == 50] == [False]

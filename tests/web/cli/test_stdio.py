@@ -19,6 +19,7 @@ from tests.web.bus import Bus
 from tests.web.command_line import LLM_BUS
 from tests.web.test_waiting import is_waiting
 from web.cli.stdio_bridge import bridge
+from web.mcp.tools import TOOLS
 from web.onboarding.texts import GUIDE, GUIDE_URI, INSTRUCTIONS
 
 SECONDS_MAX = 60
@@ -148,7 +149,7 @@ async def test_calls_run_beside_each_other_and_the_end_of_input_ends_them_all(bu
 
 async def test_without_a_token_the_tools_are_listed_and_a_call_tells_how_to_get_one() -> None:
     async with bridged("https://bus.example.com", None) as client:
-        assert len((await client.list_tools()).tools) == 27
+        assert len((await client.list_tools()).tools) == len(TOOLS)
         sentence = refusal(await client.call_tool("whoami", {}))
         assert sentence.startswith("forbidden: LLM_BUS_TOKEN is not set")
         assert all(word in sentence for word in ("create_invite", "llm-bus token mint", "Go on with your work"))

@@ -14,7 +14,7 @@ from store.people.invites import Redeemed
 from store.postgres.connection import Connection
 from tests.web.bus import Bus
 from web.config import Settings
-from web.mcp.identity_tools import CreateInvite, Named, Provision
+from web.mcp.identity_tools import CreateInvite, Named, Nothing, OneInvite, Provision
 from web.mcp.tools import TOOLS
 from web.server import join
 
@@ -85,17 +85,35 @@ async def test_an_invite_comes_with_what_to_paste(bus: Bus, token: str) -> None:
     assert invite["redeem_url"] in invite["invite_prompt"]
 
 
+async def test_a_lead_sees_the_open_invites_and_revokes_one(bus: Bus, token: str) -> None:
+    for lane in ("docs", "web"):
+        await bus.call(token, "create_invite", lane=lane, uses=3)
+    web, docs = (await bus.call(token, "list_invites"))["invites"]
+    assert (web["lane"], web["uses_left"], docs["lane"]) == ("web", 3, "docs")
+    assert await bus.call(token, "revoke_invite", invite_id=web["invite_id"]) == {"invite_id": web["invite_id"]}
+    assert [row["lane"] for row in (await bus.call(token, "list_invites"))["invites"]] == ["docs"]
+    assert (await bus.refusal(token, "revoke_invite", invite_id=10**9)).startswith("not_found: ")
+
+
 @pytest.mark.parametrize("tool", LEADS_ONLY)
 async def test_what_leads_may_do_is_forbidden_to_others(bus: Bus, token: str, tool: str) -> None:
     scout = await bus.mint("scout", is_admin=False)
-    refusal = await bus.refusal(scout, tool, participant_name="lead")
+    arguments = {"list_invites": {}, "revoke_invite": {"invite_id": 1}}.get(tool, {"participant_name": "lead"})
+    refusal = await bus.refusal(scout, tool, **arguments)
     assert refusal.startswith("forbidden: ")
     assert (await bus.call(token, "whoami"))["actor"] == "ada/lead"
 
 
 def test_only_these_tools_are_for_leads() -> None:
-    assert LEADS_ONLY == ["admin_provision", "admin_rotate", "admin_revoke", "create_invite"]
-    assert {tool.arguments for tool in TOOLS if tool.leads_only} == {Provision, Named, CreateInvite}
+    assert LEADS_ONLY == [
+        "admin_provision",
+        "admin_rotate",
+        "admin_revoke",
+        "create_invite",
+        "list_invites",
+        "revoke_invite",
+    ]
+    assert {tool.arguments for tool in TOOLS if tool.leads_only} == {Provision, Named, CreateInvite, Nothing, OneInvite}
 
 
 async def test_any_other_change_holds_at_once_also_one_whose_outcome_is_unknown(bus: Bus, store: Store) -> None:
