@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from web.config import LogFormat
-from web.http.exchange import Exchange
+from web.http.exchange import UNANSWERED, Exchange
 
 PATH_LENGTH_MAX = 120
 """How much of a path is logged: strangers choose it."""
@@ -52,17 +52,19 @@ def configure_logs(log_format: LogFormat, stream: TextIO = sys.stderr, *, level:
 def log_request(exchange: Exchange) -> None:
     """Write the one line that a request gets."""
     facts: dict[str, Any] = {
-        "method": exchange.scope["method"],
-        "path": exchange.scope["path"][:PATH_LENGTH_MAX],
+        "method": exchange.request.method,
+        "path": exchange.request.path[:PATH_LENGTH_MAX],
         "status": exchange.status,
         "ms": round((perf_counter() - exchange.started) * 1000, 2),
-        "outcome": exchange.outcome,
+        "outcome": exchange.outcome if exchange.is_answered else UNANSWERED,
     }
     if exchange.tool is not None:
         facts["tool"] = exchange.tool
     if exchange.principal is not None:
         facts["project"] = exchange.principal.project
         facts["actor"] = exchange.principal.actor
+    if named := exchange.named_id:
+        facts["request_id"] = named
     _log.info("request", **facts)
 
 

@@ -21,9 +21,9 @@ from web.admin.providers import ProvidersOf, providers_of
 from web.config import Settings
 from web.http.app import Application, create_pages
 from web.http.hosts import HostGuard
-from web.http.listener import BoundedListener
+from web.http.listener import Listener as HttpListener
 from web.http.proxies import Proxies
-from web.http.serving import serve
+from web.http.serving import Server
 from web.identity.authenticator import Authenticator
 from web.identity.people import People
 from web.identity.rosters import Rosters
@@ -42,12 +42,13 @@ log = structlog.get_logger(__name__)
 async def run_bus(
     settings: Settings,
     conninfo: str,
-    listeners: list[BoundedListener],
+    listeners: list[HttpListener],
     stopping: trio.Event,
     *,
     ready: Callable[[], object],
     providers: ProvidersOf = providers_of,
     trust_seconds: float = TRUST_SECONDS,
+    has_fast_way: bool = True,
 ) -> None:
     """Serve a migrated database on `listeners`, and close them, until `stopping` is set; then return, all drained.
 
@@ -62,7 +63,7 @@ async def run_bus(
         if counts is not None:
             nursery.start_soon(counts.run)
         app = create_app(services, store, settings, providers, counts=counts)
-        await serve(app, listeners, stopping, ready)
+        await Server(app, services.proxies, has_fast_way=has_fast_way).run(listeners, stopping, ready)
         await services.directory.stop()
         nursery.cancel_scope.cancel()
 

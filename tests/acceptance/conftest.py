@@ -21,6 +21,12 @@ START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 30
 COMMAND_TIMEOUT_SECONDS = 60
 LISTENING = "listening on "
+WITHOUT_FAST_WAY = """
+from web.cli.entry import main
+from web.http.serving import Server
+Server.__init__.__kwdefaults__["has_fast_way"] = False
+main()
+"""
 
 
 class Bus(Struct, frozen=True):
@@ -42,11 +48,12 @@ class Project(Struct, frozen=True):
     tokens: dict[str, str]
 
 
-@pytest.fixture(scope="session")
-def bus(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
+@pytest.fixture(scope="session", params=["plain requests the fast way", "every request by Hypercorn"])
+def bus(request: pytest.FixtureRequest, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
     database_url = postgres.create_database()
     log = tmp_path_factory.mktemp("bus") / "stderr.txt"
-    command = [LLM_BUS, "serve", "--port", "0", "--database-url", database_url]
+    program = [LLM_BUS] if "fast" in request.param else [sys.executable, "-c", WITHOUT_FAST_WAY]
+    command = [*program, "serve", "--port", "0", "--database-url", database_url]
     with log.open("wb") as stderr, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as server:
         try:
             yield Bus(address_printed_by(server, log), database_url)

@@ -104,6 +104,7 @@ async def running_bus(
     *,
     connections_max: int = 1000,
     providers: ProvidersOf = providers_of,
+    has_fast_way: bool = True,
     **settings: Any,
 ) -> AsyncIterator[Bus]:
     """A server on this database as long as the block lasts; it must end cleanly."""
@@ -122,6 +123,7 @@ async def running_bus(
             ready=ready.set,
             providers=providers,
             trust_seconds=TRUST_SECONDS,
+            has_fast_way=has_fast_way,
         )
         nursery.start_soon(serving)
         with trio.fail_after(START_SECONDS_MAX):

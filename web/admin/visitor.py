@@ -147,12 +147,12 @@ def header_email(context: AdminContext) -> str | None:
     """Whom a trusted proxy says the visitor is; None when it says nothing, or owners do not sign in so."""
     if context.settings.admin_auth != "header":
         return None
-    return context.services.proxies.vouched(asgi.scope_of(request), context.settings.admin_email_header)
+    return context.services.proxies.vouched(*asgi.peer_and_headers(request), context.settings.admin_email_header)
 
 
 def count_try(context: AdminContext) -> None:
     """Count a try to sign in by the visitor's address; aborts with 429 when it is one too many."""
-    if not context.sign_in_limit.admits(context.services.proxies.client_address(asgi.scope_of(request))):
+    if not context.sign_in_limit.admits(context.services.proxies.client_address(*asgi.peer_and_headers(request))):
         abort(429)
 
 

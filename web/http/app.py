@@ -1,12 +1,11 @@
-"""The ASGI application: a guard and two roads, `/mcp` and everything else.
+"""The application: a guard, the `/mcp` endpoint, and the pages.
 
-The guard comes first: foreign hosts and origins get no further. Only the probes answer whatever host they are asked by,
-because load balancers ask by address and there is nothing in the answers to protect. `/mcp` goes to its endpoint
-without touching Quart; pages and probes are Quart's. Every HTTP request ends as one log line and one observation.
+The guard comes first: foreign hosts and origins get no further. Only the probes answer under any host name, because
+load balancers ask by address and the answers hold nothing to protect. `/mcp` goes to its endpoint without Quart;
+pages and probes are Quart's. Every request ends as one log line and one observation.
 """
 
-from time import perf_counter
-
+import structlog
 from quart import Response, request
 from quart.typing import ResponseReturnValue
 from quart_trio import QuartTrio
@@ -16,10 +15,14 @@ from actors import Busy, Crashed, Unavailable
 from engine.errors import JournalUnavailable
 from store.errors import StoreUnavailable
 from web.admin import refusals, visitor
+from web.errors import Disconnected
 from web.http import asgi, problems
+from web.http.answer import Answer
 from web.http.asgi import Message, Receive, Scope, Send
 from web.http.exchange import Exchange
 from web.http.hosts import HostGuard
+from web.http.problems import Problem
+from web.http.request import BODY_BYTES_MAX, PROBE_PATHS
 from web.logs import log_request
 from web.mcp.calls import Toolbox
 from web.mcp.endpoint import McpEndpoint
@@ -27,15 +30,16 @@ from web.mcp.kernel import Kernel
 from web.metrics import Metrics
 from web.services import Services
 
+log = structlog.get_logger(__name__)
+
 MCP_PATHS = frozenset({"/mcp", "/mcp/"})
-PROBE_PATHS = frozenset({"/healthz", "/readyz"})
 
 _SILENCES = (StoreUnavailable, JournalUnavailable, Unavailable, Crashed, Busy)
 """What the floors below raise when the same request may succeed in a moment."""
 
 
 class Application:
-    """The whole application, for an ASGI server to run."""
+    """Answers every request: plain ones by the endpoint, the others by ASGI."""
 
     def __init__(self, services: Services, metrics: Metrics, pages: QuartTrio, guard: HostGuard) -> None:
         kernel = Kernel(Toolbox(services))
@@ -44,38 +48,50 @@ class Application:
         self._pages = pages
         self._guard = guard
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI scope."""
-        match scope["type"]:
-            case "http":
-                await self._serve(Exchange(scope, receive, perf_counter()), send)
-            case "websocket":
-                await send({"type": "websocket.close", "code": 1008})
-            case _:
-                await self._pages(scope, receive, send)  # type: ignore[arg-type]  # Quart has its own names for ASGI
+    async def refuse(self, exchange: Exchange) -> Problem | None:
+        """What the head alone rules out: foreign hosts and origins, and on `/mcp` what the endpoint says."""
+        request = exchange.request
+        path = request.path
+        if not (path in PROBE_PATHS or self._guard.allows_host(request.header(b"host"))):
+            return problems.FOREIGN_HOST
+        if not self._guard.allows_origin(request.header(b"origin")):
+            return problems.FOREIGN_HOST
+        return await self._mcp.refuse(exchange) if path in MCP_PATHS else None
 
-    async def _serve(self, exchange: Exchange, send: Send) -> None:
+    async def answer(self, exchange: Exchange) -> Answer | Problem:
+        """Answer a plain request to `/mcp`, which `refuse` has let pass."""
+        return await self._mcp.answer(exchange, exchange.request.body)
+
+    async def serve_asgi(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope of a request that `refuse` has let pass."""
+        send = _noting_status(exchange, send)
         try:
-            if not self._admits(exchange.scope):
-                await _refuse(exchange, send)
-            elif exchange.scope["path"] in MCP_PATHS:
-                await self._mcp(exchange, send)
+            if exchange.request.path in MCP_PATHS:
+                body = await asgi.read_body(receive)
+                await _respond(send, exchange, await self._mcp.answer(exchange, body))
             else:
-                await self._pages(exchange.scope, exchange.receive, _noting_status(exchange, send))  # type: ignore[arg-type]
-        finally:
-            self._metrics.observe(exchange)
-            log_request(exchange)
+                await self._pages(scope, receive, send)  # type: ignore[arg-type]  # Quart has its own names for ASGI
+        except Disconnected:
+            exchange.outcome = "disconnected"
+        except Exception:  # the supervisor of requests: Hypercorn would answer without a word
+            log.exception("request failed", request_id=exchange.request_id)
+            if not exchange.status:
+                await _respond(send, exchange, problems.internal(exchange.request_id))
 
-    def _admits(self, scope: Scope) -> bool:
-        host, origin = asgi.header(scope, b"host"), asgi.header(scope, b"origin")
-        is_probe = scope["path"] in PROBE_PATHS
-        return (is_probe or self._guard.allows_host(host)) and self._guard.allows_origin(origin)
+    async def live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Start and stop the pages with the server."""
+        await self._pages(scope, receive, send)  # type: ignore[arg-type]  # Quart has its own names for ASGI
+
+    def record(self, exchange: Exchange) -> None:
+        """Log and count a request that has ended."""
+        self._metrics.observe(exchange)
+        log_request(exchange)
 
 
 def create_pages() -> QuartTrio:
     """The Quart side, without routes: blueprints bring those. People get pages for errors, programs get JSON."""
     pages = QuartTrio("web", static_folder=None)
-    pages.config["MAX_CONTENT_LENGTH"] = asgi.BODY_BYTES_MAX
+    pages.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     # The router would redirect to a full URL of its own making, which behind a proxy with TLS is the wrong one.
     pages.url_map.strict_slashes = pages.url_map.merge_slashes = False
 
@@ -107,10 +123,21 @@ def _allowed(error: HTTPException) -> dict[str, str]:
     return {"Allow": ", ".join(methods)} if methods else {}
 
 
-async def _refuse(exchange: Exchange, send: Send) -> None:
-    problem = problems.FOREIGN_HOST
-    exchange.status, exchange.outcome = problem.status, problem.name
-    await asgi.refuse_unread(exchange.receive, send, problem.status, problem.body)
+async def _respond(send: Send, exchange: Exchange, answer: Answer | Problem) -> None:
+    if isinstance(answer, Problem):
+        exchange.outcome, answer = answer.name, answer.answer()
+    outcome = exchange.outcome
+    completed = exchange.completed(answer)
+    length = (b"content-length", b"%d" % len(completed.body))
+    kind = (
+        ()
+        if any(name == b"content-type" for name, _ in completed.headers)
+        else ((b"content-type", b"application/json"),)
+    )
+    headers = [*kind, length, *completed.headers]
+    await send({"type": "http.response.start", "status": completed.status, "headers": headers})
+    await send({"type": "http.response.body", "body": completed.body, "more_body": False})
+    exchange.outcome = outcome
 
 
 def _noting_status(exchange: Exchange, send: Send) -> Send:
@@ -119,5 +146,7 @@ def _noting_status(exchange: Exchange, send: Send) -> Send:
             exchange.status = message["status"]
             exchange.outcome = "ok" if exchange.status < 400 else "refused"
         await send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            exchange.is_answered = True
 
     return noting

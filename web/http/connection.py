@@ -1,136 +1,290 @@
-"""One HTTP/1.1 connection: Hypercorn's protocol and streams, with reading, writing and timing of our own.
+r"""One client connection: its requests one after the other, each read, answered and recorded, under deadlines.
 
-Hypercorn's `TCPServer` starts a task to time every pause, takes three writes for one answer, and lets a client that
-does not read hold a connection for ever. Here a pause is a deadline, an answer is one write, and a write is bounded.
-Only HTTP/1.1 is spoken; what stands in front of this server for TLS may speak what it likes to the world.
+    idle ----------> head --------> body ------------> handling ---------> answer --------> idle
+       \ keep-alive    \ HEAD_SECONDS  \ ARRIVAL_SECONDS  \ HANDLING_SECONDS   \ WRITE_SECONDS
+        close           close           408                503                  close
 
-Written against the pinned Hypercorn: `H11Protocol` calls `send` with its events, and `_send_h11_event` for every part.
+One task serves the connection. A plain request (`Request.is_plain`) goes straight to the application and its answer is
+one write. Any other one is served by Hypercorn (`web.http.fallback`), which sees exactly this request and nothing else
+of the connection.
 """
 
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Hashable
 from contextlib import suppress
 from math import inf
+from typing import TYPE_CHECKING, TypeVar
 
-import h11
+import structlog
 import trio
-from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.h11 import H11Protocol
-from hypercorn.trio.task_group import TaskGroup
-from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState, H11SendableEvent
-from hypercorn.utils import parse_socket_addr
 
-from web.http.listener import BoundedStream
+from web.errors import Disconnected
+from web.http import problems
+from web.http.answer import CONTINUE, Answer, render
+from web.http.exchange import Exchange
+from web.http.parsing import RequestParser
+from web.http.places import Place
+from web.http.problems import Problem
+from web.http.request import BODY_BYTES_MAX, PROBE_PATHS, Request
+
+if TYPE_CHECKING:
+    from web.http.serving import Server
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger(__name__)
+
+HEAD_SECONDS_MAX = 20.0
+"""How long a request line and its headers may take to arrive, and the first byte of a new connection."""
+
+ARRIVAL_SECONDS_MAX = 20.0
+"""How long a body may take to arrive then, and a token to be looked up."""
+
+HANDLING_SECONDS_MAX = 100.0
+"""How long the answer may take then: more than the longest wait and the actors' retries together."""
+
+WRITE_SECONDS_MAX = 60.0
+"""How long a client may take to accept one answer."""
+
+PROBE_SECONDS_MAX = 2.0
+"""How long a connection beyond the bound may take for its head."""
+
+LINGER_SECONDS_MAX = 2.0
+LINGER_BYTES_MAX = 4_000_000
+"""How much of a refused body is still read, so that its sender sees the answer and not a reset connection."""
 
 READ_BYTES_MAX = 64 * 1024
+AHEAD_BYTES_MAX = 64 * 1024
+"""How much of the following requests is read while one is being answered, to notice that the client leaves."""
 
-Address = tuple[str, int] | None
+SMALL_BODY_BYTES_MAX = 64 * 1024
+"""Bodies up to this length need no budget."""
+
+CLIENT_GONE = 499
 
 
-class HttpConnection:
-    """Serves the requests that come over one stream, one after the other."""
+class Connection:
+    """Serves the requests that come over one socket."""
 
-    def __init__(self, app: ASGIWrapper, config: Config, context: WorkerContext, stream: BoundedStream) -> None:
-        self._app = app
-        self._config = config
-        self._context = context
-        self._stream = stream
-        self._reading = trio.CancelScope()
-        self._sending = trio.Lock()
-        self._protocol: H11Protocol
+    def __init__(self, server: Server, client: socket.socket, peer: str, place: Place = Place.ANYTHING) -> None:
+        self.socket = client
+        self.peer = peer
+        self._server = server
+        self._answers_probes_only = place is Place.PROBES
+        self._parser = RequestParser()
+        self._ahead = bytearray()
+        self._idle = trio.CancelScope()
+        self._has_begun = False
+        """Whether bytes of an answer to the current request have gone out."""
 
     async def run(self) -> None:
-        """Serve until either side closes, or nothing is asked for `keep_alive_timeout` seconds."""
+        """Serve until either side closes."""
         try:
-            addresses = self._addresses()
-            async with TaskGroup() as tasks:
-                self._protocol = self._speak_http(tasks, *addresses)
-                self._pause()
-                with self._reading:
-                    await self._read()
-                await self._protocol.handle(Closed())
-        except OSError:
-            pass  # the client was gone before anybody looked
+            with self._idle:
+                await self._serve_requests()
+        except (OSError, Disconnected, trio.BrokenResourceError):
+            pass  # the client has left
         finally:
-            with trio.CancelScope(shield=True):
-                await self._close()
+            self.socket.close()
 
     def end_pause(self) -> None:
         """Close now if no request is being answered."""
-        if self._reading.deadline < inf:
-            self._reading.cancel()
+        if self._idle.deadline < inf:
+            self._idle.cancel()
 
-    def _addresses(self) -> tuple[Address, Address]:
-        """The client's and ours; raises `OSError` when the client is gone."""
-        socket = self._stream.socket
-        client, server = socket.getpeername(), socket.getsockname()
-        return parse_socket_addr(socket.family, client), parse_socket_addr(socket.family, server)
+    # Reading
 
-    def _speak_http(self, tasks: TaskGroup, client: Address, server: Address) -> H11Protocol:
-        state = ConnectionState({})
-        return _OneWriteH11(self._app, self._config, self._context, tasks, state, False, client, server, self._on_event)
+    async def _serve_requests(self) -> None:
+        patience = PROBE_SECONDS_MAX if self._answers_probes_only else HEAD_SECONDS_MAX
+        self._idle.deadline = trio.current_time() + patience
+        while (request := await self._next_request()) is not None:
+            self._idle.deadline = inf
+            if not await self._serve(request):
+                return
+            self._idle.deadline = trio.current_time() + self._server.keep_alive_seconds
+        if self._parser.problem is not None:
+            await self.send(render(self._parser.problem.answer(), closes=True), self.peer)
+            await self._linger()
 
-    async def _read(self) -> None:
-        while data := await self._receive():
-            await self._protocol.handle(RawData(bytes(data)))
+    async def _next_request(self) -> Request | None:
+        """The next request once its head is complete; None at the end, or when nothing can be read any more."""
+        parser = self._parser
+        if parser.requests:
+            await trio.lowlevel.checkpoint()  # a pipelining client must not keep others from running
+        while not parser.requests:
+            if parser.problem is not None or not await self._receive():
+                return None
+            if parser.is_in_head:
+                self._idle.deadline = min(self._idle.deadline, trio.current_time() + HEAD_SECONDS_MAX)
+        return parser.requests.popleft()
 
-    async def _receive(self) -> bytes | bytearray:
+    async def _receive(self) -> bool:
+        """Read what is there into the parser; False at the end of the stream."""
+        if self._ahead:
+            data = bytes(self._ahead)
+            self._ahead.clear()
+        else:
+            data = await self._read()
+        if data:
+            self._parser.feed(data)
+        return bool(data)
+
+    async def _read(self) -> bytes:
+        while True:
+            await trio.lowlevel.wait_readable(self.socket)
+            try:
+                return self.socket.recv(READ_BYTES_MAX)
+            except BlockingIOError:
+                continue
+
+    async def until_gone(self) -> None:
+        """Return when the client has closed its side. What it sends meanwhile is kept for later, within a bound."""
+        while len(self._ahead) < AHEAD_BYTES_MAX:
+            try:
+                data = await self._read()
+            except OSError:
+                return
+            if not data:
+                return
+            self._ahead += data
+        await trio.sleep_forever()
+
+    # Serving
+
+    async def _serve(self, request: Request) -> bool:
+        """Answer one request and record it; whether another one may follow."""
+        exchange = Exchange(request, self._server.client_address(self.peer, request), self.until_gone)
+        self._has_begun = False
         try:
-            return await self._stream.receive_some(READ_BYTES_MAX)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return b""
+            if not self._server.is_forwarded(exchange, self.peer):
+                return await self._serve_within_limits(exchange)
+            with self._server.places.request(exchange.client) as admitted:
+                return await self._serve_within_limits(exchange, None if admitted else problems.TOO_BUSY)
+        except (Disconnected, trio.BrokenResourceError):
+            exchange.status, exchange.outcome, exchange.is_answered = CLIENT_GONE, "disconnected", True
+            raise
+        finally:
+            self._server.app.record(exchange)
 
-    async def _on_event(self, event: Event) -> None:
-        """What the protocol wants: bytes sent, the connection closed, the pause timed or not."""
-        match event:
-            case RawData(data):
-                await self._send(data)
-            case Updated(idle=True):
-                self._pause()
-            case Updated():
-                self._reading.deadline = inf
-            case _:
-                await self._close()
-                await self._protocol.handle(Closed())
-                # A reader that has the next request at hand waits for its turn in the protocol: it never comes.
-                self._reading.cancel()
+    async def _serve_within_limits(self, exchange: Exchange, refusal: Problem | None = None) -> bool:
+        answer: Answer | Problem | bool = problems.TOO_SLOW
+        with trio.move_on_after(ARRIVAL_SECONDS_MAX) as limit:
+            refusal = refusal or await self._supervised(exchange, self._refuse(exchange))
+            if refusal is None:
+                answer = problems.HANDLING_TOO_SLOW
+                limit.deadline = trio.current_time() + HANDLING_SECONDS_MAX
+                answer = await self._supervised(exchange, self._handle(exchange))
+            else:
+                answer = refusal
+        if isinstance(answer, bool):
+            return answer and exchange.request.keeps_alive
+        return await self._send_answer(exchange, answer)
 
-    async def _send(self, data: bytes) -> None:
+    async def _supervised(self, exchange: Exchange, step: Awaitable[Result]) -> Result | Problem:
+        """What a step gives; an exception that nobody foresaw becomes a 500 whose id is in the log."""
         try:
-            async with self._sending:
-                await self._stream.send_all(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            await self._protocol.handle(Closed())
+            return await step
+        except (Disconnected, trio.BrokenResourceError):
+            raise
+        except Exception:  # the supervisor of requests: one that fails must not take the connection along
+            log.exception("request failed", request_id=exchange.request_id)
+            return problems.internal(exchange.request_id)
 
-    async def _close(self) -> None:
-        # The client closed first, or somebody is still writing to it: then there is nothing to say goodbye to.
-        with suppress(trio.BrokenResourceError, trio.BusyResourceError, trio.ClosedResourceError):
-            await self._stream.send_eof()
-        await self._stream.aclose()
+    async def _refuse(self, exchange: Exchange) -> Problem | None:
+        """Why the request is not handled; None once it may be, and its body is complete."""
+        request = exchange.request
+        if (problem := request.problem()) is not None:
+            request.keeps_alive = False
+            return problem
+        if self._answers_probes_only:
+            request.keeps_alive = False
+            if request.path not in PROBE_PATHS:
+                return problems.TOO_BUSY
+        if (problem := await self._server.app.refuse(exchange)) is not None:
+            return problem
+        if request.is_too_large:
+            return problems.TOO_LARGE
+        if request.is_complete:
+            return None
+        size = int(request.header(b"content-length") or BODY_BYTES_MAX)
+        with self._server.arriving.reserved(exchange.payer, size if size > SMALL_BODY_BYTES_MAX else 0) as admitted:
+            return await self._read_body(exchange) if admitted else problems.TOO_MANY_BODIES
 
-    def _pause(self) -> None:
-        stopping = self._context.terminated.is_set()
-        self._reading.deadline = -inf if stopping else trio.current_time() + self._config.keep_alive_timeout
+    async def _read_body(self, exchange: Exchange) -> Problem | None:
+        """Read until the body is complete; gives what is wrong with it."""
+        request = exchange.request
+        if request.header(b"expect") is not None and not request.is_too_large:
+            await self.send(CONTINUE, exchange.payer)
+            self._has_begun = False
+        while True:
+            if request.is_too_large:
+                return problems.TOO_LARGE
+            if request.is_complete:
+                return None
+            if self._parser.problem is not None:
+                return self._parser.problem
+            if not await self._receive():
+                raise Disconnected
 
+    async def _handle(self, exchange: Exchange) -> Answer | Problem | bool:
+        """The answer; or, when Hypercorn has sent it, whether the connection may stay open."""
+        if exchange.request.is_plain and self._server.has_fast_way:
+            return await self._server.app.answer(exchange)
+        return await self._server.fallback.serve(self, exchange)
 
-class _OneWriteH11(H11Protocol):
-    """HTTP/1.1 that holds an answer's head back until its first body, as ASGI wants it, and sends them together."""
+    # Writing
 
-    _held = b""
+    async def _send_answer(self, exchange: Exchange, answer: Answer | Problem) -> bool:
+        """Send an answer in one write; whether another request may follow."""
+        if self._has_begun:  # Hypercorn's answer was cut short: there is nothing that could repair it
+            return False
+        request = exchange.request
+        if isinstance(answer, Problem):
+            exchange.outcome, answer = answer.name, answer.answer()
+        exchange.status = answer.status
+        closes = not (request.is_complete and request.keeps_alive and request.version == "1.1" and self._server.is_open)
+        await self.send(
+            render(exchange.completed(answer), closes=closes, without_body=request.method == "HEAD"), exchange.payer
+        )
+        exchange.is_answered = True
+        if not request.is_complete:
+            await self._linger()
+        return not closes
 
-    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+    async def send(self, data: bytes, payer: Hashable) -> None:
+        """Send everything within `WRITE_SECONDS_MAX`, on the budget of `payer` as far as the client does not take it.
+
+        Raises `trio.BrokenResourceError` when the client has left, does not read, or has no budget left.
+        """
+        self._has_begun = True
         try:
-            data = self.connection.send(event)
-        except h11.LocalProtocolError:
-            if self.connection.their_state != h11.ERROR:
-                raise
-            return
-        if isinstance(event, h11.Response):
-            self._held = data
-        elif data := self._held + data:
-            self._held = b""
-            await self.send(RawData(data))
+            sent = self.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise trio.BrokenResourceError("the client has left") from error
+        if sent < len(data):
+            await self._send_rest(memoryview(data)[sent:], payer)
 
-    async def _check_protocol(self, event: h11.Request) -> None:
-        """Take no upgrade to HTTP/2: it would leave these bounds."""
+    async def _send_rest(self, rest: memoryview, payer: Hashable) -> None:
+        with self._server.unsent.reserved(payer, len(rest)) as admitted, trio.move_on_after(WRITE_SECONDS_MAX):
+            while admitted and rest:
+                await trio.lowlevel.wait_writable(self.socket)
+                try:
+                    rest = rest[self.socket.send(rest) :]
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    raise trio.BrokenResourceError("the client has left") from error
+        if rest:
+            raise trio.BrokenResourceError("the client does not take its answer")
+
+    async def _linger(self) -> None:
+        """Read a little of what is still coming, so that the client sees its answer instead of a reset."""
+        left = LINGER_BYTES_MAX
+        with trio.move_on_after(LINGER_SECONDS_MAX), suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+            while left > 0 and (data := await self._read()):
+                left -= len(data)

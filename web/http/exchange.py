@@ -1,34 +1,85 @@
 """One HTTP request as the log and the metrics will tell it.
 
-Made when the request arrives and filled by whoever learns a fact; at the end it is written as one line. Nothing secret
-or private belongs in it: no token, no query string, no body.
+Made when the request's head has arrived, and filled by the code that learns a fact; at the end it becomes one log line
+and one observation. Nothing secret or private belongs in it: no token, no query string, no body.
 """
 
-from dataclasses import dataclass
+import re
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from secrets import token_hex
+from time import perf_counter
 
 from engine.identity import Principal
-from web.http.asgi import Receive, Scope
+from web.http.answer import Answer
+from web.http.request import Request
+
+UNANSWERED = "aborted"
+"""The outcome of a request to which no answer went out."""
+
+_WELL_FORMED_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
 
 
 @dataclass(slots=True)
 class Exchange:
     """What is known of a request so far.
 
-    `outcome` is `ok`, a refusal's code, or a word for what the HTTP status alone does not tell.
+    `outcome` is `ok`, a refusal's code, or a word for what the HTTP status alone does not tell. It counts only once
+    `is_answered`; until then the outcome is `UNANSWERED`.
     """
 
-    scope: Scope
-    receive: Receive
-    started: float
+    request: Request
+    client: str
+    """The client's address: the real one when a trusted proxy names it."""
+    until_gone: Callable[[], Awaitable[object]]
+    """Returns when the client has left."""
+    started: float = field(default_factory=perf_counter)
     """On the clock of `time.perf_counter`."""
     status: int = 0
     principal: Principal | None = None
+    token_hash: bytes = b""
     rpc_method: str | None = None
     tool: str | None = None
     outcome: str = "ok"
+    is_answered: bool = False
+    retry_after_seconds: int = 0
+    """How long the caller should wait before it tries again; 0: nothing is said."""
+    _request_id: str = ""
 
     @property
     def caller(self) -> Principal:
-        """Who is calling; only to be asked once the request is authenticated."""
+        """The authenticated caller; to be asked only after authentication."""
         assert self.principal is not None  # noqa: S101 - a tool is reached through the endpoint's authentication alone
         return self.principal
+
+    @property
+    def payer(self) -> Hashable:
+        """On whose budget of bytes this request is: the token's, or the address's while there is no valid token."""
+        return self.token_hash or self.client
+
+    def completed(self, answer: Answer) -> Answer:
+        """The answer with the headers that only the exchange knows."""
+        extra: list[tuple[bytes, bytes]] = []
+        if self.retry_after_seconds:
+            extra.append((b"retry-after", b"%d" % self.retry_after_seconds))
+        if named := self.named_id:
+            extra.append((b"x-request-id", named.encode()))
+        return Answer(answer.status, answer.body, (*answer.headers, *extra)) if extra else answer
+
+    @property
+    def request_id(self) -> str:
+        """The id under which the log has this request: the client's `X-Request-ID` when well-formed, or a new one."""
+        if not self._request_id:
+            self._request_id = self.given_id or token_hex(8)
+        return self._request_id
+
+    @property
+    def given_id(self) -> str:
+        """The client's well-formed `X-Request-ID`, or an empty string."""
+        given = self.request.header(b"x-request-id")
+        return given.decode() if given is not None and _WELL_FORMED_ID(given) else ""
+
+    @property
+    def named_id(self) -> str:
+        """The id if there is one already: nobody needs an id for a request that went well."""
+        return self._request_id or self.given_id

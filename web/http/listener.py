@@ -1,107 +1,114 @@
-"""Listeners and streams with bounds: how many connections at once, and how long one write may take.
+"""Listening sockets, and how many connections may be open.
 
-A connection over the bound waits in the kernel's queue, unread, until another one closes.
+Every connection is accepted at once. One that is over the bound hears 503 and is closed (`web.http.places`); it never
+waits in the kernel's queue, where nobody would answer it.
 """
 
+import errno
 import resource
+import socket
 from collections.abc import Callable
 
 import structlog
 import trio
+
+from web.http.places import PROBE_PLACES
 
 log = structlog.get_logger(__name__)
 
 CONNECTIONS_MAX = 4096
 """Open connections at once, each a few dozen kilobytes."""
 
-FILES_BESIDE_MAX = 256
-"""Open files besides connections: the pool, logs, the embedded database's pipes."""
+FILES_BESIDE_MAX = 96
+"""Open files besides connections: the database pool, logs, the embedded database's pipes."""
 
-WRITE_SECONDS_MAX = 60.0
-"""How long a client may take to accept one write; the largest answer is a few megabytes."""
+SEND_BUFFER_BYTES = 128 * 1024
+"""How much of an answer the kernel takes for a client that does not read; it would take megabytes by itself."""
 
+ACCEPTS_MAX = 64
+"""Connections accepted before others may run."""
 
-class BoundedStream(trio.abc.HalfCloseableStream):
-    """A connection that gives its place back when it closes, and closes when its client does not read."""
+RETRY_SECONDS = 0.1
+"""How soon accepting is tried again when the system has no more files or memory."""
 
-    def __init__(self, stream: trio.SocketStream, give_back: Callable[[], object]) -> None:
-        self.socket = stream.socket
-        self._stream = stream
-        self._give_back: Callable[[], object] | None = give_back
+_OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Receive what is there, at most `max_bytes`."""
-        return await self._stream.receive_some(max_bytes)
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send everything within `WRITE_SECONDS_MAX`, or close and raise `trio.BrokenResourceError`."""
-        with trio.move_on_after(WRITE_SECONDS_MAX) as limit:
-            await self._stream.send_all(data)
-        if limit.cancelled_caught:
-            await trio.aclose_forcefully(self)
-            raise trio.BrokenResourceError("the client does not read")
-
-    async def wait_send_all_might_not_block(self) -> None:
-        """Wait until there is room to send."""
-        await self._stream.wait_send_all_might_not_block()
-
-    async def send_eof(self) -> None:
-        """Say that nothing more will be sent."""
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        """Close, and let the next connection in."""
-        try:
-            await self._stream.aclose()
-        finally:
-            if self._give_back is not None:
-                self._give_back()
-                self._give_back = None
+Accepted = Callable[[socket.socket, str], None]
+"""Takes over a new connection, given its socket and its peer's address."""
 
 
-class BoundedListener(trio.abc.Listener[BoundedStream]):
-    """Accepts a connection only while there is room; `free` is the room, which several listeners may share."""
+class Listener:
+    """One listening socket."""
 
-    def __init__(self, listener: trio.SocketListener, free: trio.Semaphore) -> None:
-        self._listener = listener
-        self._free = free
+    def __init__(self, listening: socket.socket, connections_max: int) -> None:
+        self._socket = listening
+        self.connections_max = connections_max
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        number: int = self._listener.socket.getsockname()[1]
+        number: int = self._socket.getsockname()[1]
         return number
 
-    async def accept(self) -> BoundedStream:
-        """The next connection, once there is room for it."""
-        await self._free.acquire()
+    async def run(self, accepted: Accepted) -> None:
+        """Accept until cancelled; then close."""
         try:
-            return BoundedStream(await self._listener.accept(), self._free.release)
-        except BaseException:
-            self._free.release()
-            raise
+            while True:
+                await trio.lowlevel.wait_readable(self._socket)
+                try:
+                    self._accept_all(accepted)
+                except OSError as error:
+                    if error.errno not in _OUT_OF_RESOURCES:
+                        continue  # the connection that was to be accepted broke first
+                    log.warning("cannot accept", reason=error.strerror)
+                    await trio.sleep(RETRY_SECONDS)
+        finally:
+            self.close()
 
-    async def aclose(self) -> None:
+    def _accept_all(self, accepted: Accepted) -> None:
+        for _ in range(ACCEPTS_MAX):
+            try:
+                client, address = self._socket.accept()
+            except BlockingIOError:
+                return
+            client.setblocking(False)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            accepted(client, address[0])
+
+    def close(self) -> None:
         """Stop listening; open connections stay."""
-        await self._listener.aclose()
+        self._socket.close()
 
 
-async def listen(host: str, port: int, connections_max: int = CONNECTIONS_MAX) -> list[BoundedListener]:
-    """Open listeners on every address of `host`, with one bound for all; port 0 lets the system choose.
+async def listen(host: str, port: int, connections_max: int = CONNECTIONS_MAX) -> list[Listener]:
+    """Open listeners on every address of `host`; port 0 lets the system choose. `::` is every address of IPv4, too.
 
     Raises `OSError`.
     """
-    _allow_open_files(connections_max + FILES_BESIDE_MAX)
-    listeners = await trio.open_tcp_listeners(port, host=host)
-    free = trio.Semaphore(connections_max)
-    return [BoundedListener(listener, free) for listener in listeners]
+    beside = FILES_BESIDE_MAX + PROBE_PLACES
+    connections_max = max(1, min(connections_max, _allow_open_files(connections_max + beside) - beside))
+    sockets = await _open_sockets(host, port)
+    if host == "::":
+        sockets += await _open_sockets("0.0.0.0", sockets[0].getsockname()[1])  # noqa: S104 - asked for
+    return [Listener(listening, connections_max) for listening in sockets]
 
 
-def _allow_open_files(wanted: int) -> None:
+async def _open_sockets(host: str, port: int) -> list[socket.socket]:
+    opened = await trio.open_tcp_listeners(port, host=host)
+    sockets = [socket.socket(fileno=listener.socket.detach()) for listener in opened]
+    for listening in sockets:
+        listening.setblocking(False)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    return sockets
+
+
+def _allow_open_files(wanted: int) -> int:
+    """Raise this process's limit of open files as far as the system allows; gives the limit, `wanted` at most."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return
+        return wanted
     possible = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
     if possible < wanted:
         log.warning("few open files allowed", allowed=possible, wanted=wanted)
+    return possible

@@ -9,7 +9,11 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from web.http.asgi import BODY_BYTES_MAX
+from web.http.answer import Answer
+
+NO_STORE = (b"cache-control", b"no-store")
+HEADERS = (NO_STORE, (b"x-content-type-options", b"nosniff"))
+"""What every answer carries that is not a page."""
 
 
 class Problem(Struct, frozen=True):
@@ -25,6 +29,10 @@ class Problem(Struct, frozen=True):
         """A problem in words."""
         return cls(status, name, msgspec.json.encode({"error": name, "error_description": description}))
 
+    def answer(self) -> Answer:
+        """The same as an answer."""
+        return Answer(self.status, self.body, (*self.headers, *HEADERS))
+
     def with_header(self, name: bytes, value: bytes) -> Self:
         """The same problem with one header more."""
         return msgspec.structs.replace(self, headers=(*self.headers, (name, value)))
@@ -37,8 +45,30 @@ FOREIGN_HOST = Problem.of(
 )
 POST_ONLY = Problem.of(405, "method_not_allowed", "there are no streams and no sessions here; POST one message.")
 NOT_JSON = Problem.of(415, "unsupported_media_type", "the Content-Type must be application/json.")
-TOO_LARGE = Problem.of(413, "too_large", f"a body may have {BODY_BYTES_MAX} bytes at most.")
+TOO_LARGE = Problem.of(413, "too_large", "a body may have 1000000 bytes at most.")
 TOO_SLOW = Problem.of(408, "too_slow", "the request did not arrive in time.")
 STORE_SILENT = Problem.of(503, "unavailable", "the database does not answer; try again in a moment.").with_header(
     b"retry-after", b"1"
 )
+
+MALFORMED = Problem.of(400, "malformed", "this is not a request in HTTP/1.1 that can be read in one way only.")
+HEAD_TOO_LARGE = Problem.of(431, "head_too_large", "request line and headers are too large or too many.")
+HTTP_VERSION = Problem.of(505, "http_version", "send HTTP/1.1.")
+ONE_HOST = Problem.of(400, "malformed", "send exactly one Host header.")
+ODD_TARGET = Problem.of(400, "malformed", "the request target must be a path that begins with '/'.")
+TRANSFER_ENCODING = Problem.of(400, "malformed", "the only Transfer-Encoding served is 'chunked', in HTTP/1.1.")
+EXPECTATION = Problem.of(417, "expectation", "the only Expect served is '100-continue'.")
+HANDLING_TOO_SLOW = Problem.of(503, "unavailable", "the answer took too long; try again in a moment.").with_header(
+    b"retry-after", b"1"
+)
+TOO_BUSY = Problem.of(503, "busy", "this server has as many connections as it can hold; try again.").with_header(
+    b"retry-after", b"1"
+)
+TOO_MANY_BODIES = Problem.of(503, "busy", "too many large bodies are arriving; try again.").with_header(
+    b"retry-after", b"1"
+)
+
+
+def internal(request_id: str) -> Problem:
+    """What nobody foresaw; the log has the reason under this id."""
+    return Problem.of(500, "internal", f"something went wrong here; the server's log has it as request {request_id}.")

@@ -1,59 +1,63 @@
-"""Who stands in front of this server and may speak for others: the proxies that the operator trusts.
+"""The proxies in front of this server that the operator trusts, and what they say of a client.
 
-Anybody can send any header. What a header says of a client's address or identity counts only when the connection itself
+Anybody can send any header. A header that names a client's address or identity counts only when the connection itself
 comes from a trusted address.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from web.config import Network
-from web.http import asgi
-from web.http.asgi import Scope
 
 Address = IPv4Address | IPv6Address
+Headers = Sequence[tuple[bytes, bytes]]
+
+REMEMBERED_MAX = 1_024
+"""How many addresses are remembered as trusted or not."""
 
 
 class Proxies:
-    """The trusted ones among all peers."""
+    """The trusted addresses among all peers."""
 
     def __init__(self, networks: Iterable[Network]) -> None:
         self._networks = tuple(networks)
+        self.trusts = lru_cache(REMEMBERED_MAX)(self._judge)
+        """Whether an address, as text, is a trusted proxy."""
 
-    def client_address(self, scope: Scope) -> str:
-        """Whose request it is, for limits by address: the peer, or whom trusted proxies say they were asked by.
+    def client_address(self, peer: str, headers: Headers) -> str:
+        """The address that a request comes from, for limits: the peer's, or the one that trusted proxies name.
 
-        Each proxy adds its peer at the end of `X-Forwarded-For`; what stands left of the first hop that is not trusted
-        is that hop's own story.
+        Each proxy adds its peer at the end of `X-Forwarded-For`. What stands left of the first untrusted hop was
+        written by that hop, so it proves nothing.
         """
-        peer = _peer(scope)
-        if not self._trusts(peer):
+        if not self.trusts(peer):
             return peer
         address = peer
-        for hop in reversed(asgi.header_list(scope, b"x-forwarded-for")):
+        for hop in reversed(_members(headers, b"x-forwarded-for")):
             if (named := _address(hop)) is None:
                 break
             address = str(named)
-            if not self._trusts(address):
+            if not self.trusts(address):
                 break
         return address
 
-    def vouched(self, scope: Scope, name: str) -> str | None:
-        """What a trusted proxy says in a header that nobody else may use; None when nothing, or two things at once."""
-        if not self._trusts(_peer(scope)):
+    def vouched(self, peer: str, headers: Headers, name: str) -> str | None:
+        """What a trusted proxy says in a header that is its own; None when it says nothing, or two things at once."""
+        if not self.trusts(peer):
             return None
-        values = [value for key, value in scope["headers"] if key == name.encode()]
+        values = [value for key, value in headers if key == name.encode()]
         return values[0].decode("latin-1").strip() or None if len(values) == 1 else None
 
-    def _trusts(self, text: str) -> bool:
+    def _judge(self, text: str) -> bool:
         address = _address(text)
         return address is not None and any(address in network for network in self._networks)
 
 
-def _peer(scope: Scope) -> str:
-    """The address at the other end of the connection."""
-    client = scope.get("client")
-    return str(client[0]) if client else ""
+def _members(headers: Headers, name: bytes) -> list[str]:
+    """The members of a header that is a list with commas, over all its lines (RFC 9110 §5.3)."""
+    lines = [value.decode("latin-1") for key, value in headers if key == name]
+    return [member.strip() for member in ",".join(lines).split(",") if member.strip()]
 
 
 def _address(text: str) -> Address | None:

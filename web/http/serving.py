@@ -1,95 +1,156 @@
-"""Hypercorn's HTTP machinery on Trio, under bounds and with a way down.
+"""The HTTP server: accepts connections under bounds, serves them, and drains them at the end.
 
-Hypercorn's own worker loop takes any number of connections and lets a connection's failure end the process; this one
-does not, and it drains: nothing new is accepted, idle connections close at once, running requests get
-`DRAIN_SECONDS_MAX`. What happens on one connection is `web.http.connection`.
+Shutdown accepts nothing more, closes idle connections at once and gives running requests `DRAIN_SECONDS_MAX`. What
+happens on one connection is in `web.http.connection`.
 """
 
-import logging
-from collections.abc import Awaitable, Callable, Sequence
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from typing import Protocol
 
 import structlog
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.config import Config
 from hypercorn.trio.lifespan import Lifespan
-from hypercorn.trio.worker_context import WorkerContext
 
+from web.http.answer import Answer, render
 from web.http.asgi import Receive, Scope, Send
-from web.http.connection import HttpConnection
-from web.http.listener import BoundedListener, BoundedStream
+from web.http.budget import ByteBudget
+from web.http.connection import READ_BYTES_MAX, Connection
+from web.http.exchange import Exchange
+from web.http.fallback import Fallback
+from web.http.listener import CONNECTIONS_MAX, Listener
+from web.http.places import Place, Places
+from web.http.problems import TOO_BUSY, Problem
+from web.http.proxies import Proxies
+from web.http.request import Request
 
 log = structlog.get_logger(__name__)
 
-IDLE_SECONDS_MAX = 30.0
-"""How long a connection may be open without a complete request head: before the first request and between two.
-
-A request that is being answered is not idle, however long it waits."""
+KEEP_ALIVE_SECONDS = 75.0
+"""How long a connection may stay open between two requests: longer than common balancers keep theirs (60 seconds)."""
 
 DRAIN_SECONDS_MAX = 10.0
-HEAD_BYTES_MAX = 32 * 1024
-"""Request line and headers together."""
 
-_UNLIMITED = 2**62
+UNSENT_BYTES_MAX = 32 * 1024 * 1024
+UNSENT_BYTES_PER_PAYER_MAX = 4 * 1024 * 1024
+"""Answers that clients have not taken yet. A page costs up to three times its length while it is sent."""
 
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-async def serve(
-    app: AsgiApp, listeners: Sequence[BoundedListener], stopping: trio.Event, ready: Callable[[], object]
-) -> None:
-    """Serve `app` until `stopping` is set and running requests have ended; closes the listeners.
-
-    Calls `ready` once connections are accepted. Cancelling cuts everything off.
-    """
-    config = _configuration()
-    context = WorkerContext(None)
-    open_connections: set[HttpConnection] = set()
-    async with trio.open_nursery() as lifespans:
-        wrapped = ASGIWrapper(app)  # type: ignore[arg-type]  # Hypercorn's names for what ASGI is are narrower
-        lifespan = Lifespan(wrapped, config, {})
-        await lifespans.start(lifespan.handle_lifespan)
-        await lifespan.wait_for_startup()
-        async with trio.open_nursery() as connections:
-            async with trio.open_nursery() as accepting:
-                handler = partial(_handle, partial(HttpConnection, wrapped, config, context), open_connections)
-                accepting.start_soon(
-                    partial(trio.serve_listeners, handler, list(listeners), handler_nursery=connections)
-                )
-                ready()
-                await stopping.wait()
-                accepting.cancel_scope.cancel()
-            await context.terminated.set()
-            for connection in open_connections:
-                connection.end_pause()
-            connections.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS_MAX
-        if connections.cancel_scope.cancelled_caught:
-            log.warning("requests cut off", after_seconds=DRAIN_SECONDS_MAX)
-        await lifespan.wait_for_shutdown()
-        lifespans.cancel_scope.cancel()
+ARRIVING_BYTES_MAX = 64 * 1024 * 1024
+ARRIVING_BYTES_PER_PAYER_MAX = 8 * 1024 * 1024
+"""Large bodies that are not complete yet."""
 
 
-async def _handle(
-    connect: Callable[[BoundedStream], HttpConnection], open_connections: set[HttpConnection], stream: BoundedStream
-) -> None:
-    """One connection's life; its failure is its own."""
-    connection = connect(stream)
-    open_connections.add(connection)
-    try:
-        await connection.run()
-    except Exception:  # the supervisor of connections: one that fails must not take the server along
-        log.exception("connection failed")
-    finally:
-        open_connections.discard(connection)
+class Application(Protocol):
+    """What answers requests."""
+
+    async def refuse(self, exchange: Exchange) -> Problem | None:
+        """What the head alone rules out, before the body is read."""
+        ...
+
+    async def answer(self, exchange: Exchange) -> Answer | Problem:
+        """Answer a plain request whose body is complete."""
+        ...
+
+    async def serve_asgi(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer any other request, by ASGI."""
+        ...
+
+    async def live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve ASGI's `lifespan` scope."""
+        ...
+
+    def record(self, exchange: Exchange) -> None:
+        """Log and count a request that has ended."""
+        ...
 
 
-def _configuration() -> Config:
-    config = Config()
-    config.accesslog = None
-    config.errorlog = logging.getLogger("hypercorn.error")
-    config.include_server_header = False
-    config.h11_max_incomplete_size = HEAD_BYTES_MAX
-    config.keep_alive_timeout = IDLE_SECONDS_MAX
-    config.keep_alive_max_requests = _UNLIMITED
-    return config
+class Server:
+    """What the connections of one process share."""
+
+    def __init__(
+        self,
+        app: Application,
+        proxies: Proxies,
+        *,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+        has_fast_way: bool = True,
+    ) -> None:
+        """Without `has_fast_way` every request goes through Hypercorn; tests compare both ways."""
+        self.app = app
+        self.fallback = Fallback(app.serve_asgi)
+        self.keep_alive_seconds = keep_alive_seconds
+        self.has_fast_way = has_fast_way
+        self.is_open = True
+        """False when the server is stopping: answers then close their connections."""
+        self.unsent = ByteBudget(UNSENT_BYTES_MAX, UNSENT_BYTES_PER_PAYER_MAX)
+        self.arriving = ByteBudget(ARRIVING_BYTES_MAX, ARRIVING_BYTES_PER_PAYER_MAX)
+        self._proxies = proxies
+        self.places = Places(CONNECTIONS_MAX)
+        self._connections: set[Connection] = set()
+
+    async def run(self, listeners: Sequence[Listener], stopping: trio.Event, ready: Callable[[], object]) -> None:
+        """Serve until `stopping` is set and running requests have ended; closes the listeners.
+
+        Calls `ready` once connections are accepted. Cancelling cuts everything off.
+        """
+        async with trio.open_nursery() as lifespans:
+            lifespan = Lifespan(ASGIWrapper(self.app.live), self.fallback.config, {})  # type: ignore[arg-type]  # Hypercorn's names for what ASGI is are narrower
+            await lifespans.start(lifespan.handle_lifespan)
+            await lifespan.wait_for_startup()
+            async with trio.open_nursery() as connections:
+                async with trio.open_nursery() as accepting:
+                    self.places = Places(listeners[0].connections_max)
+                    for listener in listeners:
+                        accepting.start_soon(listener.run, partial(self._accept, connections))
+                    ready()
+                    await stopping.wait()
+                    accepting.cancel_scope.cancel()
+                self._drain()
+                connections.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS_MAX
+            if connections.cancel_scope.cancelled_caught:
+                log.warning("requests cut off", after_seconds=DRAIN_SECONDS_MAX)
+            await lifespan.wait_for_shutdown()
+            lifespans.cancel_scope.cancel()
+
+    def client_address(self, peer: str, request: Request) -> str:
+        """Whose request it is: the peer's, or the one that trusted proxies name."""
+        return self._proxies.client_address(peer, request.headers)
+
+    def is_forwarded(self, exchange: Exchange, peer: str) -> bool:
+        """Whether a trusted proxy has named another client than itself."""
+        return exchange.client != peer and self._proxies.trusts(peer)
+
+    def _accept(self, connections: trio.Nursery, client: socket.socket, peer: str) -> None:
+        address = None if self._proxies.trusts(peer) else peer
+        place = self.places.take(address)
+        if place is Place.NOTHING:
+            _turn_away(client)
+        else:
+            connections.start_soon(self._serve, Connection(self, client, peer, place), address)
+
+    async def _serve(self, connection: Connection, address: str | None) -> None:
+        """One connection's life; its failure is its own."""
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        except Exception:  # the supervisor of connections: one that fails must not take the server along
+            log.exception("connection failed")
+        finally:
+            self._connections.discard(connection)
+            self.places.give_back(address)
+
+    def _drain(self) -> None:
+        self.is_open = False
+        for connection in self._connections:
+            connection.end_pause()
+
+
+def _turn_away(client: socket.socket) -> None:
+    """Say that there is no room, as far as that works without waiting."""
+    with client, suppress(OSError):
+        client.send(render(TOO_BUSY.answer(), closes=True))
+        client.shutdown(socket.SHUT_WR)
+        client.recv(READ_BYTES_MAX)  # unread bytes would turn the goodbye into a reset

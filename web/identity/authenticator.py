@@ -35,13 +35,11 @@ class Authenticator:
         self._find_grant = find_grant
         self._grants = AgeingCache[bytes, Grant](ttl_seconds=GRANT_SECONDS_MAX, entries_max=GRANTS_MAX)
 
-    async def authenticate(self, authorization: bytes | None) -> Grant | None:
-        """The grant of the caller, also when its owner is suspended; None for everybody without a valid token.
+    async def authenticate(self, token_hash: bytes) -> Grant | None:
+        """The grant behind a token's hash (`hash_of`), also when its owner is suspended; None when it is not valid.
 
         Raises `StoreUnavailable` when the store cannot be asked about a token that was not good a moment ago.
         """
-        if (token_hash := hash_of(authorization)) is None:
-            return None
         if (grant := self._grants.get(token_hash)) is not None:
             return grant
         try:

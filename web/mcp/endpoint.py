@@ -10,7 +10,6 @@ A client of the handshake era (2024-11-05 to 2025-11-25) names its revision in a
 
 import mcp_types as types
 import structlog
-import trio
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import (
     ERROR_CODE_HTTP_STATUS,
@@ -28,12 +27,13 @@ from msgspec import UNSET
 from pydantic import ValidationError
 
 from store.errors import StoreUnavailable
-from web.errors import BodyTooLarge, Disconnected, NoLongerAdmitted, RequestAborted
-from web.http import asgi, problems
-from web.http.asgi import Receive, Scope, Send
+from web.errors import NoLongerAdmitted, RequestAborted
+from web.http import problems
+from web.http.answer import Answer
 from web.http.exchange import Exchange
 from web.http.problems import Problem
-from web.identity.authenticator import Authenticator
+from web.http.request import Request
+from web.identity.authenticator import Authenticator, hash_of
 from web.mcp import jsonrpc
 from web.mcp.jsonrpc import Message
 from web.mcp.kernel import Kernel
@@ -43,19 +43,11 @@ log = structlog.get_logger(__name__)
 UNNAMED_REVISION = "2025-03-26"
 """What a client speaks that names no revision (MCP 2025-11-25, Transports, Protocol Version Header)."""
 
-ARRIVAL_SECONDS_MAX = 20.0
-"""How long a request may take to arrive with its whole body, and its token to be looked up."""
-
-CALL_SECONDS_MAX = 100.0
-"""How long the answer may take then: more than the longest wait and the actors' retries together."""
-
 Reply = tuple[int, bytes]
 """HTTP status and body."""
 
-_HEADERS = (asgi.NO_STORE, (b"x-content-type-options", b"nosniff"))
 _VERSION = MCP_PROTOCOL_VERSION_HEADER.encode()
 _ROUTING = {name.encode(): name for name in (MCP_PROTOCOL_VERSION_HEADER, MCP_METHOD_HEADER, MCP_NAME_HEADER)}
-_CLIENT_GONE = 499
 _MALFORMED_PARAMS = types.ErrorData(code=types.INVALID_PARAMS, message="Invalid request parameters")
 
 
@@ -69,48 +61,35 @@ class McpEndpoint:
         challenge = f'Bearer resource_metadata="{metadata}"'.encode()
         self._stranger = problems.STRANGER.with_header(b"www-authenticate", challenge)
 
-    async def __call__(self, exchange: Exchange, send: Send) -> None:
-        """Answer one HTTP request; that its client has left meanwhile is no error."""
-        answer: Reply | Problem = problems.TOO_SLOW
-        try:
-            with trio.move_on_after(ARRIVAL_SECONDS_MAX) as limit:
-                request = await self._refuse(exchange) or await _read(exchange.receive)
-                if isinstance(request, Problem):
-                    answer = request
-                else:
-                    answer = problems.STORE_SILENT
-                    limit.deadline += CALL_SECONDS_MAX
-                    answer = await self._answer_admitted(exchange, request)
-            await _send(exchange, answer, send)
-        except Disconnected:
-            exchange.status, exchange.outcome = _CLIENT_GONE, "disconnected"
-
-    async def _refuse(self, exchange: Exchange) -> Problem | None:
+    async def refuse(self, exchange: Exchange) -> Problem | None:
         """What the headers alone rule out. Strangers learn nothing else."""
-        scope = exchange.scope
-        if scope["method"] != "POST":
+        request = exchange.request
+        if request.method != "POST":
             return problems.POST_ONLY.with_header(b"allow", b"POST")
+        exchange.token_hash = b""
+        token_hash = hash_of(request.header(b"authorization"))
         try:
-            grant = await self._authenticator.authenticate(asgi.header(scope, b"authorization"))
+            grant = None if token_hash is None else await self._authenticator.authenticate(token_hash)
         except StoreUnavailable:
             return problems.STORE_SILENT
-        if grant is None:
+        if token_hash is None or grant is None:
             return self._stranger
-        exchange.principal = grant.principal
+        exchange.principal, exchange.token_hash = grant.principal, token_hash
         if grant.suspended:
             return problems.SUSPENDED
-        if not _is_json(asgi.header(scope, b"content-type")):
-            return problems.NOT_JSON
-        if int(asgi.header(scope, b"content-length") or 0) > asgi.BODY_BYTES_MAX:
-            return problems.TOO_LARGE
-        return None
+        return None if _is_json(request.header(b"content-type")) else problems.NOT_JSON
 
-    async def _answer_admitted(self, exchange: Exchange, body: bytes) -> Reply | Problem:
-        """The answer; or, when the token stops working while the call waits, what a new request with it would get."""
+    async def answer(self, exchange: Exchange, body: bytes) -> Answer | Problem:
+        """The answer to a request that `refuse` let pass.
+
+        When the token stops working while the call waits, it is what a new request with it would get. Raises
+        `Disconnected` when the client leaves while the call waits.
+        """
         try:
-            return await self._answer(exchange, body)
+            status, answer = await self._answer(exchange, body)
         except NoLongerAdmitted:
-            return await self._refuse(exchange) or self._stranger
+            return await self.refuse(exchange) or self._stranger
+        return Answer(status, answer, problems.HEADERS)
 
     async def _answer(self, exchange: Exchange, body: bytes) -> Reply:
         """The answer to an authenticated client's message."""
@@ -121,7 +100,7 @@ class McpEndpoint:
         exchange.rpc_method = message.method
         if message.id is UNSET:
             return _acknowledge(exchange)
-        route = _route(exchange.scope, message)
+        route = _route(exchange.request, message)
         if isinstance(route, InboundLadderRejection):
             exchange.outcome = "misrouted"
             return _refusal(message.id, types.ErrorData(code=route.code, message=route.message, data=route.data))
@@ -148,26 +127,9 @@ class McpEndpoint:
         return _refusal(request_id, error) if modern else (200, jsonrpc.write_error(request_id, error))
 
 
-async def _read(receive: Receive) -> bytes | Problem:
-    try:
-        return await asgi.read_body(receive)
-    except BodyTooLarge:
-        return problems.TOO_LARGE
-
-
-async def _send(exchange: Exchange, answer: Reply | Problem, send: Send) -> None:
-    if isinstance(answer, Problem):
-        exchange.status, exchange.outcome = answer.status, answer.name
-        headers = (*answer.headers, *_HEADERS)
-        await asgi.refuse_unread(exchange.receive, send, answer.status, answer.body, headers=headers)
-    else:
-        exchange.status, body = answer
-        await asgi.respond(send, exchange.status, body, headers=_HEADERS)
-
-
-def _route(scope: Scope, message: Message) -> InboundModernRoute | InboundLadderRejection:
+def _route(request: Request, message: Message) -> InboundModernRoute | InboundLadderRejection:
     """The revision this request is to be answered in, or why there is none."""
-    lines = [(_ROUTING[name], value.decode("latin-1")) for name, value in scope["headers"] if name in _ROUTING]
+    lines = [(_ROUTING[name], value.decode("latin-1")) for name, value in request.headers if name in _ROUTING]
     headers = dict(lines)
     named = headers.get(MCP_PROTOCOL_VERSION_HEADER)
     enveloped = _is_enveloped(message)
@@ -184,7 +146,7 @@ def _route(scope: Scope, message: Message) -> InboundModernRoute | InboundLadder
 
 def _acknowledge(exchange: Exchange) -> Reply:
     """Notifications are accepted and dropped: without sessions there is nothing that one could act on."""
-    named = (asgi.header(exchange.scope, _VERSION) or UNNAMED_REVISION.encode()).decode("latin-1")
+    named = (exchange.request.header(_VERSION) or UNNAMED_REVISION.encode()).decode("latin-1")
     rejection = unsupported_protocol_version_rejection(named, KNOWN_PROTOCOL_VERSIONS)
     if rejection is None:
         return 202, b""

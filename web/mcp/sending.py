@@ -17,9 +17,7 @@ from engine.project import AnyCommand
 from engine.refusals import Refusal, invalid
 from store.errors import InvalidName, StoreUnavailable
 from web.errors import Disconnected, NoLongerAdmitted
-from web.http import asgi
 from web.http.exchange import Exchange
-from web.identity.authenticator import hash_of
 from web.identity.waits import TOO_MANY_WAITS
 from web.services import Services
 
@@ -44,11 +42,10 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
         addressee = found
     if command.wait_seconds == 0:
         return await services.directory.ask(caller, command, addressee=addressee)
-    authorization = asgi.header(exchange.scope, b"authorization")
-    with services.waits.parked(caller, hash_of(authorization) or b"") as ending:
+    with services.waits.parked(caller, exchange.token_hash) as ending:
         if ending is None:
             return TOO_MANY_WAITS
-        await _look_again(services, authorization)
+        await _look_again(services, exchange.token_hash)
         asking = services.directory.ask(caller, command, addressee=addressee)
         answer = await _ask_while_admitted(services, exchange, ending, asking)
     if answer is None:  # the server is stopping: what there is now is the answer
@@ -81,9 +78,9 @@ async def as_refusal(call: Awaitable[Result]) -> Result | Refusal:
         return STORE_SILENT
 
 
-async def _look_again(services: Services, authorization: bytes | None) -> None:
-    """Whoever took the token back before its wait had a place could not end it: so the token is looked at once more."""
-    grant = await services.authenticator.authenticate(authorization)
+async def _look_again(services: Services, token_hash: bytes) -> None:
+    """Check the token again after registering the wait: an earlier revocation could not end it."""
+    grant = await services.authenticator.authenticate(token_hash)
     if grant is None or grant.suspended:
         raise NoLongerAdmitted
 
@@ -100,8 +97,7 @@ async def _ask_while_admitted(
 
     async def watch_client() -> None:
         nonlocal gone
-        while (await exchange.receive())["type"] != "http.disconnect":
-            pass
+        await exchange.until_gone()
         gone = True
         nursery.cancel_scope.cancel()
 

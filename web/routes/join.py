@@ -36,7 +36,7 @@ def joining(public_url: str, people: People, proxies: Proxies) -> Blueprint:
 
     @routes.post("/join")
     async def join() -> Answer:
-        if not limit.admits(proxies.client_address(asgi.scope_of(request))):
+        if not limit.admits(proxies.client_address(*asgi.peer_and_headers(request))):
             return _refusal(429, "too_many", "too many tries from your address: wait five minutes.")
         body = await request.get_json(force=True, silent=True)
         code, name = _text(body, "code"), _text(body, "name")

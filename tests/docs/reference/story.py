@@ -23,8 +23,10 @@ from engine.lookups import EventView
 from engine.refusals import Refusal
 from store import Store
 from store.people import minting
+from store.people.codes import digest
 from web.config import Settings
 from web.http.exchange import Exchange
+from web.http.request import Request
 from web.mcp.calls import Toolbox
 from web.server import join
 
@@ -32,6 +34,7 @@ EMAIL, PROJECT = "ada@example.com", "shop"
 PUBLIC_URL = "https://bus.example.com"
 BEGINNING = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 BETWEEN_CALLS = timedelta(seconds=20)
+REQUEST = Request("POST", b"/mcp", [])
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -57,7 +60,7 @@ class Teller:
     async def tell(self, who: str, name: str, **arguments: Any) -> None:
         """Have `who` call a tool."""
         self.now += BETWEEN_CALLS
-        exchange = Exchange({}, _no_body, 0.0, principal=await self._principal(who))
+        exchange = Exchange(REQUEST, "", trio.sleep_forever, principal=await self._principal(who))
         tool, parser = self._toolbox._tools[name]
         outcome = await self._toolbox._run(exchange, tool, parser, arguments)
         if isinstance(outcome, Refusal):
@@ -69,7 +72,7 @@ class Teller:
 
     async def ledger(self) -> list[EventView]:
         """Everything that was written, oldest first."""
-        exchange = Exchange({}, _no_body, 0.0, principal=await self._principal("lead"))
+        exchange = Exchange(REQUEST, "", trio.sleep_forever, principal=await self._principal("lead"))
         tool, parser = self._toolbox._tools["query_events"]
         outcome = await self._toolbox._run(exchange, tool, parser, {"limit": 1000})
         assert not isinstance(outcome, Refusal)
@@ -80,7 +83,7 @@ class Teller:
         if who not in self._tokens:
             minted = await self._store.write(minting.mint, EMAIL, PROJECT, who, is_admin=who == "lead")
             self._tokens[who] = minted.provisioned.token
-        grant = await self._toolbox._services.authenticator.authenticate(f"Bearer {self._tokens[who]}".encode())
+        grant = await self._toolbox._services.authenticator.authenticate(digest(self._tokens[who]))
         assert grant is not None
         return grant.principal
 

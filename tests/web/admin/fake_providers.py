@@ -11,17 +11,17 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 import trio
+from hypercorn.config import Config
+from hypercorn.trio import serve
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from quart import Blueprint, request
 from quart_trio import QuartTrio
-
-from web.http.listener import listen
-from web.http.serving import serve
 
 START_SECONDS_MAX = 60
 Answer = dict[str, Any] | list[dict[str, Any]] | tuple[dict[str, Any], int]
@@ -53,13 +53,12 @@ async def served(routes: Callable[[Blueprint], object]) -> AsyncIterator[str]:
     blueprint = Blueprint("fake", __name__)
     routes(blueprint)
     app.register_blueprint(blueprint)
-    listeners = await listen("127.0.0.1", 0)
-    stopping, ready = trio.Event(), trio.Event()
+    config, stopping = Config(), trio.Event()
+    config.bind = ["127.0.0.1:0"]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve, app, listeners, stopping, ready.set)  # type: ignore[arg-type]  # Quart has its own names for ASGI
         with trio.fail_after(START_SECONDS_MAX):
-            await ready.wait()
-        yield f"http://127.0.0.1:{listeners[0].port}"
+            (url,) = await nursery.start(partial(serve, app, config, shutdown_trigger=stopping.wait))
+        yield url
         stopping.set()
 
 

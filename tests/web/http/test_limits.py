@@ -11,8 +11,7 @@ import trio
 from store import Store
 from tests.postgres import Server
 from tests.web.bus import Bus, running_bus
-from web.http import asgi, listener, serving
-from web.mcp import endpoint
+from web.http import connection, request
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 
@@ -59,7 +58,7 @@ async def read_answer(stream: trio.SocketStream) -> tuple[int, bytes]:
 
 
 async def test_a_body_at_the_limit_is_read_and_one_byte_more_is_not(bus: Bus, token: str) -> None:
-    padding = b" " * (asgi.BODY_BYTES_MAX - len(PING))
+    padding = b" " * (request.BODY_BYTES_MAX - len(PING))
     assert (await bus.send(PING + padding, token)).status_code == 200
     assert (await bus.send(PING + padding + b" ", token)).status_code == 413
 
@@ -79,7 +78,7 @@ async def test_a_declared_length_is_refused_before_anything_is_sent(bus: Bus, to
     stream = await connect(bus)
     async with stream:
         await stream.send_all(head(bus, token, "Content-Length: 1000000000"))
-        with trio.fail_after(asgi.LINGER_SECONDS_MAX + 10):
+        with trio.fail_after(connection.LINGER_SECONDS_MAX + 10):
             assert (await read_answer(stream))[0] == 413
 
 
@@ -91,8 +90,8 @@ async def test_a_stranger_cannot_make_the_server_read_much(bus: Bus) -> None:
 async def test_a_body_that_does_not_come_is_not_waited_for(
     bus: Bus, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint, "ARRIVAL_SECONDS_MAX", 0.2)
-    monkeypatch.setattr(asgi, "LINGER_SECONDS_MAX", 0.1)
+    monkeypatch.setattr(connection, "ARRIVAL_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(connection, "LINGER_SECONDS_MAX", 0.1)
     stream = await connect(bus)
     async with stream:
         await stream.send_all(head(bus, token, "Content-Length: 100") + PING)
@@ -105,7 +104,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
 async def test_a_silent_connection_is_closed(
     store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr(serving, "IDLE_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(connection, "HEAD_SECONDS_MAX", 0.2)
     async with running_bus(store, conninfo) as bus:
         stream = await connect(bus)
         async with stream:
@@ -117,7 +116,7 @@ async def test_a_silent_connection_is_closed(
 async def test_a_long_wait_is_not_taken_for_silence(
     store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "IDLE_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(connection, "HEAD_SECONDS_MAX", 0.2)
     async with running_bus(store, conninfo) as bus:
         token = await bus.mint("waiter")
         assert await bus.call(token, "read_posts", to_me=True, wait_seconds=1) == {"posts": []}
@@ -126,7 +125,7 @@ async def test_a_long_wait_is_not_taken_for_silence(
 async def test_a_client_that_does_not_read_loses_its_connection(
     store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "WRITE_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(connection, "WRITE_SECONDS_MAX", 0.2)
     async with running_bus(store, conninfo) as bus:
         token = await bus.mint("reader", project="silent")
         for _ in range(50):
@@ -153,23 +152,26 @@ async def read_some(stream: trio.SocketStream) -> bytes | bytearray:
         return b""
 
 
-async def test_no_more_than_so_many_connections_are_open_and_the_next_ones_wait(store: Store, conninfo: str) -> None:
+async def test_a_connection_too_many_hears_so_and_health_is_still_answered(store: Store, conninfo: str) -> None:
     async with running_bus(store, conninfo, connections_max=2) as bus:
         token = await bus.mint("many")
         asked = head(bus, token, f"Content-Length: {len(PING)}") + PING
-        first, second, third = [await connect(bus) for _ in range(3)]
+        first, second, third, probe = [await connect(bus) for _ in range(4)]
         with trio.fail_after(20):
             for stream in (first, second):
                 await stream.send_all(asked)
                 assert (await read_answer(stream))[0] == 200
             await third.send_all(asked)
-            with trio.move_on_after(0.3) as waiting:
-                await read_answer(third)
-            assert waiting.cancelled_caught
+            status, body = await read_answer(third)
+            assert (status, json.loads(body)["error"]) == (503, "busy")
+            await probe.send_all(b"GET /healthz HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n")
+            assert (await read_answer(probe))[0] == 200
             await first.aclose()
-            assert (await read_answer(third))[0] == 200
-        await second.aclose()
-        await third.aclose()
+            while (status := (await bus.ask(token, "ping")).status_code) == 503:
+                pass
+            assert status == 200
+        for stream in (second, third, probe):
+            await stream.aclose()
 
 
 async def test_requests_in_one_go_are_answered_in_order(bus: Bus, token: str) -> None:
@@ -210,14 +212,14 @@ async def test_http_2_is_not_spoken(bus: Bus) -> None:
     assert (response.status_code, response.http_version) == (200, "HTTP/1.1")
 
 
-async def test_a_web_socket_is_refused(bus: Bus) -> None:
+async def test_an_upgrade_to_a_web_socket_is_ignored(bus: Bus) -> None:
     stream = await connect(bus)
     async with stream:
         key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
         upgrade = f"Connection: Upgrade\r\nUpgrade: websocket\r\n{key}"
         await stream.send_all(f"GET /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n{upgrade}\r\n\r\n".encode())
         with trio.fail_after(10):
-            assert (await stream.receive_some()).startswith(b"HTTP/1.1 403")
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 405")
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/metrics", "/nothing"])

@@ -100,32 +100,32 @@ async def test_a_known_token_is_remembered_and_an_unknown_one_is_not() -> None:
     tokens = Tokens(b"good")
     authenticator = Authenticator(tokens.authenticate)
     for _ in range(3):
-        assert await authenticator.authenticate(b"Bearer good") == GRANT
+        assert await authenticator.authenticate(sha256(b"good").digest()) == GRANT
     assert tokens.asked == 1
     for _ in range(3):
-        assert await authenticator.authenticate(b"Bearer bad") is None
+        assert await authenticator.authenticate(sha256(b"bad").digest()) is None
     assert tokens.asked == 4
 
 
 async def test_a_remembered_token_is_asked_about_again_in_time(autojump_clock: trio.testing.MockClock) -> None:
     tokens = Tokens(b"good")
     authenticator = Authenticator(tokens.authenticate)
-    await authenticator.authenticate(b"Bearer good")
+    await authenticator.authenticate(sha256(b"good").digest())
     tokens.known.clear()
     await trio.sleep(GRANT_SECONDS_MAX)
-    assert await authenticator.authenticate(b"Bearer good") is None
+    assert await authenticator.authenticate(sha256(b"good").digest()) is None
 
 
 async def test_a_token_forgotten_while_it_is_looked_up_is_not_remembered() -> None:
     tokens = Tokens(b"good")
     authenticator = Authenticator(tokens.authenticate)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(authenticator.authenticate, b"Bearer good")
+        nursery.start_soon(authenticator.authenticate, sha256(b"good").digest())
         while not tokens.asked:
             await trio.lowlevel.checkpoint()
         authenticator.forget([sha256(b"good").digest()])
     tokens.known.clear()
-    assert await authenticator.authenticate(b"Bearer good") is None
+    assert await authenticator.authenticate(sha256(b"good").digest()) is None
 
 
 async def test_many_callers_with_one_new_token_ask_the_store_a_few_times_only() -> None:
@@ -133,7 +133,7 @@ async def test_many_callers_with_one_new_token_ask_the_store_a_few_times_only() 
     authenticator = Authenticator(tokens.authenticate)
     async with trio.open_nursery() as nursery:
         for _ in range(500):
-            nursery.start_soon(authenticator.authenticate, b"Bearer good")
+            nursery.start_soon(authenticator.authenticate, sha256(b"good").digest())
     assert tokens.asked <= 4
 
 
@@ -142,22 +142,22 @@ async def test_a_token_that_was_good_is_believed_while_the_store_is_silent_but_n
 ) -> None:
     tokens = Tokens(b"good")
     authenticator = Authenticator(tokens.authenticate)
-    await authenticator.authenticate(b"Bearer good")
+    await authenticator.authenticate(sha256(b"good").digest())
     tokens.silent = True
     await trio.sleep(GRANT_SECONDS_MAX)
     for _ in range(100):
-        assert await authenticator.authenticate(b"Bearer good") == GRANT
+        assert await authenticator.authenticate(sha256(b"good").digest()) == GRANT
     assert tokens.asked == 2
     await trio.sleep(RETRY_SECONDS)
-    assert await authenticator.authenticate(b"Bearer good") == GRANT
+    assert await authenticator.authenticate(sha256(b"good").digest()) == GRANT
     assert tokens.asked == 3
     await trio.sleep(OLD_GRANT_SECONDS_MAX)
     with pytest.raises(StoreUnavailable):
-        await authenticator.authenticate(b"Bearer good")
+        await authenticator.authenticate(sha256(b"good").digest())
 
 
 async def test_a_new_token_is_told_that_the_store_is_silent() -> None:
     tokens = Tokens(b"good")
     tokens.silent = True
     with pytest.raises(StoreUnavailable):
-        await Authenticator(tokens.authenticate).authenticate(b"Bearer good")
+        await Authenticator(tokens.authenticate).authenticate(sha256(b"good").digest())

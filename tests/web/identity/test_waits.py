@@ -19,6 +19,7 @@ from tests.web.test_waiting import is_waiting
 from web.config import Settings
 from web.errors import NoLongerAdmitted
 from web.http.exchange import Exchange
+from web.http.request import Request
 from web.identity.waits import RECHECK_SECONDS, Waits
 from web.mcp.sending import send
 from web.server import join
@@ -112,11 +113,11 @@ async def test_who_begins_to_wait_just_after_the_token_was_taken_back_does_not(s
     """The call was authenticated before, and had no place yet when the waits of its token were ended."""
     services = join(store, Settings(data_dir=Path("unused"), public_url="http://127.0.0.1"), trio.Event())
     token = (await store.write(minting.mint, "ada@example.com", "demo", "scout")).provisioned.token
-    authorization = f"Bearer {token}".encode()
-    grant = await services.authenticator.authenticate(authorization)
+    token_hash = sha256(token.encode()).digest()
+    grant = await services.authenticator.authenticate(token_hash)
     assert grant is not None
     await services.people.revoke(grant.principal.project_id, "scout", by="test")
-    exchange = Exchange({"headers": [(b"authorization", authorization)]}, trio.sleep_forever, 0.0)
+    exchange = Exchange(Request("POST", b"/mcp", []), "", trio.sleep_forever, token_hash=token_hash)
     with pytest.raises(NoLongerAdmitted):
         await send(services, exchange, grant.principal, ReadPosts(to_me=True, wait_seconds=55))
 
