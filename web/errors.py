@@ -3,6 +3,7 @@
     WebError
     ├── ConfigurationError   the operator's fault: a setting makes no sense; the message is the sentence to show
     ├── CannotListen         the environment: the address is taken or not ours; the message says what to do
+    ├── AlreadyRunning       the environment: an LLM Bus with other data has the port; the message says what to do
     ├── BusUnreachable       the environment: as a client of the bus, no proper answer came
     ├── BenchFailed          the environment: a benchmark could not be run to its end; the message says why
     ├── CannotSignIn         the operator's fault: a link for whom or where it could not work; the message says why
@@ -39,6 +40,13 @@ class CannotListen(WebError):
             super().__init__(f"port {port} on {host} needs more rights: choose a --port above 1023.")
         else:
             super().__init__(f"cannot listen on {host}, port {port}: {error.strerror or error}. Correct --host.")
+
+
+class AlreadyRunning(WebError):
+    """An LLM Bus with other data listens where this one was to; the message says what to do."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"another LLM Bus, with other data, answers at {url}: choose another --port.")
 
 
 class BusUnreachable(WebError):

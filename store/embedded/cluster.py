@@ -78,7 +78,7 @@ def installed_binaries() -> Path:
     spec = importlib.util.find_spec(_WHEEL)
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedUnavailable(
-            "the embedded PostgreSQL is not installed: pip install 'llm-bus[embedded]', or give a --database-url."
+            "the embedded PostgreSQL does not exist for this platform: give the URL of a PostgreSQL as DATABASE_URL."
         )
     return Path(spec.submodule_search_locations[0]) / _BINARIES
 

@@ -114,7 +114,7 @@ def find_pgbench() -> str:
         embedded = None
     found = str(embedded) if embedded is not None and embedded.exists() else shutil.which("pgbench")
     if found is None:
-        raise BenchFailed("pgbench is missing: install PostgreSQL's client programs, or 'llm-bus[embedded]'.")
+        raise BenchFailed("pgbench is missing: install PostgreSQL's client programs.")
     return found
 
 

@@ -22,6 +22,8 @@ START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
 SAID_CHARACTERS_MAX = 500
 _GREETING = b"listening on "
+_RUN_MODULE = "import llm_bus, runpy, sys; llm_bus.enter(); runpy.run_module(sys.argv[1], run_name='__main__')"
+"""`python -m` for a module of ours, which only LLM Bus's own processes find."""
 
 
 class Served(Struct, frozen=True):
@@ -35,22 +37,21 @@ class Served(Struct, frozen=True):
 async def bus_server(conninfo: str, data_dir: Path, log: Path) -> AsyncIterator[Served]:
     """`llm-bus serve` on a free port; its log goes to a file, as it would in production."""
     flags = ("--host", "127.0.0.1", "--port", "0", "--data-dir", str(data_dir))
-    program = ("-c", "from web.cli.entry import main; main()", "serve", *flags)
-    async with _server(program, log, DATABASE_URL=conninfo) as served:
+    async with _server(("-m", "llm_bus", "serve", *flags), log, DATABASE_URL=conninfo) as served:
         yield served
 
 
 @asynccontextmanager
 async def echo_server(log: Path) -> AsyncIterator[Served]:
     """`web.bench.echo` on a free port."""
-    async with _server(("-m", "web.bench.echo"), log) as served:
+    async with _server(("-c", _RUN_MODULE, "web.bench.echo"), log) as served:
         yield served
 
 
 async def run_job(module: str, job: Struct, kind: Any) -> Any:
     """Run `python -m module` with `job` as its input; gives what it wrote, as `kind`. Raises `BenchFailed`."""
     done = await trio.run_process(
-        [sys.executable, "-m", module],
+        [sys.executable, "-c", _RUN_MODULE, module],
         stdin=msgspec.json.encode(job),
         capture_stdout=True,
         capture_stderr=True,

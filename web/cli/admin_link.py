@@ -4,7 +4,7 @@ import click
 import msgspec
 import trio
 
-from store import open_store
+from store import Store, open_store
 from store.people import links, owners
 from store.people.owners import OwnerRow
 from web.cli.database import bring_up_to_date, open_database
@@ -44,6 +44,14 @@ def admin_link(email: str, *, as_json: bool, **flags: str | None) -> None:
 def link_to(url: str, code: str) -> str:
     """The link that a code makes; a secret until it is used."""
     return f"{url}/admin/link?token={code}"
+
+
+async def owner_link(store: Store, settings: Settings, email: str | None) -> str | None:
+    """A link for this owner; None when there is no such owner, or owners sign in another way."""
+    if email is None or settings.admin_auth != "link":
+        return None
+    code = await store.write(links.make, email)
+    return None if code is None else link_to(settings.known_url, code)
 
 
 async def _make(settings: Settings, email: str) -> tuple[OwnerRow, str]:

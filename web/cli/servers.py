@@ -1,5 +1,6 @@
 """`llm-bus up` and `llm-bus serve`: the server, with everything prepared or with nothing but migrations."""
 
+import errno
 import gc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -7,13 +8,14 @@ from pathlib import Path
 import click
 import trio
 
-from store import Store, keep_running, open_store
-from store.people import links
+from store import keep_running, open_store
 from store.people.minting import Minted
-from web.cli.admin_link import LINK_LASTS, link_to
+from web.cli.admin_link import LINK_LASTS, owner_link
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.first_run import EMAIL, FirstRun, project_of
 from web.cli.options import address_options, data_options, sign_in_options
+from web.cli.port import what_listens
+from web.cli.running_already import point_at_running
 from web.cli.terminal import card, note, say
 from web.config import Settings, read_settings
 from web.errors import CannotListen
@@ -65,7 +67,7 @@ def up(email: str | None, project: str | None, **flags: str | None) -> None:
     async def greet(settings: Settings, conninfo: str) -> None:
         async with open_store(conninfo, pool_size_max=1) as store:
             minted = await first_run.make(store)
-            link = await _admin_link(store, settings, await first_run.operator(store))
+            link = await owner_link(store, settings, await first_run.operator(store))
         if minted is None:
             _greet_again()
         else:
@@ -73,7 +75,14 @@ def up(email: str | None, project: str | None, **flags: str | None) -> None:
         card(f"Open the web admin.{LINK_LASTS if link else ''}", [link or f"{settings.known_url}/admin/"])
         note("Ctrl-C stops it; the data stays.")
 
-    trio.run(_serve, read_settings(**flags), greet)
+    settings = read_settings(**flags)
+    match what_listens(settings.host, settings.port):
+        case "nothing":
+            trio.run(_serve, settings, greet)
+        case "llm-bus":
+            trio.run(point_at_running, settings, first_run)
+        case "something else":
+            raise CannotListen(settings.host, settings.port, OSError(errno.EADDRINUSE, ""))
 
 
 @click.command(epilog=_SERVE_EPILOG)
@@ -141,14 +150,6 @@ def _greet_first(minted: Minted, url: str) -> None:
 
 
 def _greet_again() -> None:
-    note("Everything is there; who is connected stays connected.")
+    note("Using existing data; tokens remain valid.")
     # No names: this directory's may be another than the first run's, and minting creates what it does not find.
     note("Another agent: 'llm-bus token mint --help' tells how; give the owner and project of the first.")
-
-
-async def _admin_link(store: Store, settings: Settings, email: str | None) -> str | None:
-    """A link for this owner; None when there is none, or owners do not sign in so."""
-    if email is None or settings.admin_auth != "link":
-        return None
-    code = await store.write(links.make, email)
-    return None if code is None else link_to(settings.known_url, code)

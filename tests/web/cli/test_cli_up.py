@@ -3,6 +3,9 @@
 import json
 import re
 import signal
+import socket
+import subprocess
+import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -13,7 +16,7 @@ import pytest
 from store.embedded import has_cluster
 from tests.postgres import Server, query
 from tests.web.command_line import Running, llm_bus, serving
-from web.cli import servers
+from web.cli import port, servers
 from web.cli.first_run import project_of
 
 
@@ -120,6 +123,38 @@ def test_a_second_up_on_the_same_data_serves_too_and_mints_nothing(first_run: Ru
         assert "llmbus_" not in second.printed
         assert second.url != first_run.url
         assert second.stop() == 0
+
+
+def test_where_a_server_answers_already_up_prints_a_link_into_it(first_run: Running, data_dir: Path) -> None:
+    taken = first_run.url.rpartition(":")[2]
+    again = llm_bus("up", "--data-dir", data_dir, "--port", taken)
+    assert again.returncode == 0
+    assert f"already running at {first_run.url}" in again.stderr
+    assert open_link(again.stdout).startswith(f"{first_run.url}/admin/account")
+
+
+def test_a_server_with_other_data_is_not_taken_for_ours(first_run: Running, tmp_path: Path, postgres: Server) -> None:
+    taken = first_run.url.rpartition(":")[2]
+    database = postgres.create_database()
+    assert llm_bus("owner", "add", "a@example.com", "--operator", "--database-url", database).returncode == 0
+    for data in (("--data-dir", tmp_path), ("--database-url", database)):
+        other = llm_bus("up", *data, "--port", taken)
+        assert (other.returncode, other.stdout) == (1, "")
+        assert "with other data" in other.stderr
+    assert not has_cluster(tmp_path)
+    postgres.drop_database(database)
+
+
+def test_make_up_looks_at_the_port_before_it_installs_anything(first_run: Running) -> None:
+    script = [sys.executable, str(Path(port.__file__))]
+    ours = subprocess.run(script, check=False, env={"PORT": first_run.url.rpartition(":")[2]})
+    assert ours.returncode == 0
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        theirs = subprocess.run(
+            script, capture_output=True, check=False, env={"PORT": str(somebody.getsockname()[1])}, text=True
+        )
+    assert theirs.returncode == 1
+    assert "is taken" in theirs.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,0 +1,103 @@
+"""The wheel and the source distribution, installed into fresh environments, do what the README says.
+
+Needs a package index, so it runs only when asked for: `make package`, which CI does.
+"""
+
+import json
+import os
+import selectors
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.package import environments
+from tests.package.environments import NEIGHBOURS, Environment, run
+from tests.postgres import own_directory
+
+pytestmark = pytest.mark.package
+
+START_SECONDS_MAX = 120
+WAYS = ["pip-3.11", "pip-3.12", "pip-3.13", "pip-3.14", "pip-sdist", "pipx", "uv"]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return environments.build(tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def installed(
+    request: pytest.FixtureRequest, built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Environment:
+    """LLM Bus beside its neighbours, one way after the other."""
+    way, target = request.param, tmp_path_factory.mktemp(request.param)
+    (wheel, sdist), beside = built, environments.neighbour(target)
+    if way == "pipx":
+        return environments.by_pipx(target, wheel, beside)
+    if way == "uv":
+        return environments.by_uv(target, wheel, beside)
+    pythons = environments.pythons()
+    minor = min(pythons) if way == "pip-sdist" else way.removeprefix("pip-")
+    if minor not in pythons:
+        pytest.skip(f"there is no Python {minor} here")
+    distribution = sdist if way == "pip-sdist" else wheel
+    return environments.by_pip(pythons[minor], target / "venv", distribution, beside)
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    with own_directory() as place:
+        yield place
+
+
+def test_a_distribution_brings_one_name(built: tuple[Path, Path]) -> None:
+    wheel, sdist = built
+    names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"llm_bus"}
+    with tarfile.open(sdist) as archive:
+        assert any(name.endswith("/llm_bus/__main__.py") for name in archive.getnames())
+
+
+def test_everything_starts_beside_packages_of_the_same_names(installed: Environment, directory: Path) -> None:
+    place = {"LLM_BUS_DATA_DIR": str(directory / "data"), "HOME": str(directory)}
+    server = subprocess.Popen(
+        [installed.llm_bus, "up", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=directory,
+        env={**os.environ, **place},
+    )
+    try:
+        url = _address(server)
+        found = json.loads(run(installed.llm_bus, "doctor", "--json", "--url", url, **place))
+        assert found["healthy"], found
+        assert "every answer was durable" in run(installed.llm_bus, "demo", "--pace", "0", **place)
+        run("git", "init", "--quiet", directory / "repository")
+        run(installed.llm_bus, "kit", "install", directory / "repository", "--server", url, **place)
+        assert (directory / "repository" / "llm-bus.config.json").is_file()
+        assert run(installed.python, "-m", "llm_bus", "--version") == run(installed.llm_bus, "--version")
+    finally:
+        server.terminate()
+        server.communicate()
+    assert server.returncode == 0
+
+
+def test_the_neighbours_are_as_they_were(installed: Environment) -> None:
+    look = f"import web; web.application; [__import__(name).NEIGHBOUR for name in {NEIGHBOURS}]"
+    run(installed.python, "-c", look)
+
+
+def _address(server: subprocess.Popen[str]) -> str:
+    assert server.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(server.stdout, selectors.EVENT_READ)
+        while selector.select(START_SECONDS_MAX):
+            line = server.stdout.readline()
+            assert line, "the server ended"
+            if line.startswith("listening on "):
+                return line.removeprefix("listening on ").strip()
+    raise AssertionError("the server did not start in time")

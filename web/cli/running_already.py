@@ -1,0 +1,45 @@
+"""`llm-bus up` where an LLM Bus answers already: its address and a link into it, instead of a second server."""
+
+import httpx2
+
+from store import open_store, pending
+from store.embedded import has_cluster
+from web.cli.admin_link import LINK_LASTS, owner_link
+from web.cli.bus_client import AROUND_PROXIES
+from web.cli.database import open_database
+from web.cli.first_run import FirstRun
+from web.cli.terminal import card, note
+from web.config import Settings
+from web.errors import AlreadyRunning
+
+ANSWER_SECONDS_MAX = 5.0
+
+
+async def point_at_running(settings: Settings, first_run: FirstRun) -> None:
+    """Say where the server on the settings' port is, with a link that signs its first owner in.
+
+    Raises `AlreadyRunning` when that server has other data than these settings name.
+    """
+    url = settings.local_url
+    if settings.database_url is None and not has_cluster(settings.data_dir):
+        raise AlreadyRunning(url)
+    async with open_database(settings) as conninfo:
+        if await pending(conninfo):
+            raise AlreadyRunning(url)
+        async with open_store(conninfo, pool_size_max=1) as store:
+            link = await owner_link(store, settings, await first_run.operator(store))
+    if link is not None and not await _knows(settings, link):
+        raise AlreadyRunning(url)
+    note(f"LLM Bus is already running at {settings.known_url}. Another one: llm-bus up --port 0")
+    card(f"Open the web admin.{LINK_LASTS if link else ''}", [link or f"{settings.known_url}/admin/"])
+
+
+async def _knows(settings: Settings, link: str) -> bool:
+    """Whether the running server has the link in its database; looking does not use it up."""
+    query = link.rpartition("?")[2]
+    try:
+        async with httpx2.AsyncClient(timeout=ANSWER_SECONDS_MAX, mounts=AROUND_PROXIES) as http:
+            answer = await http.get(f"{settings.local_url}/admin/link?{query}")
+    except httpx2.HTTPError:
+        return False
+    return answer.status_code == httpx2.codes.OK
