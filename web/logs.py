@@ -1,33 +1,38 @@
-"""Structured logs: one line a request, and whatever the floors below have to say, on stderr.
+"""Structured logs on stderr: text for people, JSON for machines; what libraries log through `logging` looks the same.
 
-Never a token, a query string or a body. Text is for people, JSON for machines; what libraries log through `logging`
-comes out in the same form.
+The one line that every request gets is written by `web.request_log`.
 """
 
 import json
 import logging
 import re
 import sys
-from time import perf_counter
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import NamedTuple, TextIO
 
 import msgspec
 import structlog
 
 from web.config import LogFormat
-from web.http.exchange import UNANSWERED, Exchange
-
-PATH_LENGTH_MAX = 120
-"""How much of a path is logged: strangers choose it."""
 
 _PLAIN = re.compile(r"[!#-<>-~]+").fullmatch
 """What needs no quotes: visible ASCII but quote and equals sign. So nobody can forge a field or a line."""
 
-_log = structlog.get_logger("web.request")
+
+class Sink(NamedTuple):
+    """Where lines go, and in which form."""
+
+    write: Callable[[str], object]
+    log_format: LogFormat
+
+
+_sink: Sink | None = None
 
 
 def configure_logs(log_format: LogFormat, stream: TextIO = sys.stderr, *, level: int = logging.INFO) -> None:
     """Set the process's logging up, from `level` on; once, before anything is logged."""
+    global _sink  # noqa: PLW0603 - logging is the process's
+    _sink = Sink(stream.write, log_format) if level <= logging.INFO else None
     stamp: list[structlog.types.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
@@ -49,23 +54,9 @@ def configure_logs(log_format: LogFormat, stream: TextIO = sys.stderr, *, level:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
-def log_request(exchange: Exchange) -> None:
-    """Write the one line that a request gets."""
-    facts: dict[str, Any] = {
-        "method": exchange.request.method,
-        "path": exchange.request.path[:PATH_LENGTH_MAX],
-        "status": exchange.status,
-        "ms": round((perf_counter() - exchange.started) * 1000, 2),
-        "outcome": exchange.outcome if exchange.is_answered else UNANSWERED,
-    }
-    if exchange.tool is not None:
-        facts["tool"] = exchange.tool
-    if exchange.principal is not None:
-        facts["project"] = exchange.principal.project
-        facts["actor"] = exchange.principal.actor
-    if named := exchange.named_id:
-        facts["request_id"] = named
-    _log.info("request", **facts)
+def request_sink() -> Sink | None:
+    """Where the lines of requests go; None when the log begins above them."""
+    return _sink
 
 
 def _renderer(log_format: LogFormat) -> structlog.types.Processor:
@@ -83,10 +74,11 @@ def _to_text(_: object, __: str, facts: structlog.types.EventDict) -> str:
     """
     begin = f"{facts.pop('at', '')} {facts.pop('level', '')} {facts.pop('event', '')}"
     traceback = facts.pop("exception", None)
-    line = " ".join([begin, *(f"{key}={_quoted(value)}" for key, value in facts.items())])
+    line = " ".join([begin, *(f"{key}={quoted(value)}" for key, value in facts.items())])
     return line if traceback is None else f"{line}\n{traceback}"
 
 
-def _quoted(value: object) -> str:
+def quoted(value: object) -> str:
+    """The text of a value, in quotes unless it is visible ASCII, so that nobody can forge a field or a line."""
     text = str(value)
     return text if _PLAIN(text) else json.dumps(text)

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from web.http.exchange import UNANSWERED, Exchange
+from web.http.exchange import Exchange
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
 _TOTALS = frozenset({"opened", "discarded"})
@@ -40,7 +40,7 @@ class Metrics:
     def observe(self, exchange: Exchange) -> None:
         """Count a request that has ended."""
         tool = exchange.tool or ("mcp" if exchange.rpc_method is not None else "http")
-        self._count(tool, exchange.outcome if exchange.is_answered else UNANSWERED).inc()
+        self._count(tool, exchange.final_outcome).inc()
         self._time(tool).observe(perf_counter() - exchange.started)
 
     def scrape(self) -> bytes:

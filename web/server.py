@@ -63,6 +63,7 @@ async def run_bus(
         if counts is not None:
             nursery.start_soon(counts.run)
         app = create_app(services, store, settings, providers, counts=counts)
+        nursery.start_soon(app.write_log)
         await Server(app, services.proxies, has_fast_way=has_fast_way).run(listeners, stopping, ready)
         await services.directory.stop()
         nursery.cancel_scope.cancel()

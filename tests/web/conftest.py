@@ -38,9 +38,8 @@ def logged(log_format: LogFormat, monkeypatch: pytest.MonkeyPatch) -> Iterator[i
     handlers, level = root.handlers[:], root.level
     before = structlog.get_config()
     stream = io.StringIO()
+    monkeypatch.setattr(logs, "_sink", None)
     configure_logs(log_format, stream)
-    # A logger that was used keeps its configuration: cheap in a server, wrong between tests.
-    monkeypatch.setattr(logs, "_log", structlog.get_logger("web.request"))
     yield stream
     structlog.reset_defaults()
     structlog.configure(**before)

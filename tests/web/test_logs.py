@@ -6,10 +6,19 @@ import logging
 
 import pytest
 import structlog
+import trio
 from trio.testing import wait_all_tasks_blocked
 
 from tests.web.bus import Bus
 from web.config import LogFormat
+
+
+async def lines_of(logged: io.StringIO, count: int) -> str:
+    """The log once it has so many lines of requests."""
+    with trio.fail_after(20):
+        while logged.getvalue().count("request") < count:
+            await wait_all_tasks_blocked(0.02)
+    return logged.getvalue()
 
 
 async def test_a_call_is_one_line_without_secrets(logged: io.StringIO, bus: Bus, token: str) -> None:
@@ -17,8 +26,7 @@ async def test_a_call_is_one_line_without_secrets(logged: io.StringIO, bus: Bus,
     await bus.http.get("/healthz?secret=in-the-query")
     await bus.refusal(token, "admin_rotate", participant_name="ghost")
     made = await bus.call(token, "admin_provision", participant_name="scout")
-    await wait_all_tasks_blocked()
-    written = logged.getvalue()
+    written = await lines_of(logged, 4)
     lines = [line for line in map(json.loads, written.splitlines()) if line["event"] == "request"]
     assert [(line["path"], line["status"], line["outcome"], line.get("tool")) for line in lines] == [
         ("/mcp", 200, "ok", "post"),
@@ -34,8 +42,7 @@ async def test_a_call_is_one_line_without_secrets(logged: io.StringIO, bus: Bus,
 @pytest.mark.parametrize("log_format", ["text"])
 async def test_nobody_forges_a_line_or_a_field(logged: io.StringIO, bus: Bus) -> None:
     await bus.http.get("/a%0Astatus=200%20outcome=%22ok%22/\u2028x")
-    await wait_all_tasks_blocked()
-    (line,) = logged.getvalue().splitlines()
+    (line,) = (await lines_of(logged, 1)).splitlines()
     assert line.count(" status=") == 1
     assert " status=404 " in line
 

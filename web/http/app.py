@@ -23,11 +23,11 @@ from web.http.exchange import Exchange
 from web.http.hosts import HostGuard
 from web.http.problems import Problem
 from web.http.request import BODY_BYTES_MAX, PROBE_PATHS
-from web.logs import log_request
 from web.mcp.calls import Toolbox
 from web.mcp.endpoint import McpEndpoint
 from web.mcp.kernel import Kernel
 from web.metrics import Metrics
+from web.request_log import RequestLog
 from web.services import Services
 
 log = structlog.get_logger(__name__)
@@ -45,6 +45,9 @@ class Application:
         kernel = Kernel(Toolbox(services))
         self._mcp = McpEndpoint(kernel, services.authenticator, services.public_url)
         self._metrics = metrics
+        self._log = RequestLog()
+        self.write_log = self._log.run
+        """Writes the lines of requests until cancelled."""
         self._pages = pages
         self._guard = guard
 
@@ -85,7 +88,7 @@ class Application:
     def record(self, exchange: Exchange) -> None:
         """Log and count a request that has ended."""
         self._metrics.observe(exchange)
-        log_request(exchange)
+        self._log.add(exchange)
 
 
 def create_pages() -> QuartTrio:

@@ -53,6 +53,11 @@ class Exchange:
         return self.principal
 
     @property
+    def final_outcome(self) -> str:
+        """The outcome for log and metrics, once the request has ended."""
+        return self.outcome if self.is_answered else UNANSWERED
+
+    @property
     def payer(self) -> Hashable:
         """On whose budget of bytes this request is: the token's, or the address's while there is no valid token."""
         return self.token_hash or self.client

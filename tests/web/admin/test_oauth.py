@@ -260,8 +260,9 @@ async def test_nothing_secret_is_logged(logged: io.StringIO, bus: Bus, stranger:
     back = await agree(await leave(stranger))
     assert (await stranger.get(back)).status_code == 303
     await stranger.get("/admin/link?token=one-time")
-    await wait_all_tasks_blocked()
-    said = logged.getvalue()
+    with trio.fail_after(20):
+        while "/admin/link" not in (said := logged.getvalue()):
+            await wait_all_tasks_blocked(0.02)
     assert "/admin/oauth/oidc/callback" in said
     params = parse_qs(urlsplit(back).query)
     for secret in (params["code"][0], params["state"][0], stranger.cookies[SESSION], CLIENT.secret, "one-time"):

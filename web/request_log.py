@@ -1,0 +1,112 @@
+"""The log's one line a request, written in batches by a task of its own.
+
+A request only adds its line to a list; the writer takes what has gathered every `GATHER_SECONDS` and writes it in a
+thread, so that a slow reader of the log holds up nobody. Never a token, a query string or a body.
+"""
+
+from functools import lru_cache
+from time import gmtime, perf_counter, strftime, time
+from typing import Any
+
+import msgspec
+import structlog
+import trio
+
+from web import logs
+from web.http.exchange import Exchange
+
+GATHER_SECONDS = 0.02
+LINES_MAX = 20_000
+"""Lines that may wait for the writer; when it cannot keep up, further ones are counted and dropped."""
+
+PATH_LENGTH_MAX = 120
+"""How much of a path is logged: strangers choose it."""
+
+log = structlog.get_logger(__name__)
+
+
+class RequestLog:
+    """Lines of requests on their way to the log that `web.logs` has set up."""
+
+    def __init__(self) -> None:
+        self._sink = logs.request_sink()
+        self._lines: list[str] = []
+        self._news = trio.Event()
+        self._dropped = 0
+
+    def add(self, exchange: Exchange) -> None:
+        """Note a request that has ended."""
+        if self._sink is None:
+            return
+        if len(self._lines) >= LINES_MAX:
+            self._dropped += 1
+            return
+        facts = _facts(exchange)
+        self._lines.append(_to_json(facts) if self._sink.log_format == "json" else _to_text(facts))
+        self._news.set()
+
+    async def run(self) -> None:
+        """Write lines until cancelled; the last ones, too."""
+        try:
+            while True:
+                await self._news.wait()
+                await trio.sleep(GATHER_SECONDS)
+                await trio.to_thread.run_sync(self._write, self._taken())
+                if self._dropped:
+                    log.warning("request lines dropped", lines=self._dropped)
+                    self._dropped = 0
+        finally:
+            self._write(self._taken())
+
+    def _taken(self) -> list[str]:
+        self._news = trio.Event()
+        lines, self._lines = self._lines, []
+        return lines
+
+    def _write(self, lines: list[str]) -> None:
+        if lines and self._sink is not None:
+            self._sink.write("".join(lines))
+
+
+def _facts(exchange: Exchange) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "method": exchange.request.method,
+        "path": exchange.request.path[:PATH_LENGTH_MAX],
+        "status": exchange.status,
+        "ms": round((perf_counter() - exchange.started) * 1000, 2),
+        "outcome": exchange.final_outcome,
+    }
+    if exchange.tool is not None:
+        facts["tool"] = exchange.tool
+    if exchange.principal is not None:
+        facts["project"] = exchange.principal.project
+        facts["actor"] = exchange.principal.actor
+    if named := exchange.named_id:
+        facts["request_id"] = named
+    return facts
+
+
+def _to_json(facts: dict[str, Any]) -> str:
+    stamped = {"event": "request", **facts, "level": "info", "at": _now()}
+    return msgspec.json.encode(stamped).decode() + "\n"
+
+
+def _to_text(facts: dict[str, Any]) -> str:
+    pairs = " ".join([f"{key}={_quoted(value) if type(value) is str else value}" for key, value in facts.items()])
+    return f"{_now()} info request {pairs}\n"
+
+
+def _now() -> str:
+    seconds = time()
+    return f"{_second(int(seconds))}.{int(seconds % 1 * 1_000_000):06d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(seconds))
+
+
+@lru_cache(maxsize=4_096)
+def _quoted(text: str) -> str:
+    """The text, in quotes unless it is visible ASCII: nobody can forge a field or a line."""
+    return logs.quoted(text)
