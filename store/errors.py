@@ -4,10 +4,13 @@
     ├── InvalidName          the caller's fault: something typed that cannot be; the sentence says why
     │   └── NameTaken        the caller's fault or bad luck: somebody has that name already
     ├── StoreUnavailable     the environment: the database cannot be reached in time, or refused; nothing was written
+    │   ├── LockTimeout      a lock was not had within the time that was given for it; nothing was written
     │   ├── StatementTimeout the statement took too long; nothing was written
     │   ├── ClockUnsteady    PostgreSQL's clock jumped; nothing is decided until it is steady
     │   └── ConnectionLost   the connection went while a statement ran: it happened or it did not
     ├── SchemaTooNew         the environment: a newer version of this program migrated the database
+    ├── MigrationBlocked     the environment: another process holds the migrations' lock for too long
+    ├── PoolerUnfit          the environment: a pooler in between shares sessions; the sentence says what to do
     ├── EmbeddedUnavailable  the environment: the embedded PostgreSQL is not installed or does not start
     ├── TransferRefused      the caller's fault: what cannot be exported or imported; the sentence says why
     ├── UniqueTaken          a row with this key exists; callers in this package turn it into an outcome
@@ -40,6 +43,10 @@ class StoreUnavailable(StoreError):
     """The database cannot be reached in time, or refused for now; nothing was written."""
 
 
+class LockTimeout(StoreUnavailable):
+    """A lock was not had within the time that was given for it; nothing was written."""
+
+
 class StatementTimeout(StoreUnavailable):
     """PostgreSQL gave the statement up because it took too long; nothing was written."""
 
@@ -54,6 +61,14 @@ class ConnectionLost(StoreUnavailable):
 
 class SchemaTooNew(StoreError):
     """A newer version of this program migrated the database."""
+
+
+class MigrationBlocked(StoreError):
+    """Another process holds the migrations' lock for too long; the sentence names it."""
+
+
+class PoolerUnfit(StoreError):
+    """A pooler between us and PostgreSQL does not leave us sessions of our own; the sentence says what to do."""
 
 
 class EmbeddedUnavailable(StoreError):

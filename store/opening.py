@@ -7,13 +7,14 @@ from typing import Concatenate, ParamSpec, TypeVar
 import trio
 from msgspec import Struct
 
-from store.errors import ClockUnsteady
+from store.errors import ClockUnsteady, PoolerUnfit
 from store.ledger.journal import PostgresJournal
 from store.ledger.notifier import Listener, Notifier
 from store.ledger.peers import TRUST_SECONDS, Peers
 from store.postgres.clock import Clock
 from store.postgres.connection import Connection
 from store.postgres.pool import POOL_SIZE_MAX, Pool
+from store.postgres.poolers import check_sessions, count_sessions
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -23,6 +24,12 @@ TURNS_MAX = 4
 
 HISTORY_SESSIONS_MAX = 4
 """Sessions for searches of old events: however slow those are, commits have sessions of their own."""
+
+OTHER_SESSIONS = TURNS_MAX + HISTORY_SESSIONS_MAX + 4
+"""What a server needs beside its pool: for turns, searches, news heard and told, and questions about silent ones."""
+
+SESSIONS_MIN = OTHER_SESSIONS + 4
+"""With fewer sessions than this a server does not start."""
 
 HISTORY_SECONDS_MAX = 3.0
 """How long one search of old events may take."""
@@ -82,6 +89,23 @@ class Store(Struct, frozen=True, kw_only=True):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.notifier.run)
             await self.peers.run(listener, own_writer=self.journal.writer)
+
+
+async def affordable_pool_size(conninfo: str) -> int:
+    """How many sessions a server may pool here; fewer than `POOL_SIZE_MAX` when a pooler does not give that many.
+
+    Raises `PoolerUnfit` when it gives too few to serve with.
+    """
+    if not (await check_sessions(conninfo)).is_there:
+        return POOL_SIZE_MAX
+    wanted = POOL_SIZE_MAX + OTHER_SESSIONS
+    found = await count_sessions(conninfo, wanted)
+    if found < SESSIONS_MIN:
+        raise PoolerUnfit(
+            f"the pooler gives {found} sessions at once, a server needs {SESSIONS_MIN} and uses up to {wanted}. "
+            f"Raise its pool size (PgBouncer: default_pool_size = {wanted})."
+        )
+    return min(POOL_SIZE_MAX, found - OTHER_SESSIONS)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from store import Listener, Store, open_store
 from store.ledger.peers import TRUST_SECONDS
 from store.ledger.statistics import PublicCounter
 from store.people import grants, tokens
+from store.postgres.pool import POOL_SIZE_MAX
 from web.admin.blueprint import admin
 from web.admin.providers import ProvidersOf, providers_of
 from web.config import Settings
@@ -47,6 +48,7 @@ async def run_bus(
     *,
     ready: Callable[[], object],
     providers: ProvidersOf = providers_of,
+    pool_size_max: int = POOL_SIZE_MAX,
     trust_seconds: float = TRUST_SECONDS,
     has_fast_way: bool = True,
 ) -> None:
@@ -54,7 +56,10 @@ async def run_bus(
 
     `settings` are bound (`Settings.bound_to`). Calls `ready` once connections are accepted.
     """
-    async with open_store(conninfo, trust_seconds=trust_seconds) as store, trio.open_nursery() as nursery:
+    async with (
+        open_store(conninfo, pool_size_max=pool_size_max, trust_seconds=trust_seconds) as store,
+        trio.open_nursery() as nursery,
+    ):
         services = join(store, settings, stopping)
         await nursery.start(services.directory.run)
         nursery.start_soon(store.listen, _listener(services))

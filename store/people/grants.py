@@ -103,17 +103,6 @@ class Provisioned(Struct, frozen=True, kw_only=True):
     revoked_hashes: tuple[bytes, ...] = ()
 
 
-class Revoked(Struct, frozen=True, kw_only=True):
-    """The SHA-256 of the tokens that stopped working."""
-
-    token_hashes: tuple[bytes, ...]
-
-    @property
-    def count(self) -> int:
-        """How many they are."""
-        return len(self.token_hashes)
-
-
 async def find_project(connection: Connection, project_id: int) -> Project:
     """The project, kept from deletion until the transaction ends; raises `InvalidName` when it is gone."""
     rows = await connection.fetch(_PROJECT_TO_CHANGE, (project_id,))
@@ -231,17 +220,17 @@ async def rotate(connection: Connection, project_id: int, label: str, *, by: str
     return provisioned(found, token, revoked)
 
 
-async def revoke(connection: Connection, project_id: int, label: str, *, by: str) -> Revoked:
-    """Take back all tokens of a participant in this project; none when it has no place in it."""
+async def revoke(connection: Connection, project_id: int, label: str, *, by: str) -> tuple[bytes, ...]:
+    """Take back all tokens of a participant in this project; gives the SHA-256 of those that stopped working."""
     project = await find_project(connection, project_id)
     if (found := await find_participation(connection, project.id, label)) is None:
-        return Revoked(token_hashes=())
+        return ()
     revoked = await tokens.revoke_all(connection, found.id)
     if revoked:
         await audit.record(
             connection, project.owner_id, project.id, by, "revoke", participant=label, revoked=len(revoked)
         )
-    return Revoked(token_hashes=revoked)
+    return revoked
 
 
 def provisioned(granted: Participation, token: str, revoked_hashes: tuple[bytes, ...] = ()) -> Provisioned:

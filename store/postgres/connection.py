@@ -18,6 +18,7 @@ from psycopg.pq import TransactionStatus
 
 from store.errors import (
     ConnectionLost,
+    LockTimeout,
     StatementFailed,
     StatementTimeout,
     StoreError,
@@ -244,6 +245,8 @@ class Connection:
         match error:
             case psycopg.errors.UniqueViolation():
                 return UniqueTaken(str(error))
+            case psycopg.errors.LockNotAvailable():
+                return LockTimeout(str(error))
             case psycopg.errors.QueryCanceled():
                 return StatementTimeout(str(error))
             case psycopg.errors.ReadOnlySqlTransaction() | psycopg.errors.InsufficientPrivilege():

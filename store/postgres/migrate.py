@@ -1,8 +1,9 @@
 """Bring a database to the schema that this version of the program needs.
 
-The migrations are the files `store/migrations/NNNN_*.sql`, applied in the order of their numbers, each in a transaction
-with the row that records it. Any number of processes may try at once: an advisory lock lets one work while the others
-wait and then find nothing to do. A migration that was released is never edited; the next one corrects it.
+The migrations are the files `store/migrations/NNNN_*.sql`. What is missing is applied in the order of their numbers, in
+one transaction with the rows that record it: all of it, or nothing. Any number of processes may try at once. A lock of
+that transaction lets one work while the others wait and then find nothing to do; it cannot outlive its transaction, so
+not even a pooler keeps it. A migration that was released is never edited; the next one corrects it.
 """
 
 from importlib import resources
@@ -10,11 +11,25 @@ from math import inf
 
 from msgspec import Struct
 
-from store.errors import SchemaTooNew
+from store.errors import LockTimeout, MigrationBlocked, SchemaTooNew
 from store.postgres.advisory_locks import MIGRATIONS_LOCK
 from store.postgres.connection import Connection
+from store.postgres.poolers import check_sessions
 
-_LOCK = "select pg_advisory_lock(%s, 0)"
+LOCK_SECONDS_MAX = 60.0
+"""How long another process may migrate before we give up waiting."""
+
+_LOCK_TIMEOUT = "select set_config('lock_timeout', %s, true)"
+
+_LOCK = "select pg_advisory_xact_lock(%s, 0)"
+
+_HOLDER = """
+select a.pid, a.application_name, coalesce(host(a.client_addr), 'this machine'), a.usename,
+       coalesce(a.xact_start, a.backend_start)
+  from pg_locks l join pg_stat_activity a using (pid)
+ where l.locktype = 'advisory' and l.granted and l.classid = %s::bigint::oid and l.objid = 0 and l.objsubid = 2
+   and l.database = (select oid from pg_database where datname = current_database())
+"""
 
 _CREATE_RECORD = """
 create table if not exists schema_migrations (
@@ -46,27 +61,48 @@ def known() -> list[Migration]:
     return sorted(found, key=lambda migration: migration.number)
 
 
-async def migrate(conninfo: str) -> list[str]:
-    """Apply what is missing, and give the names of what was applied.
-
-    Waits as long as another process migrates. Cancelling it undoes the migration under way and keeps the ones before.
+async def migrate(conninfo: str, *, lock_seconds_max: float = LOCK_SECONDS_MAX) -> list[str]:
+    """Apply what is missing, and give the names of what was applied. Cancelling it undoes everything.
 
     Raises:
         StoreUnavailable: the database cannot be reached.
         SchemaTooNew: a newer version of the program has been here.
+        MigrationBlocked: another process migrated for longer than `lock_seconds_max`.
+        PoolerUnfit: a pooler in between does not leave us sessions of our own.
     """
+    await check_sessions(conninfo)
     connection = await Connection.open(conninfo, statement_timeout_seconds=inf)
     try:
-        await connection.fetch(_LOCK, (MIGRATIONS_LOCK,))
-        await connection.execute(_CREATE_RECORD)
-        missing = await _missing(connection)
-        for migration in missing:
-            async with connection.transaction():
+        async with connection.transaction():
+            await _lock(connection, lock_seconds_max)
+            await connection.execute(_CREATE_RECORD)
+            missing = await _missing(connection)
+            for migration in missing:
                 await connection.run_script(migration.script)
                 await connection.execute(_RECORD, (migration.number, migration.name))
         return [migration.name for migration in missing]
     finally:
         connection.close()
+
+
+async def _lock(connection: Connection, seconds_max: float) -> None:
+    """Be the only one who migrates until the transaction ends."""
+    await connection.fetch(_LOCK_TIMEOUT, (f"{round(seconds_max * 1000)}ms",))
+    await connection.execute("savepoint unlocked")
+    try:
+        await connection.fetch(_LOCK, (MIGRATIONS_LOCK,))
+    except LockTimeout as error:
+        await connection.execute("rollback to savepoint unlocked")
+        holders = [
+            f"process {pid} ({application or 'unnamed'}) of user {user} on {host}, since {since:%Y-%m-%d %H:%M:%S} UTC"
+            for pid, application, host, user, since in await connection.fetch(_HOLDER, (MIGRATIONS_LOCK,))
+        ]
+        raise MigrationBlocked(
+            f"another process has held the migrations' lock for over {seconds_max:g} s: "
+            f"{', '.join(holders) or 'it ended just now'}. Wait for it; if it hangs, end it with "
+            "'select pg_terminate_backend(PROCESS)'."
+        ) from error
+    await connection.fetch(_LOCK_TIMEOUT, ("0",))
 
 
 async def pending(conninfo: str) -> list[str]:

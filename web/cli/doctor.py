@@ -18,7 +18,9 @@ from store import pending
 from store.embedded import has_cluster
 from store.embedded.disk import DiskStatistics
 from store.errors import EmbeddedUnavailable, SchemaTooNew, StoreError
+from store.opening import affordable_pool_size
 from store.postgres import vitals
+from store.postgres.pool import POOL_SIZE_MAX
 from web import VERSION
 from web.cli.bus_client import AROUND_PROXIES, BusClient, connect
 from web.cli.database import open_database
@@ -122,7 +124,24 @@ async def check_database(conninfo: str, report: Report) -> bool:
     if found.is_read_only:
         report(fail("database", "The database accepts no writes.", "Point DATABASE_URL at the primary server."))
     report(_clock("the database", found.now - datetime.now(UTC)))
+    if not await _check_pooler(conninfo, report):
+        return False
     return await _check_migrations(conninfo, report) and not found.is_read_only
+
+
+async def _check_pooler(conninfo: str, report: Report) -> bool:
+    """Whether sessions stay ours, and there are enough of them."""
+    try:
+        size = await affordable_pool_size(conninfo)
+    except StoreError as error:
+        report(fail("sessions", str(error), "Connect to PostgreSQL directly, or change the pooler's settings."))
+        return False
+    if size < POOL_SIZE_MAX:
+        says = f"The pooler has room for a server with a pool of {size} sessions; {POOL_SIZE_MAX} serve a busy one."
+        report(warn("sessions", says, "Raise the pooler's pool size; a server that runs now has taken its part of it."))
+    else:
+        report(ok("sessions", "Sessions with PostgreSQL stay ours."))
+    return True
 
 
 async def _check_migrations(conninfo: str, report: Report) -> bool:

@@ -9,7 +9,9 @@ import click
 import trio
 
 from store import keep_running, open_store
+from store.opening import affordable_pool_size
 from store.people.minting import Minted
+from store.postgres.pool import POOL_SIZE_MAX
 from web.cli.admin_link import LINK_LASTS, owner_link
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.first_run import EMAIL, FirstRun, project_of
@@ -123,13 +125,15 @@ async def _run(settings: Settings, conninfo: str, stopping: trio.Event, greet: G
     except OSError as error:
         raise CannotListen(settings.host, settings.port, error) from error
     bound = settings.bound_to(listeners[0].port)
+    if (pool_size_max := await affordable_pool_size(conninfo)) < POOL_SIZE_MAX:
+        note(f"The pooler gives fewer sessions than a busy server uses; going on with a pool of {pool_size_max}.")
     await greet(bound, conninfo)
 
     def ready() -> None:
         _set_programme_apart()
         say(f"listening on {bound.listening_url}")
 
-    await run_bus(bound, conninfo, listeners, stopping, ready=ready)
+    await run_bus(bound, conninfo, listeners, stopping, ready=ready, pool_size_max=pool_size_max)
 
 
 def _set_programme_apart() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from store import Store
+from store.errors import StoreUnavailable
 from store.people import grants, invites
 from store.people.grants import Kind, ParticipantRow, Provisioned
 from store.people.invites import Invite, InviteRow, Redeemed, RedeemRefusal
@@ -35,11 +36,19 @@ class People:
         self._waits.doubt()
 
     async def change(self, change: Awaitable[Result]) -> Result:
-        """Await a change of identity (a `store.write`) and make it hold in this process at once."""
+        """Await a change of identity (a `store.write`) and make it hold in this process at once.
+
+        A falsy result says that nothing was changed: then nothing is forgotten, or looking for somebody who does not
+        exist would cost every tenant its cache.
+        """
         try:
-            return await change
-        finally:  # also when it failed: a change whose outcome is unknown may have happened
+            result = await change
+        except StoreUnavailable:
+            self.changed()  # the outcome may be unknown: it may have happened
+            raise
+        if result:
             self.changed()
+        return result
 
     async def participants(self, project_id: int) -> list[ParticipantRow]:
         """Everybody in the project, by name."""
@@ -64,8 +73,8 @@ class People:
     async def revoke(self, project_id: int, name: str, *, by: str) -> int:
         """Stop all tokens of a participant from working; how many that were."""
         revoked = await self.change(self._store.write(grants.revoke, project_id, name, by=by))
-        self._stop(revoked.token_hashes)
-        return revoked.count
+        self._stop(revoked)
+        return len(revoked)
 
     async def invite(
         self,

@@ -9,7 +9,9 @@ from psycopg.conninfo import make_conninfo
 
 from store import migrate as apply
 from store import pending
-from store.errors import SchemaTooNew, StoreUnavailable
+from store.errors import MigrationBlocked, SchemaTooNew, StoreUnavailable
+from store.postgres.advisory_locks import MIGRATIONS_LOCK
+from store.postgres.connection import Connection
 from store.postgres.migrate import Migration, known
 from tests.postgres import Server, query
 
@@ -77,8 +79,19 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty: str, monkeypa
     monkeypatch.setattr(import_module("store.postgres.migrate"), "known", lambda: [good, bad])
     with pytest.raises(Exception, match="division by zero"):
         await apply(empty)
-    assert query(empty, "select to_regclass('good') is null, to_regclass('bad') is null") == [(False, True)]
-    assert await pending(empty) == ["0002_bad"]
+    assert query(empty, "select to_regclass('good') is null, to_regclass('bad') is null") == [(True, True)]
+    assert await pending(empty) == ["0001_good", "0002_bad"]
+
+
+async def test_a_lock_that_is_not_let_go_is_given_up_and_its_holder_named(empty: str) -> None:
+    """As an older release leaves it in a pooler: held by a session that nobody uses."""
+    holder = await Connection.open(empty)
+    ((pid,),) = await holder.fetch("select pg_backend_pid()")
+    await holder.fetch("select pg_advisory_lock(%s, 0)", (MIGRATIONS_LOCK,))
+    with pytest.raises(MigrationBlocked, match=rf"process {pid} \(llm-bus\) of user \w+ on"):
+        await apply(empty, lock_seconds_max=0.1)
+    holder.close()
+    assert await apply(empty) != []
 
 
 async def test_a_database_that_does_not_answer_is_unavailable(empty: str) -> None:

@@ -62,7 +62,8 @@ def rows(database: str) -> dict[str, object]:
 def test_a_healthy_bus_passes_every_check(server: Running, database: str) -> None:
     code, found, _ = examined("--url", server.url, "--database-url", database)
     assert code == 0
-    assert found == dict.fromkeys(("settings", "database", "clock", "migrations", "round trip", "server"), "ok")
+    checks = ("settings", "database", "sessions", "clock", "migrations", "round trip", "server")
+    assert found == dict.fromkeys(checks, "ok")
 
 
 def test_the_round_trip_leaves_nothing_behind(postgres: Server) -> None:

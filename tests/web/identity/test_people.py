@@ -9,9 +9,10 @@ import trio
 from engine.identity import Addressee
 from engine.refusals import Refusal
 from store import Store
-from store.errors import ConnectionLost
+from store.errors import ConnectionLost, InvalidName
 from store.people import grants, minting, owners
 from store.people.invites import Redeemed
+from store.people.owners import OwnerRow
 from store.postgres.connection import Connection
 from tests.web.bus import Bus
 from web.config import Settings
@@ -123,10 +124,11 @@ async def test_any_other_change_holds_at_once_also_one_whose_outcome_is_unknown(
     minted = await store.write(minting.mint, "ada@example.com", "demo", "scout")
     token_hash = sha256(minted.provisioned.token.encode()).digest()
 
-    async def rename(handle: str, *, is_lost: bool) -> None:
-        await store.write(owners.rename, minted.owner.id, handle, by="ada")
+    async def rename(handle: str, *, is_lost: bool) -> OwnerRow:
+        renamed = await store.write(owners.rename, minted.owner.id, handle, by="ada")
         if is_lost:
             raise ConnectionLost("after it was sent")
+        return renamed
 
     async def actor() -> str:
         grant = await services.authenticator.authenticate(token_hash)
@@ -139,6 +141,23 @@ async def test_any_other_change_holds_at_once_also_one_whose_outcome_is_unknown(
     with pytest.raises(ConnectionLost):
         await services.people.change(rename("byron", is_lost=True))
     assert await actor() == "byron/scout"
+
+
+async def test_looking_for_somebody_who_does_not_exist_costs_nobody_the_cache(
+    bus: Bus, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = join(store, Settings(data_dir=Path("unused"), public_url=bus.url), trio.Event())
+    project = (await store.write(minting.mint, "ada@example.com", "demo", "scout")).project
+    dropped: list[str] = []
+    monkeypatch.setattr(services.authenticator, "forget_all", lambda: dropped.append("tokens"))
+    monkeypatch.setattr(services.rosters, "forget_all", lambda: dropped.append("names"))
+    assert await services.people.revoke(project.id, "nobody", by="ada") == 0
+    assert await services.people.rotate(project.id, "nobody", by="ada") is None
+    with pytest.raises(InvalidName):
+        await services.people.provision(project.id, "a/b", kind=None, lane=None, is_admin=None, by="ada")
+    assert dropped == []
+    assert await services.people.revoke(project.id, "scout", by="ada") == 1
+    assert dropped == ["tokens", "names"]
 
 
 async def test_a_revocation_whose_answer_was_lost_holds_at_once(

@@ -1,0 +1,51 @@
+"""Poolers: session pooling works, transaction pooling is refused with a sentence, and too few sessions are noticed."""
+
+import pytest
+import trio
+
+from store import migrate, open_store
+from store.errors import PoolerUnfit
+from store.postgres.poolers import check_sessions, count_sessions
+from tests.actors.journal_conformance import PROJECT, claim
+from tests.postgres import Server
+from tests.store.hearing import Heard, until
+from tests.store.pgbouncer import needs_pgbouncer, pooled
+
+pytestmark = pytest.mark.usefixtures("bounded")
+
+
+async def test_a_direct_connection_is_fine(conninfo: str) -> None:
+    assert not (await check_sessions(conninfo)).is_there
+
+
+@needs_pgbouncer
+async def test_session_pooling_works(postgres: Server, conninfo: str) -> None:
+    async with pooled(postgres, conninfo, "session") as behind:
+        assert (await check_sessions(behind)).is_there
+        assert await migrate(behind) == []
+        heard = Heard()
+        async with open_store(behind, trust_seconds=0.2) as store, trio.open_nursery() as nursery:
+            nursery.start_soon(store.listen, heard.listener)
+            assert await heard.next() == "gap"
+            for seq in range(1, 301):
+                await store.journal.append(PROJECT, [claim(seq)], {})
+            assert await store.journal.head(PROJECT) == 300
+            await until(lambda: store.journal.alone)
+            nursery.cancel_scope.cancel()
+
+
+@needs_pgbouncer
+@pytest.mark.parametrize("size", [1, 20])
+async def test_transaction_pooling_is_refused_with_a_sentence(postgres: Server, conninfo: str, size: int) -> None:
+    async with pooled(postgres, conninfo, "transaction", size=size) as behind:
+        for refuse in (check_sessions, migrate):
+            with pytest.raises(PoolerUnfit, match="transaction pooling") as refused:
+                await refuse(behind)
+            assert "pool_mode = session" in str(refused.value)
+
+
+@needs_pgbouncer
+async def test_sessions_are_counted(postgres: Server, conninfo: str) -> None:
+    async with pooled(postgres, conninfo, "session", size=5) as behind:
+        assert await count_sessions(behind, 8) == 5
+    assert await count_sessions(conninfo, 8) == 8
