@@ -6,6 +6,7 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import cycle
 from time import perf_counter
 
 import msgspec
@@ -21,9 +22,9 @@ from web.bench.seed import Project
 
 
 class DurableClaims(Struct, frozen=True, kw_only=True, tag=True):
-    """Claim from so many tasks at once, for so many seconds."""
+    """Claim from so many tasks at once, spread over these projects of one database, for so many seconds."""
 
-    project: Project
+    projects: list[Project]
     tasks: int
     seconds: float
 
@@ -39,20 +40,21 @@ async def durable_claims(job: DurableClaims) -> Sample:
     """Every claim is answered before its task makes the next, and is durable when it is answered."""
     milliseconds: list[float] = []
     claim = Claim(sequence="adr", note="the storage format")
-    async with _directory(job.project) as directory:
-        await directory.ask(job.project.principal, claim)
+    async with _directory(job.projects[0]) as directory:
+        for project in job.projects:
+            await directory.ask(project.principal, claim)
 
-        async def keep_claiming() -> None:
+        async def keep_claiming(project: Project) -> None:
             while trio.current_time() < deadline:
                 asked = perf_counter()
-                await directory.ask(job.project.principal, claim)
+                await directory.ask(project.principal, claim)
                 milliseconds.append((perf_counter() - asked) * 1000)
 
         started = trio.current_time()
         deadline = started + job.seconds
         async with trio.open_nursery() as tasks:
-            for _ in range(job.tasks):
-                tasks.start_soon(keep_claiming)
+            for _, project in zip(range(job.tasks), cycle(job.projects), strict=False):
+                tasks.start_soon(keep_claiming, project)
         seconds = trio.current_time() - started
     ordered = sorted(milliseconds)
     return Sample(

@@ -6,6 +6,7 @@ opened anew.
 """
 
 import sys
+from itertools import cycle
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,12 +23,16 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 class Load(Struct, frozen=True, kw_only=True):
-    """The same request again and again, on so many connections at once, for so many seconds."""
+    """The same request again and again, on so many connections at once, for so many seconds.
+
+    `turns` are headers that change from request to request, one set after the other.
+    """
 
     url: str
     method: str = "POST"
     headers: dict[str, str]
     body: str = ""
+    turns: list[dict[str, str]] = []
     connections: int
     seconds: float
 
@@ -40,9 +45,10 @@ class _Generator:
     def __init__(self, load: Load) -> None:
         target = urlsplit(load.url)
         self._host, self._port = target.hostname or "127.0.0.1", target.port or 80
-        headers = {"Host": target.netloc, "Content-Length": str(len(load.body.encode())), **load.headers}
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self._request = f"{load.method} {target.path} HTTP/1.1\r\n{head}\r\n{load.body}".encode()
+        common = {"Host": target.netloc, "Content-Length": str(len(load.body.encode())), **load.headers}
+        self._requests = cycle(
+            _request(load, target.path, {**common, **changed}) for changed in load.turns or [dict[str, str]()]
+        )
         self._load = load
         self._milliseconds: list[float] = []
         self._errors = 0
@@ -71,11 +77,16 @@ class _Generator:
                 async with await trio.open_tcp_stream(self._host, self._port) as stream:
                     while trio.current_time() < until:
                         sent = trio.current_time()
-                        await stream.send_all(self._request)
+                        await stream.send_all(next(self._requests))
                         await _read_answer(stream)
                         self._milliseconds.append((trio.current_time() - sent) * 1000)
             except (OSError, trio.BrokenResourceError, _BadAnswer):
                 self._errors += 1
+
+
+def _request(load: Load, path: str, headers: dict[str, str]) -> bytes:
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{load.method} {path} HTTP/1.1\r\n{head}\r\n{load.body}".encode()
 
 
 async def _read_answer(stream: trio.SocketStream) -> None:

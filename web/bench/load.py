@@ -42,6 +42,18 @@ _SCRIPT = """
 wrk.method = {method}
 wrk.headers = {headers}
 wrk.body = {body}
+local turns, turn, requests = {turns}, 0, {{}}
+function init()
+  for number, changed in ipairs(turns) do
+    for name, value in pairs(changed) do wrk.headers[name] = value end
+    requests[number] = wrk.format()
+  end
+  if #turns == 0 then requests[1] = wrk.format() end
+end
+function request()
+  turn = turn % #requests + 1
+  return requests[turn]
+end
 function done(summary, latency)
   local e = summary.errors
   io.write(string.format(
@@ -60,8 +72,8 @@ class _Counted(Struct, frozen=True):
     errors: int
 
 
-def tool_load(served: Served, tool: str, token: str, *, connections: int, seconds: float) -> Load:
-    """A tool call of the project behind `token`."""
+def tool_load(served: Served, tool: str, token: str, *others: str, connections: int = 1, seconds: float = 1.0) -> Load:
+    """A tool call of the project behind `token`; with other tokens, the calls take turns among all of them."""
     message = {
         "jsonrpc": "2.0",
         "id": 1,
@@ -78,6 +90,7 @@ def tool_load(served: Served, tool: str, token: str, *, connections: int, second
         url=f"{served.url}/mcp",
         headers=headers,
         body=msgspec.json.encode(message).decode(),
+        turns=[{"Authorization": f"Bearer {each}"} for each in (token, *others)] if others else [],
         connections=connections,
         seconds=seconds,
     )
@@ -138,8 +151,14 @@ def find_wrk(seconds: float) -> str | None:
 
 async def _measure_with_wrk(wrk: str, load: Load, workspace: Path) -> Sample:
     script = workspace / "load.lua"
-    headers = ", ".join(f"[{_quoted(name)}] = {_quoted(value)}" for name, value in load.headers.items())
-    script.write_text(_SCRIPT.format(method=_quoted(load.method), headers=f"{{{headers}}}", body=_quoted(load.body)))
+    script.write_text(
+        _SCRIPT.format(
+            method=_quoted(load.method),
+            headers=_lua_table(load.headers),
+            body=_quoted(load.body),
+            turns=f"{{{', '.join(map(_lua_table, load.turns))}}}",
+        )
+    )
     options = ("-t1", f"-c{load.connections}", f"-d{round(load.seconds)}s", f"--timeout={CALL_SECONDS_MAX:g}s")
     said = await bench_processes.run_program([wrk, *options, "-s", str(script), load.url], "wrk")
     counted = msgspec.json.decode(said.rpartition("sample ")[2], type=_Counted)
@@ -150,6 +169,10 @@ async def _measure_with_wrk(wrk: str, load: Load, workspace: Path) -> Sample:
         p99_ms=counted.p99 / 1000,
         errors=counted.errors,
     )
+
+
+def _lua_table(pairs: dict[str, str]) -> str:
+    return "{" + ", ".join(f"[{_quoted(name)}] = {_quoted(value)}" for name, value in pairs.items()) + "}"
 
 
 def _quoted(text: str) -> str:

@@ -26,6 +26,9 @@ _EXPLANATION = """\
 - **dashboard**: the first page of the web admin, asked for with a session's cookie. Its owner has {projects} projects;
   one of them is the one with {large:,} events, in which claims and posts are made all the while.
 - **claims without HTTP**: 64 tasks that ask the directory in the same process; PostgreSQL has committed each answer.
+- **claim in one new project, over 64 projects**: 64 connections; over 64 projects every connection goes through all of
+  them. *3 ms commits*: PostgreSQL waits 3 ms longer at every commit (`commit_delay`, with `commit_siblings` 0), as on a
+  slow disk. Projects that had to commit one after the other would show there.
 - **plain SQL**: the same claims by pgbench on 16 connections, prepared, a transaction each: `INSERT … ON CONFLICT DO
   UPDATE … RETURNING`, then a row of an events table with the number. One sequence for all, as above, so transactions
   queue for its row. *In one statement* both are one round trip, the strongest form that we know; the application then

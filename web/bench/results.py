@@ -13,6 +13,11 @@ ECHO = "echo"
 DURABLE = "claims without HTTP"
 PLAIN = "plain SQL"
 PLAIN_SQUEEZED = "plain SQL in one statement"
+CROWD_OF_ONE = "claim in one new project"
+CROWD = "claim over 64 projects"
+SLOW_ONE = "claim in one new project, 3 ms commits"
+SLOW_CROWD = "claim over 64 projects, 3 ms commits"
+DURABLE_CROWD = "claims without HTTP over 64 projects"
 TOOLS = ("claim", "whoami", "post", "whats_new", "read_posts")
 DASHBOARD = "dashboard"
 CONNECTIONS = (1, 16, 64)
@@ -23,6 +28,7 @@ PLAIN_CONNECTIONS = 16
 CLAIM_TO_ECHO_MIN = 0.65
 LATENCY_TO_ECHO_MAX = 3.5
 DURABLE_TO_PLAIN_MIN = 10.0
+CROWD_TO_ONE_MIN = 0.9
 LARGE_TO_SMALL_MAX = 1.3
 ACTIVATION_SECONDS_MAX = 1.0
 DASHBOARD_MS_MAX = 30.0
@@ -119,6 +125,8 @@ def targets(results: Results) -> list[Target]:
         *(_claim_to_echo(results, events) for events in sizes),
         *(_latency_to_echo(results, events) for events in sizes),
         *(_durable_to_plain(results, events) for events in sizes),
+        _crowd_to_one(results, "", CROWD, CROWD_OF_ONE),
+        _crowd_to_one(results, " with commits of 3 ms", SLOW_CROWD, SLOW_ONE),
         *(_large_to_small(results, tool) for tool in TOOLS),
         _activation(results),
         _dashboard(results),
@@ -140,6 +148,12 @@ def _latency_to_echo(results: Results, events: int) -> Target:
 def _durable_to_plain(results: Results, events: int) -> Target:
     promise = f"durable claims without HTTP to plain SQL at {events:,} events, claims/s"
     return _at_least(promise, DURABLE_TO_PLAIN_MIN, durable_to(results, PLAIN, events))
+
+
+def _crowd_to_one(results: Results, how: str, crowd: str, one: str) -> Target:
+    pair = results.row(crowd, 0, 64), results.row(one, 0, 64)
+    promise = f"claims over 64 projects to claims in one{how}, requests/s, 64 connections"
+    return _at_least(promise, CROWD_TO_ONE_MIN, _ratio(*pair, "requests_per_second"))
 
 
 def durable_to(results: Results, plain: str, events: int) -> float:

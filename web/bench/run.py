@@ -16,19 +16,25 @@ from store import Store
 from web.bench import load as bench_load
 from web.bench import machine as bench_machine
 from web.bench import plain as bench_plain
+from web.bench.crowd import CROWD_CONNECTIONS, CROWD_PROJECTS, Crowd, open_crowd
 from web.bench.durable import Activation, DurableClaims
 from web.bench.generator import Load
 from web.bench.processes import Served, bus_server, echo_server, resident_bytes, run_job
 from web.bench.results import (
     CONNECTIONS,
+    CROWD,
+    CROWD_OF_ONE,
     DASHBOARD,
     DASHBOARD_CONNECTIONS,
     DURABLE,
+    DURABLE_CROWD,
     DURABLE_TASKS,
     ECHO,
     PLAIN,
     PLAIN_CONNECTIONS,
     PLAIN_SQUEEZED,
+    SLOW_CROWD,
+    SLOW_ONE,
     TOOLS,
     Memory,
     Results,
@@ -70,7 +76,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     @property
     def measuring_steps(self) -> int:
         """Samples to be taken."""
-        return self.rounds * (len(CONNECTIONS) * (2 * len(TOOLS) + 1) + len(DASHBOARD_CONNECTIONS) + 6)
+        crowds = 2 * 2 + 1
+        return self.rounds * (len(CONNECTIONS) * (2 * len(TOOLS) + 1) + len(DASHBOARD_CONNECTIONS) + 6 + crowds)
 
 
 @dataclass(slots=True)
@@ -96,6 +103,7 @@ class Run:
         self._small, self._large = small, large
         self._echo: Served | None = None
         self._session_id = ""
+        self._crowds: list[Crowd] = []
         self._samples: dict[tuple[str, int | None, int], list[Sample]] = {}
 
     async def seed(self, advance: Advance) -> None:
@@ -150,6 +158,9 @@ class Run:
                 size.served = await stack.enter_async_context(bus_server(size.conninfo, self._workspace, log))
                 await bench_load.call_once(self._load(size, "whoami", 1))
                 size.active_bytes = resident_bytes(size.served.pid)
+            for slow in (False, True):
+                crowd = open_crowd(self._small.conninfo, self._workspace, slow=slow)
+                self._crowds.append(await stack.enter_async_context(crowd))
             yield
 
     async def _round(self, advance: Advance) -> None:
@@ -164,6 +175,18 @@ class Run:
                 await self._measure_dashboard(connections, advance)
         for size in (self._small, self._large):
             await self._measure_without_http(size, advance)
+        await self._measure_crowds(advance)
+
+    async def _measure_crowds(self, advance: Advance) -> None:
+        subjects = ((CROWD_OF_ONE, CROWD), (SLOW_ONE, SLOW_CROWD))
+        for crowd, (one, all_of_them) in zip(self._crowds, subjects, strict=True):
+            for subject, projects in ((one, 1), (all_of_them, CROWD_PROJECTS)):
+                load = crowd.load(projects, self._plan.seconds)
+                self._keep(subject, 0, CROWD_CONNECTIONS, await bench_load.measure(load, crowd.served, self._workspace))
+                advance(1)
+        job = DurableClaims(projects=self._crowds[0].projects, tasks=DURABLE_TASKS, seconds=self._plan.seconds)
+        self._keep(DURABLE_CROWD, 0, DURABLE_TASKS, await run_job("web.bench.durable", job, Sample))
+        advance(1)
 
     async def _measure_echo(self, connections: int, advance: Advance) -> None:
         assert self._echo is not None  # noqa: S101 - the servers run
@@ -193,7 +216,7 @@ class Run:
         advance(1)
 
     async def _measure_without_http(self, size: _Size, advance: Advance) -> None:
-        job = DurableClaims(project=size.next_project(), tasks=DURABLE_TASKS, seconds=self._plan.seconds)
+        job = DurableClaims(projects=[size.next_project()], tasks=DURABLE_TASKS, seconds=self._plan.seconds)
         self._keep(DURABLE, size.events, DURABLE_TASKS, await run_job("web.bench.durable", job, Sample))
         for subject, squeezed in ((PLAIN, False), (PLAIN_SQUEEZED, True)):
             sample = await bench_plain.measure(

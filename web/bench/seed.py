@@ -93,13 +93,13 @@ class Project(Struct, frozen=True, kw_only=True):
 async def database(conninfo: str) -> AsyncIterator[str]:
     """A new, migrated database on the server of `conninfo`, dropped afterwards."""
     name = f"llm_bus_bench_{token_hex(4)}"
-    await _run(conninfo, f"create database {name}")
+    await run_statement(conninfo, f"create database {name}")
     try:
         fresh = make_conninfo(conninfo, dbname=name)
         await migrate(fresh)
         yield fresh
     finally:
-        await _run(conninfo, f"drop database if exists {name} with (force)")
+        await run_statement(conninfo, f"drop database if exists {name} with (force)")
 
 
 async def seed(store: Store, conninfo: str, events: int, advance: Callable[[int], object]) -> Project:
@@ -108,6 +108,12 @@ async def seed(store: Store, conninfo: str, events: int, advance: Callable[[int]
     await _write(project, peer_id, advance)
     await _fold(store, project, advance)
     return project
+
+
+async def create_projects(conninfo: str, count: int) -> list[Project]:
+    """So many new projects without any history."""
+    async with seeding(conninfo) as store:
+        return [(await _create_project(store, conninfo, 0))[0] for _ in range(count)]
 
 
 async def open_session(store: Store) -> str:
@@ -184,11 +190,12 @@ async def _fold_to(seq: int, state: State, store: Store, project: Project, advan
 
 async def settle(conninfo: str) -> None:
     """Let PostgreSQL finish what seeding left behind, so that it does not do so while something is measured."""
-    await _run(conninfo, "vacuum analyze")
-    await _run(conninfo, "checkpoint")
+    await run_statement(conninfo, "vacuum analyze")
+    await run_statement(conninfo, "checkpoint")
 
 
-async def _run(conninfo: str, statement: str) -> None:
+async def run_statement(conninfo: str, statement: str) -> None:
+    """Run one statement on a session of its own, however long it takes."""
     connection = await Connection.open(conninfo, statement_timeout_seconds=float("inf"))
     try:
         await connection.run_script(statement.encode())

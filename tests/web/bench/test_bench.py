@@ -18,6 +18,8 @@ from web.bench.processes import run_job
 from web.bench.report import page
 from web.bench.results import (
     CONNECTIONS,
+    CROWD,
+    CROWD_OF_ONE,
     DASHBOARD,
     DASHBOARD_CONNECTIONS,
     DURABLE,
@@ -26,6 +28,8 @@ from web.bench.results import (
     PLAIN,
     PLAIN_CONNECTIONS,
     PLAIN_SQUEEZED,
+    SLOW_CROWD,
+    SLOW_ONE,
     TOOLS,
     Facts,
     Memory,
@@ -79,6 +83,7 @@ def results(**samples: list[Sample]) -> Results:
             *(row(tool, events, connections) for tool in TOOLS for events in sizes for connections in CONNECTIONS),
             *(row(DASHBOARD, LARGE_EVENTS, connections) for connections in DASHBOARD_CONNECTIONS),
             *(row(DURABLE, events, DURABLE_TASKS) for events in sizes),
+            *(row(subject, 0, 64) for subject in (CROWD, CROWD_OF_ONE, SLOW_CROWD, SLOW_ONE)),
             *(row(plain, events, PLAIN_CONNECTIONS) for plain in (PLAIN, PLAIN_SQUEEZED) for events in sizes),
         ],
         activation_seconds=[0.5],
@@ -99,7 +104,7 @@ def test_a_quick_run_measures_every_subject_and_leaves_no_database(
 
     assert code == 0
     found = msgspec.json.decode(capfd.readouterr().out, type=Results)
-    assert {row.subject for row in found.rows} >= {ECHO, *TOOLS, DASHBOARD, DURABLE, PLAIN}
+    assert {row.subject for row in found.rows} >= {ECHO, *TOOLS, DASHBOARD, DURABLE, PLAIN, CROWD, SLOW_CROWD}
     assert all(taken.requests > 0 and taken.errors == 0 for row in found.rows for taken in row.samples)
     assert written.read_text() == page(found)
     assert query(postgres.conninfo, "select from pg_database where datname like 'llm_bus_bench_%'") == []
