@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PARALLEL := $(BIN)/pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help up port-is-ours demo bench test check lint types faults soak conformance package screenshots docs reference constraints clean
+.PHONY: help up port-is-ours demo bench test check lint types faults reliability soak conformance package screenshots docs reference constraints clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,7 +45,13 @@ types: $(VENV)/.installed-dev ## Strict types.
 	$(BIN)/mypy
 
 faults: $(VENV)/.installed-dev ## Strike servers and databases with faults and judge every answer: RUNS=5 SEED=1.
-	$(BIN)/python -m tests.faults --runs $(RUNS) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.faults run --runs $(RUNS) $(if $(SEED),--seed $(SEED))
+
+reliability: $(VENV)/.installed-dev ## Run 50 seeds and all measurements, and write docs/explanation/reliability.md.
+	rm -rf build/faults
+	-$(BIN)/python -m tests.faults run --runs 50 --seed 1
+	-$(BIN)/python -m tests.faults measure
+	$(BIN)/python -m tests.faults report
 
 soak: $(VENV)/.installed-dev ## The tests that run for many minutes.
 	$(BIN)/pytest -m soak

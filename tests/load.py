@@ -6,10 +6,9 @@ business.
 """
 
 import json
-import random
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from typing import Any, Self
@@ -178,8 +177,8 @@ class Team:
 class Client:
     """One participant with a connection to each of its servers, opened when needed and again when it was lost.
 
-    It calls the first of `ports` and goes on to the next when a connection is lost; `chance` makes it choose a server
-    anew for every attempt.
+    It calls the first of `ports` and goes on to the next when a connection is lost; with `choose`, it asks that for a
+    server before every attempt.
     """
 
     def __init__(
@@ -190,14 +189,14 @@ class Client:
         record: Record,
         *,
         revision: str = STATELESS,
-        chance: random.Random | None = None,
+        choose: Callable[[Sequence[int]], int] | None = None,
     ) -> None:
         self.name = name
         self._ports = deque(ports)
         self._token = token
         self._record = record
         self._revision = revision
-        self._chance = chance
+        self._choose = choose
         self._streams: dict[int, trio.SocketStream] = {}
         self._requests = count(1)
 
@@ -243,7 +242,7 @@ class Client:
             await trio.sleep(RETRY_SECONDS)
 
     async def _attempt(self, tool: str, arguments: Mapping[str, Any], operation: int) -> Outcome:
-        port = self._chance.choice(self._ports) if self._chance is not None else self._ports[0]
+        port = self._choose(self._ports) if self._choose is not None else self._ports[0]
         began = now()
         self._record.under_way += 1
         outcome: Outcome = Left()

@@ -1,36 +1,44 @@
-"""`make faults`: runs by seed, and the page that they are for.
+"""`python -m tests.faults`: runs by seed, measurements, and the page that is written from both.
 
-A run that finds something prints its seed; `python -m tests.faults --seed N` repeats it. Results are kept in
-`build/faults`, and `--report` writes docs/explanation/reliability.md from all that are there.
+A run that finds something prints its seed; `python -m tests.faults run --seed N` repeats it.
 """
 
 import random
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
-import msgspec
 import trio
 
+from tests.faults import report
+from tests.faults.measured import QUESTIONS
 from tests.faults.plan import Plan
 from tests.faults.run import Result, run
 
-RESULTS = Path("build", "faults")
 SHOWN_MAX = 10
 
 
-@click.command()
+@click.group()
+def main() -> None:
+    """Strike real servers with faults, and judge what their clients were told."""
+
+
+@main.command("run")
 @click.option("--seed", type=int, default=lambda: random.randrange(1_000_000), help="The first; default: any.")
 @click.option("--runs", type=int, default=1, help="How many runs, with one seed after the other.")
 @click.option("--keep", is_flag=True, help="Keep the directory of a run that finds something.")
-def main(seed: int, runs: int, *, keep: bool) -> None:
-    """Strike worlds with faults; fails when any run finds something."""
+def run_seeds(seed: int, runs: int, *, keep: bool) -> None:
+    """Make worlds by seed and strike them; fails when any run finds something."""
     found = 0
     for plan in map(Plan.draw, range(seed, seed + runs)):
         click.echo(f"seed {plan.seed}: {plan.shape}; {'; '.join(fault.name for fault in plan.faults)}")
-        result = run_kept(plan, keep=keep)
+        with _directory(keep=keep) as directory:
+            result = trio.run(run, plan, directory)
+        report.keep(result)
         click.echo(f"  {summary(result)}")
         for rule, said in result.violations[:SHOWN_MAX]:
             click.echo(f"  {rule}: {said}")
@@ -39,18 +47,23 @@ def main(seed: int, runs: int, *, keep: bool) -> None:
     sys.exit(min(found, 1))
 
 
-def run_kept(plan: Plan, *, keep: bool = False) -> Result:
-    """Run a plan in a directory of its own and keep its result."""
-    directory = Path(tempfile.mkdtemp(prefix="llm-bus-faults-"))
-    directory.chmod(0o711)
-    result = trio.run(run, plan, directory)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{plan.seed}.json").write_bytes(msgspec.json.encode(result))
-    if keep and result.violations:
-        click.echo(f"  kept: {directory}")
-    else:
-        shutil.rmtree(directory, ignore_errors=True)
-    return result
+@main.command("measure")
+@click.argument("names", nargs=-1)
+def measure(names: tuple[str, ...]) -> None:
+    """Make measurements: those named, or all."""
+    for order, question in enumerate(QUESTIONS):
+        if not names or question.name in names:
+            with _directory(keep=False) as directory:
+                seen = trio.run(question.measure, directory)
+            click.echo(f"{question.asks}: {seen}")
+            answer = report.Measurement(name=question.name, question=question.asks, seen=seen, order=order)
+            report.keep_measurement(answer)
+
+
+@main.command("report")
+def write_report() -> None:
+    """Write docs/explanation/reliability.md from everything in build/faults."""
+    report.write()
 
 
 def summary(result: Result) -> str:
@@ -59,6 +72,20 @@ def summary(result: Result) -> str:
     said = f"{result.operations} operations, {result.acknowledged} acknowledged writes, {result.events} events"
     excused = f", {result.excused} lost with the old primary" if result.excused else ""
     return f"{said}{excused}; slowest recovery {slowest:.1f} s; {len(result.violations)} violations"
+
+
+@contextmanager
+def _directory(*, keep: bool) -> Iterator[Path]:
+    """An empty directory that PostgreSQL's account may enter."""
+    directory = Path(tempfile.mkdtemp(prefix="llm-bus-faults-"))
+    directory.chmod(0o711)
+    try:
+        yield directory
+    finally:
+        if keep:
+            click.echo(f"  kept: {directory}")
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 from tests.faults import clocks, pooler
 from tests.faults.catalogue import FAULTS, Fault
+from tests.faults.catalogue.postgres import FULL_DISK
 from tests.faults.world import Shape
 
 FAULTS_PER_RUN = 5
-SECONDS_AHEAD = 3600
+SECONDS_AHEAD = 2
+"""Within what a server corrects; by more, it refuses to serve (`tests.faults.measured.failovers`)."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,10 @@ class Plan:
         shape = rng.choices(*zip(*variants(plain), strict=True))[0]
         usual = [fault for fault in FAULTS if fault.applies(shape) and not fault.is_last]
         last = [fault for fault in FAULTS if fault.applies(shape) and fault.is_last]
+        full_disk = next(fault for fault in FAULTS if fault.name == FULL_DISK)
         chosen = rng.sample(usual, faults)
-        if shape.has_small_disk:
-            chosen[0] = next(fault for fault in usual if fault.name.startswith("the disk"))
+        if shape.has_small_disk and full_disk not in chosen:
+            chosen[0] = full_disk
         return cls(seed, shape, chosen + ([rng.choice(last)] if last else []))
 
 

@@ -17,7 +17,7 @@ import trio
 from tests.load import Answered, Client, Record
 
 LLM_BUS = (str(Path(sys.executable).with_name("llm-bus")),)
-MINT = ("token", "mint", "--json", "--admin", "--owner", "ada@example.com", "--project", "demo")
+MINT = ("token", "mint", "--json", "--admin", "--owner", "ada@example.com")
 LISTENING = b"listening on "
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 60
@@ -121,12 +121,13 @@ async def running_bus(database_url: str, log: Path, data_dir: Path | None = None
     assert "Traceback" not in bus.said, bus.said
 
 
-async def let_in(bus: Bus, labels: Sequence[str]) -> dict[str, str]:
-    """A token for each of these participants of the project `demo`, who can all let others in."""
+async def let_in(bus: Bus, labels: Sequence[str], project: str = "demo") -> dict[str, str]:
+    """A token for each of these participants of a project, who can all let others in."""
     first, *others = labels
     minted = await trio.run_process(
-        [*bus.command, *MINT, "--database-url", bus.database_url, "--participant", first],
+        [*bus.command, *MINT, "--database-url", bus.database_url, "--project", project, "--participant", first],
         capture_stdout=True,
+        env={**os.environ, **bus.environment},
     )
     tokens = {first: str(json.loads(minted.stdout)["token"])}
     async with Client(first, (bus.port,), tokens[first], Record()) as lead:

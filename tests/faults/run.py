@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import trio
 from msgspec import Struct
 
@@ -48,7 +49,7 @@ class Result(Struct, kw_only=True):
     violations: list[tuple[str, str]]
 
 
-class _Window(Struct):
+class Window(Struct):
     """The time of one strike."""
 
     fault: Fault
@@ -61,26 +62,28 @@ class _Window(Struct):
 async def run(plan: Plan, directory: Path) -> Result:
     """Make the world of a plan in an empty directory, strike it, and judge."""
     rng = random.Random(plan.seed)
-    windows, unusable = list[_Window](), list[Violation]()
+    windows, unusable = list[Window](), list[Violation]()
     async with world(directory, plan.shape) as here:
         try:
             async with load(here.clients(rng), rng):
                 for fault in plan.faults:
                     await here.record.progress(rng.randint(*ANSWERS_BETWEEN_FAULTS))
-                    window = await _strike(here, fault, rng)
+                    window = await strike(here, fault, rng)
                     windows.append(window)
                     if window.recovered is None:
                         unusable.append(Violation("unusable", f"after {fault.name}", window.healed))
                         break
                 else:
                     await here.record.progress(ANSWERS_BETWEEN_FAULTS[0])
-            await _look_through_every_server(here)
+            await look_through_every_server(here)
         except LeftUnanswered as error:
             unusable.append(Violation("unusable", str(error), now()))
         ledger = read_ledger(here.primary.conninfo())
         history = operations(here.record)
         verdict = await trio.to_thread.run_sync(lambda: check(history, ledger, failover=here.failover))
         verdict.violations += [*unusable, *_crashes(here)]
+        for name, kept in (("history.json", history), ("ledger.json", ledger)):
+            (directory / name).write_bytes(msgspec.json.format(msgspec.json.encode(kept)))
         return Result(
             seed=plan.seed,
             shape=str(plan.shape),
@@ -93,8 +96,8 @@ async def run(plan: Plan, directory: Path) -> Result:
         )
 
 
-async def _strike(here: World, fault: Fault, rng: random.Random) -> _Window:
-    window = _Window(fault, now(), here.record.under_way)
+async def strike(here: World, fault: Fault, rng: random.Random) -> Window:
+    window = Window(fault, now(), here.record.under_way)
     await fault.strike(here, rng)
     window.healed = now()
     waiting = {bus.port for bus in here.buses}
@@ -108,7 +111,7 @@ async def _strike(here: World, fault: Fault, rng: random.Random) -> _Window:
     return window
 
 
-async def _look_through_every_server(here: World) -> None:
+async def look_through_every_server(here: World) -> None:
     """When all is over, everything is there, and goes on, through every server."""
     for bus, label in zip(here.buses, JUDGES, strict=False):
         async with here.team.client(label, bus.port) as judge:
@@ -121,7 +124,7 @@ async def _look_through_every_server(here: World) -> None:
                 raise LeftUnanswered(f"the server at {bus.port} did not answer at the end")
 
 
-def _told(window: _Window, here: World, verdict: Verdict, later: list[_Window]) -> Strike:
+def _told(window: Window, here: World, verdict: Verdict, later: list[Window]) -> Strike:
     until = later[0].struck if later else float("inf")
     over = window.recovered if window.recovered is not None else until
     attempts = [each for each in here.record.attempts if window.struck <= each.ended <= over]

@@ -1,9 +1,9 @@
 """The world of one run: a PostgreSQL, perhaps a standby and a pooler, servers with a wire each, and their clients."""
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +37,7 @@ class Shape:
     seconds_ahead: int = 0
     has_small_disk: bool = False
     command: Sequence[str] = LLM_BUS
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         said = [f"{self.servers} server{'s' if self.servers > 1 else ''}"]
@@ -73,9 +74,9 @@ class World:
             if label not in JUDGES:
                 home = index // 2 % len(ports)
                 own = ports[home:] + ports[:home]
-                chance = random.Random(rng.getrandbits(64)) if index % 2 else None
+                choose = random.Random(rng.getrandbits(64)).choice if index % 2 else None
                 revision = REVISIONS[index // 2 % 2]
-                crowd.append(Client(label, own, token, self.record, revision=revision, chance=chance))
+                crowd.append(Client(label, own, token, self.record, revision=revision, choose=choose))
         return crowd
 
     def fail_over(self) -> None:
@@ -108,7 +109,7 @@ async def world(directory: Path, shape: Shape) -> AsyncIterator[World]:
             if shape.is_pooled:
                 port = await stack.enter_async_context(pooled(directory / f"pooler-{number}", wire.port))
             url = make_conninfo(host="127.0.0.1", port=port, user="bus", dbname="bus", sslmode="disable")
-            bus = Bus(url, directory / f"server-{number}.log", command=shape.command)
+            bus = Bus(url, directory / f"server-{number}.log", command=shape.command, environment=shape.environment)
             wires.append(wire)
             buses.append(bus)
         if shape.seconds_ahead:

@@ -47,8 +47,7 @@ async def terminated_in_the_wait(world: World, rng: random.Random) -> None:
 async def asynchronous(world: World, rng: random.Random) -> None:
     await _detach_standby(world)
     await trio.sleep(rng.uniform(*APART_SECONDS))
-    kept = await _promote(world)
-    world.failover = Failover(at=now(), kept=kept)
+    await _promote(world)
 
 
 async def _detach_standby(world: World) -> None:
@@ -60,19 +59,20 @@ async def _detach_standby(world: World) -> None:
     await _until(lambda: not standby.query("select pid from pg_stat_wal_receiver"))
 
 
-async def _promote(world: World) -> int:
-    """The primary's machine is gone; the standby takes over. Gives the number of the last event that it has."""
+async def _promote(world: World) -> None:
+    """The primary's machine is gone; the standby takes over, with what it has."""
     for wire in world.wires:
         wire.is_down = True
     world.primary.kill()
     assert world.standby is not None
     await world.standby.promote()
     [(kept,)] = world.standby.query("select coalesce(max(seq), 0) from events")
+    if world.shape.standby == "asynchronous":
+        world.failover = Failover(at=now(), kept=kept)
     world.fail_over()
     for wire in world.wires:
         wire.is_down = False
         wire.cut(Cut.RESET)
-    return int(kept)
 
 
 async def _until(so: Callable[[], bool]) -> None:

@@ -4,7 +4,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 import trio
@@ -15,6 +15,7 @@ from tests.faults.world import World
 REFUSING_SECONDS = (0.2, 3.0)
 FROZEN_SECONDS = (0.5, 6.0)
 LOCKED_SECONDS = (1.0, 8.0)
+FULL_DISK = "the disk is full for a while"
 _SESSIONS = "from pg_stat_activity where usename = 'bus'"
 _TERMINATE = f"select pg_terminate_backend(pid) {_SESSIONS}"  # made of literals
 
@@ -85,11 +86,11 @@ async def lock(world: World, rng: random.Random) -> None:
         await trio.sleep(rng.uniform(*LOCKED_SECONDS))
 
 
-@fault("the disk is full for a while", applies=lambda shape: shape.has_small_disk)
+@fault(FULL_DISK, applies=lambda shape: shape.has_small_disk)
 async def full_disk(world: World, rng: random.Random) -> None:
     filler = world.primary.directory / "filler"
     free = os.statvfs(world.primary.directory)
-    with filler.open("wb") as file:
+    with filler.open("wb") as file, suppress(OSError):  # PostgreSQL may take the last page meanwhile
         os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
     await trio.sleep(rng.uniform(*REFUSING_SECONDS))
     filler.unlink()

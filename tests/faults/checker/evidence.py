@@ -32,21 +32,25 @@ Mark = tuple[str, str, object]
 class Evidence:
     """The rows of a ledger, by what they are known by."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self._rows = {row.seq: row for row in rows}
+    def __init__(self, rows: Sequence[Row], clocks_apart_seconds: float) -> None:
+        self._clocks_apart_seconds = clocks_apart_seconds
         self._marked: dict[Mark, list[Row]] = {}
         for row in rows:
             if (mark := mark_of(row.client, row.type, row.data)) is not None:
                 self._marked.setdefault(mark, []).append(row)
 
     def find(self, operation: Operation, after: int) -> Row | None:
-        """The row of a write; of those that may be repeated, the one that was answered, or the first after `after`."""
+        """The row of a write; of those that may be repeated, the one that was answered, or the first after `after`.
+
+        A row that is younger than the answer belongs to a later call.
+        """
         mark = mark_of(operation.client, operation.tool, operation.arguments)
         found = self._marked.get(mark, []) if mark is not None else []
         if operation.tool == "lease" and operation.answer is not None:
             return next((row for row in found if row.seq == operation.answer["lease_id"]), None)
         if operation.tool in REPEATABLE:
-            return next((row for row in found if row.seq > after), None)
+            until = operation.ended + self._clocks_apart_seconds
+            return next((row for row in found if row.seq > after and row.at.timestamp() <= until), None)
         return found[0] if found else None
 
     def repeated(self) -> list[Row]:

@@ -85,7 +85,7 @@ def _judge_ledger(ledger: Sequence[Row]) -> Iterator[Violation]:
         yield Violation("numbers", f"{row}", row.at.timestamp())
     for row in acks_out_of_order(ledger):
         yield Violation("ack before its post", f"{row}", row.at.timestamp())
-    for row in Evidence(ledger).repeated():
+    for row in Evidence(ledger, 0.0).repeated():
         yield Violation("twice", f"{row}", row.at.timestamp())
 
 
@@ -143,7 +143,7 @@ class _Order:
         self._history = history
         self._verdict = verdict
         self._failover = failover
-        self._evidence = Evidence(ledger)
+        self._evidence = Evidence(ledger, clocks_apart_seconds)
         self._timeline = Timeline(ledger)
         self._reader = Reader(self._timeline, clocks_apart_seconds)
         self._under_way: list[tuple[float, int, str]] = []  # ended, moment, client
@@ -181,6 +181,8 @@ class _Order:
         if operation.answer is not None and operation.answer.get("released") == 0:
             return self._moment_of_read(operation)
         row, again = self._evidence.find(operation, self._reached), self._is_again(operation)
+        if self._failover is not None and operation.ended < self._failover.at and row and row.seq > self._failover.kept:
+            row = None  # the same was done again afterwards
         if operation.answer is None:
             if row is not None and row.seq <= self._reached and not again:
                 self._blame("order", operation, f"event {row.seq} is not after event {self._reached}")
@@ -208,11 +210,7 @@ class _Order:
 
     def _miss(self, operation: Operation, row: Row | None) -> None:
         failover = self._failover
-        if (
-            failover is not None
-            and _is_before(operation, failover)
-            and _came_after(operation, failover, self._timeline)
-        ):
+        if failover is not None and operation.ended < failover.at and _came_after(operation, failover, self._timeline):
             self._verdict.excused += 1
             return
         if row is None:

@@ -1,0 +1,62 @@
+"""A rolling upgrade from an older version, under load."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.faults.measured.question import question, told, violations
+from tests.faults.processes import LLM_BUS
+from tests.faults.run import look_through_every_server
+from tests.faults.workload import load
+from tests.faults.world import Shape, world
+
+OLDER = "9c51a69"
+"""The last commit of the first release's core."""
+
+ANSWERS = 400
+_MAIN = "from web.cli.entry import main; main()"
+
+_WRONG_COUNTS = """
+select count(*) from snapshots s, jsonb_each_text(s.written) as counted (reader, events)
+ where events::bigint <> (select count(*) from events e where e.project_id = s.project_id
+                            and e.participation_id = reader::bigint and e.seq <= s.seq)
+"""
+
+
+@question("rolling-upgrade", "Three servers are upgraded one after the other, from the release before, and back")
+async def rolling(directory: Path) -> str:
+    older = directory / "older"
+    if not _check_out(older):
+        return f"not measured: commit {OLDER} is not in this clone"
+    command, environment = (sys.executable, "-c", _MAIN), {"PYTHONPATH": str(older)}
+    shape = Shape(servers=3, command=command, environment=environment)
+    async with world(directory / "world", shape) as here:
+        rng = random.Random(0)
+        async with load(here.clients(rng), rng):
+            for bus in here.buses:
+                await here.record.progress(ANSWERS)
+                await bus.terminate()
+                bus.command, bus.environment = LLM_BUS, {}
+                await bus.start()
+            await here.record.progress(ANSWERS)
+        await look_through_every_server(here)
+        for bus in here.buses:
+            await bus.terminate()
+        [(wrong,)] = here.primary.query(_WRONG_COUNTS)
+        found = [each for each in violations(here) if each.rule not in OLDER_RULES]
+        return f"{len(here.record.attempts):,} calls: {told(found)}; {wrong} wrong counts beside snapshots"
+
+
+OLDER_RULES = {"stale read", "read goes back", "lease untold", "digest skips"}
+"""What the older version does not promise, and so nobody can while it is among the servers."""
+
+
+def _check_out(directory: Path) -> bool:
+    """Put the older version's files there; False when this clone does not have them."""
+    directory.mkdir()
+    archive = subprocess.run(["git", "archive", OLDER], capture_output=True, check=False)
+    if archive.returncode != 0:
+        return False
+    subprocess.run(["tar", "-x", "-C", str(directory)], input=archive.stdout, check=True)
+    return True
