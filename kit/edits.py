@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-HOOK_NAME = "llm_bus_hook.py"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROGRAM = "llm-bus/kit.pyz"
+"""What every command of ours names, and nobody else's does."""
+
+_FORMER_PROGRAM = ".llm-bus/llm_bus_hook.py"
 
 
 class CannotEdit(Exception):
@@ -32,6 +38,21 @@ class Own:
     def remove(self, text: str | None) -> str | None:
         """Nothing, or what is not ours."""
         return None if text is None or self.mark in text else text
+
+
+@dataclass(frozen=True)
+class Retired:
+    """A file of an earlier kit, recognised by `mark`, that is no longer needed."""
+
+    mark: str
+
+    def add(self, text: str | None) -> str | None:
+        """Nothing, or what is not ours."""
+        return None if text is None or self.mark in text else text
+
+    def remove(self, text: str | None) -> str | None:
+        """The same."""
+        return self.add(text)
 
 
 @dataclass(frozen=True)
@@ -95,29 +116,63 @@ class Block:
 
 
 @dataclass(frozen=True)
-class ClaudeHooks:
-    """Our entries among the hooks of a Claude Code settings file; `hooks` is by event, without what others have."""
+class Inserted:
+    """Marked lines in the middle of a file: `place` finds the line after which they go, and their indentation."""
 
-    hooks: dict[str, dict[str, Any]]
+    content: str
+    begin: str
+    end: str
+    place: Callable[[str], tuple[int, str]]
 
     def add(self, text: str | None) -> str:
-        """The settings with our entries, once, after those of others."""
+        """The lines brought up to date where they are, or put in; raises `CannotEdit` when there is no place."""
+        if text is None:
+            raise CannotEdit("it is not there")
+        bare = self.remove(text) or ""
+        at, indent = self.place(bare)
+        newline = "\r\n" if "\r\n" in bare else "\n"
+        rows = [self.begin, *self.content.strip("\n").split("\n"), self.end]
+        return bare[:at] + "".join(f"{indent}{row}{newline}" for row in rows) + bare[at:]
+
+    def remove(self, text: str | None) -> str | None:
+        """The file without the lines."""
+        begin, end = re.escape(self.begin), re.escape(self.end)
+        return None if text is None else re.sub(rf"[ \t]*{begin}\r?\n(?:.*\n)*?[ \t]*{end}(?:\r?\n|$)", "", text)
+
+
+@dataclass(frozen=True)
+class JsonHooks:
+    """Our entries among the hooks of a JSON file; `hooks` has a list of entries for each event.
+
+    `base` is what the file needs besides, such as a version; it stays when others have put something in.
+    """
+
+    hooks: dict[str, list[dict[str, Any]]]
+    base: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, text: str | None) -> str:
+        """The file with our entries, once, after those of others."""
         settings = _parse(text)
-        ours = {event: entry for event, entry in self.hooks.items() if entry not in _entries(settings, event)}
-        if not ours:
+        if all(_ours(_entries(settings, event)) == entries for event, entries in self.hooks.items()):
             return text or ""
         _drop_ours(settings)
-        for event, entry in self.hooks.items():
-            settings.setdefault("hooks", {}).setdefault(event, []).append(entry)
+        for name, value in self.base.items():
+            settings.setdefault(name, value)
+        for event, entries in self.hooks.items():
+            settings.setdefault("hooks", {}).setdefault(event, []).extend(entries)
         return _print(settings, text)
 
     def remove(self, text: str | None) -> str | None:
-        """The settings without any entry of ours; None when nothing is left."""
-        if text is None or HOOK_NAME not in text:
+        """The file without any entry of ours; None when nothing is left."""
+        if text is None or not _is_ours(text):
             return text
         settings = _parse(text)
         _drop_ours(settings)
-        return _print(settings, text) if settings else None
+        return _print(settings, text) if settings not in ({}, self.base) else None
+
+
+def _is_ours(text: str) -> bool:
+    return PROGRAM in text or _FORMER_PROGRAM in text
 
 
 def _parse(text: str | None) -> dict[str, Any]:
@@ -126,7 +181,7 @@ def _parse(text: str | None) -> dict[str, Any]:
     except ValueError as error:
         raise CannotEdit(f"it is not JSON: {error}") from error
     if not isinstance(settings, dict) or not isinstance(settings.get("hooks", {}), dict):
-        raise CannotEdit("it does not look like Claude Code's settings")
+        raise CannotEdit("it does not look like a client's settings")
     if not all(isinstance(entries, list) for entries in settings.get("hooks", {}).values()):
         raise CannotEdit("its hooks are not lists")
     return settings
@@ -145,6 +200,10 @@ def _entries(settings: dict[str, Any], event: str) -> list[Any]:
     return entries
 
 
+def _ours(entries: list[Any]) -> list[Any]:
+    return [entry for entry in entries if _is_ours(json.dumps(entry))]
+
+
 def _drop_ours(settings: dict[str, Any]) -> None:
     """Take out our commands, and every container that is empty because of it."""
     events = settings.get("hooks", {})
@@ -160,8 +219,8 @@ def _drop_ours(settings: dict[str, Any]) -> None:
 
 def _without_ours(entry: Any) -> Any:
     """An entry without our commands; None when it has no other."""
-    commands = entry.get("hooks") if isinstance(entry, dict) else None
-    if not isinstance(commands, list) or HOOK_NAME not in json.dumps(commands):
+    if not _is_ours(json.dumps(entry)):
         return entry
-    kept = [command for command in commands if HOOK_NAME not in json.dumps(command)]
+    commands = entry.get("hooks") if isinstance(entry, dict) else None
+    kept = [command for command in commands if not _is_ours(json.dumps(command))] if isinstance(commands, list) else []
     return {**entry, "hooks": kept} if kept else None

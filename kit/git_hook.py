@@ -1,7 +1,8 @@
-"""The pre-commit hook of a repository: where it belongs, and how ours gets along with one that is there.
+"""The hooks of a repository that git runs: where they belong, and how ours get along with those that are there.
 
-A shell script gets a few lines after its first one, so that it stays the script that it is, name and all. Any other
-program is put aside, and a script of ours runs it first. Either way ours passes when the kit is not in the work tree.
+A shell script gets one line after its first one, so that it stays the script that it is, name and all. Any other
+program is put aside, and a script of ours runs it first. Where a manager writes the hooks, its configuration has our
+line. All of them start the program that lies in `.git`; where that is missing they pass.
 """
 
 from __future__ import annotations
@@ -10,67 +11,83 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kit.edits import Block
+from kit.edits import PROGRAM, Block
+from kit.managers import BEGIN, END, GUARD, generator_of, manager_edits
+
+if TYPE_CHECKING:
+    from kit.git import Repository
 
 GIT_SECONDS_MAX = 10
-ASIDE = "pre-commit.before-llm-bus"
+HOOKS = {"pre-commit": "--staged", "pre-merge-commit": "--incoming", "pre-applypatch": "--incoming"}
+"""What each hook checks: one's own commit, or what a merge or a mailed patch brings in."""
 
-# Exit code 65 is a collision. Anything else, such as a Python that is too old or not there, must not stop a commit.
-# -I: what PYTHONPATH names must not stand in for a part of Python.
-_CHECK = """\
-llm_bus_root=$(git rev-parse --show-toplevel)
-[ -f "$llm_bus_root/.llm-bus/llm_bus_hook.py" ] || llm_bus_root=$(dirname -- "$(git rev-parse --git-common-dir)")
-if [ -f "$llm_bus_root/.llm-bus/llm_bus_hook.py" ]; then
-    llm_bus_code=0
-    python3 -I "$llm_bus_root/.llm-bus/llm_bus_hook.py" --staged --exit-code 65 || llm_bus_code=$?
-    [ "$llm_bus_code" -ne 65 ] || exit 1
-fi"""
-
-_CHAIN = f"""\
-llm_bus_before=$(dirname -- "$0")/{ASIDE}
-if [ -x "$llm_bus_before" ]; then
-    "$llm_bus_before" "$@" || exit $?
-fi
-"""
-
-_BEGIN, _END = "# llm-bus:begin (llm-bus kit install --uninstall takes this away)", "# llm-bus:end"
 _SHELL = re.compile(r"#!\s*(\S*/)?(env\s+)?(ba|da|z|k)?sh\b")
 
-IN_SHELL_SCRIPT = Block(_CHECK, _BEGIN, _END, first_line="#!/bin/sh\n")
-AFTER_PROGRAM = Block(_CHAIN + _CHECK, _BEGIN, _END, first_line="#!/bin/sh\n")
+
+def aside(hook: Path) -> Path:
+    """Where another program is put that was the hook."""
+    return hook.with_name(f"{hook.name}.before-llm-bus")
 
 
-def root_of(directory: Path) -> Path | None:
-    """The work tree that a directory is in."""
-    found = _git(directory, "rev-parse", "--show-toplevel")
-    return Path(found) if found else None
+def block_for(hook: Path, *, puts_aside: bool = False) -> Block:
+    """The lines of ours in a hook, with those that run the program that was or is to be put aside."""
+    check = f"{GUARD} || exit 1".replace("--staged", HOOKS[hook.name])
+    name = aside(hook).name
+    chain = f'llm_bus_before=$(dirname -- "$0")/{name}\nif [ -x "$llm_bus_before" ]; then\n' + (
+        '    "$llm_bus_before" "$@" || exit $?\nfi\n'
+    )
+    return Block((chain if puts_aside or aside(hook).exists() else "") + check, BEGIN, END, first_line="#!/bin/sh\n")
 
 
-def belongs_to_git(directory: Path) -> bool:
-    """Whether a directory is inside of what git keeps for itself: a bare repository, or `.git`."""
-    return _git(directory, "rev-parse", "--is-inside-git-dir") == "true"
-
-
-def path_in(root: Path) -> Path | None:
-    """Where git looks for the hook: `core.hooksPath`, or what all work trees share. For husky, where husky looks."""
-    hooks = _git(root, "rev-parse", "--git-path", "hooks")
-    if not hooks:
+def folder_in(root: Path) -> Path | None:
+    """Where git looks for hooks: `core.hooksPath`, or what all work trees share. For husky, where husky looks."""
+    named = _git(root, "rev-parse", "--git-path", "hooks")
+    if not named:
         return None
-    hook = Path(os.path.normpath(root / hooks / "pre-commit"))
-    return hook.parents[1] / hook.name if _runs_for_husky(hook.parents[1]) else hook
+    hooks = Path(os.path.normpath(root / named))
+    return hooks.parent if runs_for_husky(hooks.parent) else hooks
 
 
-def _runs_for_husky(folder: Path) -> bool:
+def runs_for_husky(folder: Path) -> bool:
     """Whether husky runs what lies in a folder: with sh, whatever its first line and mode. It makes `_` anew often."""
     return folder.joinpath("_", "h").is_file()
 
 
 def is_program(path: Path) -> bool:
     """Whether there is a hook into which lines of shell cannot go, or should not: one that is switched off."""
-    if not path.exists() or _runs_for_husky(path.parent):
+    if not path.exists() or runs_for_husky(path.parent):
         return False
-    return not (os.access(path, os.X_OK) and _SHELL.match(path.read_bytes()[:200].decode("latin-1")))
+    return not (os.access(path, os.X_OK) and _SHELL.match(text_of(path)[:200]))
+
+
+def text_of(path: Path) -> str:
+    """A hook's text; empty when it cannot be read."""
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+
+
+def missing_guard(repository: Repository) -> str | None:
+    """What to tell when a commit here would not be checked, with the line that mends it; None when it would."""
+    folder = folder_in(repository.root)
+    if folder is not None:
+        text = text_of(folder / "pre-commit")
+        manager = generator_of(text)
+        if _is_guarded(text) or (manager and manager.runs_config and _config_has_guard(repository.root)):
+            return None
+    mend = f'python3 -I "$(git rev-parse --git-common-dir)/{PROGRAM}" install'
+    return f"The commit guard is not in place here; this line puts it back: {mend}"
+
+
+def _is_guarded(text: str) -> bool:
+    return PROGRAM in text
+
+
+def _config_has_guard(root: Path) -> bool:
+    return any(_is_guarded(text_of(path)) for path in manager_edits(root))
 
 
 def _git(directory: Path, *arguments: str) -> str | None:

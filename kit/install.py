@@ -1,65 +1,60 @@
-"""The installer of the adherence kit: puts it into a repository, brings it up to date, and takes it out again.
+"""The installer of the kit: puts it into a repository, brings it up to date, and takes it out again.
 
-`llm-bus kit install` and `curl …/kit/install.sh | sh` both end here. Standard library only, Python 3.9 or later.
+`llm-bus kit install` and `curl …/kit/install.sh | sh` both end here, and so does the copy in `.git` when it is asked
+to install itself anew. Every change is an edit (`kit.edits`), and a receipt in `.git` says what was there before.
+Uninstalling restores the former bytes where a file is as it was left, and takes out only what is ours elsewhere.
 
-Every change is an edit (`kit.edits`). What a file held before, and what it holds since, is kept in a receipt in
-`.llm-bus/`, which stays out of version control. Uninstalling restores the former bytes where the file is as we left
-it, and takes out only what is ours where somebody has worked on it since, or where the receipt is another machine's.
+Nothing is written before everything was looked at: a link, a target outside of the work tree or a file that cannot be
+written is refused while the repository is still untouched.
 """
 
 from __future__ import annotations
 
 import argparse
-import errno
-import hashlib
 import json
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
 
 from kit import git_hook
-from kit.edits import HOOK_NAME, Block, CannotEdit, ClaudeHooks, Own, Seed
+from kit.bundle import program, text
+from kit.client_files import CLIENT_FILES, Edit, clients_of
+from kit.edits import Block, CannotEdit, Own, Retired, Seed
+from kit.git import CONFIG_NAME, STATE_NAME, NotInGit, Repository
+from kit.managers import generator_of, manager_edits
+from kit.receipt import Receipt
+from kit.rules import repository_rules
+from kit.sequences import derived
+from kit.settings import TOKEN_VARIABLE, travels_in_clear
+from kit.state import FOLDER_NAME
 
-FOLDER = ".llm-bus"
-RECEIPT = f"{FOLDER}/installed.json"
-LOGS = ("pending.log", "pending.log.1", "overrides.log", "overrides.log.1")
 DEFAULT_SERVER = "http://127.0.0.1:8787"
+LOGS = ("pending.log", "pending.log.1", "overrides.log", "overrides.log.1", ".gitignore")
 
-_HERE = Path(__file__).parent
 _WIKI = ("index.md", "log.md", "overview.md")
-_IGNORE = "# LLM Bus: the hook is everybody's, the rest is this machine's.\n*\n!.gitignore\n!llm_bus_hook.py\n"
-_SEQUENCES = {"docs/decisions/*.md": "adr", "**/migrations/*.sql": "migration"}
 _MARKERS = ("<!-- llm-bus:begin -->", "<!-- llm-bus:end -->")
-
-# A work tree of another branch may lack the file, and Python's own exit code for that is the one that blocks.
-_COMMAND = f'f="$CLAUDE_PROJECT_DIR/{FOLDER}/{HOOK_NAME}"; [ ! -f "$f" ] || python3 -I "$f"'
-_CLAUDE_HOOK = {"type": "command", "command": _COMMAND, "timeout": 5}
-_CLAUDE_HOOKS: dict[str, dict[str, Any]] = {
-    "PostToolUse": {"matcher": "Write|Edit|MultiEdit|NotebookEdit", "hooks": [_CLAUDE_HOOK]},
-    "SessionStart": {"hooks": [_CLAUDE_HOOK]},
-}
+_PINS = ("# llm-bus:begin", "# llm-bus:end")
+_RULES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md")
 
 
-class Edit(Protocol):
-    """What `kit.edits` has."""
-
-    def add(self, text: str | None) -> str:
-        """The file with what is ours."""
-
-    def remove(self, text: str | None) -> str | None:
-        """The file without it; None for no file."""
+class Refused(Exception):
+    """Why nothing was done: one reason a line."""
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What to install: for which server, for a lead or a member, and with a wiki or without."""
+    """What to install. Left out, a choice that was made here before stays."""
 
-    server: str = DEFAULT_SERVER
+    server: str | None = None
+    project: str | None = None
+    token_variable: str | None = None
     lead: bool = False
     with_wiki: bool = False
+    insecure: bool = False
+    shared_hooks: bool = False
+    clients: tuple[str, ...] = ()
 
 
 @dataclass
@@ -70,197 +65,304 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """The edits of one run: of this work tree, and of what all work trees share."""
+
+    own: dict[Path, Edit]
+    shared: dict[Path, Edit]
+    asides: list[Path]
+    problems: list[str]
+
+
 def install(directory: Path, wishes: Wishes) -> Outcome:
-    """Install into the repository around a directory, or bring it up to date; again changes nothing more."""
-    work = _Work(_root(directory))
-    hook = _ready(git_hook.path_in(work.root), work.outcome)
-    try:
-        for path, edit in _edits(work.root, hook, wishes).items():
-            work.put(path, edit)
-    finally:
-        work.receipt.save()
-    if hook is not None and git_hook.IN_SHELL_SCRIPT.remove(_read(hook)) is None:
-        hook.chmod(0o755)  # it is all ours
+    """Install into the repository around a directory, or bring it up to date; again changes nothing more.
+
+    Raises `Refused` before anything is changed, and `NotInGit`.
+    """
+    repository = Repository.around(directory)
+    plan = _plan(repository, wishes)
+    _refuse_unsafe(repository, plan, wishes, _in_clear(repository, wishes))
+    work = _Work(repository)
+    work.outcome.problems += plan.problems
+    for hook in plan.asides:
+        hook.rename(git_hook.aside(hook))
+        work.outcome.changes.append(f"moved {hook.name} to {git_hook.aside(hook).name}, which runs first")
+    work.put(plan.shared, work.shared)
+    work.put(plan.own, work.own)
+    for hook in plan.shared:
+        if hook.name in git_hook.HOOKS and hook.exists() and git_hook.block_for(hook).remove(_read(hook)) is None:
+            hook.chmod(0o755)  # it is all ours
     return work.outcome
 
 
-def uninstall(directory: Path) -> Outcome:
-    """Take the kit out of the repository around a directory, and leave what was there before."""
-    work = _Work(_root(directory))
-    hook = git_hook.path_in(work.root)
-    for path, edit in _edits(work.root, hook, Wishes(with_wiki=True)).items():
-        work.take_out(path, edit)
-    if hook is not None and not hook.exists() and hook.with_name(git_hook.ASIDE).exists():
-        hook.with_name(git_hook.ASIDE).rename(hook)
-        work.outcome.changes.append(f"moved {git_hook.ASIDE} back to {hook.name}")
-    work.receipt.clear()
+def uninstall(directory: Path, wishes: Wishes | None = None) -> Outcome:
+    """Take the kit out of the work tree around a directory, and leave what was there before.
+
+    What all work trees share goes with the last of them. Raises `Refused` and `NotInGit`.
+    """
+    wishes = wishes or Wishes()
+    repository = Repository.around(directory)
+    everything = Wishes(with_wiki=True, clients=("all",), shared_hooks=wishes.shared_hooks)
+    plan = _plan(repository, everything)
+    _refuse_unsafe(repository, plan, everything)
+    work = _Work(repository)
+    work.take_out(plan.own, work.own)
+    if _others_use(repository):
+        work.outcome.changes.append("left the hooks: another work tree of this repository uses them")
+        return work.outcome
+    work.take_out(plan.shared, work.shared)
+    for hook in [hook for hook in plan.shared if hook.name in git_hook.HOOKS]:
+        if not hook.exists() and git_hook.aside(hook).exists():
+            git_hook.aside(hook).rename(hook)
+            work.outcome.changes.append(f"moved {git_hook.aside(hook).name} back to {hook.name}")
     return work.outcome
 
 
-def _root(directory: Path) -> Path:
-    where = directory.resolve()
-    if git_hook.belongs_to_git(where):
-        raise NotADirectoryError(errno.ENOTDIR, "this is git's own; name a work tree", str(where))
-    return git_hook.root_of(where) or where
+def _others_use(repository: Repository) -> bool:
+    """Whether another work tree of the repository has a receipt."""
+    places = [repository.shared, *repository.shared.glob("worktrees/*")]
+    return any(
+        (place / STATE_NAME / "installed.json").exists()
+        for place in places
+        if place.resolve() != repository.git_dir.resolve()
+    )
 
 
-def _edits(root: Path, hook: Path | None, wishes: Wishes) -> dict[Path, Edit]:
-    """Every file that is ours or has a part of ours."""
-    config = {
-        "endpoint": f"{wishes.server}/mcp",
-        "tokenEnv": "LLM_BUS_TOKEN",
-        "sequences": _SEQUENCES,
-        "leases": "warn",
+# ---------------------------------------------------------------- what to change
+
+
+def _plan(repository: Repository, wishes: Wishes) -> _Plan:
+    root = repository.root
+    hooks, asides, problems = _hook_edits(repository, wishes)
+    pins = _pins(repository, wishes)
+    shared: dict[Path, Edit] = {
+        repository.shared_state / "kit.pyz": Own(program().decode("utf-8", "surrogateescape"), "PK"),
+        repository.shared / "config": Block(_git_section(pins), *_PINS),
+        **hooks,
     }
-    block = Block(instruction_block(lead=wishes.lead), *_MARKERS)
-    edits: dict[Path, Edit] = {
-        root / FOLDER / ".gitignore": Own(_IGNORE, "# LLM Bus"),
-        root / FOLDER / HOOK_NAME: Own(_HERE.joinpath(HOOK_NAME).read_text("utf-8"), "The reconcile hook of LLM Bus"),
-        root / "llm-bus.config.json": Seed(json.dumps(config, indent=2) + "\n"),
-        root / ".claude" / "settings.json": ClaudeHooks(_CLAUDE_HOOKS),
-        root / "AGENTS.md": block,
+    own: dict[Path, Edit] = {
+        root / CONFIG_NAME: Seed(json.dumps(_config(repository, pins), indent=2) + "\n"),
+        **_client_edits(root, wishes),
+        **manager_edits(root),
+        **_former(root),
     }
-    if not _reads_agents_file(root / "CLAUDE.md"):
-        edits[root / "CLAUDE.md"] = block
-    if hook is not None:
-        aside = hook.with_name(git_hook.ASIDE).exists()
-        edits[hook] = git_hook.AFTER_PROGRAM if aside else git_hook.IN_SHELL_SCRIPT
     if wishes.with_wiki:
-        edits.update(
-            {root / "docs/wiki" / name: Seed(_HERE.joinpath("wiki", name).read_text("utf-8")) for name in _WIKI}
-        )
-    return edits
+        own.update({root / "docs/wiki" / name: Seed(text(f"wiki/{name}")) for name in _WIKI})
+    return _Plan(own, shared, asides, problems)
 
 
-def instruction_block(*, lead: bool) -> str:
-    """What an instruction file says about the bus; a lead's says more."""
-    names = ("member.md", "lead.md") if lead else ("member.md",)
-    return "\n\n".join(_HERE.joinpath("instructions", name).read_text("utf-8").strip() for name in names)
+def _pins(repository: Repository, wishes: Wishes) -> dict[str, str]:
+    """What is pinned in git's own config: new choices, and those that were made here before."""
+    before = repository.pins()
+    server = wishes.server.rstrip("/") if wishes.server else None
+    pins = {
+        "endpoint": f"{server}/mcp" if server else before.get("endpoint", f"{DEFAULT_SERVER}/mcp"),
+        "tokenEnv": wishes.token_variable or before.get("tokenenv", TOKEN_VARIABLE),
+        "project": wishes.project or before.get("project", ""),
+        "insecure": "true" if wishes.insecure or (not server and before.get("insecure") == "true") else "",
+    }
+    return {name: value for name, value in pins.items() if value}
 
 
-def _reads_agents_file(claude: Path) -> bool:
-    """Whether what goes into AGENTS.md reaches Claude Code too: by a link or by an import."""
-    if claude.is_symlink():
-        return os.path.realpath(claude) == os.path.realpath(claude.with_name("AGENTS.md"))
-    text = _read(claude) or ""
+def _git_section(pins: dict[str, str]) -> str:
+    rows = [f"\t{name} = {json.dumps(value)}" for name, value in pins.items()]
+    return "\n".join(["[llm-bus]", *rows])
+
+
+def _config(repository: Repository, pins: dict[str, str]) -> dict[str, object]:
+    named: dict[str, object] = {name: pins[name] for name in ("endpoint", "tokenEnv", "project") if name in pins}
+    return {**named, "sequences": derived(repository.tracked), "leases": "warn", "autoLease": True}
+
+
+def _client_edits(root: Path, wishes: Wishes) -> dict[Path, Edit]:
+    """Hooks and rules for the clients of a repository."""
+    block = Block(repository_rules(lead=wishes.lead), *_MARKERS)
+    found: dict[Path, Edit] = {}
+    rules = {root / "AGENTS.md"}
+    for name in clients_of(root, wishes.clients):
+        files = CLIENT_FILES[name]
+        found[root / files.hooks_path] = files.hooks()
+        rules.add(root / files.rules)
+    for path in sorted(rules):
+        if not _reads_agents_file(path):
+            found[path] = block
+    return found
+
+
+def _reads_agents_file(path: Path) -> bool:
+    """Whether what goes into AGENTS.md is in this file too: by a link or by an import."""
+    if path.name == "AGENTS.md":
+        return False
+    if path.is_symlink():
+        return os.path.realpath(path) == os.path.realpath(path.with_name("AGENTS.md"))
+    text = _read(path) or ""
     return "@AGENTS.md" in text.split() and _MARKERS[0] not in text
 
 
-def _ready(hook: Path | None, outcome: Outcome) -> Path | None:
-    """The hook, into which lines of shell can go now; None when that is not to be had."""
-    if hook is None:
-        outcome.problems.append("not a git repository: there is no pre-commit hook")
+def _former(root: Path) -> dict[Path, Edit]:
+    """What the first kit kept in the work tree."""
+    folder = root / FOLDER_NAME
+    found: dict[Path, Edit] = {
+        folder / "llm_bus_hook.py": Retired("The reconcile hook of LLM Bus"),
+        folder / ".gitignore": Retired("# LLM Bus: the hook is everybody's"),
+        folder / "installed.json": Retired('"before"'),
+    }
+    return {path: edit for path, edit in found.items() if path.exists() and not path.is_symlink()}
+
+
+def _hook_edits(repository: Repository, wishes: Wishes) -> tuple[dict[Path, Edit], list[Path], list[str]]:
+    """The hooks to write, other programs to put aside first, and what stands in the way."""
+    folder = git_hook.folder_in(repository.root)
+    if folder is None or (folder.exists() and not folder.is_dir()):
+        return {}, [], [f"git is told to run no hooks here (core.hooksPath is {folder}): commits are not checked"]
+    if not wishes.shared_hooks and not _is_own(repository, folder):
+        told = f"{folder} is not this repository's alone: commits are not checked; --shared-hooks writes there"
+        return {}, [], [told]
+    hooks: dict[Path, Edit] = {}
+    asides, problems = [], []
+    for name in git_hook.HOOKS:
+        hook = folder / name
+        manager = generator_of(git_hook.text_of(hook))
+        if manager is not None and manager.runs_config:
+            continue  # its configuration has our line
+        is_program = git_hook.is_program(hook)
+        if is_program:
+            if git_hook.aside(hook).exists():
+                told = (
+                    f"{hook} and {git_hook.aside(hook).name} are both other programs: remove the one that is not needed"
+                )
+                problems.append(told)
+                continue
+            asides.append(hook)
+        hooks[hook] = git_hook.block_for(hook, puts_aside=is_program)
+    return hooks, asides, problems
+
+
+def _is_own(repository: Repository, path: Path) -> bool:
+    """Whether a path is inside the work tree or the git directory, wherever links lead."""
+    real = os.path.realpath(path)
+    places = [os.path.realpath(place) for place in (repository.root, repository.shared, repository.git_dir)]
+    return any(real == place or real.startswith(place + os.sep) for place in places)
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def _in_clear(repository: Repository, wishes: Wishes) -> list[str]:
+    """The reason not to send tokens where they are to be sent, if there is one."""
+    pins = _pins(repository, wishes)
+    if "insecure" in pins or not travels_in_clear(pins["endpoint"]):
+        return []
+    return [f"tokens would travel to {pins['endpoint']} in clear: use https, or say --insecure"]
+
+
+def _refuse_unsafe(repository: Repository, plan: _Plan, wishes: Wishes, reasons: Sequence[str] = ()) -> None:
+    """Raise `Refused` for what must not be written to, and for other reasons not to begin."""
+    unsafe = {path: reason for path in plan.own if (reason := _unsafe(repository, path))}
+    for path in plan.shared:
+        if not (wishes.shared_hooks or _is_own(repository, path)):
+            unsafe[path] = f"{path} leads out of the repository"
+    blocked = [path for path in [*plan.own, *plan.shared] if path not in unsafe and not _is_writable(path)]
+    reasons = [*reasons, *unsafe.values(), *(f"{path} cannot be written" for path in blocked)]
+    if reasons:
+        raise Refused("\n".join([*reasons, "nothing was changed"]))
+
+
+def _unsafe(repository: Repository, path: Path) -> str | None:
+    """Why a path of the work tree must not be written to; a link between the files of rules is none."""
+    relative = path.relative_to(repository.root)
+    steps = [repository.root.joinpath(*relative.parts[: count + 1]) for count in range(len(relative.parts))]
+    link = next((step for step in steps if step.is_symlink()), None)
+    if link is None:
         return None
-    if not git_hook.is_program(hook):
-        return hook
-    aside = hook.with_name(git_hook.ASIDE)
-    if aside.exists():
-        outcome.problems.append(f"{hook} and {aside.name} are both other programs: remove the one that is not needed")
+    rules = {os.path.realpath(repository.root) + os.sep + name for name in _RULES}
+    if relative.name in _RULES and os.path.realpath(path) in rules:
         return None
-    hook.rename(aside)
-    outcome.changes.append(f"moved {hook.name} to {aside.name}, which runs first")
-    return hook
+    return f"{link.relative_to(repository.root)} is a link: the kit writes through none"
+
+
+def _is_writable(path: Path) -> bool:
+    place = Path(os.path.realpath(path))
+    if place.exists():
+        return place.is_file() and os.access(place, os.W_OK)
+    while not place.exists():
+        place = place.parent
+    return place.is_dir() and os.access(place, os.W_OK)
 
 
 # ---------------------------------------------------------------- files
 
 
 class _Work:
-    """What one run does to the files of a work tree."""
+    """What one run does to the files of a repository."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.receipt = Receipt(root)
+    def __init__(self, repository: Repository) -> None:
+        self.root = repository.root
+        self.own = Receipt(repository.own_state / "installed.json")
+        self.shared = Receipt(repository.shared_state / "shared.json")
         self.outcome = Outcome()
 
-    def put(self, path: Path, edit: Edit) -> None:
-        """Make an edit."""
-        path = _behind_links(path)
+    def put(self, edits: dict[Path, Edit], receipt: Receipt) -> None:
+        """Make edits."""
+        try:
+            for path, edit in edits.items():
+                self._put(Path(os.path.realpath(path)), edit, receipt)
+        finally:
+            receipt.save()
+
+    def _put(self, path: Path, edit: Edit, receipt: Receipt) -> None:
         try:
             current = _read(path)
-            before, wanted = self.receipt.before(path, current, edit), edit.add(current)
+            before, wanted = receipt.before(path, current, edit), edit.add(current)
         except CannotEdit as reason:
             self.outcome.problems.append(f"left {self._shown(path)} alone: {reason}")
             return
-        self.receipt.remember(path, before, wanted)
-        self._write(path, current, wanted)
+        if wanted is not None:
+            receipt.remember(path, before, wanted)
+        self._write(path, current, wanted, receipt)
 
-    def take_out(self, path: Path, edit: Edit) -> None:
-        """Undo an edit."""
-        path = _behind_links(path)
-        try:
-            current = _read(path)
-            self._write(path, current, self.receipt.before(path, current, edit))
-        except CannotEdit as reason:
-            self.outcome.problems.append(f"left {self._shown(path)} alone: {reason}")
+    def take_out(self, edits: dict[Path, Edit], receipt: Receipt) -> None:
+        """Undo edits, and forget them."""
+        for named, edit in edits.items():
+            path = Path(os.path.realpath(named))
+            try:
+                current = _read(path)
+                self._write(path, current, receipt.before(path, current, edit), receipt)
+            except CannotEdit as reason:
+                self.outcome.problems.append(f"left {self._shown(path)} alone: {reason}")
+        self._remove_state(receipt)
+        receipt.clear()
 
-    def _write(self, path: Path, current: str | None, wanted: str | None) -> None:
+    def _remove_state(self, receipt: Receipt) -> None:
+        """Remove what the hook has left: logs beside the work, and sessions in `.git`."""
+        logs = self.root / FOLDER_NAME
+        if receipt is self.own and logs.is_dir() and not logs.is_symlink():
+            for name in LOGS:
+                (logs / name).unlink(missing_ok=True)
+            if not any(logs.iterdir()):
+                logs.rmdir()
+        for place in (receipt.path.parent / "sessions", receipt.path.parent):
+            for left in place.iterdir() if place.is_dir() else ():
+                if left.is_file() and left.name not in ("installed.json", "shared.json", "kit.pyz", "token"):
+                    left.unlink()
+            receipt.path.unlink(missing_ok=True)
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
+
+    def _write(self, path: Path, current: str | None, wanted: str | None, receipt: Receipt) -> None:
         if wanted == current:
             return
         verb = "removed" if wanted is None else "created" if current is None else "changed"
-        self.outcome.changes.append(f"{verb} {self._shown(path)}")
         if wanted is None:
             path.unlink()
-            return
-        self.receipt.make_folder(path.parent)
-        path.write_bytes(wanted.encode("utf-8", "surrogateescape"))
+        else:
+            receipt.make_folder(path.parent)
+            path.write_bytes(wanted.encode("utf-8", "surrogateescape"))
+        self.outcome.changes.append(f"{verb} {self._shown(path)}")
 
     def _shown(self, path: Path) -> str:
-        return _name(path, self.root)
-
-
-class Receipt:
-    """What the files held before we changed them, and what we left in them."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._path = root / RECEIPT
-        try:
-            known = json.loads(_read(self._path) or "{}")
-        except ValueError:
-            known = {}
-        known = known if isinstance(known, dict) else {}
-        self._before: dict[str, str | None] = known.get("before", {})
-        self._left: dict[str, str] = known.get("left", {})
-        self._folders: list[str] = known.get("folders", [])
-
-    def before(self, path: Path, current: str | None, edit: Edit) -> str | None:
-        """What the file would hold without us."""
-        name = _name(path, self._root)
-        if current is not None and self._left.get(name) == _digest(current):
-            return self._before[name]
-        return edit.remove(current)
-
-    def remember(self, path: Path, before: str | None, left: str) -> None:
-        """Note a change that is about to be made."""
-        self._before[_name(path, self._root)] = before
-        self._left[_name(path, self._root)] = _digest(left)
-
-    def make_folder(self, folder: Path) -> None:
-        """Make a folder and those above it, and remember which were not there."""
-        self._folders += [_name(place, self._root) for place in (folder, *folder.parents) if not place.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def save(self) -> None:
-        """Write it down. It may hold what somebody keeps in their settings, so it is for the owner's eyes only."""
-        self._path.touch(mode=0o600)
-        known = {"before": self._before, "left": self._left, "folders": self._folders}
-        self._path.write_text(json.dumps(known, indent=1), "utf-8")
-
-    def clear(self) -> None:
-        """Forget it all, and remove the folders that were not there and are empty; logs in them are ours."""
-        self._path.unlink(missing_ok=True)
-        if FOLDER in self._folders:
-            for name in LOGS:
-                self._path.with_name(name).unlink(missing_ok=True)
-        for folder in sorted((self._root / name for name in self._folders), key=lambda place: -len(place.parts)):
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
-
-
-def _behind_links(path: Path) -> Path:
-    """The file that a name stands for, there or not, so that a symbolic link stays one."""
-    return Path(os.path.realpath(path))
+        return Path(os.path.relpath(path, os.path.realpath(self.root))).as_posix()
 
 
 def _read(path: Path) -> str | None:
@@ -268,33 +370,41 @@ def _read(path: Path) -> str | None:
     return path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else None
 
 
-def _name(path: Path, root: Path) -> str:
-    return Path(os.path.relpath(path, root)).as_posix()
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
 # ---------------------------------------------------------------- the command
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command of `install.sh`."""
-    parser = argparse.ArgumentParser(prog="install.sh", description="Installs the adherence kit of LLM Bus.")
+    """The command of `install.sh` and of the copy in `.git`."""
+    parser = argparse.ArgumentParser(prog="install", description="Installs the adherence kit of LLM Bus.")
     parser.add_argument("directory", nargs="?", default=".", type=Path, help="a repository; default: this one")
     parser.add_argument("--uninstall", action="store_true", help="take it out, and restore what was there")
     parser.add_argument("--with-wiki", action="store_true", help="begin a wiki for agents in docs/wiki")
     parser.add_argument("--lead", action="store_true", help="instructions for an agent that leads")
-    parser.add_argument("--server", default=DEFAULT_SERVER, help=f"where the bus is; default: {DEFAULT_SERVER}")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--server", help=f"where the bus is; default: as before, or {DEFAULT_SERVER}")
+    parser.add_argument("--project", help="the project that this repository belongs to")
+    parser.add_argument("--token-env", help=f"the variable that holds tokens; default: {TOKEN_VARIABLE}")
+    parser.add_argument("--insecure", action="store_true", help="allow plain HTTP beyond this machine")
+    parser.add_argument("--shared-hooks", action="store_true", help="allow hooks that several repositories share")
+    clients = ["all", *CLIENT_FILES]
+    parser.add_argument("--client", action="append", default=[], choices=clients, help="write its hooks too")
+    given = parser.parse_args(arguments[1:] if arguments[:1] == ["uninstall"] else arguments)
     if not given.directory.is_dir():
         parser.error(f"{given.directory} is not a directory")
-    wishes = Wishes(given.server.rstrip("/"), given.lead, given.with_wiki)
+    wishes = Wishes(
+        server=given.server,
+        project=given.project,
+        token_variable=given.token_env,
+        lead=given.lead,
+        with_wiki=given.with_wiki,
+        insecure=given.insecure,
+        shared_hooks=given.shared_hooks,
+        clients=tuple(given.client),
+    )
+    takes_out = given.uninstall or arguments[:1] == ["uninstall"]
     try:
-        outcome = uninstall(given.directory) if given.uninstall else install(given.directory, wishes)
-    except OSError as error:
-        sys.stderr.write(f"install.sh: {error.filename}: {error.strerror}.\n")
+        outcome = uninstall(given.directory, wishes) if takes_out else install(given.directory, wishes)
+    except (Refused, NotInGit) as reason:
+        sys.stderr.write("".join(f"install: {row}\n" for row in str(reason).splitlines()))
         return 1
     sys.stdout.write("".join(f"{line}\n" for line in told(outcome)))
     return 1 if outcome.problems else 0
@@ -303,7 +413,3 @@ def main(arguments: Sequence[str]) -> int:
 def told(outcome: Outcome) -> list[str]:
     """An outcome in words."""
     return [*(outcome.changes or ["nothing to change"]), *(f"problem: {problem}" for problem in outcome.problems)]
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -4,6 +4,8 @@
 #   curl -fsS @SERVER@/kit/install.sh | sh
 #   curl -fsS @SERVER@/kit/install.sh | sh -s -- --with-wiki
 #   curl -fsS @SERVER@/kit/install.sh | sh -s -- --uninstall
+#
+# @SERVER@/kit/install.sh.sha256 has the checksum of this script, and this script that of the program it fetches.
 set -eu
 
 # A function, so that a script that arrives in part does nothing.
@@ -12,9 +14,14 @@ install_kit() {
     server=${server%/}
     place=$(mktemp -d)
     trap 'rm -rf "$place"' EXIT
-    curl -fsS --fail-early --create-dirs -o "$place/kit/#1" "$server/kit/{@FILES@}"
-    # The path is set here, so that a "kit" of the repository's own is not taken for this one.
-    PYTHONPATH=$place PYTHONDONTWRITEBYTECODE=1 python3 "$place/kit/install.py" --server "$server" "$@" </dev/null
+    curl -fsS -o "$place/kit.pyz" "$server/kit/kit.pyz"
+    sum=$( (sha256sum "$place/kit.pyz" 2>/dev/null || shasum -a 256 "$place/kit.pyz") | cut -d ' ' -f 1)
+    if [ "$sum" != "@SHA256@" ]; then
+        echo "install.sh: the program from $server is not the one that this script belongs to; nothing was done" >&2
+        exit 1
+    fi
+    # -I: no module of the repository's own is taken for one of Python's.
+    python3 -I "$place/kit.pyz" install --server "$server" "$@" </dev/null
 }
 
 install_kit "$@"

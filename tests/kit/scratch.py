@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,13 @@ from typing import Any
 import trio
 from msgspec import Struct
 
+from kit.bundle import program
+
 KIT = Path(__file__).parents[2] / "kit"
-HOOK = KIT / "llm_bus_hook.py"
+HOOK = Path(tempfile.mkdtemp(prefix="llm-bus-kit-")) / "kit.pyz"
+"""The program as it is handed out."""
+
+HOOK.write_bytes(program())
 CONFIG = "llm-bus.config.json"
 SEQUENCES = {"docs/decisions/*.md": "adr", "**/migrations/*.sql": "migration"}
 
@@ -65,10 +71,10 @@ class WorkTree:
     async def hook(self, *arguments: str | Path, **environment: str) -> Ran:
         return await self.run(self.who.python, HOOK, *arguments, environment=environment)
 
-    async def tell(self, event: str, **given: Any) -> Ran:
-        """Run the hook as Claude Code does."""
+    async def tell(self, event: str, client: str = "claude-code", **given: Any) -> Ran:
+        """Run the hook as a client does, by default Claude Code."""
         sent = {"hook_event_name": event, "cwd": str(self.path), "session_id": "1", **given}
-        return await self.run(self.who.python, HOOK, stdin=json.dumps(sent).encode())
+        return await self.run(self.who.python, HOOK, "--client", client, stdin=json.dumps(sent).encode())
 
     async def told_of(self, path: str | Path) -> Ran:
         """Run the hook as Claude Code does after it has written a file."""
@@ -86,8 +92,13 @@ class WorkTree:
         await self.git("add", "--", *names)
 
     def configure(self, **changes: Any) -> None:
-        config = {"endpoint": self.who.endpoint, "tokenEnv": "LLM_BUS_TOKEN", "sequences": SEQUENCES, **changes}
-        self.write(CONFIG, json.dumps(config))
+        """Choose what was not chosen before: the endpoint where no branch can change it, the rest in the file."""
+        self.pin("endpoint", changes.pop("endpoint", self.who.endpoint))
+        self.write(CONFIG, json.dumps({"sequences": SEQUENCES, **changes}))
+
+    def pin(self, name: str, value: str) -> None:
+        command = ["git", "-C", str(self.path), "config", f"llm-bus.{name}", value]
+        subprocess.run(command, check=True, timeout=RUN_SECONDS_MAX)
 
     def log(self, name: str = "pending.log") -> str:
         log = self.path / ".llm-bus" / name

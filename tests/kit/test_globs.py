@@ -1,11 +1,14 @@
 """The hook reads globs as the bus reads surfaces."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.surfaces import overlap, parse
-from kit.llm_bus_hook import matches
+from kit.surfaces import as_surface, covers, matches
+from tests.surface_cases import APART, MEETING
 
 NAMES = st.text("ab[é\u0301", min_size=1, max_size=3)
 PARTS = st.one_of(NAMES, st.just("**"), st.text("ab*?[", min_size=1, max_size=4))
@@ -38,3 +41,29 @@ def test_what_a_glob_covers_for_the_hook_it_covers_for_the_bus(glob: str, path: 
 def test_no_glob_takes_long() -> None:
     # A pattern that lets a backtracking matcher try 2**100 ways ends at once, or this test does not.
     assert not matches("*a" * 60 + "/" + "**/" * 30 + "b", "a" * 150 + "/a" * 40)
+
+
+def is_file_name(surface: str) -> bool:
+    """Whether a surface of the shared table names one file, which has nothing below it."""
+    return re.search(r"\.[a-z]+$", surface) is not None and not any(wild in surface for wild in "*?{:")
+
+
+@pytest.mark.parametrize(("surface", "path"), [pair for pair in MEETING if is_file_name(pair[1])])
+def test_a_leased_surface_covers_the_files_that_the_bus_says_it_meets(surface: str, path: str) -> None:
+    read = parse(surface)
+    assert isinstance(read, str)
+    assert covers(read, path)
+
+
+@pytest.mark.parametrize(("surface", "path"), [pair for pair in APART if is_file_name(pair[1])])
+def test_a_leased_surface_covers_no_file_that_the_bus_says_it_misses(surface: str, path: str) -> None:
+    read = parse(surface)
+    assert isinstance(read, str)
+    assert not covers(read, path)
+
+
+@pytest.mark.parametrize("path", ["src/a.py:10", "docs/{a,b}.md", "app/[id]/page.tsx", "a, b.py", "@scope/~x$%20"])
+def test_whatever_a_file_is_called_its_lease_is_granted_and_covers_it(path: str) -> None:
+    surface = parse(as_surface(path))
+    assert isinstance(surface, str)
+    assert covers(surface, path)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from kit.llm_bus_hook import LOG_BYTES_MAX
+from kit.state import LOG_BYTES_MAX
 from tests.kit.scratch import CONFIG, HOOK, WorkTree
 from tests.web.bus import Bus
 

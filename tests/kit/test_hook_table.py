@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kit import llm_bus_hook
+from kit import hook
 from tests.kit.bad_servers import Relay, answering, bad_server, dribbling, hanging, hanging_up
 from tests.kit.scratch import CONFIG, Identity, WorkTree, repository
 from tests.postgres import query
@@ -105,13 +105,13 @@ async def test_a_server_that_is_no_bus_passes(tree: WorkTree, kind: str) -> None
 
 
 async def test_a_wrong_token_passes_and_is_not_told(tree: WorkTree) -> None:
-    await assert_passes_with_a_warning(tree, "refuses the token in LLM_BUS_TOKEN: HTTP 401", LLM_BUS_TOKEN="wrong-one")
+    await assert_passes_with_a_warning(tree, "refuses the token: HTTP 401", LLM_BUS_TOKEN="llmbus_wrong-one")
     assert "wrong-one" not in tree.log()
 
 
 async def test_a_token_that_no_header_can_hold_passes_and_is_not_told(tree: WorkTree) -> None:
     secret = "llmbus_secret\nX: y"
-    await assert_passes_with_a_warning(tree, "what LLM_BUS_TOKEN holds is not a token", LLM_BUS_TOKEN=secret)
+    await assert_passes_with_a_warning(tree, "what LLM_BUS_TOKEN holds is not a token of LLM Bus", LLM_BUS_TOKEN=secret)
     assert "secret" not in tree.log()
 
 
@@ -128,10 +128,8 @@ async def test_no_config_passes(tree: WorkTree) -> None:
     ("text", "warning"),
     [
         ("{not json", "cannot be read"),
-        ("[]", "not right in: endpoint"),
-        ('{"endpoint": "ftp://x"}', "not right in: endpoint"),
-        ('{"endpoint": "http://x:99999/mcp"}', "the endpoint makes no sense"),
-        ('{"endpoint": "http://x", "sequences": ["adr"], "leases": "maybe"}', "not right in: sequences, leases"),
+        ("[]", "is not an object"),
+        ('{"sequences": ["adr"], "leases": "maybe", "autoLease": 1}', "not right in: sequences, leases, autoLease"),
     ],
 )
 async def test_a_broken_config_passes(tree: WorkTree, text: str, warning: str) -> None:
@@ -156,9 +154,9 @@ async def test_a_crash_of_its_own_passes(tree: WorkTree, monkeypatch: pytest.Mon
     def broken(*_: object) -> None:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(llm_bus_hook, "_check_staged", broken)
+    monkeypatch.setattr(hook, "_check_staged", broken)
     monkeypatch.chdir(tree.path)
-    assert llm_bus_hook.main(["--staged"]) == 0
+    assert hook.main(["--staged"]) == 0
     assert "the hook itself failed: ZeroDivisionError: planted" in tree.log()
 
 
@@ -170,7 +168,7 @@ async def test_a_name_server_that_hangs_passes(tree: WorkTree, tmp_path: Path) -
 
 
 def test_a_run_leaves_time_to_start_and_to_end() -> None:
-    assert llm_bus_hook.RUN_SECONDS_MAX < 1.5
+    assert hook.RUN_SECONDS_MAX < 1.5
 
 
 async def test_a_collision_counts_even_when_the_bus_goes_away_afterwards(bus: Bus, tree: WorkTree) -> None:

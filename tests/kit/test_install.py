@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.git_hook import ASIDE
+from kit.edits import PROGRAM
+from kit.git import NotInGit
 from kit.install import Wishes, install, told, uninstall
 from tests.kit.scratch import Identity, WorkTree, repository
 
@@ -83,14 +84,14 @@ async def test_a_worktree_shares_the_hook_of_the_main_one(tree: WorkTree) -> Non
     assert_leaves_no_trace(feature, tree)
 
 
-@pytest.mark.parametrize("place", [".githooks", "../hooks-of-mine"])
-async def test_the_path_of_hooks_is_respected(tree: WorkTree, place: str) -> None:
+async def test_the_path_of_hooks_is_respected(tree: WorkTree) -> None:
+    place = ".githooks"
     await tree.git("config", "core.hooksPath", place)
     assert_leaves_no_trace(tree)
     put_hook(tree.path / place / "pre-commit", SHELL_HOOK)
     assert_leaves_no_trace(tree)
     install(tree.path, Wishes())
-    assert "llm_bus_hook.py" in (tree.path / place / "pre-commit").read_text()
+    assert PROGRAM in (tree.path / place / "pre-commit").read_text()
     assert not (tree.path / ".git/hooks/pre-commit").exists()
 
 
@@ -128,7 +129,7 @@ async def test_what_belongs_to_git_is_not_installed_into(tree: WorkTree, inside:
     bare = WorkTree(tree.path.parent / "bare", NOBODY)
     for owned in (bare, WorkTree(tree.path / ".git", NOBODY)):
         before = owned.tree()
-        with pytest.raises(NotADirectoryError):
+        with pytest.raises(NotInGit):
             install(owned.path / inside, Wishes())
         assert owned.tree() == before
 
@@ -186,7 +187,7 @@ async def test_what_follows_a_beginning_without_an_end_is_not_ours(tree: WorkTre
 async def test_a_broken_receipt_is_as_none(tree: WorkTree, text: str) -> None:
     tree.write("AGENTS.md", "# Ours\n")
     install(tree.path, Wishes())
-    tree.write(".llm-bus/installed.json", text)
+    tree.write(".git/llm-bus/installed.json", text)
     uninstall(tree.path)
     assert (tree.path / "AGENTS.md").read_text() == "# Ours\n"
 
@@ -194,7 +195,7 @@ async def test_a_broken_receipt_is_as_none(tree: WorkTree, text: str) -> None:
 async def test_another_clone_can_uninstall_what_was_committed(tree: WorkTree) -> None:
     tree.write("AGENTS.md", "# Ours\n")
     install(tree.path, Wishes())
-    (tree.path / ".llm-bus/installed.json").unlink()
+    (tree.path / ".git/llm-bus/installed.json").unlink()
     uninstall(tree.path)
     assert (tree.path / "AGENTS.md").read_text() == "# Ours\n"
     assert not (tree.path / ".claude/settings.json").exists()
@@ -204,10 +205,10 @@ async def test_another_clone_can_uninstall_what_was_committed(tree: WorkTree) ->
 async def test_a_newer_kit_replaces_only_what_is_between_the_markers(tree: WorkTree) -> None:
     install(tree.path, Wishes())
     agents = tree.path / "AGENTS.md"
-    agents.write_text("# Above\n\n" + agents.read_text().replace("## LLM Bus", "## An old text") + "\n# Below\n")
+    agents.write_text("# Above\n\n" + agents.read_text().replace("## LLM Bus in", "## An old text of") + "\n# Below\n")
     assert told(install(tree.path, Wishes(lead=True))) == ["changed AGENTS.md", "changed CLAUDE.md"]
     text = agents.read_text()
-    assert text.startswith("# Above\n\n<!-- llm-bus:begin -->\n## LLM Bus\n")
+    assert text.startswith("# Above\n\n<!-- llm-bus:begin -->\n## LLM Bus in")
     assert text.endswith("<!-- llm-bus:end -->\n\n# Below\n")
     assert "### You lead" in text
 
@@ -237,7 +238,7 @@ async def test_settings_keep_what_others_run(tree: WorkTree) -> None:
     settings = json.loads((tree.path / ".claude/settings.json").read_text())
     theirs, ours = settings["hooks"]["PostToolUse"]
     assert theirs == json.loads(SETTINGS)["hooks"]["PostToolUse"][0]
-    assert "llm_bus_hook.py" in ours["hooks"][0]["command"]
+    assert PROGRAM in ours["hooks"][0]["command"]
     assert settings["model"] == "opus"
 
 
@@ -271,7 +272,7 @@ async def test_two_programs_are_one_too_many(tree: WorkTree) -> None:
     put_hook(tree.path / ".git/hooks/pre-commit", PYTHON_HOOK + "# another\n")
     [problem] = install(tree.path, Wishes()).problems
     assert problem.endswith("are both other programs: remove the one that is not needed")
-    assert (tree.path / ".git/hooks" / ASIDE).read_text() == PYTHON_HOOK
+    assert (tree.path / ".git/hooks/pre-commit.before-llm-bus").read_text() == PYTHON_HOOK
     assert (tree.path / ".git/hooks/pre-commit").read_text() == PYTHON_HOOK + "# another\n"
 
 
@@ -283,19 +284,17 @@ async def test_what_is_installed_can_be_committed_and_what_is_private_cannot(tre
     listed = (await tree.git("ls-files")).out.split()
     assert listed == [
         ".claude/settings.json",
-        ".llm-bus/.gitignore",
-        ".llm-bus/llm_bus_hook.py",
         "AGENTS.md",
         "CLAUDE.md",
         "llm-bus.config.json",
     ]
     assert (await tree.git("status", "--porcelain", "--untracked-files=all")).out == ""
-    assert stat.S_IMODE((tree.path / ".llm-bus/installed.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tree.path / ".git/llm-bus/installed.json").stat().st_mode) == 0o600
     config = json.loads((tree.path / "llm-bus.config.json").read_text())
     assert config["endpoint"] == "https://bus.example.com/mcp"
 
 
-async def test_outside_of_git_everything_but_the_hook_is_installed(tmp_path: Path) -> None:
-    outcome = install(tmp_path, Wishes())
-    assert outcome.problems == ["not a git repository: there is no pre-commit hook"]
-    assert (tmp_path / "AGENTS.md").exists()
+async def test_outside_of_git_nothing_is_done(tmp_path: Path) -> None:
+    with pytest.raises(NotInGit, match="not a git repository"):
+        install(tmp_path, Wishes())
+    assert WorkTree(tmp_path, NOBODY).tree() == {}

@@ -4,18 +4,20 @@ import shutil
 
 import pytest
 
-from tests.kit.scratch import HOOK, KIT, WorkTree
+from tests.kit.scratch import KIT, WorkTree
 from tests.web.bus import Bus
 
 PROJECT = KIT.parent
 ADR_1 = "docs/decisions/0001-choice.md"
 
+ENTRY = KIT / "__main__.py"
+
 
 def test_what_it_is_to_run_is_there_and_can_be_run() -> None:
     manifest = (PROJECT / ".pre-commit-hooks.yaml").read_text()
-    assert "  entry: kit/llm_bus_hook.py --staged\n  language: script\n" in manifest
-    assert HOOK.stat().st_mode & 0o111
-    assert HOOK.read_text().startswith("#!/usr/bin/env python3\n")
+    assert "  entry: kit/__main__.py --staged\n  language: script\n" in manifest
+    assert ENTRY.stat().st_mode & 0o111
+    assert ENTRY.read_text().startswith("#!/usr/bin/env python3\n")
 
 
 @pytest.mark.skipif(shutil.which("pre-commit") is None, reason="the pre-commit framework is not on the path")

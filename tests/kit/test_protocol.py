@@ -49,7 +49,7 @@ async def test_a_batch_of_files_costs_one_connection_and_no_handshake(bus: Bus, 
     assert (ran.code, alice.log()) == (0, "")
     assert ran.err.count("is now claimed for you") == 30
     assert relay.connections == 1
-    assert relay.requests == ["whoami", *["query_events", "list_sequences", "claim"] * 30, "who_holds"]
+    assert relay.requests == ["whoami", "query_events", "list_sequences", *["claim"] * 30, "who_holds"]
 
 
 async def test_a_number_that_is_lost_between_looking_and_claiming_is_a_collision(alice: WorkTree) -> None:

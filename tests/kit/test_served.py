@@ -1,29 +1,29 @@
 """The kit as a running server hands it out, and the one line that installs it."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from kit.install import instruction_block
-from tests.kit.scratch import HOOK, Identity, repository
+from kit.bundle import _packed, program
+from kit.rules import repository_rules
+from tests.kit.scratch import HOOK, KIT, Identity, WorkTree, repository
 from tests.web.bus import Bus
 from tests.web.command_line import llm_bus
-from web.routes.kit import KIT_FILES
 
 
 async def test_it_is_plain_text_that_may_be_kept_for_a_while(bus: Bus) -> None:
-    response = await bus.http.get("/kit/llm_bus_hook.py")
-    assert response.text == HOOK.read_text()
+    response = await bus.http.get("/kit/install.sh")
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
     assert response.headers["cache-control"] == "public, max-age=300"
-    again = await bus.http.get("/kit/llm_bus_hook.py", headers={"If-None-Match": response.headers["etag"]})
+    again = await bus.http.get("/kit/install.sh", headers={"If-None-Match": response.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_the_blocks_are_there_to_be_pasted(bus: Bus) -> None:
-    assert (await bus.http.get("/kit/member.md")).text == instruction_block(lead=False)
-    assert (await bus.http.get("/kit/lead.md")).text == instruction_block(lead=True)
+    assert (await bus.http.get("/kit/member.md")).text == repository_rules(lead=False)
+    assert (await bus.http.get("/kit/lead.md")).text == repository_rules(lead=True)
 
 
 async def test_nothing_else_is_handed_out(bus: Bus) -> None:
@@ -34,6 +34,7 @@ async def test_nothing_else_is_handed_out(bus: Bus) -> None:
 async def test_one_line_installs_it_with_nothing_there(bus: Bus, tmp_path: Path, old_python: str) -> None:
     tree = await repository(tmp_path / "shop", Identity(bus.url, None))
     tree.write("kit/edits.py", "raise SystemExit('the kit of the repository, not ours')")
+    tree.write("json.py", "raise SystemExit('the json of the repository, not Python's')")
     before = tree.tree()
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python3").symlink_to(old_python)
@@ -43,7 +44,7 @@ async def test_one_line_installs_it_with_nothing_there(bus: Bus, tmp_path: Path,
     assert "created .git/hooks/pre-commit\n" in ran.out
     assert "created docs/wiki/index.md\n" in ran.out
     assert json.loads((tree.path / "llm-bus.config.json").read_text())["endpoint"] == f"{bus.url}/mcp"
-    assert (tree.path / ".llm-bus/llm_bus_hook.py").read_text() == HOOK.read_text()
+    assert (tree.path / ".git/llm-bus/kit.pyz").read_bytes() == HOOK.read_bytes()
     assert (await tree.run("sh", "-ec", line)).out == "nothing to change\n"
     ran = await tree.run("sh", "-ec", f"{line} -s -- --uninstall")
     assert "removed AGENTS.md\n" in ran.out
@@ -58,7 +59,7 @@ async def test_a_server_that_is_not_there_is_an_error(bus: Bus, tmp_path: Path) 
     assert tree.tree() == before
 
 
-@pytest.mark.parametrize("last", ['python3 "$place/kit/install.py"', "</dev/null", "}"])
+@pytest.mark.parametrize("last", ['python3 -I "$place/kit.pyz"', "</dev/null", "}"])
 async def test_an_installer_that_arrives_in_part_does_nothing(bus: Bus, tmp_path: Path, last: str) -> None:
     tree = await repository(tmp_path / "shop", Identity(bus.url, None))
     before = tree.tree()
@@ -84,7 +85,23 @@ def test_calling_it_wrongly_is_one_sentence(tmp_path: Path) -> None:
         assert (ran.returncode, ran.stdout, len(ran.stderr.splitlines())) == (2, "", 1)
 
 
-def test_whatever_the_kit_is_made_of_is_handed_out() -> None:
-    kit = HOOK.parent
-    parts = {path.relative_to(kit).as_posix() for suffix in ("py", "md") for path in kit.rglob(f"*.{suffix}")}
-    assert parts == set(KIT_FILES)
+async def test_the_script_and_the_program_can_be_checked(bus: Bus, tmp_path: Path) -> None:
+    for name in ("install.sh", "kit.pyz"):
+        (tmp_path / name).write_bytes((await bus.http.get(f"/kit/{name}")).content)
+        (tmp_path / f"{name}.sha256").write_bytes((await bus.http.get(f"/kit/{name}.sha256")).content)
+        tree = WorkTree(tmp_path, Identity(bus.url, None))
+        assert (await tree.run("sha256sum", "--check", f"{name}.sha256")).out == f"{name}: OK\n"
+
+
+async def test_a_program_that_is_not_the_scripts_is_not_run(bus: Bus, tmp_path: Path) -> None:
+    tree = await repository(tmp_path / "shop", Identity(bus.url, None))
+    before = tree.tree()
+    script = (await bus.http.get("/kit/install.sh")).text
+    ran = await tree.run("sh", stdin=script.replace(sha256(HOOK.read_bytes()).hexdigest(), "0" * 64).encode())
+    assert (ran.code, ran.out) == (1, "")
+    assert "not the one that this script belongs to; nothing was done" in ran.err
+    assert tree.tree() == before
+
+
+def test_the_program_is_the_same_every_time() -> None:
+    assert _packed(KIT) == _packed(KIT) == program()

@@ -60,6 +60,6 @@ async def test_a_worktree_made_before_the_kit_was_committed_is_checked_too(
 
 async def test_a_python_that_cannot_run_the_hook_blocks_nothing(alice: WorkTree, tmp_path: Path) -> None:
     install(alice.path, Wishes())
-    alice.write(".llm-bus/llm_bus_hook.py", "<<<<<<< conflict\n")
+    alice.write(".git/llm-bus/kit.pyz", "<<<<<<< conflict\n")
     await alice.stage(ADR_1)
     assert "SyntaxError" in (await alice.git("commit", "--message", "one")).err

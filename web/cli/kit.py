@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-from kit.install import Outcome, Wishes, install, told, uninstall
+from kit.client_files import CLIENT_FILES
+from kit.git import NotInGit
+from kit.install import Outcome, Refused, Wishes, install, told, uninstall
 from web.cli.terminal import note, say
 from web.config import read_settings
 from web.onboarding.texts import TOKEN_VARIABLE
@@ -38,14 +40,38 @@ def kit() -> None:
 @click.option("--with-wiki", is_flag=True, help="Begin a wiki for agents in docs/wiki; nothing there is overwritten.")
 @click.option("--lead", is_flag=True, help="Instructions for an agent that leads.")
 @click.option("--server", metavar="URL", callback=_without_path, help="Where the bus is. [PUBLIC_URL, this machine]")
-def install_kit(directory: Path, *, takes_out: bool, with_wiki: bool, lead: bool, server: str | None) -> int:
+@click.option("--project", metavar="SLUG", help="The project that the repository belongs to.")
+@click.option("--client", "clients", multiple=True, type=click.Choice(["all", *CLIENT_FILES]), help="Its hooks too.")
+@click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
+@click.option("--shared-hooks", is_flag=True, help="Allow hooks that several repositories share.")
+def install_kit(
+    directory: Path,
+    *,
+    takes_out: bool,
+    with_wiki: bool,
+    lead: bool,
+    server: str | None,
+    project: str | None,
+    clients: tuple[str, ...],
+    insecure: bool,
+    shared_hooks: bool,
+) -> int:
     """Install the adherence kit into the repository around DIR (default: here)."""
-    if takes_out:
-        return _tell(uninstall(directory))
     settings = read_settings()
-    url = server or settings.public_url or settings.local_url
-    outcome = install(directory, Wishes(url, lead, with_wiki))
-    if outcome.changes:
+    wishes = Wishes(
+        server=server or settings.public_url or (None if takes_out else settings.local_url),
+        project=project,
+        lead=lead,
+        with_wiki=with_wiki,
+        clients=clients,
+        insecure=insecure,
+        shared_hooks=shared_hooks,
+    )
+    try:
+        outcome = uninstall(directory, wishes) if takes_out else install(directory, wishes)
+    except (Refused, NotInGit) as reason:
+        raise click.ClickException("; ".join(str(reason).splitlines())) from reason
+    if outcome.changes and not takes_out:
         note(f"Commit these files, and give every agent its own {TOKEN_VARIABLE}.")
     return _tell(outcome)
 

@@ -1,32 +1,33 @@
 """The words that bring somebody onto the bus: guide, instructions, connect commands, client configuration.
 
-Tools, pages and the command line get them here. The rules among them are the instruction blocks that the kit writes
-into repositories: `member.md` for everybody, and `lead.md`, which follows it for who leads. A function that takes a
+Tools, pages and the command line get them here. The rules among them are those of `kit.rules`. A function that takes a
 `token` returns a secret: show it once, never log it.
 """
 
+import hashlib
 import json
 import shlex
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
-from kit.install import instruction_block
+from kit.bundle import installer
+from kit.rules import protocol, repository_rules
 
 TOKEN_VARIABLE = "LLM_BUS_TOKEN"  # noqa: S105 - the name of a variable, not a secret
 GUIDE_URI = "llm-bus://guide"
 SERVER_NAME = "llm-bus"
 
-MEMBER_BLOCK = instruction_block(lead=False)
-"""What a member's instruction file says about the bus."""
-
-LEAD_BLOCK = instruction_block(lead=True)
-"""A lead's: the same and more, under 2,500 characters, because every session pays for it."""
-
-INSTRUCTIONS = MEMBER_BLOCK.partition("\n###")[0].strip()
+INSTRUCTIONS = protocol()
 """How to coordinate, for every client that connects: under 1,500 characters."""
 
-GUIDE = f"{MEMBER_BLOCK}\n\n{files('web.onboarding').joinpath('guide.md').read_text(encoding='utf-8')}"
+MEMBER_BLOCK = repository_rules(lead=False)
+"""What the instruction file of a repository says about the bus, beside the instructions."""
+
+LEAD_BLOCK = repository_rules(lead=True)
+"""A lead's: the same and more, under 2,500 characters, because every session pays for it."""
+
+GUIDE = f"{INSTRUCTIONS}\n\n{files('web.onboarding').joinpath('guide.md').read_text(encoding='utf-8')}"
 """The same and more, in Markdown, for those who ask."""
 
 SETUP_NOTE = (
@@ -85,6 +86,11 @@ def kit_command(public_url: str) -> str:
     return f"curl -fsS {public_url}/kit/install.sh | sh"
 
 
+def kit_checksum(public_url: str) -> str:
+    """What `install.sh` is checked against, as `sha256sum --check` reads it."""
+    return f"{hashlib.sha256(installer(public_url).encode()).hexdigest()}  install.sh"
+
+
 def connect_lines(public_url: str, token: str) -> list[str]:
     """How to connect with a token, for a terminal."""
     return [
@@ -122,9 +128,12 @@ who does what. This message holds your token: keep it out of version control, lo
 3. Call `register` with your lane (your area of work), then `whats_new`.
 4. Is there no llm-bus.config.json in the repository? Ask your human whether to run, there:
    {kit_command(public_url)}
-   It adds these rules to the instruction files and a hook that checks the numbers of files.
+   It adds these rules to the instruction files and a hook that checks the numbers of files. The SHA-256 of the script:
+   {kit_checksum(public_url)}
 
 From then on:
+
+{INSTRUCTIONS}
 
 {MEMBER_BLOCK}
 """

@@ -1,31 +1,17 @@
 """`GET /kit/…`: the server hands out its own adherence kit, so that a repository needs one `curl … | sh`.
 
-Public and the same for everybody: plain text, read once when the server starts, cacheable. `install.sh` is told where
-it comes from and what belongs to the kit; the instruction blocks are also there as they are pasted, `member.md` and
-`lead.md`.
+Public and the same for everybody, made once when the server starts, cacheable: the program `kit.pyz`, the script
+`install.sh` that fetches and checks it, the checksums of both, and the rules as they are pasted into instruction files.
 """
 
-import shlex
-from importlib.resources import files
+import hashlib
 
 from quart import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
-from kit.install import instruction_block
-
-KIT_FILES = (
-    "__init__.py",
-    "edits.py",
-    "git_hook.py",
-    "install.py",
-    "llm_bus_hook.py",
-    "instructions/lead.md",
-    "instructions/member.md",
-    "wiki/index.md",
-    "wiki/log.md",
-    "wiki/overview.md",
-)
-"""What the installer needs, as `install.sh` fetches it."""
+from kit.bundle import installer, program
+from kit.rules import repository_rules
+from web.onboarding import texts
 
 FRESH_SECONDS = 300
 
@@ -33,13 +19,14 @@ FRESH_SECONDS = 300
 def handing_out_kit(public_url: str) -> Blueprint:
     """The routes."""
     routes = Blueprint("kit", __name__)
-    texts = _texts(public_url)
+    handed_out = _contents(public_url)
 
     @routes.get("/kit/<path:name>")
     async def hand_out(name: str) -> Response:
-        if name not in texts:
+        if name not in handed_out:
             raise NotFound
-        response = Response(texts[name], content_type="text/plain; charset=utf-8")
+        kind = "application/zip" if name.endswith(".pyz") else "text/plain; charset=utf-8"
+        response = Response(handed_out[name], content_type=kind)
         response.cache_control.public = True
         response.cache_control.max_age = FRESH_SECONDS
         await response.add_etag()
@@ -48,10 +35,13 @@ def handing_out_kit(public_url: str) -> Blueprint:
     return routes
 
 
-def _texts(public_url: str) -> dict[str, str]:
-    texts = {name: files("kit").joinpath(name).read_text(encoding="utf-8") for name in KIT_FILES}
-    installer = files("kit").joinpath("install.sh").read_text(encoding="utf-8")
-    for mark, value in (("@SERVER@", shlex.quote(public_url)), ("@FILES@", ",".join(KIT_FILES))):
-        installer = installer.replace(mark, value)
-    blocks = {"member.md": instruction_block(lead=False), "lead.md": instruction_block(lead=True)}
-    return {**texts, "install.sh": installer, **blocks}
+def _contents(public_url: str) -> dict[str, bytes]:
+    sum_of_program = hashlib.sha256(program()).hexdigest()
+    return {
+        "kit.pyz": program(),
+        "kit.pyz.sha256": f"{sum_of_program}  kit.pyz\n".encode(),
+        "install.sh": installer(public_url).encode(),
+        "install.sh.sha256": f"{texts.kit_checksum(public_url)}\n".encode(),
+        "member.md": repository_rules(lead=False).encode(),
+        "lead.md": repository_rules(lead=True).encode(),
+    }

@@ -61,7 +61,8 @@ ROUTES: Mapping[str, str] = {
     "/readyz": "200 when PostgreSQL answers too, 503 when it does not. For load balancers.",
     "/metrics": "[Numbers](metrics.md) for Prometheus.",
     "/join": "Redeem an invite: `{code, name?}`. At most 30 tries per client address in 5 minutes.",
-    "/kit/<path:name>": "The adherence kit, file by file; `/kit/install.sh` installs it into a repository.",
+    "/kit/<path:name>": "The adherence kit: `install.sh` installs it into a repository; `kit.pyz` is the program, "
+    "`*.sha256` the checksums of both.",
     "/.well-known/oauth-protected-resource": "What protects `/mcp` (RFC 9728).",
     "/.well-known/oauth-protected-resource/mcp": "The same, where clients look first.",
 }

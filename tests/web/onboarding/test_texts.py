@@ -41,9 +41,13 @@ def test_a_handout_holds_all_it_takes_to_connect_and_the_rules_that_the_guide_ha
 def test_every_text_holds_the_same_rules_and_stays_within_what_sessions_pay_for_it() -> None:
     assert len(texts.INSTRUCTIONS) < 1_500
     assert len(texts.LEAD_BLOCK) < 2_500
-    for text in (texts.MEMBER_BLOCK, texts.LEAD_BLOCK, texts.GUIDE):
-        assert text.startswith(texts.INSTRUCTIONS)
-    assert texts.GUIDE.startswith(texts.MEMBER_BLOCK)
+    assert texts.GUIDE.startswith(texts.INSTRUCTIONS)
+    assert texts.LEAD_BLOCK.startswith(texts.MEMBER_BLOCK)
+
+
+def test_the_rules_of_a_repository_repeat_no_rule_of_the_servers() -> None:
+    said = {sentence.strip() for sentence in texts.INSTRUCTIONS.replace("\n", ".").split(".") if len(sentence) > 20}
+    assert not any(sentence in texts.LEAD_BLOCK for sentence in said)
 
 
 @pytest.mark.parametrize("text", [texts.GUIDE, texts.LEAD_BLOCK])
@@ -54,7 +58,7 @@ def test_the_rules_name_only_tools_that_exist(text: str) -> None:
     statuses = {"open", "assigned", "in_progress", "done", "blocked"}
     examples = {"auth", "docs", "handle/label", "src/auth/login.py", "<code>: <what to do>"}
     examples |= {"src/auth", "src/**/*.{ts,tsx}", "port:3000"}
-    outside = {"LLM_BUS_TOKEN", "llm-bus.config.json", "git mv"}
+    outside = {"LLM_BUS_TOKEN", "llm-bus.config.json", "git mv", "llm-bus", "LLM_BUS_OVERRIDE", "--no-verify"}
     words = set(text.split("`")[1::2])
     named = {word.partition(":")[0] for word in words - examples}
     assert named <= tools | fields | results | statuses | outside

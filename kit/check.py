@@ -1,0 +1,168 @@
+"""Whether the numbers of new files are free or the caller's own, and whose leases changed files are under.
+
+Only a confirmed collision blocks: the ledger says that another actor claimed the number, and no commit that git can
+reach has the file. What may be a collision, and may be a folder that counts on its own, is told.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from kit.numbers import Numbered, Numbering
+from kit.report import Collision, Report
+from kit.surfaces import covers
+from kit.words import duration, flat, line, quoted
+
+if TYPE_CHECKING:
+    from kit.git import Repository
+    from kit.ledger import Ledger
+    from kit.settings import Settings
+
+CLAIMS_MAX = 50
+"""How many numbers one commit claims by itself. More are an import of old files, whose sequence wants to be seeded."""
+
+
+@dataclass
+class NumberCheck:
+    """Compares new files with the ledger, and claims the next numbers for those that have them."""
+
+    ledger: Ledger
+    repository: Repository
+    settings: Settings
+    report: Report
+
+    def check(self, new: list[Numbered]) -> None:
+        """Check new files, and take them off the report's list of what is unchecked."""
+        claims = self.ledger.claims(new)
+        unclaimed: dict[str, list[Numbered]] = defaultdict(list)
+        for file in new:
+            claim = claims.get((file.sequence, file.number))
+            if claim is None:
+                unclaimed[file.sequence].append(file)
+            elif not self.ledger.is_mine(claim.get("actor")):
+                self._report_holder(file, claim.get("actor"))
+            elif (path := self._claimed_for(claim, file)) is not None:
+                self.report.notices.append(f"{file} was claimed for {line(path)}: let only one file have it")
+            if file.path in self.report.unchecked:
+                self.report.unchecked.remove(file.path)
+        for sequence, files in unclaimed.items():
+            self._claim_or_tell(sequence, files)
+
+    @cached_property
+    def _known(self) -> list[Numbered]:
+        """The numbered files that git knows."""
+        return Numbering(self.settings.sequences, self.repository.tracked).of(self.repository.tracked)
+
+    def _claimed_for(self, claim: dict[str, Any], file: Numbered) -> str | None:
+        """The other file that the caller's hook claimed this number for, perhaps for a sub-agent."""
+        payload = claim.get("payload")
+        note = payload.get("note") if isinstance(payload, dict) else None
+        path = f"{note}{file.path[len(file.unit) :]}" if isinstance(note, str) else ""
+        other = Numbering(self.settings.sequences).find(path)
+        return other.unit if other and str(other) == str(file) and other.stem != file.stem else None
+
+    def _report_holder(self, file: Numbered, holder: object, given: int | None = None) -> None:
+        """A number that another actor claimed: a collision, unless the file was a commit before or counts elsewhere."""
+        known = [other for other in self._known if other.sequence == file.sequence and other.path != file.path]
+        elsewhere = {other.place for other in known if other.number == file.number} - {file.place}
+        is_apart = bool(known) and file.place not in {other.place for other in known}
+        if elsewhere:
+            self.report.notices.append(
+                f"{file} is in use in {line(min(elsewhere))} and in {line(file.place)}, which seem to count on their "
+                f"own: {self._own_sequence(file)}"
+            )
+        elif not self.repository.was_ever_known(file.path):
+            hint = self._own_sequence(file) if is_apart else ""
+            why = f"belongs to {line(holder)}, not to you"
+            self.report.collisions.append(Collision(file, why, free_number=given, hint=hint))
+
+    def _own_sequence(self, file: Numbered) -> str:
+        """The line that gives a folder a sequence of its own; nothing where only one folder can have this sequence."""
+        sequences = self.settings.sequences
+        glob = next((glob for glob, name in sequences.items() if name == file.sequence and covers(glob, file.path)), "")
+        if "*" not in glob.rpartition("/")[0] or not file.place:
+            return ""
+        parts = [part for part in file.place.strip("/").split("/") if part.strip("s") != file.sequence.strip("s")]
+        name = "-".join([file.sequence, *parts[-1:]]).lower()
+        entry = f'"{file.place}{glob.rpartition("/")[2]}": "{name}"'
+        return f'a folder that counts on its own wants its own line, the first in "sequences": {entry}'
+
+    def _claim_or_tell(self, sequence: str, files: list[Numbered]) -> None:
+        """Unclaimed numbers: claimed when they come next, otherwise told what to do."""
+        highest = self._highest_in_use(files)
+        expected = self.ledger.next_number(sequence)
+        numbers = sorted({file.number for file in files})
+        if len(numbers) > CLAIMS_MAX:
+            self.report.notices.append(
+                f"{len(files)} new files have unclaimed numbers of {sequence}, from {numbers[0]} to {numbers[-1]}: if "
+                f"they are old, call seed_sequence with current {max(highest, numbers[-1])} once"
+            )
+        elif expected <= highest:
+            state = f"would give {expected} next" if self.ledger.knows(sequence) else "was never seeded"
+            self.report.notices.append(
+                f"{sequence} {state}, and numbers up to {highest} are in use here: call seed_sequence with current "
+                f"{highest} once, then claim before you name a file"
+            )
+        else:
+            for file in sorted(files, key=lambda file: (file.number, file.path)):
+                self._claim(file)
+
+    def _highest_in_use(self, files: list[Numbered]) -> int:
+        """The highest number of the other files beside some files of one sequence."""
+        units, places = {file.unit for file in files}, {file.place for file in files}
+        beside = [file for file in self._known if file.unit not in units and file.place in places]
+        return max((file.number for file in beside if file.sequence == files[0].sequence), default=0)
+
+    def _claim(self, file: Numbered) -> None:
+        expected = self.ledger.next_number(file.sequence)
+        if expected != file.number:
+            if not self.ledger.claims([file]):  # up and down migrations share the number that the first has claimed
+                told = f"nobody claimed {file}: the next is {expected}, claim it and rename {flat(file.path)}"
+                self.report.notices.append(told)
+            return
+        given = self.ledger.claim(file)
+        if given == file.number:
+            self.report.notices.append(f"{file} is now claimed for you: {flat(file.path)}")
+            return
+        # Somebody was faster, and what was given instead is the caller's to use.
+        holder = self.ledger.claims([file]).get((file.sequence, file.number), {}).get("actor")
+        if holder is not None and not self.ledger.is_mine(holder):
+            self._report_holder(file, holder, given)
+
+
+def suggest_numbers(ledger: Ledger, repository: Repository, report: Report) -> None:
+    """Find a free number for every collision; files that belong together, as up and down migrations do, stay so."""
+    chosen: dict[tuple[str, int, str | None], int] = {}
+    for collision in report.collisions:
+        file = collision.file
+        key = (file.sequence, file.number, file.stem if collision.twin else None)
+        if key not in chosen:
+            taken = sum(sequence == file.sequence for sequence, _, _ in chosen)
+            following = ledger.next_number(file.sequence) + taken
+            known = collision.free_number or 0
+            chosen[key] = max(following, known) if collision.twin else known or following
+        collision.in_index = repository.is_tracked(file.unit)
+        collision.free_number = chosen[key]
+
+
+def conflicting_leases(ledger: Ledger, paths: list[str]) -> list[str]:
+    """Each path that somebody else leases exclusively, with holder and time left."""
+    others = ledger.others_leases()
+    return [told_lease(path, row) for path in paths for row in others if covers(str(row.get("surface")), path)]
+
+
+def told_lease(path: str, lease: dict[str, Any]) -> str:
+    """Who leases a path, and for how long."""
+    surface = str(lease.get("surface"))
+    as_what = "" if surface == path else f" as {line(surface)}"
+    return f"{flat(path)} is leased by {line(lease.get('actor'))}{as_what}, {time_left(lease)}"
+
+
+def time_left(lease: dict[str, Any]) -> str:
+    """How long a lease lasts, and its holder's note."""
+    seconds, note = lease.get("expires_in_seconds"), lease.get("note")
+    left = f"{duration(seconds if isinstance(seconds, (int, float)) else 0)} left"
+    return f"{left}: {quoted(note)}" if note else left

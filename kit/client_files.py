@@ -1,0 +1,126 @@
+"""What each agent client needs in a repository: hooks that start the kit, and a file of rules that it reads.
+
+The commands start the program in `.git`; where it is missing, as in a fresh clone, they do nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from kit.bundle import text
+from kit.edits import PROGRAM, JsonHooks, Own
+
+SECONDS_MAX = 5
+"""For one run of a hook, which itself ends after 1.5 seconds."""
+
+WAKE_SECONDS_MAX = 30 * 86_400
+"""For the process that waits for an idle session; it ends with the session."""
+
+
+class Edit(Protocol):
+    """What `kit.edits` has."""
+
+    def add(self, text: str | None) -> str | None:
+        """The file with what is ours; None for no file."""
+
+    def remove(self, text: str | None) -> str | None:
+        """The file without it; None for no file."""
+
+
+@dataclass(frozen=True)
+class ClientFiles:
+    """What one client needs: which files show that a repository is worked on with it, and the file with its hooks."""
+
+    signs: tuple[str, ...]
+    hooks_path: str
+    hooks: Callable[[], Edit]
+    rules: str = "AGENTS.md"
+
+
+def command(client: str, *flags: str) -> str:
+    """The shell line with which a client starts the kit, wherever in the repository it stands."""
+    ran = " ".join([f"--client {client}", *flags])
+    place = 'cd "${CLAUDE_PROJECT_DIR:-.}" 2>/dev/null && ' if client == "claude-code" else ""
+    found = f'f="$(git rev-parse --git-common-dir 2>/dev/null)/{PROGRAM}"'
+    return f'{place}{found}; [ ! -f "$f" ] || exec python3 -I "$f" {ran}'
+
+
+def _nested(client: str, events: tuple[str, ...], seconds: int = SECONDS_MAX) -> dict[str, list[dict[str, Any]]]:
+    """Hooks as Claude Code has them, and those that follow its example."""
+    entry = {"hooks": [{"type": "command", "command": command(client), "timeout": seconds}]}
+    return {event: [entry] for event in events}
+
+
+def _claude_code() -> Edit:
+    events = ("SessionStart", "SubagentStart", "PostToolUse", "Stop", "SessionEnd")
+    hooks = _nested("claude-code", events)
+    wake = {
+        "type": "command",
+        "command": command("claude-code", "--wake"),
+        "asyncRewake": True,
+        "timeout": WAKE_SECONDS_MAX,
+    }
+    return JsonHooks({**hooks, "Stop": [*hooks["Stop"], {"hooks": [wake]}]})
+
+
+def _codex() -> Edit:
+    return JsonHooks(_nested("codex", ("SessionStart", "PostToolUse", "Stop")))
+
+
+def _gemini() -> Edit:
+    milliseconds = SECONDS_MAX * 1_000
+    return JsonHooks(_nested("gemini", ("SessionStart", "AfterTool", "AfterAgent", "SessionEnd"), milliseconds))
+
+
+def _qwen() -> Edit:
+    return JsonHooks(_nested("qwen", ("SessionStart", "SubagentStart", "PostToolUse", "Stop", "SessionEnd")))
+
+
+def _copilot() -> Edit:
+    def entry(event: str) -> list[dict[str, Any]]:
+        ran = command("copilot", f"--event {event}")
+        return [{"type": "command", "bash": ran, "timeoutSec": SECONDS_MAX}]
+
+    events = ("sessionStart", "postToolUse", "agentStop", "sessionEnd")
+    return JsonHooks({event: entry(event) for event in events}, {"version": 1})
+
+
+def _cursor() -> Edit:
+    events = ("sessionStart", "postToolUse", "afterFileEdit", "stop", "sessionEnd")
+    hooks = {event: [{"command": command("cursor", f"--event {event}")}] for event in events}
+    return JsonHooks(hooks, {"version": 1})
+
+
+def _opencode() -> Edit:
+    return Own(text("opencode.js"), PROGRAM)
+
+
+CLIENT_FILES: dict[str, ClientFiles] = {
+    "claude-code": ClientFiles((".claude", "CLAUDE.md"), ".claude/settings.json", _claude_code, "CLAUDE.md"),
+    "codex": ClientFiles((".codex",), ".codex/hooks.json", _codex),
+    "gemini": ClientFiles((".gemini", "GEMINI.md"), ".gemini/settings.json", _gemini, "GEMINI.md"),
+    "qwen": ClientFiles((".qwen", "QWEN.md"), ".qwen/settings.json", _qwen),
+    "opencode": ClientFiles((".opencode", "opencode.json"), ".opencode/plugin/llm-bus.js", _opencode),
+    "copilot": ClientFiles(
+        (".github/hooks", ".github/copilot-instructions.md"), ".github/hooks/llm-bus.json", _copilot
+    ),
+    "cursor": ClientFiles((".cursor",), ".cursor/hooks.json", _cursor),
+}
+"""By the name that `kit install --client` takes, the same as that of the hook's `--client`."""
+
+ALWAYS = "claude-code"
+"""Whose files are written into every repository."""
+
+
+def clients_of(root: Path, wanted: tuple[str, ...]) -> list[str]:
+    """The clients to install for: those asked for, those that a repository shows signs of, and `ALWAYS`."""
+    if "all" in wanted:
+        return list(CLIENT_FILES)
+    return [
+        name
+        for name, files in CLIENT_FILES.items()
+        if name == ALWAYS or name in wanted or any((root / sign).exists() for sign in files.signs)
+    ]

@@ -1,0 +1,134 @@
+"""The agent clients that run our hooks: their names for each moment, where a path is in their input, how they are told.
+
+What was seen with the real programs and what was only read is in docs/reference/clients.md. A client that is not here
+can run the hook as Claude Code does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+START, SUBAGENT, TOOL, TURN_END, SESSION_END = "start", "subagent", "tool", "turn end", "session end"
+"""The moments at which a hook can do something."""
+
+_PATCH = re.compile(r"^\*\*\* (?:Add File|Update File|Delete File|Move to): (.+)$", re.MULTILINE)
+_PATHS = ("file_path", "notebook_path", "filePath", "path", "absolute_path")
+_EDITS = re.compile(r"write|edit|patch|replace|create|str_replace|notebook|insert", re.IGNORECASE)
+
+
+def _paths_in(tool: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """The paths that a tool has changed: named, or in the text of a patch."""
+    if tool and not _EDITS.search(tool):
+        return
+    for name in _PATHS:
+        if isinstance(given.get(name), str):
+            yield given[name]
+            return
+    for text in given.values():
+        if isinstance(text, str):
+            yield from (path.strip() for path in _PATCH.findall(text))
+
+
+def _specific(event: str, text: str) -> str:
+    return json.dumps({"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}})
+
+
+def _plain(_: str, text: str) -> str:
+    return text
+
+
+def _top_level(name: str) -> Callable[[str, str], str]:
+    return lambda _, text: json.dumps({name: text})
+
+
+def _decision(word: str) -> Callable[[str, str], str]:
+    return lambda _, text: json.dumps({"decision": word, "reason": text})
+
+
+@dataclass(frozen=True)
+class Client:
+    """One agent client.
+
+    `events` gives the moment of each of its events. `starts`, `tells` and `goes_on` make what is printed at the start,
+    after a tool, and to go on at the end of a turn, from the event's name and the text. With `stops_by_exit_code` the
+    model sees standard error after exit code 2.
+    """
+
+    title: str
+    events: dict[str, str]
+    starts: Callable[[str, str], str] = _specific
+    tells: Callable[[str, str], str] = _specific
+    goes_on: Callable[[str, str], str] = field(default=_decision("block"))
+    stops_by_exit_code: bool = False
+    edit_events: frozenset[str] = frozenset()
+    """Events that are edits by their name, whatever tool they name."""
+
+    def paths(self, event: str, given: Mapping[str, Any]) -> list[str]:
+        """The paths that were just changed, as the client names them."""
+        tool = str(given.get("tool_name") or given.get("toolName") or given.get("tool") or "")
+        if event in self.edit_events:
+            return list(_paths_in("edit", given))
+        for name in ("tool_input", "toolArgs", "toolInput", "args"):
+            arguments = given.get(name)
+            if isinstance(arguments, str):
+                try:
+                    arguments = json.loads(arguments)
+                except ValueError:
+                    arguments = {"text": arguments}
+            if isinstance(arguments, dict):
+                return list(_paths_in(tool, arguments))
+        return []
+
+
+_LIKE_CLAUDE = {
+    "SessionStart": START,
+    "SubagentStart": SUBAGENT,
+    "PostToolUse": TOOL,
+    "Stop": TURN_END,
+    "SessionEnd": SESSION_END,
+}
+
+CLIENTS: dict[str, Client] = {
+    "claude-code": Client("Claude Code", _LIKE_CLAUDE, starts=_plain, stops_by_exit_code=True),
+    "codex": Client("Codex CLI", _LIKE_CLAUDE, starts=_plain, stops_by_exit_code=True),
+    "gemini": Client(
+        "Gemini CLI",
+        {"SessionStart": START, "AfterTool": TOOL, "AfterAgent": TURN_END, "SessionEnd": SESSION_END},
+        goes_on=_decision("deny"),
+    ),
+    "qwen": Client("Qwen Code", _LIKE_CLAUDE),
+    "opencode": Client(
+        "opencode",
+        {"start": START, "tool": TOOL, "idle": TURN_END, "end": SESSION_END},
+        starts=_plain,
+        tells=_plain,
+        goes_on=_plain,
+    ),
+    "copilot": Client(
+        "Copilot CLI",
+        {"sessionStart": START, "postToolUse": TOOL, "agentStop": TURN_END, "sessionEnd": SESSION_END},
+        starts=_top_level("additionalContext"),
+        tells=_top_level("additionalContext"),
+    ),
+    "cursor": Client(
+        "Cursor",
+        {
+            "sessionStart": START,
+            "postToolUse": TOOL,
+            "afterFileEdit": TOOL,
+            "stop": TURN_END,
+            "sessionEnd": SESSION_END,
+        },
+        starts=_top_level("additional_context"),
+        tells=_top_level("additional_context"),
+        goes_on=_top_level("followup_message"),
+        edit_events=frozenset({"afterFileEdit"}),
+    ),
+}
+"""By the name that `--client` takes."""

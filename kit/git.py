@@ -1,0 +1,272 @@
+"""What the kit asks git: where a repository is, what is about to be committed, and which paths it has ever known.
+
+Only git's own data is read, and nothing is changed. Every question has a time limit; a question that fails is answered
+with nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+CONFIG_NAME = "llm-bus.config.json"
+STATE_NAME = "llm-bus"
+"""The folder of the kit in a git directory."""
+
+SECONDS_MAX = 1.4
+REFS_MAX = 1_000
+"""The most recent ones. More would not be read within the time that a commit may take."""
+
+REFLOG_MAX = 50
+_COMING_IN = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REBASE_HEAD")
+_LEFT_BEHIND = ("ORIG_HEAD", "FETCH_HEAD", *_COMING_IN)
+
+
+class NotInGit(Exception):
+    """Why a directory is in no repository that git would work in."""
+
+
+@dataclass
+class Changes:
+    """What a commit is about to change, or what an agent has just written."""
+
+    added: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+
+    @property
+    def paths(self) -> list[str]:
+        """All of them."""
+        return [*self.added, *self.other, *self.removed]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A work tree: its root, its own git directory, and the one it shares with its other work trees."""
+
+    root: Path
+    git_dir: Path
+    shared: Path
+
+    @classmethod
+    def around(cls, directory: Path) -> Repository:
+        """The repository that a directory is in; raises `NotInGit`."""
+        start = Path(os.path.realpath(directory))
+        while not start.is_dir() and start != start.parent:
+            start = start.parent
+        asked = ("--show-toplevel", "--absolute-git-dir", "--git-common-dir")
+        shown = _ask(start, "rev-parse", *asked).split(b"\n")
+        if len(shown) != len(asked) + 1:  # a path with a line break
+            shown = [_ask(start, "rev-parse", one)[:-1] for one in asked]
+        root, git_dir, shared = (start / os.fsdecode(path) for path in shown[: len(asked)])
+        return cls(root, git_dir, shared.resolve())
+
+    def relative(self, path: Path) -> str:
+        """A path from the root, with slashes; symbolic links on the way are followed, the last part is kept."""
+        real = Path(os.path.realpath(path.parent)) / path.name
+        return _decoded(os.fsencode(Path(os.path.relpath(real, os.path.realpath(self.root))).as_posix()))
+
+    def config_path(self) -> Path | None:
+        """Where its config is: here, or in the main work tree, where it may not be committed yet."""
+        places = (self.root / CONFIG_NAME, self.shared.parent / CONFIG_NAME)
+        return next((path for path in places if path.is_file()), None)
+
+    @property
+    def own_state(self) -> Path:
+        """What the kit keeps for this work tree."""
+        return self.git_dir / STATE_NAME
+
+    @property
+    def shared_state(self) -> Path:
+        """What the kit keeps for all work trees."""
+        return self.shared / STATE_NAME
+
+    def pins(self) -> dict[str, str]:
+        """What was chosen when the kit was installed, by the lower-case name that git keeps."""
+        found = _git(self.root, "config", "--local", "-z", "--get-regexp", r"^llm-bus\.") or b""
+        pairs = (entry.partition("\n") for entry in _decoded(found).split("\0") if entry)
+        return {name.partition(".")[2]: value for name, _, value in pairs}
+
+    def staged(self, *, incoming: bool = False) -> Changes | None:
+        """What is about to be committed; None when git does not tell.
+
+        What a merge, a cherry-pick or a rebase brings in is left out, unless it is asked for: it was somebody's commit
+        already.
+        """
+        changes = self._staged_since()
+        for head in () if incoming else self._heads_coming_in():
+            others = self._staged_since(head)
+            if changes is not None and others is not None:
+                changes = {
+                    path: (others[path] if new == "A" else new) for path, new in changes.items() if path in others
+                }
+        if changes is None:
+            return None
+        found = Changes()
+        for path, status in changes.items():
+            {"A": found.added, "D": found.removed}.get(status, found.other).append(path)
+        return found
+
+    def written(self, paths: Iterable[str]) -> Changes:
+        """What an agent has just written: a path that the last commit lacks is new, a missing one is removed."""
+        found = Changes()
+        known = self._existing([f"HEAD:{path}" for path in paths])
+        for path in paths:
+            (found.other if f"HEAD:{path}" in known else found.added).append(path)
+        if found.added:
+            gone = ("diff", "HEAD", "--no-renames", "--diff-filter=D", "--name-only", "-z")
+            found.removed = _decoded(_git(self.root, *gone) or b"").split("\0")[:-1]
+        return found
+
+    @cached_property
+    def tracked(self) -> list[str]:
+        """Every path in the index."""
+        return _decoded(_git(self.root, "ls-files", "-z") or b"").split("\0")[:-1]
+
+    def is_tracked(self, path: str) -> bool:
+        """Whether git knows a file or a folder."""
+        return bool(_git(self.root, "ls-files", "-z", "--", f":(literal){path}"))
+
+    def is_ignored(self, path: str) -> bool:
+        """Whether git is told to look away from a file."""
+        return _git(self.root, "check-ignore", "--quiet", "--", path) is not None
+
+    def is_committed(self, path: str) -> bool:
+        """Whether the last commit has a path."""
+        return bool(self._existing([f"HEAD:{path}"]))
+
+    def known_at_tips(self, paths: list[str]) -> set[str]:
+        """Those of some paths that a branch, a tag or a recent state of this one has."""
+        if not paths:
+            return set()
+        heads = [*self._refs, *self._recent, *_LEFT_BEHIND]
+        known = self._existing([f"{head}:{path}" for head in heads for path in paths])
+        return {name.partition(":")[2] for name in known}
+
+    def was_ever_known(self, path: str) -> bool:
+        """Whether any commit that git can still reach had this path. It may read the whole history."""
+        literal = f":(literal,top){path}"
+        every = ("--exclude=refs/stash", "--all", *self._recent)
+        return bool(_git(self.root, "log", "-1", "--format=%H", *every, "--", literal))
+
+    def was_in_this_history(self, path: str) -> bool:
+        """Whether the current branch has, or had, this path."""
+        return bool(_git(self.root, "log", "-1", "--format=%H", "HEAD", "--", f":(literal,top){path}"))
+
+    def names_on_branches(self, folder: str) -> Iterator[tuple[str, str]]:
+        """Each name that a branch has directly in a folder (with a slash at its end), with the branch."""
+        branches = {oid: name for oid, name in self._refs.items() if not name.startswith("refs/tags/")}
+        asked = "".join(f"{oid}:{folder.rstrip('/')}\n" for oid in branches)
+        answered = _git(self.root, "cat-file", "--batch", given=_encoded(asked)) if "\n" not in folder else b""
+        seen: dict[bytes, None] = {}
+        for branch, (oid, tree) in zip(branches.values(), _objects(answered or b"")):
+            if oid not in seen:
+                seen[oid] = None
+                for name in _names_in(tree, len(oid) // 2):
+                    yield _decoded(name), branch
+
+    @cached_property
+    def _refs(self) -> dict[str, str]:
+        """What branches and tags point to, the most recent first, and one of the names of each."""
+        kinds = ("refs/heads", "refs/remotes", "refs/tags")
+        form = "--format=%(objectname) %(refname)"
+        listed = _git(self.root, "for-each-ref", "--sort=-creatordate", f"--count={REFS_MAX}", form, *kinds) or b""
+        return dict(reversed([row.split(" ", 1) for row in _decoded(listed).splitlines()]))
+
+    @cached_property
+    def _recent(self) -> list[str]:
+        """Where the current branch was lately, for what a reset has just left behind."""
+        listed = _git(self.root, "log", "-g", f"-{REFLOG_MAX}", "--format=%H", "HEAD") or b""
+        return sorted(set(_decoded(listed).split()))
+
+    def _existing(self, names: list[str]) -> set[str]:
+        """Those of some objects that exist, each named as `revision:path`."""
+        asked = [name for name in names if "\n" not in name]
+        form = "--batch-check=%(objecttype)"
+        answered = _git(self.root, "cat-file", form, given=_encoded("".join(f"{name}\n" for name in asked))) or b""
+        rows = answered.split(b"\n")
+        found = {name for name, row in zip(asked, rows) if row in (b"blob", b"tree", b"commit")}
+        broken = (name for name in names if "\n" in name)
+        return found | {name for name in broken if _git(self.root, "cat-file", "-e", name) is not None}
+
+    def _staged_since(self, *since: str) -> dict[str, str] | None:
+        # Without renames a moved file is one deleted and one added name, and only the added one is new.
+        listed = _git(self.root, "diff", "--cached", "--no-renames", "--name-status", "-z", *since)
+        if listed is None:
+            return None
+        fields = _decoded(listed).split("\0")
+        return dict(zip(fields[1::2], fields[::2]))
+
+    def _heads_coming_in(self) -> list[str]:
+        # Before its hook, a merge without conflicts names what it brings in by the names of variables only.
+        heads = [name[8:] for name in os.environ if name.startswith("GITHEAD_")]
+        for name in _COMING_IN:
+            with suppress(OSError):
+                heads += self.git_dir.joinpath(name).read_text("ascii").split()
+        return list(dict.fromkeys(heads))
+
+
+def _objects(answered: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """What `git cat-file --batch` answers: the name and content of each tree; nothing for anything else."""
+    while answered:
+        head, _, answered = answered.partition(b"\n")
+        fields = head.split()
+        if len(fields) != 3 or not fields[2].isdigit():
+            yield b"", b""
+            continue
+        size = int(fields[2])
+        yield (fields[0], answered[:size]) if fields[1] == b"tree" else (b"", b"")
+        answered = answered[size + 1 :]
+
+
+def _names_in(tree: bytes, hash_bytes: int) -> Iterator[bytes]:
+    """The names in a tree object: mode, space, name, zero, hash."""
+    while tree:
+        entry, _, rest = tree.partition(b"\0")
+        yield entry.partition(b" ")[2]
+        tree = rest[hash_bytes:]
+
+
+def _ask(directory: Path, *arguments: str) -> bytes:
+    """What git prints; raises `NotInGit` with what it complains of."""
+    try:
+        ran = _run(directory, arguments, None)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NotInGit(f"git cannot be run: {error}") from error
+    if ran.returncode != 0:
+        said = os.fsdecode(ran.stderr).strip().splitlines() or ["git fails"]
+        raise NotInGit(said[0].partition("fatal: ")[2] or said[0])
+    return ran.stdout
+
+
+def _git(directory: Path, *arguments: str, given: bytes | None = None) -> bytes | None:
+    """What git prints; None when it fails or is not there."""
+    try:
+        ran = _run(directory, arguments, given)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return ran.stdout if ran.returncode == 0 else None
+
+
+def _run(directory: Path, arguments: Iterable[str], given: bytes | None) -> subprocess.CompletedProcess[bytes]:
+    command = [b"git", b"-C", os.fsencode(directory), *map(_encoded, arguments)]
+    return subprocess.run(  # noqa: S603 - git as the user's PATH finds it, and no shell
+        command, capture_output=True, check=False, timeout=SECONDS_MAX, input=given or b""
+    )
+
+
+def _decoded(name: bytes) -> str:
+    """Git's names are UTF-8 by habit, whatever the locale; those that are not survive."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")

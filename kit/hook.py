@@ -1,0 +1,238 @@
+"""The hook: what runs at a commit and in an agent's session.
+
+    kit.pyz --staged            as a git hook: what is about to be committed
+    kit.pyz --incoming          as a git hook: what a merge or a mailed patch brings in; it only tells
+    kit.pyz --file PATH         one file
+    kit.pyz --client NAME       as the hook of an agent client: reads its JSON on standard input
+
+It exits with 1 (2 for clients whose models see only that) on a confirmed collision, and, with "leases": "block", for a
+path that somebody else leases. Everything else passes: a bus that is down or slow, a missing token, a broken config,
+even a crash in here are warnings, noted in .llm-bus/pending.log and looked at again when the bus answers. So the whole
+run happens in a thread that has until `RUN_SECONDS_MAX`, and whatever it has confirmed by then counts.
+
+LLM_BUS_OVERRIDE=1 lets everything pass and is noted in .llm-bus/overrides.log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit.bus import Doubt, NoAnswer
+from kit.check import NumberCheck, conflicting_leases, suggest_numbers
+from kit.clients import CLIENTS, SESSION_END, START, SUBAGENT
+from kit.git import Changes, NotInGit, Repository
+from kit.moments import Moment, answer
+from kit.numbers import Numbering
+from kit.report import Report
+from kit.running import connected, overridden
+from kit.settings import read_settings
+from kit.state import PENDING_NAME, note, pause, pending_paths, settle_pending
+from kit.twins import check_by_git, tell_of_incoming
+from kit.words import clean, flat, line, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kit.ledger import Ledger
+    from kit.settings import Settings
+
+RUN_SECONDS_MAX = 1.4
+"""For everything: the interpreter's start, git, the name of the server, every request; 1.5 s with the end."""
+
+WORK_SECONDS_MIN = 0.4
+"""What is left for the work when the start alone took too long."""
+
+REPLAYED_MAX = 50
+"""Files from `pending.log` that one run looks at again."""
+
+_SORRY = "LLM Bus could not be asked ({reason}). Go on with your work; claim before you merge."
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one check, say what it found, and give the exit code."""
+    options = _parser().parse_args(arguments)
+    if options.wake:
+        from kit.wake import wait_for_news  # noqa: PLC0415 - of one moment only
+
+        return wait_for_news(CLIENTS[options.client], _read_hook_input(tolerant=True))
+    report = Report(root=Path.cwd())
+    is_check = options.staged or options.incoming or options.file
+    moment = None if is_check else Moment(CLIENTS[options.client], options.event or "", {})
+    worker = threading.Thread(target=_supervise, args=(options, moment, report), daemon=True)
+    worker.start()
+    worker.join(max(WORK_SECONDS_MIN, RUN_SECONDS_MAX - _age_seconds()))
+    if worker.is_alive():
+        report.doubts.append(f"no answer within {RUN_SECONDS_MAX} seconds")
+        report.timed_out = True
+    if report.timed_out and report.shared_state is not None:
+        pause(report.shared_state)
+    return _conclude_check(report, options.exit_code) if moment is None else _conclude_moment(moment, report)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Checks files against LLM Bus, and tells agents what concerns them.")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--staged", action="store_true", help="check what is about to be committed")
+    which.add_argument("--file", metavar="PATH", help="check one file")
+    which.add_argument("--incoming", action="store_true", help="look at what a merge or a mailed patch brings in")
+    which.add_argument("--wake", action="store_true", help="wait until there is something for an idle agent")
+    parser.add_argument("--client", choices=sorted(CLIENTS), default="claude-code", help="whose hook this is")
+    parser.add_argument("--event", help="which event, for clients that do not tell")
+    parser.add_argument("--exit-code", type=int, default=1, metavar="N", help="say a collision with N instead of 1")
+    return parser
+
+
+def _age_seconds() -> float:
+    """How long this process has lived, where the system tells; elsewhere the time it has computed."""
+    with suppress(OSError, ValueError, IndexError, AttributeError):
+        began_ticks = int(Path("/proc/self/stat").read_text("utf-8").rpartition(")")[2].split()[19])
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - began_ticks / os.sysconf("SC_CLK_TCK")
+        if age >= 0:
+            return age
+    return time.process_time()
+
+
+def _supervise(options: argparse.Namespace, moment: Moment | None, report: Report) -> None:
+    try:
+        if moment is not None:
+            moment.given = _read_hook_input()
+            moment.event = str(options.event or moment.given.get("hook_event_name") or "PostToolUse")
+            answer(moment, report)
+        elif options.staged:
+            _check_staged(report)
+        elif options.incoming:
+            repository = Repository.around(Path.cwd())
+            report.belongs_to(repository)
+            tell_of_incoming(repository, read_settings(repository), report)
+        else:
+            _check_file(report, Path(options.file))
+    except NotInGit as reason:
+        if moment is None:
+            report.doubts.append(f"not in a git repository: {line(reason)}")
+    except Doubt as doubt:
+        report.timed_out = isinstance(doubt, NoAnswer)
+        report.doubts.append(str(doubt))
+    except Exception as crash:  # noqa: BLE001 - the supervisor: a bug in here must not block anybody's work
+        report.doubts.append(f"the hook itself failed: {type(crash).__name__}: {line(crash)}")
+
+
+def _read_hook_input(*, tolerant: bool = False) -> dict[str, Any]:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise Doubt("nothing to do: name --staged or --file, or send a hook's JSON")
+    try:
+        given = json.loads(sys.stdin.buffer.read())
+    except (ValueError, RecursionError) as error:
+        if tolerant:
+            return {}
+        raise Doubt("standard input is not a hook's JSON") from error
+    return given if isinstance(given, dict) else {}
+
+
+# ---------------------------------------------------------------- checks
+
+
+def _check_staged(report: Report) -> None:
+    repository = Repository.around(Path.cwd())
+    report.belongs_to(repository)
+    changes = repository.staged()
+    if changes is None:
+        raise Doubt("git does not tell what is staged")
+    if not overridden(report, changes.paths):
+        _check(repository, changes, report)
+
+
+def _check_file(report: Report, path: Path) -> None:
+    repository = Repository.around(path.parent)
+    report.belongs_to(repository)
+    name = repository.relative(path)
+    changes = repository.written([name])
+    if not changes.added:
+        changes = Changes(added=[name])  # whoever asks for one file by name wants its number looked at
+    if not overridden(report, [str(path)]):
+        _check(repository, changes, report)
+
+
+def _check(repository: Repository, changes: Changes, report: Report) -> None:
+    settings = read_settings(repository)
+    report.warnings += settings.warnings
+    new = check_by_git(repository, settings, changes, report)
+    leased = changes.paths if settings.leases != "off" else []
+    if not (new or leased):
+        return
+    report.blocks_leases = settings.leases == "block"
+    report.unchecked = [file.path for file in new] or leased
+    ledger = connected(repository, settings)
+    NumberCheck(ledger, repository, settings, report).check(new)
+    report.unchecked = leased
+    suggest_numbers(ledger, repository, report)
+    if leased:
+        report.leases = conflicting_leases(ledger, leased)
+    report.unchecked = []
+    _replay(ledger, repository, settings, report)
+
+
+def _replay(ledger: Ledger, repository: Repository, settings: Settings, report: Report) -> None:
+    """Look at the files that were committed while the bus could not be asked."""
+    paths = [path for path in pending_paths(report.root) if repository.is_tracked(path)]
+    files = Numbering(settings.sequences, repository.tracked).of(paths[:REPLAYED_MAX])
+    claims = ledger.claims(files)
+    for file in files:
+        claim = claims.get((file.sequence, file.number))
+        if claim is not None and not ledger.is_mine(claim.get("actor")):
+            report.notices.append(
+                f"{file} belongs to {line(claim.get('actor'))}; {flat(file.path)} took it while the bus could not be "
+                f"asked: rename it"
+            )
+        elif claim is None and ledger.next_number(file.sequence) == file.number and ledger.claim(file) == file.number:
+            report.notices.append(f"{file} is now claimed for you: {flat(file.path)}")
+    settle_pending(report.root)
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+def _note_doubt(report: Report) -> None:
+    if report.doubts:
+        write(sys.stderr, f"llm-bus: not checked, going on: {report.told_doubt()}")
+        note(report.root, PENDING_NAME, report.logged_doubt())
+
+
+def _conclude_check(report: Report, exit_code: int) -> int:
+    for warning in report.warnings:
+        write(sys.stderr, f"llm-bus: {warning}")
+    _note_doubt(report)
+    if found := report.findings():
+        write(sys.stderr, "\n".join(found))
+    return exit_code if report.blocks() else 0
+
+
+def _conclude_moment(moment: Moment, report: Report) -> int:
+    """Tell a client in its own way; the exit code that it understands."""
+    reason = "; ".join(report.doubts)
+    client, event = moment.client, moment.event
+    if moment.kind in (START, SUBAGENT):
+        _note_doubt(report)
+        sorry = [_SORRY.format(reason=reason)] if reason and moment.kind == START else []
+        if told := "\n\n".join([*sorry, *([moment.packet] if moment.packet else [])]):
+            write(sys.stdout, client.starts(event, clean(told)))
+        return 0
+    if report.unchecked or (reason and moment.kind is None):
+        _note_doubt(report)
+    if moment.goes_on:
+        write(sys.stdout, client.goes_on(event, clean(moment.goes_on)))
+        return 0
+    told = clean("\n".join([*report.findings(), *moment.told]))
+    if told and report.blocks() and client.stops_by_exit_code:
+        write(sys.stderr, told)
+        return 2
+    if told and moment.kind != SESSION_END:
+        write(sys.stdout, client.tells(event, told))
+    return 0

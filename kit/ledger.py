@@ -1,0 +1,121 @@
+"""The bus, asked by one caller about one repository."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from kit.bus import Bus, Doubt, rows_of, text_of
+from kit.words import line
+
+if TYPE_CHECKING:
+    from kit.numbers import Numbered
+    from kit.settings import Settings
+
+ASKED_SINGLY_MAX = 3
+"""Numbers of a sequence. For more of them its newest claims are fetched at once."""
+
+POSTS_MAX = 50
+EVENTS_MAX = 1_000
+"""One is enough, but a server that cannot be asked by number returns the newest, and the one may be among them."""
+
+CLAIM_NOTE_LENGTH_MAX = 500
+
+
+class Ledger:
+    """The bus, asked by one caller about one repository."""
+
+    def __init__(self, bus: Bus, settings: Settings) -> None:
+        self.bus = bus
+        who = bus.call("whoami")
+        self.me = text_of(who, "actor")
+        self.project = str(who.get("project"))
+        if settings.project is not None and self.project != settings.project:
+            raise Doubt(
+                f"this token is for project {line(self.project)}, and the repository belongs to project "
+                f"{line(settings.project)}: use a token of that project"
+            )
+        self._sequences: dict[str, int] | None = None
+        self._unread: list[dict[str, Any]] | None = None
+        self._leases: list[dict[str, Any]] | None = None
+
+    def is_mine(self, actor: object) -> bool:
+        """Whether a name is the caller's.
+
+        A project has one owner. Their handle, in front of every name, may have changed since; the label behind it does
+        not, and who has none is the owner in person.
+        """
+        return isinstance(actor, str) and actor.partition("/")[2] == self.me.partition("/")[2]
+
+    def unread(self) -> list[dict[str, Any]]:
+        """The caller's unread posts, as they were when first asked for."""
+        if self._unread is None:
+            answer = self.bus.call("read_posts", to_me=True, unacked_only=True, limit=POSTS_MAX)
+            self._unread = rows_of(answer, "posts")
+        return self._unread
+
+    def leases(self) -> list[dict[str, Any]]:
+        """Everybody's leases, as they were when first asked for."""
+        if self._leases is None:
+            self._leases = rows_of(self.bus.call("who_holds"), "leases")
+        return self._leases
+
+    def others_leases(self) -> list[dict[str, Any]]:
+        """The leases of others that keep this caller out."""
+        return [
+            row
+            for row in self.leases()
+            if row.get("mode", "exclusive") == "exclusive" and not self.is_mine(row.get("actor"))
+        ]
+
+    def claims(self, files: list[Numbered]) -> dict[tuple[str, int], dict[str, Any]]:
+        """The event with which each of some numbers was claimed, however long ago."""
+        found: dict[tuple[str, int], dict[str, Any]] = {}
+        wanted: dict[str, set[int]] = defaultdict(set)
+        for file in files:
+            wanted[file.sequence].add(file.number)
+        for sequence, numbers in wanted.items():
+            if len(numbers) > ASKED_SINGLY_MAX:
+                events = self._claim_events(sequence)
+                found.update({(sequence, number): event for number, event in events.items() if number in numbers})
+                numbers = set() if len(events) < EVENTS_MAX else numbers - set(events)  # noqa: PLW2901 - what is left
+            for number in numbers:
+                event = self._claim_events(sequence, number=number).get(number)
+                found.update({} if event is None else {(sequence, number): event})
+        return found
+
+    def _claim_events(self, sequence: str, **one: int) -> dict[int, dict[str, Any]]:
+        answer = self.bus.call("query_events", type="claim", sequence=sequence, limit=EVENTS_MAX, **one)
+        found = {}
+        for event in rows_of(answer, "events"):
+            payload = event.get("payload")
+            if isinstance(payload, dict) and isinstance(payload.get("number"), int):
+                found[payload["number"]] = event
+        return found
+
+    def next_number(self, sequence: str) -> int:
+        """What the next claim would give."""
+        return self._counters().get(sequence, 1)
+
+    def knows(self, sequence: str) -> bool:
+        """Whether the sequence was ever claimed from or seeded."""
+        return sequence in self._counters()
+
+    def _counters(self) -> dict[str, int]:
+        if self._sequences is None:
+            rows = rows_of(self.bus.call("list_sequences"), "sequences")
+            self._sequences = {str(row.get("name")): row["next"] for row in rows if isinstance(row.get("next"), int)}
+            if len(self._sequences) < len(rows):
+                raise Doubt("the answer is not that of LLM Bus: a sequence has no next number")
+        return self._sequences
+
+    def claim(self, file: Numbered) -> int | None:
+        """Claim the next number for a file; a second time gives the same one."""
+        key = hashlib.sha256(f"{file.sequence} {file.path}".encode("utf-8", "surrogateescape")).hexdigest()[:40]
+        note = line(file.unit, CLAIM_NOTE_LENGTH_MAX)
+        number = self.bus.call("claim", sequence=file.sequence, key=key, note=note).get("number")
+        if not isinstance(number, int):
+            return None
+        self._counters()[file.sequence] = number + 1
+        return number

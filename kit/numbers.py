@@ -1,0 +1,135 @@
+"""The numbers in names: which part of a path is its number, of which sequence, and what is a date instead.
+
+The number is in the file's name, or in the folder's when the file's name has none (`0001_users/up.sql`). A name may
+hold several runs of digits (`oauth2-0007.md`): the one that looks like the numbers of its neighbours is meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kit.surfaces import matches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+DIGITS_MAX = 7
+"""Without leading zeros. Longer runs are dates and clocks (`20261127101500_x.sql`), which no sequence counts."""
+
+_RUNS = re.compile("[0-9]+")
+_DATE = re.compile(r"(?:19|20)[0-9]{2}[-_.](?:0[1-9]|1[0-2])[-_.](?:0[1-9]|[12][0-9]|3[01])(?![0-9])")
+
+Shape = tuple[int, str, str]
+"""How a run of digits stands in a name: its width, and what kind of character is on each side."""
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A path that holds a number of a sequence; `segment` of it does, from `start` to `end`."""
+
+    path: str
+    sequence: str
+    segment: int
+    start: int
+    end: int
+
+    @property
+    def number(self) -> int:
+        """The number; leading zeros do not count."""
+        return int(self._name[self.start : self.end])
+
+    @property
+    def stem(self) -> str:
+        """What files that belong together share: `0001_users` of `0001_users.up.sql` and `0001_users/down.sql`."""
+        dot = self._name.find(".", self.end)
+        return self._name if dot < 0 else self._name[:dot]
+
+    @property
+    def place(self) -> str:
+        """The folder in which this number counts, with a slash at its end, or nothing."""
+        return "".join(f"{part}/" for part in self.path.split("/")[: self.segment])
+
+    @property
+    def unit(self) -> str:
+        """The path that carries the number: the file, or the folder that it is in."""
+        return "/".join(self.path.split("/")[: self.segment + 1])
+
+    def renumbered(self, number: int) -> str:
+        """The unit with another number, as wide as this one."""
+        width = self.end - self.start
+        return f"{self.place}{self._name[: self.start]}{str(number).zfill(width)}{self._name[self.end :]}"
+
+    def __str__(self) -> str:
+        return f"{self.sequence} {self.number}"
+
+    @property
+    def _name(self) -> str:
+        return self.path.split("/")[self.segment]
+
+
+class Numbering:
+    """Finds numbers by the globs of a config, and by what the names of a repository look like.
+
+    `neighbours` are paths that are known already. A glob's own neighbours decide which run of digits is the number.
+    """
+
+    def __init__(self, sequences: Mapping[str, str], neighbours: Iterable[str] = ()) -> None:
+        self._sequences = sequences
+        self._neighbours = list(neighbours)
+        self._shapes: dict[str, Counter[Shape]] = {}
+
+    def find(self, path: str) -> Numbered | None:
+        """The number of a path, of the sequence whose glob comes first; None for one that has none."""
+        glob = next((glob for glob in self._sequences if matches(glob, path)), None)
+        found = None if glob is None else _runs_of(path)
+        if glob is None or found is None:
+            return None
+        segment, name, runs = found
+        usual = self._usual(glob)
+        run = max(runs, key=lambda run: (usual[_shape(name, run)], _stands_alone(name, run), -run.start()))
+        if _is_no_number(name, run):
+            return None
+        return Numbered(path, self._sequences[glob], segment, run.start(), run.end())
+
+    def of(self, paths: Iterable[str]) -> list[Numbered]:
+        """The numbered ones among paths."""
+        return [found for path in paths if (found := self.find(path)) is not None]
+
+    def _usual(self, glob: str) -> Counter[Shape]:
+        """How often each shape occurs among names in which only one run of digits can be the number."""
+        if glob not in self._shapes:
+            found = [_runs_of(path) for path in self._neighbours if matches(glob, path)]
+            lone = [(name, runs[0]) for _, name, runs in filter(None, found) if len(runs) == 1]
+            self._shapes[glob] = Counter(_shape(name, run) for name, run in lone)
+        return self._shapes[glob]
+
+
+def _runs_of(path: str) -> tuple[int, str, list[re.Match[str]]] | None:
+    """The last segment with digits, of the file's name and its folder's: where it is, and its runs of digits."""
+    segments = path.split("/")
+    for segment in range(len(segments) - 1, max(len(segments) - 3, -1), -1):
+        if runs := list(_RUNS.finditer(segments[segment])):
+            return segment, segments[segment], runs
+    return None
+
+
+def _shape(name: str, run: re.Match[str]) -> Shape:
+    before, after = name[: run.start()][-1:], name[run.end() :][:1]
+    return len(run.group()), _kind(before), _kind(after)
+
+
+def _kind(character: str) -> str:
+    return "a" if character.isalpha() else character
+
+
+def _stands_alone(name: str, run: re.Match[str]) -> bool:
+    _, before, after = _shape(name, run)
+    return "a" not in (before, after)
+
+
+def _is_no_number(name: str, run: re.Match[str]) -> bool:
+    digits = run.group().lstrip("0")
+    return not 0 < len(digits) <= DIGITS_MAX or _DATE.match(name, run.start()) is not None

@@ -1,0 +1,83 @@
+"""Which paths a glob or a leased surface covers, as the bus reads them.
+
+The same rules as `engine.surfaces`, held together by one table of cases in the tests. Nothing here asks a file system.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+ALTERNATIVES_MAX = 16
+"""How many paths the braces of one surface may stand for. More are read literally."""
+
+_GROUP = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_WILD = re.compile(r"[*?{}:#@!$%~,;]")
+
+
+def matches(glob: str, path: str) -> bool:
+    """Whether a glob names a path: `*` and `?` within a segment, `**` for any number of segments, braces.
+
+    It takes at most the product of the lengths, whatever the glob is.
+    """
+    segments = _segments(path)
+    return any(_fits(_segments(one), segments, "**", _fits_name) for one in _alternatives(glob))
+
+
+def covers(surface: str, path: str) -> bool:
+    """Whether a leased surface covers a path: it names the path, or a directory that the path is in."""
+    segments = _segments(path)
+    return any(_fits((*_segments(one), "**"), segments, "**", _fits_name) for one in _alternatives(surface))
+
+
+def as_surface(path: str) -> str:
+    """How a file is named in a lease: what has a meaning in surfaces becomes `?`."""
+    return _WILD.sub("?", path)
+
+
+@lru_cache(maxsize=4096)
+def _alternatives(glob: str) -> tuple[str, ...]:
+    found = tuple(islice(_expanded(glob), ALTERNATIVES_MAX + 1))
+    return found if len(found) <= ALTERNATIVES_MAX else (glob,)
+
+
+def _expanded(glob: str) -> Iterator[str]:
+    group = _GROUP.search(glob)
+    if group is None:
+        yield glob
+        return
+    for choice in group.group(1).split(","):
+        yield from _expanded(glob[: group.start()] + choice + glob[group.end() :])
+
+
+@lru_cache(maxsize=4096)
+def _segments(path: str) -> tuple[str, ...]:
+    parts = unicodedata.normalize("NFC", path).replace("\\", "/").split("/")
+    return tuple(part if part == "**" else re.sub(r"\*+", "*", part) for part in parts if part not in ("", "."))
+
+
+def _fits_name(part: str, name: str) -> bool:
+    return part == name or _fits(part, name, "*", lambda wanted, character: wanted in ("?", character))
+
+
+def _fits(pattern: Sequence[str], items: Sequence[str], wild: str, fits: Callable[[str, str], bool]) -> bool:
+    """Go along both; on a misfit let the last wildcard take one item more."""
+    at = position = taken = 0
+    last_wild = -1
+    while position < len(items):
+        if at < len(pattern) and pattern[at] == wild:
+            last_wild, taken, at = at, position, at + 1
+        elif at < len(pattern) and fits(pattern[at], items[position]):
+            at, position = at + 1, position + 1
+        elif last_wild >= 0:
+            taken += 1
+            at, position = last_wild + 1, taken
+        else:
+            return False
+    return all(part == wild for part in pattern[at:])

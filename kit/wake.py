@@ -1,0 +1,118 @@
+"""Waking an idle agent: waits in the background until a post comes in or a task can go on, and says so.
+
+Started by a client at the end of a turn, at most once a session. It ends when it has something to say (exit code 2,
+with the text on standard error), when the session ends, or when the client's process is gone. Waiting costs no tokens.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from kit.bus import Bus, Doubt, rows_of
+from kit.git import NotInGit
+from kit.ledger import Ledger
+from kit.moments import Moment, told_news
+from kit.settings import Settings, read_settings
+from kit.state import lock, session, session_path, wake_path
+from kit.words import write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kit.clients import Client
+
+WAIT_SECONDS = 55
+"""The longest wait that the bus offers."""
+
+LOOK_SECONDS = 1.0
+"""Between two looks, while old posts are unread or tasks are blocked, which a wait of the bus does not tell apart."""
+
+RETRY_SECONDS_MAX = 30.0
+WATCH_SECONDS = 1.0
+_LIMIT = 50
+
+
+def wait_for_news(client: Client, given: dict[str, Any]) -> int:
+    """Wait as long as the session lives; 2 when there is something to tell, else 0."""
+    moment = Moment(client, "", given)
+    try:
+        project = moment.project()
+        settings = read_settings(project, needs_file=False)
+        endpoint, token = settings.checked_endpoint(), settings.token(project.git_dir)
+    except (Doubt, NotInGit, OSError):
+        return 0
+    path = session_path(project.own_state, moment.session_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = _locked(wake_path(path))
+    if held is None:
+        return 0
+    threading.Thread(target=_end_with_session, args=(path, os.getppid()), daemon=True).start()
+    told = _Waiter(endpoint, token, settings, path).wait()
+    write(sys.stderr, told)
+    return 2
+
+
+def _locked(path: Path) -> Any:
+    """The lock of the one process that waits for a session; None when another has it."""
+    file = path.open("w")
+    try:
+        lock(file, wait=False)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def _end_with_session(path: Path, parent: int) -> None:
+    while wake_path(path).exists() and os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(0)
+
+
+class _Waiter:
+    """Waits over one kept connection, and over a new one when the bus was away."""
+
+    def __init__(self, endpoint: str, token: str, settings: Settings, path: Path) -> None:
+        self._endpoint, self._token, self._settings, self._path = endpoint, token, settings, path
+        self._ledger: Ledger | None = None
+
+    def wait(self) -> str:
+        """The text for the agent, as soon as there is one."""
+        pause_seconds = LOOK_SECONDS
+        first = True
+        while True:
+            try:
+                posts, tasks, can_wait = self._look(first=first)
+            except Doubt:
+                self._ledger = None
+                time.sleep(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, RETRY_SECONDS_MAX)
+                continue
+            pause_seconds, first = LOOK_SECONDS, False
+            if posts or tasks:
+                return told_news(posts, tasks)
+            if not can_wait:
+                time.sleep(LOOK_SECONDS)
+
+    def _look(self, *, first: bool) -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
+        """The news, and whether the next look may wait at the bus. The first look takes ready tasks for known."""
+        if self._ledger is None:
+            self._ledger = Ledger(Bus(self._endpoint, self._token, WAIT_SECONDS + 10), self._settings)
+        ledger = self._ledger
+        tasks = rows_of(ledger.bus.call("list_tasks", owner=ledger.me, limit=_LIMIT), "tasks")
+        blocked = any(task.get("status") == "blocked" or task.get("waits_for") for task in tasks)
+        ready = [
+            task for task in tasks if task.get("status") in ("assigned", "in_progress") and not task.get("waits_for")
+        ]
+        wait_seconds = 0 if first or blocked else WAIT_SECONDS
+        answer = ledger.bus.call("read_posts", to_me=True, unacked_only=True, limit=_LIMIT, wait_seconds=wait_seconds)
+        posts = rows_of(answer, "posts")
+        with session(self._path) as known:
+            ids = [task["task_id"] for task in ready if isinstance(task.get("task_id"), int)]
+            woken = [] if first else [task for task in ready if task.get("task_id") in set(ids) - set(known.tasks)]
+            known.tasks = ids
+            return known.news(posts, idle=True), woken, not (posts or blocked)

@@ -1,0 +1,284 @@
+"""What counts as a new number: files that come in from elsewhere, that move, that count on their own, and twins."""
+
+import pytest
+
+from kit.install import Wishes, install
+from kit.numbers import Numbering
+from tests.kit.scratch import HOOK, WorkTree
+from tests.web.bus import Bus
+
+BOBS = "docs/decisions/0001-bobs.md"
+MINE = "docs/decisions/0001-mine.md"
+
+
+async def claim(bus: Bus, who: WorkTree, count: int = 1, sequence: str = "adr") -> None:
+    assert who.who.token is not None
+    for _ in range(count):
+        await bus.call(who.who.token, "claim", sequence=sequence)
+
+
+async def with_bobs_branch(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+    """A repository of alice's, in which bob's decision is on a branch."""
+    await claim(bus, bob)
+    await alice.stage("shared.txt")
+    await alice.git("commit", "--quiet", "--message", "base")
+    await alice.git("checkout", "--quiet", "-b", "bobs")
+    await alice.stage(BOBS)
+    await alice.git("commit", "--quiet", "--message", "bob's decision")
+    await alice.git("checkout", "--quiet", "main")
+
+
+WAYS_IN = {
+    "squash": "git merge --squash bobs",
+    "cherry-pick without a commit": "git cherry-pick --no-commit bobs",
+    "checkout of a path": f"git checkout bobs -- {BOBS}",
+    "restore of a path": f"git restore --source bobs --staged --worktree {BOBS}",
+    "an applied patch": "git diff main bobs | git apply --index",
+    "reset": "git merge --quiet bobs && git branch -D bobs && git reset --soft HEAD~1",
+    "a revert of the deletion": f"git merge --quiet bobs && git branch -D bobs && git rm -q {BOBS} && "
+    "git commit -qm gone && git revert --no-commit HEAD",
+    "a file from an old commit": f"git merge --quiet bobs && git branch -D bobs && git rm -q {BOBS} && "
+    f"git commit -qm gone && git checkout HEAD~1 -- {BOBS}",
+    "a file of a deleted branch": f"git tag then bobs && git branch -D bobs && git checkout then -- {BOBS}",
+}
+
+
+@pytest.mark.parametrize("way", WAYS_IN)
+async def test_what_any_commit_has_is_not_new(bus: Bus, alice: WorkTree, bob: WorkTree, way: str) -> None:
+    await with_bobs_branch(bus, alice, bob)
+    ran = await alice.run("sh", "-ec", WAYS_IN[way])
+    assert ran.code == 0, ran
+    assert BOBS in (await alice.git("diff", "--cached", "--name-only")).out
+    ran = await alice.hook("--staged")
+    assert (ran.code, ran.err) == (0, "")
+    await alice.stage(MINE)
+    assert (await alice.hook("--staged")).code == 1
+
+
+async def test_a_file_that_keeps_its_number_may_be_renamed_and_moved(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+    await with_bobs_branch(bus, alice, bob)
+    await alice.git("merge", "--quiet", "bobs")
+    await alice.git("mv", BOBS, "docs/decisions/0001-better.md")
+    assert (await alice.hook("--staged")).err == ""
+    await alice.git("commit", "--quiet", "--message", "renamed")
+    alice.configure(sequences={"docs/adr/*.md": "adr", "docs/decisions/*.md": "adr"})
+    await alice.git("mv", "docs/decisions", "docs/adr")
+    assert (await alice.hook("--staged")).err == ""
+    ran = await alice.told_of("docs/adr/0001-better.md")
+    assert (ran.code, ran.err) == (0, "")
+
+
+async def test_two_files_of_one_commit_cannot_share_a_number(alice: WorkTree) -> None:
+    await alice.stage("docs/decisions/0001-a.md", "docs/decisions/0001-b.md")
+    ran = await alice.hook("--staged")
+    assert ran.code == 1
+    assert "adr 1 is also the number of docs/decisions/0001-a.md: docs/decisions/0001-b.md" in ran.err
+    assert "git mv -- docs/decisions/0001-b.md docs/decisions/0002-b.md" in ran.err
+
+
+async def test_a_number_of_ones_own_is_not_used_twice_and_no_bus_is_needed_to_see_it(alice: WorkTree) -> None:
+    alice.configure(endpoint="http://127.0.0.1:1/mcp")
+    await alice.stage("docs/decisions/0001-a.md")
+    await alice.git("commit", "--quiet", "--message", "one")
+    await alice.stage("docs/decisions/0001-b.md")
+    ran = await alice.hook("--staged")
+    assert ran.code == 1
+    assert "is also the number of docs/decisions/0001-a.md" in ran.err
+    assert "the next free number is 2" in ran.err
+
+
+async def test_two_subagents_in_two_worktrees_do_not_share_a_number(bus: Bus, alice: WorkTree) -> None:
+    await claim(bus, alice)
+    await alice.stage("shared.txt")
+    await alice.git("commit", "--quiet", "--message", "base")
+    await alice.git("worktree", "add", "--quiet", "../second")
+    second = WorkTree(alice.path.parent / "second", alice.who)
+    await alice.stage("docs/decisions/0001-a.md")
+    assert (await alice.hook("--staged")).code == 0
+    await alice.git("commit", "--quiet", "--message", "first")
+    await second.stage("docs/decisions/0001-b.md")
+    ran = await second.hook("--staged")
+    assert ran.code == 1
+    assert "adr 1 is also the number of docs/decisions/0001-a.md on main" in ran.err
+    assert "docs/decisions/0002-b.md" in ran.err
+
+
+async def test_a_branch_that_only_lags_behind_a_rename_is_no_twin(bus: Bus, alice: WorkTree) -> None:
+    await claim(bus, alice)
+    await alice.stage("docs/decisions/0001-a.md")
+    await alice.git("commit", "--quiet", "--message", "one")
+    await alice.git("branch", "stale")
+    await alice.git("rm", "--quiet", "docs/decisions/0001-a.md")
+    await alice.git("commit", "--quiet", "--message", "withdrawn")
+    await alice.stage("docs/decisions/0001-b.md")
+    assert (await alice.hook("--staged")).code == 0
+
+
+async def test_a_number_claimed_for_one_file_is_told_when_another_takes_it(alice: WorkTree) -> None:
+    await alice.told_of(alice.write("docs/decisions/0001-a.md"))
+    ran = await alice.told_of(alice.write("docs/decisions/0001-b.md"))
+    assert "adr 1 was claimed for docs/decisions/0001-a.md: let only one file have it" in ran.out
+
+
+async def test_folders_that_count_on_their_own_get_sequences_of_their_own(
+    bus: Bus, alice: WorkTree, bob: WorkTree
+) -> None:
+    first, second = "services/a/migrations/0001_x.sql", "services/b/migrations/0001_y.sql"
+    await claim(bus, bob, sequence="migration")
+    await alice.stage(first)
+    await alice.git("commit", "--quiet", "--no-verify", "--message", "as pulled")
+    await alice.stage(second)
+    ran = await alice.hook("--staged")
+    assert ran.code == 0
+    assert '"services/b/migrations/*.sql": "migration-b"' in ran.err
+    (alice.path / "llm-bus.config.json").unlink()
+    install(alice.path, Wishes(server=alice.who.endpoint.removesuffix("/mcp")))
+    ran = await alice.git("commit", "--message", "two")
+    assert "migration-b 1 is now claimed for you" in ran.err
+
+
+async def test_a_sequence_that_was_never_seeded_is_not_claimed_from(bus: Bus, alice: WorkTree) -> None:
+    await alice.stage(*(f"docs/decisions/{number:04}-old.md" for number in range(1, 42)))
+    await alice.git("commit", "--quiet", "--message", "before the bus")
+    await alice.stage("docs/decisions/0042-new.md")
+    ran = await alice.hook("--staged")
+    assert ran.code == 0
+    assert "adr was never seeded, and numbers up to 41 are in use here: call seed_sequence with current 41" in ran.err
+    assert alice.who.token is not None
+    assert await bus.call(alice.who.token, "list_sequences") == {"sequences": []}
+
+
+@pytest.mark.parametrize(
+    ("path", "neighbours", "number"),
+    [
+        ("d/oauth2-0007.md", [], 7),
+        ("d/http-2-0007.md", ["d/login-0005.md", "d/tokens-0006.md"], 7),
+        ("d/0007-2-factors.md", ["d/0006-x.md"], 7),
+        ("d/ADR-0007-oauth2.md", ["d/ADR-0006-x.md"], 7),
+        ("d/V7__init.sql", [], 7),
+        ("d/0007_users/up.sql", [], 7),
+        ("d/0007_users/step2.sql", [], 2),
+        ("d/20261127101500_x.sql", [], None),
+        ("d/1764237300_x.sql", [], None),
+        ("d/20261127_x.sql", [], None),
+        ("d/2026-11-27-title.md", [], None),
+        ("d/2026_11_27_101500_create_users.php", [], None),
+        ("d/0000-template.md", [], None),
+        ("d/README.md", [], None),
+    ],
+)
+def test_the_number_is_where_the_neighbours_have_theirs(path: str, neighbours: list[str], number: int | None) -> None:
+    found = Numbering({"d/**": "adr"}, neighbours).find(path)
+    assert (found and found.number) == number
+
+
+async def test_folders_are_numbered_too(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+    alice.configure(sequences={"db/migrations/*/*.sql": "migration"})
+    await claim(bus, bob, sequence="migration")
+    await alice.stage("db/migrations/0001_users/up.sql", "db/migrations/0001_users/down.sql")
+    ran = await alice.hook("--staged")
+    assert (ran.code, ran.err.count("belongs to ada/bob")) == (1, 1)
+    assert "git mv -- db/migrations/0001_users db/migrations/0002_users" in ran.err
+    *_, command = ran.err.strip().splitlines()
+    await alice.run("sh", "-ec", command)
+    ran = await alice.hook("--staged")
+    assert (ran.code, ran.err) == (
+        0,
+        "llm-bus: migration 2 is now claimed for you: db/migrations/0002_users/up.sql\n",
+    )
+
+
+async def test_a_line_break_in_a_path_is_checked(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+    await claim(bus, bob)
+    await alice.stage("docs/decisions/0001-a\nb.md")
+    ran = await alice.hook("--staged")
+    assert ran.code == 1
+    assert "adr 1 belongs to ada/bob, not to you: docs/decisions/0001-a b.md" in ran.err
+
+
+async def test_a_line_break_in_the_way_to_the_repository_is_no_obstacle(alice: WorkTree) -> None:
+    folder = alice.path.parent / "a\nb"
+    await alice.git("init", "--quiet", str(folder))
+    tree = WorkTree(folder, alice.who)
+    tree.configure()
+    await tree.stage("docs/decisions/0001-x.md")
+    assert "adr 1 is now claimed for you" in (await tree.hook("--staged")).err
+
+
+async def test_four_hundred_files_are_one_line(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+    await alice.stage(*(f"docs/decisions/{number:04}-old.md" for number in range(1, 401)))
+    ran = await alice.hook("--staged")
+    assert (ran.code, alice.log()) == (0, "")
+    [line] = ran.err.splitlines()
+    assert "400 new files have unclaimed numbers of adr, from 1 to 400" in line
+    await claim(bus, bob)
+    ran = await alice.hook("--staged")
+    assert ran.code == 1
+    assert "adr 1 belongs to ada/bob" in ran.err
+
+
+async def test_a_merge_without_conflicts_is_looked_at(alice: WorkTree) -> None:
+    install(alice.path, Wishes(server=alice.who.endpoint.removesuffix("/mcp")))
+    await alice.stage("shared.txt")
+    await alice.git("commit", "--quiet", "--message", "base")
+    await alice.git("checkout", "--quiet", "-b", "other")
+    await alice.stage("docs/decisions/0001-theirs.md")
+    await alice.git("commit", "--quiet", "--no-verify", "--message", "theirs")
+    await alice.git("checkout", "--quiet", "main")
+    await alice.stage(MINE)
+    await alice.git("commit", "--quiet", "--no-verify", "--message", "mine")
+    ran = await alice.git("merge", "--no-edit", "other")
+    assert f"adr 1 comes in as docs/decisions/0001-theirs.md, and is also the number of {MINE}" in ran.err
+
+
+async def test_a_mailed_patch_is_looked_at(alice: WorkTree) -> None:
+    install(alice.path, Wishes(server=alice.who.endpoint.removesuffix("/mcp")))
+    await alice.stage("shared.txt")
+    await alice.git("commit", "--quiet", "--message", "base")
+    await alice.stage("docs/decisions/0001-theirs.md")
+    await alice.git("commit", "--quiet", "--no-verify", "--message", "theirs")
+    patch = (await alice.git("format-patch", "-1", "--stdout")).out
+    await alice.git("reset", "--quiet", "--hard", "HEAD~1")
+    await alice.stage(MINE)
+    await alice.git("commit", "--quiet", "--no-verify", "--message", "mine")
+    ran = await alice.run("git", "am", stdin=patch.encode())
+    assert ran.code == 0
+    assert "adr 1 comes in as docs/decisions/0001-theirs.md" in ran.err
+
+
+async def test_what_could_not_be_checked_is_checked_when_the_bus_is_back(
+    bus: Bus, alice: WorkTree, bob: WorkTree
+) -> None:
+    hook = alice.write(".git/hooks/pre-commit", f'#!/bin/sh\n"{alice.who.python}" "{HOOK}" --staged\n')
+    hook.chmod(0o755)
+    alice.configure(endpoint="http://127.0.0.1:1/mcp")
+    await alice.stage(MINE, "docs/decisions/0002-mine.md")
+    await alice.git("commit", "--quiet", "--message", "while it was down")
+    assert MINE in alice.log()
+    await claim(bus, bob)
+    alice.configure()
+    await alice.stage("other.txt")
+    ran = await alice.git("commit", "--message", "it is back")
+    assert f"adr 1 belongs to ada/bob; {MINE} took it while the bus could not be asked: rename it" in ran.err
+    assert "adr 2 is now claimed for you: docs/decisions/0002-mine.md" in ran.err
+    assert alice.log() == ""
+
+
+async def test_a_client_that_was_started_in_a_folder_is_served(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+    await claim(bus, bob)
+    inside = WorkTree(alice.write(MINE).parent, alice.who)
+    assert "you are ada/alice" in (await inside.tell("SessionStart")).out
+    assert (await inside.told_of("0001-mine.md")).code == 2
+
+
+async def test_a_token_of_another_project_checks_nothing_and_says_so(bus: Bus, alice: WorkTree) -> None:
+    alice.configure(project="shop")
+    await alice.stage(MINE)
+    ran = await alice.hook("--staged")
+    assert ran.code == 0
+    assert "this token is for project demo, and the repository belongs to project shop" in ran.err
+    assert MINE in alice.log()
+    assert alice.who.token is not None
+    assert await bus.call(alice.who.token, "list_sequences") == {"sequences": []}
+    alice.pin("project", "demo")
+    assert "names another project than was installed" in (await alice.hook("--staged")).err
