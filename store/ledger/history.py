@@ -4,6 +4,11 @@ A statement is put together from fixed fragments, one for each field that is giv
 conditions that hold and can use the index that migration 0001 has for each. It is planned every time: the best index
 depends on the values.
 
+A search with several filters walks the index of one of them and drops what the others do not want. Walking the index of
+a common tag to find a ref that nobody used means all of its posts. So the filters are probed first: where one matches
+fewer than `RARE_MAX` events, those are collected and the others applied to them, at a bounded cost. Where all are
+common the statement's time limit is the bound.
+
 Events are numbered in the order of their times, so a bound in time is looked up once, as a bound in number.
 """
 
@@ -14,47 +19,64 @@ from engine.lookups import AckFact, EventQuery, EventView, PostQuery, PostRecord
 from engine.vocabulary import Event
 from store.postgres.connection import Connection
 
+RARE_MAX = 1_000
+"""How many events a filter may match to be worth collecting: a few milliseconds' work."""
+
 _EVENT_FILTERS = {
     "actor": "e.actor = %(actor)s",
     "type": "e.type = %(type)s",
     "sequence": "e.type in ('claim', 'seed') and e.data ->> 'sequence' = %(sequence)s",
-    "number": "e.type = 'claim' and (e.data ->> 'number')::bigint = %(number)s",
     "ref": "e.type = 'post' and e.data ->> 'ref' = %(ref)s",
     "tag": "e.type = 'post' and e.data ->> 'tag' = %(tag)s",
+}
+"""What each field of an `EventQuery` asks of an event, where an index finds it; the rest is in `find_events`."""
+
+_EVENT_BOUNDS = {
+    "number": "e.type = 'claim' and (e.data ->> 'number')::bigint = %(number)s",
     "since": """e.seq >= (select seq from events where project_id = %(project)s and at >= %(since)s
                            order by at, seq limit 1)""",
     "until": """e.seq <= (select seq from events where project_id = %(project)s and at <= %(until)s
                            order by at desc, seq desc limit 1)""",
 }
-"""What each field of an `EventQuery` asks of an event; the rest is in `_EVENTS`."""
+
+# Both are ordered, so that PostgreSQL takes the filter's own index also while its statistics are missing. "offset 0"
+# keeps it from walking another index after all.
+_PROBE = (
+    "(select count(*) from (select from events e where {conditions} order by e.seq desc limit %(rare_max)s) as probed)"
+)
+
+_COLLECTED = "(select * from events e where {conditions} order by e.seq desc offset 0)"
 
 # A post's body is never shown here, so it is not sent either; the engine decides what else stays hidden.
 _EVENTS = """
 select e.seq, e.at, e.actor, e.type,
        (case when e.type = 'post' then e.data || '{{"body": ""}}' else e.data end)::text
-  from events e
+  from {source} e
  where {conditions}
  order by e.seq {direction} limit %(limit)s
 """
 
-# "offset 0" has acknowledgements looked up post by post; a join might go through all of them for each.
 _POST_FILTERS = {
     "to_lane": "e.data ->> 'to_lane' = %(to_lane)s",
     "by": "e.participation_id = %(by)s",
     "ref": "e.data ->> 'ref' = %(ref)s",
     "tag": "e.data ->> 'tag' = %(tag)s",
     "thread": "(e.data ->> 'thread')::bigint = %(thread)s",
+}
+"""What each field of a `PostQuery` asks of a post, where an index finds it; the rest is in `find_posts`."""
+
+# "offset 0" has acknowledgements looked up post by post; a join might go through all of them for each.
+_UNACKED_BY = {
     "unacked_by": """not exists (
           select from events a
            where a.project_id = %(project)s and a.type = 'ack' and (a.data ->> 'post_id')::bigint = e.seq
              and a.participation_id = %(unacked_by)s offset 0)""",
 }
-"""What each field of a `PostQuery` asks of a post; `ids`, `to_reader` and `reader_lane` are in `find_posts`."""
 
 _TO_READER = "(e.data ->> 'to_id')::bigint = %(to_reader)s"
 _TO_READER_LANE = "e.data ->> 'to_lane' = %(reader_lane)s"
 
-_FOUND = "(select e.seq from events e where {conditions} order by e.seq desc limit %(limit)s)"
+_FOUND = "(select e.seq from {source} e where {conditions} order by e.seq desc limit %(limit)s)"
 
 # One look at the primary key for each id; a plain join might go through all posts instead.
 _FOUND_BY_ID = """
@@ -79,14 +101,16 @@ select p.seq, p.at, p.actor, p.participation_id, p.data::text, acks.ids, acks.ac
 
 async def find_events(connection: Connection, project_id: int, query: EventQuery) -> list[EventView]:
     """The events that match, newest first unless the query says otherwise."""
-    conditions = ["e.project_id = %(project)s", "e.seq <= %(upto)s"]
+    base = ["e.project_id = %(project)s", "e.seq <= %(upto)s"]
     parameters: dict[str, Any] = {"project": project_id, "upto": query.upto, "limit": query.limit}
     if query.after:  # said only when it says something: PostgreSQL takes every bound for a narrow one
-        conditions.append("e.seq > %(after)s")
+        base.append("e.seq > %(after)s")
         parameters["after"] = query.after
-    _add_given(query, _EVENT_FILTERS, conditions, parameters)
+    base += _given(query, _EVENT_BOUNDS, parameters)
+    filters = _given(query, _EVENT_FILTERS, parameters)
+    source = await _source(connection, base, filters, parameters)
     statement = _EVENTS.format(
-        conditions="\n   and ".join(conditions), direction="asc" if query.oldest_first else "desc"
+        source=source, conditions=_all_of(base + filters), direction="asc" if query.oldest_first else "desc"
     )
     return [
         EventView(id=seq, ts=at, actor=actor, type=type_name, payload=payload(decode(type_name, data)))
@@ -96,32 +120,54 @@ async def find_events(connection: Connection, project_id: int, query: EventQuery
 
 async def find_posts(connection: Connection, project_id: int, query: PostQuery) -> list[PostRecord]:
     """The posts that match, newest first, each with all its acknowledgements."""
-    conditions = ["e.project_id = %(project)s", "e.type = 'post'", "e.seq <= %(upto)s"]
+    base = ["e.project_id = %(project)s", "e.type = 'post'", "e.seq <= %(upto)s"]
     parameters: dict[str, Any] = {"project": project_id, "upto": query.upto, "limit": query.limit}
-    _add_given(query, _POST_FILTERS, conditions, parameters)
-    found_by = _FOUND
+    filters = _given(query, _POST_FILTERS, parameters)
+    extra = _given(query, _UNACKED_BY, parameters)
     if query.ids is not None:
-        found_by, parameters["ids"] = _FOUND_BY_ID, list(query.ids)
-    # Two ordered walks put together, rather than an "or" that would sort everything the reader ever got.
-    branches = [conditions]
-    if query.to_reader is not None:
-        parameters["to_reader"] = query.to_reader
-        branches = [[*conditions, _TO_READER]]
-        if query.reader_lane is not None:
-            parameters["reader_lane"] = query.reader_lane
-            branches.append([*conditions, _TO_READER_LANE])
-    found = " union ".join(found_by.format(conditions="\n   and ".join(branch)) for branch in branches)
-    statement = _POSTS.format(found=found)
+        parameters["ids"] = list(query.ids)
+    found = [
+        _FOUND_BY_ID.format(conditions=_all_of(base + branch + extra))
+        if query.ids is not None
+        else _FOUND.format(
+            source=await _source(connection, base, branch, parameters), conditions=_all_of(base + branch + extra)
+        )
+        for branch in _branches(query, filters, parameters)
+    ]
+    statement = _POSTS.format(found=" union ".join(found))
     return [_post_record(row) for row in await connection.fetch(statement, parameters)]
 
 
-def _add_given(
-    query: EventQuery | PostQuery, filters: dict[str, str], conditions: list[str], parameters: dict[str, Any]
-) -> None:
-    for field, condition in filters.items():
-        if (value := getattr(query, field)) is not None:
-            conditions.append(condition)
-            parameters[field] = value
+def _branches(query: PostQuery, filters: list[str], parameters: dict[str, Any]) -> list[list[str]]:
+    """The alternatives of a search: two ordered walks, where an "or" would sort everything the reader ever got."""
+    if query.to_reader is None:
+        return [filters]
+    parameters["to_reader"] = query.to_reader
+    if query.reader_lane is None:
+        return [[*filters, _TO_READER]]
+    parameters["reader_lane"] = query.reader_lane
+    return [[*filters, _TO_READER], [*filters, _TO_READER_LANE]]
+
+
+async def _source(connection: Connection, base: list[str], filters: list[str], parameters: dict[str, Any]) -> str:
+    """Where to look for matches: among all events, or among the few that the rarest of several filters matches."""
+    if len(filters) < 2:
+        return "events"
+    probes = ", ".join(_PROBE.format(conditions=_all_of([*base, each])) for each in filters)
+    (counts,) = await connection.fetch(f"select {probes}", {**parameters, "rare_max": RARE_MAX})
+    count, rarest = min(zip(counts, filters, strict=True))
+    return _COLLECTED.format(conditions=_all_of([*base, rarest])) if count < RARE_MAX else "events"
+
+
+def _all_of(conditions: list[str]) -> str:
+    return "\n   and ".join(conditions)
+
+
+def _given(query: EventQuery | PostQuery, filters: dict[str, str], parameters: dict[str, Any]) -> list[str]:
+    """The conditions of the fields that are given, whose values are put among the parameters."""
+    fields = [field for field in filters if getattr(query, field) is not None]
+    parameters.update({field: getattr(query, field) for field in fields})
+    return [filters[field] for field in fields]
 
 
 def _post_record(row: tuple[Any, ...]) -> PostRecord:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 
@@ -62,12 +62,19 @@ class Explaining:
 
     def __init__(self, inner: Connection) -> None:
         self._inner = inner
-        self.plan = ""
+        self.plan = self.probes = ""
 
     async def fetch(self, statement: str, parameters: Any) -> list[Any]:
         explained = await self._inner.fetch(f"explain (analyze, timing off, summary off) {statement}", parameters)
-        self.plan = "\n".join(line for (line,) in explained)
+        plan = "\n".join(line for (line,) in explained)
+        if "as probed" in statement:  # its answer decides how the search goes on
+            self.probes = plan
+            return await self._inner.fetch(statement, parameters)
+        self.plan, self.probes = f"{self.probes}\n{plan}", ""
         return []
+
+    async def write(self, statement: LiteralString) -> None:
+        await self._inner.execute(statement)
 
     @property
     def entries_read(self) -> int:
@@ -78,6 +85,11 @@ class Explaining:
             removed = re.search(r"Rows Removed by Filter: (\d+)", details)
             read += round((rows + (int(removed[1]) if removed else 0)) * loops)
         return read
+
+
+@pytest.fixture(autouse=True)
+def few_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.ledger.history.RARE_MAX", 100)
 
 
 @pytest.fixture(params=["counted", "uncounted"])
@@ -99,11 +111,30 @@ async def test_searches_walk_an_index(explaining: Explaining) -> None:
         check(f"posts by {name}", explaining, limit=50)
 
 
-def check(name: str, explaining: Explaining, limit: int) -> None:
+def check(name: str, explaining: Explaining, limit: int, probed: int = 0) -> None:
     plan = explaining.plan
     assert "Index" in plan, f"{name}:\n{plan}"
     assert "Seq Scan on events" not in plan, f"{name}:\n{plan}"
-    assert explaining.entries_read <= READS_MAX + ROWS_READ_PER_ROW_MAX * limit, f"{name}:\n{plan}"
+    assert explaining.entries_read <= READS_MAX + ROWS_READ_PER_ROW_MAX * limit + probed, f"{name}:\n{plan}"
+
+
+RARE_SEARCHES: dict[str, dict[str, Any]] = {
+    "a ref that nobody used": {"tag": "common", "ref": "none"},
+    "a lane without posts": {"tag": "common", "to_lane": "nothing"},
+    "an author who wrote little": {"tag": "common", "by": 999},
+    "a reader who got nothing": {"tag": "common", "to_reader": 999, "reader_lane": "nothing"},
+}
+
+
+async def test_a_rare_filter_beside_a_common_one_bounds_the_search(explaining: Explaining) -> None:
+    """Walking the common filter's index for what it never has would read all of it: 3.8 s in a large project."""
+    common = "update events set data = data || '{\"tag\": \"common\"}' where type = 'post'"
+    await explaining.write(common)
+    for name, fields in RARE_SEARCHES.items():
+        await find_posts(explaining, PROJECT, PostQuery(upto=EVENTS, limit=50, **fields))  # type: ignore[arg-type]
+        check(name, explaining, limit=50, probed=4 * 100)
+    await find_events(explaining, PROJECT, EventQuery(upto=EVENTS, limit=50, tag="common", ref="none"))  # type: ignore[arg-type]
+    check("events", explaining, limit=50, probed=2 * 100)
 
 
 async def test_the_check_sees_a_walk_that_reads_too_much(explaining: Explaining) -> None:
