@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from engine.names import likeness
 from engine.refusals import Refusal, invalid, not_found
 
 OWNER = 0
@@ -51,16 +52,19 @@ class Roster(Struct, frozen=True, kw_only=True):
 def resolve(name: str, roster: Roster) -> Addressee | Refusal:
     """Find whom `name` means: `label`, `handle/label`, or the bare handle for the owner in person.
 
-    Handles are case-insensitive, labels are exact. A label equal to the handle wins over the owner, who is then
-    reached through the web admin only.
+    Handles are case-insensitive. A label is exact; failing that, it is the only one that looks the same. A label equal
+    to the handle wins over the owner, who is then reached through the web admin only.
     """
     handle, slash, label = name.rpartition("/")
     if not label:
         return invalid(f"'{name}' is not a name: use a label, handle/label, or the owner's handle.")
     if slash and handle.lower() != roster.handle.lower():
         return not_found(f"no owner '{handle}' in this project; its owner is '{roster.handle}'.")
-    if (found := roster.labels.get(label)) is not None:
-        return Addressee(found, f"{roster.handle}/{label}")
+    if label in roster.labels:
+        return Addressee(roster.labels[label], f"{roster.handle}/{label}")
     if not slash and label.lower() == roster.handle.lower():
         return Addressee(OWNER, roster.handle)
+    alike = [known for known in roster.labels if likeness(known) == likeness(label)]
+    if len(alike) == 1:
+        return Addressee(roster.labels[alike[0]], f"{roster.handle}/{alike[0]}")
     return not_found(f"no participant '{label}' in this project; list_participants shows who there is.")

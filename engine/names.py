@@ -1,17 +1,32 @@
 """Free names: what people and agents type to name a lane, a tag, a participant, a surface.
 
 Two names that look the same must be the same, or a post waits in a lane that nobody works in. So every way in gives a
-name one spelling (`tidied`) and refuses what a reader cannot see (`unseen`).
+name one spelling (`tidied`) and refuses what a reader cannot see (`unseen`). A participant's label stands for somebody,
+so it is held to more: no two of an owner share a `likeness`, and none mixes scripts as forged names do.
 """
 
-import re
 import unicodedata
 
-_INVISIBLE_LETTERS = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+import regex
+
+_UNSEEN = regex.compile(r"[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800--\ ]", regex.VERSION1)
+"""Controls, direction marks, zero-width characters, every space but the common one, and the blank Braille pattern."""
+
+_SCRIPTS = (
+    *("Arabic", "Armenian", "Bengali", "Bopomofo", "Cyrillic", "Devanagari", "Ethiopic", "Georgian", "Greek"),
+    *("Gujarati", "Gurmukhi", "Han", "Hangul", "Hebrew", "Hiragana", "Kannada", "Katakana", "Khmer", "Lao", "Latin"),
+    *("Malayalam", "Myanmar", "Oriya", "Sinhala", "Tamil", "Telugu", "Thaana", "Thai", "Tibetan"),
 )
-"""What Unicode counts as letters, marks and symbols and draws as nothing (Default_Ignorable_Code_Point, and the blank
-Braille pattern). `str.isprintable` refuses the others: controls, zero-width characters, direction marks."""
+"""Scripts in everyday use (UAX #31, table 5)."""
+
+_WRITTEN_TOGETHER = ("Latin Han Hiragana Katakana", "Latin Han Bopomofo", "Latin Han Hangul")
+_ONE_SCRIPT = regex.compile(
+    "|".join(
+        "[" + "".join(rf"\p{{scx={script}}}" for script in [*scripts.split(), "Common", "Inherited"]) + "]*"
+        for scripts in (*_SCRIPTS, *_WRITTEN_TOGETHER)
+    )
+)
+"""UTS #39, section 5.2, "highly restrictive"."""
 
 
 def tidied(name: str) -> str:
@@ -20,8 +35,17 @@ def tidied(name: str) -> str:
 
 
 def unseen(name: str) -> str | None:
-    """The first character that a reader cannot see, as `U+200B`; None when there is none."""
-    for character in name:
-        if not character.isprintable() or _INVISIBLE_LETTERS.match(character):
-            return f"U+{ord(character):04X}"
-    return None
+    """The first character that a reader cannot see, such as `U+200B`; None when there is none."""
+    found = None if name.isascii() and name.isprintable() else _UNSEEN.search(name)
+    return None if found is None else f"U+{ord(found.group()):04X}"
+
+
+def likeness(label: str) -> str:
+    """What labels that look the same share: NFKC and case folding (UAX #31, "NFKC_Casefold")."""
+    folded = unicodedata.normalize("NFKC", label).casefold()
+    return unicodedata.normalize("NFKC", folded)
+
+
+def mixes_scripts(label: str) -> bool:
+    """Whether a label has letters of scripts that nobody writes in one word, such as a Cyrillic one among Latin."""
+    return not label.isascii() and _ONE_SCRIPT.fullmatch(label) is None

@@ -94,7 +94,7 @@ def _read(text: str) -> str | Refusal:
     if not written:
         return invalid(f"a surface must not be empty: {_RELATIVE}, or '.' for the whole repository.")
     if (character := unseen(_LINE_ENDS.sub("", written))) is not None:
-        return invalid(f"the surface contains {character}, which a reader cannot see: leave it out.")
+        return invalid(f"the surface contains {character}, which a reader cannot see: leave it out {_OR_ANY}.")
     if (named := _NAMESPACE.match(written)) is not None:
         return _named(named[1], written[named.end() :])
     written = _SPACES_IN_GROUP.sub("", _without_place(written).replace("\\", "/"))

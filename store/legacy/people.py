@@ -20,9 +20,9 @@ from store.people.names import (
     LABEL_LENGTH_MAX,
     LIVENESS_WINDOW_SECONDS_MAX,
     checked_handle,
-    checked_label,
     checked_slug,
     handles_for,
+    kept_label,
 )
 from store.postgres.connection import Connection, Row
 
@@ -229,7 +229,7 @@ def _slugs(old: str) -> Iterator[str]:
 def _labels(name: str) -> Iterator[str]:
     """The labels to try for a participant, best first, without end."""
     mended = "".join(char if char.isprintable() and char != "/" else "-" for char in name)[:LABEL_LENGTH_MAX].strip()
-    base = checked_label(mended or "-")
+    base = kept_label(mended or "-")
     yield base
     number = 2
     while True:

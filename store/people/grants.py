@@ -4,12 +4,14 @@ Functions over a session; those that write want it in a transaction. A participa
 change: the second of two concurrent rotations waits, and then revokes the first one's token.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
 
 from engine.identity import Roster
-from store.errors import InvalidName
+from engine.names import likeness, tidied
+from store.errors import InvalidName, NameTaken
 from store.people import audit, tokens
 from store.people.names import checked_label, checked_lane
 from store.postgres.connection import Connection
@@ -38,6 +40,11 @@ select a.label, a.kind, p.lane, p.is_admin,
 _ADD_PARTICIPANT = """
 insert into participants (owner_id, label, kind) values (%s, %s, %s) on conflict do nothing returning id
 """
+
+# Nobody adds or renames participants of this owner meanwhile; others may add what only refers to the owner.
+_LOCK_LABELS = "select from owners where id = %s for no key update"
+
+_LABELS = "select id, label from participants where owner_id = %s"
 
 _FIND_PARTICIPANT = "select id from participants where owner_id = %s and label = %s for key share"
 
@@ -131,8 +138,20 @@ async def list_participants(connection: Connection, project_id: int) -> list[Par
 
 
 async def add_participant(connection: Connection, owner_id: int, label: str, kind: Kind) -> bool:
-    """Make a participant of this owner; False when the owner has one of that name."""
+    """Make a participant of this owner; False when the owner has one whose name is this or looks the same."""
+    if await find_like(connection, owner_id, label):
+        return False
     return bool(await connection.fetch(_ADD_PARTICIPANT, (owner_id, label, kind)))
+
+
+async def find_like(connection: Connection, owner_id: int, label: str) -> dict[str, int]:
+    """The owner's participants whose label is this one or looks the same: more than one only of earlier versions.
+
+    Until the transaction ends, nobody else can add or change a label of this owner.
+    """
+    await connection.execute(_LOCK_LABELS, (owner_id,))
+    rows = await connection.fetch(_LABELS, (owner_id,))
+    return {other: id_ for id_, other in rows if likeness(other) == likeness(label)}
 
 
 async def grant(
@@ -149,9 +168,8 @@ async def grant(
 
     What is None is left as it is, or at its default when new. The kind of a participant that exists stays.
     """
-    label = checked_label(label)
     lane = checked_lane(lane)
-    participant_id = await _ensure_participant(connection, project.owner_id, label, kind or "agent")
+    participant_id, label = await _ensure_participant(connection, project.owner_id, label, kind or "agent")
     added = await connection.fetch(_ADD_PARTICIPATION, (participant_id, project.id, lane, bool(is_admin)))
     before = await find_participation(connection, project.id, label)
     assert before is not None  # noqa: S101  # just made, or in the way of being made
@@ -171,17 +189,41 @@ async def grant(
     return after
 
 
-async def _ensure_participant(connection: Connection, owner_id: int, label: str, kind: Kind) -> int:
+async def _ensure_participant(connection: Connection, owner_id: int, label: str, kind: Kind) -> tuple[int, str]:
+    """The participant of this label, and the label as it is kept; made when there is none."""
     while True:
-        await add_participant(connection, owner_id, label, kind)
-        if rows := await connection.fetch(_FIND_PARTICIPANT, (owner_id, label)):
-            return int(rows[0][0])
-        # It was there, and was deleted or renamed in between.
+        kept = await label_to_be(connection, owner_id, label)
+        await connection.fetch(_ADD_PARTICIPANT, (owner_id, kept, kind))
+        if rows := await connection.fetch(_FIND_PARTICIPANT, (owner_id, kept)):
+            return int(rows[0][0]), kept
+        # It was there, and was deleted in between.
+
+
+async def label_to_be(connection: Connection, owner_id: int, label: str) -> str:
+    """The label of the owner's participant of this name, or the one that a new participant gets.
+
+    Raises `InvalidName` when it cannot be one, and `NameTaken` when another only looks the same.
+    """
+    like = await find_like(connection, owner_id, label)
+    if (known := _spelled(label, like)) is not None:
+        return known
+    if like:
+        taken = next(iter(like))
+        raise NameTaken(f"there is a participant '{taken}', who looks the same: take another name.", field="label")
+    return checked_label(label)
+
+
+def _spelled(label: str, labels: Iterable[str]) -> str | None:
+    """Which of these labels is this one; earlier versions kept labels as they were typed."""
+    if label in labels:
+        return label
+    return next((known for known in labels if tidied(known) == tidied(label)), None)
 
 
 async def find_participation(connection: Connection, project_id: int, label: str) -> Participation | None:
     """The place of a participant in a project, locked until the transaction ends."""
-    rows = await connection.fetch(_FIND_PARTICIPATION, (project_id, label))
+    known = _spelled(label, dict(await connection.fetch(_ROSTER, (project_id,))))
+    rows = [] if known is None else await connection.fetch(_FIND_PARTICIPATION, (project_id, known))
     if not rows:
         return None
     id_, participant, kind, lane, is_admin = rows[0]
@@ -216,7 +258,9 @@ async def rotate(connection: Connection, project_id: int, label: str, *, by: str
         return None
     token = await tokens.mint(connection, found.id)
     revoked = await tokens.revoke_all(connection, found.id, but=token)
-    await audit.record(connection, project.owner_id, project.id, by, "rotate", participant=label, revoked=len(revoked))
+    await audit.record(
+        connection, project.owner_id, project.id, by, "rotate", participant=found.participant, revoked=len(revoked)
+    )
     return provisioned(found, token, revoked)
 
 
@@ -228,7 +272,7 @@ async def revoke(connection: Connection, project_id: int, label: str, *, by: str
     revoked = await tokens.revoke_all(connection, found.id)
     if revoked:
         await audit.record(
-            connection, project.owner_id, project.id, by, "revoke", participant=label, revoked=len(revoked)
+            connection, project.owner_id, project.id, by, "revoke", participant=found.participant, revoked=len(revoked)
         )
     return revoked
 

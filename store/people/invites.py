@@ -16,7 +16,7 @@ from msgspec import Struct
 from store.people import audit, grants, tokens
 from store.people.codes import digest, new_code
 from store.people.grants import Kind, Project
-from store.people.names import checked_email, checked_label, checked_lane, labels_for
+from store.people.names import checked_email, checked_label, checked_lane, is_placeholder, labels_for
 from store.postgres.connection import Connection, Row
 
 LISTED_MAX = 200
@@ -168,7 +168,9 @@ async def create(
     given.
     """
     project = await grants.find_project(connection, project_id)
-    label = None if participant_name is None else checked_label(participant_name)
+    label = (
+        None if participant_name is None else await grants.label_to_be(connection, project.owner_id, participant_name)
+    )
     email = None if email is None else checked_email(email)
     lane = checked_lane(lane)
     kind = kind or ("agent" if email is None else "human")
@@ -199,7 +201,7 @@ async def redeem(connection: Connection, code: str, name: str | None = None) -> 
     invite, project = opened
     label = invite.label
     if label is None:
-        if name is None or not name.strip():
+        if name is None or is_placeholder(name):
             return "name_required"
         label = checked_label(name)
         if not await grants.add_participant(connection, project.owner_id, label, invite.kind):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from itertools import count
 
+from engine import names
 from store.errors import InvalidName
 
 HANDLE_LENGTH_MIN = 2
@@ -30,6 +31,7 @@ TEMPORARY_DOMAIN = "llm-bus.invalid"
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])")
+_PLACEHOLDER = re.compile(r"<.*>|[\[{($%]*your[\s_-]*(?:\w+[\s_-]+)?name[\]})%]*", re.IGNORECASE)
 _NOT_IN_A_HANDLE = re.compile(r"[^a-z0-9]+")
 
 
@@ -49,13 +51,31 @@ def checked_email(email: str) -> str:
 
 
 def checked_label(label: str) -> str:
-    """The participant's label without spaces around it; raises `InvalidName` when it cannot be one."""
+    """The label of a new participant in its one spelling; raises `InvalidName` when it cannot be one.
+
+    Whether it looks like another's is the database's to say.
+    """
+    label = kept_label(_checked(label, "a participant's name", "label", LABEL_LENGTH_MAX))
+    if names.mixes_scripts(label):
+        raise InvalidName(
+            f"'{label}' mixes letters of several scripts, some of which look the same: use one script.", field="label"
+        )
+    return label
+
+
+def kept_label(label: str) -> str:
+    """A label that somebody has already, under the rules of that time; raises `InvalidName` when it cannot be kept."""
     label = label.strip()
     if not 1 <= len(label) <= LABEL_LENGTH_MAX or "/" in label or not label.isprintable():
         raise InvalidName(
             f"a participant's name has 1 to {LABEL_LENGTH_MAX} printable characters and no '/'.", field="label"
         )
     return label
+
+
+def is_placeholder(name: str) -> bool:
+    """Whether a name is none: blank, or what stood where one was to be filled in, such as `<YOUR_NAME>`."""
+    return not name.strip() or _PLACEHOLDER.fullmatch(name.strip()) is not None
 
 
 def checked_slug(slug: str) -> str:
@@ -82,19 +102,15 @@ def checked_handle(handle: str) -> str:
 
 
 def checked_project_name(name: str) -> str:
-    """A project's display name without spaces around it; raises `InvalidName` when it cannot be one."""
-    name = name.strip()
-    if not 1 <= len(name) <= PROJECT_NAME_LENGTH_MAX or not name.isprintable():
-        raise InvalidName(f"a project's name has 1 to {PROJECT_NAME_LENGTH_MAX} printable characters.", field="name")
-    return name
+    """A project's display name in its one spelling; raises `InvalidName` when it cannot be one."""
+    return _checked(name, "a project's name", "name", PROJECT_NAME_LENGTH_MAX)
 
 
 def checked_lane(lane: str | None) -> str | None:
-    """A lane without spaces around it, None when nothing is left; raises `InvalidName` when it cannot be one."""
-    lane = (lane or "").strip()
-    if len(lane) > LANE_LENGTH_MAX or not lane.isprintable():
-        raise InvalidName(f"a lane has at most {LANE_LENGTH_MAX} printable characters.", field="lane")
-    return lane or None
+    """A lane in its one spelling, None when nothing is left of it; raises `InvalidName` when it cannot be one."""
+    if lane is None or not lane.strip():
+        return None
+    return _checked(lane, "a lane", "lane", LANE_LENGTH_MAX)
 
 
 def checked_liveness_window(seconds: int) -> int:
@@ -120,10 +136,21 @@ def handles_for(email: str) -> Iterator[str]:
 def labels_for(email: str) -> Iterator[str]:
     """The labels to try for a participant who is known by an email, best first, without end: `ann`, `ann-2`."""
     local = email.rpartition("@")[0]
-    base = "".join(char for char in local if char.isprintable() and char != "/")[:LABEL_LENGTH_MAX].strip()
-    base = base or LABEL_OF_NOBODY
+    try:
+        base = checked_label(local.replace("/", "")[:LABEL_LENGTH_MAX])
+    except InvalidName:
+        base = LABEL_OF_NOBODY
     yield base
     yield from _numbered(base, LABEL_LENGTH_MAX)
+
+
+def _checked(name: str, what: str, field: str, length_max: int) -> str:
+    name = names.tidied(name)
+    if not 1 <= len(name) <= length_max:
+        raise InvalidName(f"{what} has 1 to {length_max} characters.", field=field)
+    if (character := names.unseen(name)) is not None:
+        raise InvalidName(f"{what} contains {character}, which a reader cannot see: leave it out.", field=field)
+    return name
 
 
 def _numbered(base: str, length_max: int) -> Iterator[str]:

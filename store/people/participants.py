@@ -9,9 +9,9 @@ from itertools import groupby
 
 from msgspec import Struct
 
-from store.errors import NameTaken, UniqueTaken
+from store.errors import NameTaken
 from store.people import audit
-from store.people.grants import Kind
+from store.people.grants import Kind, find_like
 from store.people.names import checked_label, checked_lane
 from store.postgres.connection import Connection, Row
 
@@ -148,16 +148,17 @@ async def change_participant(
 
     Raises `NameTaken` when another of the owner's participants has the name.
     """
-    label = checked_label(label)
+    like = await find_like(connection, owner_id, label)
     rows = await connection.fetch(_LOCK_PARTICIPANT, (owner_id, participant_id))
     if not rows:
         return None
     ((label_before, kind_before),) = rows
+    if label != label_before:
+        label = checked_label(label)
+        if taken := [other for other, id_ in like.items() if id_ != participant_id]:
+            raise NameTaken(f"you have a participant '{taken[0]}' already: choose another name.", field="label")
     if (label, kind) != (label_before, kind_before):
-        try:
-            await connection.execute(_CHANGE_PARTICIPANT, (label, kind, participant_id))
-        except UniqueTaken as taken:
-            raise NameTaken(f"you have a participant '{label}' already: choose another name.", field="label") from taken
+        await connection.execute(_CHANGE_PARTICIPANT, (label, kind, participant_id))
         detail = {"participant": label, "kind": kind, "before": label_before}
         await audit.record(connection, owner_id, None, by, "participant_change", **detail)
     return await person(connection, owner_id, participant_id)

@@ -18,7 +18,7 @@ from engine.tasks import TaskAssigned, TaskCreated
 from engine.vocabulary import Event
 from store.errors import TransferRefused
 from store.people import audit
-from store.people.names import checked_email, checked_handle, checked_label, checked_liveness_window, checked_slug
+from store.people.names import checked_email, checked_handle, checked_liveness_window, checked_slug, kept_label
 from store.postgres.connection import Connection
 from store.transfer.export import Progress
 from store.transfer.format import LEDGER_FILE, LINE_BYTES_MAX, PROJECT_FILE, ExportedProject, from_file, from_line
@@ -87,7 +87,7 @@ async def import_project(conninfo: str, directory: Path, *, email: str, progress
 def _checked(project: ExportedProject) -> ExportedProject:
     checked_slug(project.slug)
     checked_liveness_window(project.liveness_window_seconds)
-    labels_checked = [checked_label(row.label) for row in project.participants]
+    labels_checked = [kept_label(row.label) for row in project.participants]
     if checked_handle(project.handle) != project.handle or labels_checked != [r.label for r in project.participants]:
         raise TransferRefused(f"{PROJECT_FILE} has a name with capitals or spaces where no name has them.")
     times = (project.created_at, *(row.created_at for row in project.participants))

@@ -26,6 +26,9 @@ ROSTER = Roster(handle="kim", labels={"ada": 1, "Ada": 2, "a b": 3})
         ("kim", Roster(handle="kim", labels={"kim": 5}), Addressee(5, "kim/kim")),
         ("Kim", Roster(handle="kim", labels={"kim": 5}), Addressee(OWNER, "kim")),
         ("kim/kim", Roster(handle="kim", labels={"kim": 5}), Addressee(5, "kim/kim")),
+        ("WEB", Roster(handle="kim", labels={"web": 5}), Addressee(5, "kim/web")),
+        ("kim/Web", Roster(handle="kim", labels={"web": 5}), Addressee(5, "kim/web")),
+        ("caf\u00e9", Roster(handle="kim", labels={"cafe\u0301": 5}), Addressee(5, "kim/cafe\u0301")),
     ],
 )
 def test_a_name_means_somebody(name: str, roster: Roster, expected: Addressee) -> None:

@@ -19,6 +19,7 @@ from store.embedded import has_cluster
 from store.embedded.disk import DiskStatistics
 from store.errors import EmbeddedUnavailable, SchemaTooNew, StoreError
 from store.opening import affordable_pool_size
+from store.people.old_names import doubtful
 from store.postgres import vitals
 from store.postgres.pool import POOL_SIZE_MAX
 from web import VERSION
@@ -38,6 +39,7 @@ CLOCK_SKEW_SECONDS_MAX = 2.0
 DISK_RESERVES_MIN = 4
 """With less than so many reserves left, it is time to act."""
 
+NAMES_TOLD_MAX = 10
 HTTP_SECONDS_MAX = 5.0
 
 
@@ -124,9 +126,10 @@ async def check_database(conninfo: str, report: Report) -> bool:
     if found.is_read_only:
         report(fail("database", "The database accepts no writes.", "Point DATABASE_URL at the primary server."))
     report(_clock("the database", found.now - datetime.now(UTC)))
-    if not await _check_pooler(conninfo, report):
+    if not await _check_pooler(conninfo, report) or not await _check_migrations(conninfo, report):
         return False
-    return await _check_migrations(conninfo, report) and not found.is_read_only
+    await _check_names(conninfo, report)
+    return not found.is_read_only
 
 
 async def _check_pooler(conninfo: str, report: Report) -> bool:
@@ -159,6 +162,16 @@ async def _check_migrations(conninfo: str, report: Report) -> bool:
         return False
     report(ok("migrations", "The schema is this version's."))
     return True
+
+
+async def _check_names(conninfo: str, report: Report) -> None:
+    found = await doubtful(conninfo)
+    for sentence in found[:NAMES_TOLD_MAX]:
+        report(warn("names", sentence, "It keeps working; give another name in the web admin."))
+    if not found:
+        report(ok("names", "No two participants of an owner look the same, and all names can be read."))
+    elif len(found) > NAMES_TOLD_MAX:
+        report(warn("names", f"{len(found) - NAMES_TOLD_MAX} more are like these.", "Mend those first."))
 
 
 async def check_server(url: str, report: Report, *, is_expected: bool) -> bool:

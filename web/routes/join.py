@@ -40,7 +40,7 @@ def joining(public_url: str, people: People, proxies: Proxies) -> Blueprint:
             return _refusal(429, "too_many", "too many tries from your address: wait five minutes.")
         body = await request.get_json(force=True, silent=True)
         code, name = _text(body, "code"), _text(body, "name")
-        if code is None:
+        if code is None or not code.isprintable():
             return _refusal(400, "code_required", 'send JSON with the code you were given: {"code": "…"}.')
         try:
             outcome = await people.redeem(code, name)
@@ -57,9 +57,9 @@ def joining(public_url: str, people: People, proxies: Proxies) -> Blueprint:
 
 
 def _text(body: object, name: str) -> str | None:
-    """A field that holds something readable; None for anything else."""
+    """A field that holds text which is not blank; None for anything else."""
     value = body.get(name) if isinstance(body, dict) else None
-    return value if isinstance(value, str) and value.strip() and value.isprintable() else None
+    return value if isinstance(value, str) and value.strip() else None
 
 
 def _refusal(status: int, error: str, message: str) -> Answer:

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from store.errors import InvalidName
-from store.people.names import checked_email, checked_label, checked_lane, checked_slug, handles_for, labels_for
+from store.people.names import (
+    checked_email,
+    checked_label,
+    checked_lane,
+    checked_slug,
+    handles_for,
+    is_placeholder,
+    labels_for,
+)
 
 HANDLE = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])$")
 
@@ -54,7 +62,7 @@ def test_what_is_no_email_is_refused(email: str) -> None:
         checked_email(email)
 
 
-@pytest.mark.parametrize("label", ["", "   ", "a/b", "a" * 65, "a\nb", "a\x00b", "\u200b"])
+@pytest.mark.parametrize("label", ["", "   ", "a/b", "a" * 65, "a\nb", "a\x00b", "\u200b", "a\u200bb", "w\u0435b"])
 def test_what_is_no_label_is_refused(label: str) -> None:
     with pytest.raises(InvalidName):
         checked_label(label)
@@ -69,6 +77,7 @@ def test_what_is_no_slug_is_refused(slug: str) -> None:
 def test_spaces_around_a_name_do_not_count() -> None:
     assert (checked_email(" ann@example.com "), checked_label(" Ann's agent ")) == ("ann@example.com", "Ann's agent")
     assert checked_slug("a") == "a"
+    assert checked_label("cafe\u0301\n") == "caf\u00e9"
     assert [checked_lane(lane) for lane in (" api ", "  ", "", None)] == ["api", None, None, None]
 
 
@@ -77,9 +86,22 @@ def test_spaces_around_a_name_do_not_count() -> None:
     [
         ("Eve.Doe@example.com", ["Eve.Doe", "Eve.Doe-2", "Eve.Doe-3"]),
         ("a/b@example.com", ["ab", "ab-2", "ab-3"]),
+        ("w\u0435b@example.com", ["guest", "guest-2", "guest-3"]),
         ("/@example.com", ["guest", "guest-2", "guest-3"]),
         ("x" * 70 + "@example.com", ["x" * 64, "x" * 62 + "-2", "x" * 62 + "-3"]),
     ],
 )
 def test_labels_made_of_an_email(email: str, labels: list[str]) -> None:
     assert list(islice(labels_for(email), 3)) == labels
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "<YOUR_NAME>", "<name>", "YOUR-NAME", "your name", "{your_agent_name}", "[Your Name]"]
+)
+def test_a_placeholder_is_no_name(name: str) -> None:
+    assert is_placeholder(name)
+
+
+@pytest.mark.parametrize("name", ["web", "name", "your", "my name is ann"])
+def test_other_words_are_names(name: str) -> None:
+    assert not is_placeholder(name)

@@ -1,0 +1,72 @@
+"""What makes two names the same, and what no reader can see."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.names import likeness, mixes_scripts, tidied, unseen
+
+
+@pytest.mark.parametrize("typed", ["backend", " backend", "backend\n", "\tbackend ", "\u00a0backend"])
+def test_space_around_a_name_does_not_count(typed: str) -> None:
+    assert tidied(typed) == "backend"
+
+
+def test_a_name_has_one_spelling_of_its_accents() -> None:
+    assert tidied("cafe\u0301") == "caf\u00e9"
+
+
+@pytest.mark.parametrize(
+    ("name", "character"),
+    [
+        ("back\u200bend", "U+200B"),
+        ("\u202eback", "U+202E"),
+        ("back\x1b[31m", "U+001B"),
+        ("back\nend", "U+000A"),
+        ("back\u00a0end", "U+00A0"),
+        ("back\u3164", "U+3164"),
+        ("back\u2800", "U+2800"),
+        ("back\ufe0f", "U+FE0F"),
+        ("back\ud800", "U+D800"),
+        ("back end", None),
+        ("\u6771\u4eac \u0442\u0435\u0441\u0442 caf\u00e9 \u2713", None),
+    ],
+)
+def test_what_a_reader_cannot_see_is_named(name: str, character: str | None) -> None:
+    assert unseen(name) == character
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("Web", "web"),
+        ("caf\u00e9", "CAFE\u0301"),
+        ("\uff37eb", "web"),
+        ("\u212aate", "kate"),
+        ("stra\u00dfe", "STRASSE"),
+    ],
+)
+def test_labels_that_look_the_same_are_alike(a: str, b: str) -> None:
+    assert likeness(a) == likeness(b)
+
+
+@given(st.text())
+def test_a_likeness_is_like_itself(label: str) -> None:
+    assert likeness(likeness(label)) == likeness(label)
+
+
+@pytest.mark.parametrize(
+    ("label", "mixes"),
+    [
+        ("web-2", False),
+        ("caf\u00e9 \u2713", False),
+        ("\u0432\u0435\u0431", False),
+        ("w\u0435b", True),  # a Cyrillic e
+        ("\u03bfwner", True),  # a Greek o
+        ("web \u6771\u4eac\u30bf\u30ef\u30fc", False),
+        ("web \ud55c\uad6d", False),
+        ("\u0561bc", True),  # Armenian
+    ],
+)
+def test_only_scripts_that_are_written_together_may_meet_in_a_label(label: str, mixes: bool) -> None:
+    assert mixes_scripts(label) is mixes
