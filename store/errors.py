@@ -3,6 +3,7 @@
     StoreError
     ├── InvalidName          the caller's fault: something typed that cannot be; the sentence says why
     │   └── NameTaken        the caller's fault or bad luck: somebody has that name already
+    ├── QuotaReached         the caller's fault: their owner has as much as one may have; the sentence says of what
     ├── StoreUnavailable     the environment: the database cannot be reached in time, or refused; nothing was written
     │   ├── LockTimeout      a lock was not had within the time that was given for it; nothing was written
     │   ├── StatementTimeout the statement took too long; nothing was written
@@ -37,6 +38,10 @@ class InvalidName(StoreError):
 
 class NameTaken(InvalidName):
     """Somebody has that name already."""
+
+
+class QuotaReached(StoreError):
+    """An owner would have more than one may have; nothing was written. The sentence says of what."""
 
 
 class StoreUnavailable(StoreError):

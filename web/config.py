@@ -18,6 +18,7 @@ import platformdirs
 from msgspec import Struct
 
 from store.embedded.disk import RESERVE_BYTES, Disk
+from store.people.quotas import Quotas
 from web.errors import ConfigurationError
 from web.http.hosts import host_name
 
@@ -34,6 +35,18 @@ _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 """RFC 9110 §5.1."""
 
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+
+_NUMBERS = {
+    "keep_alive_seconds": 75,
+    "calls_per_second": 100,
+    "written_bytes_per_day": 1_000_000_000,
+    "projects_per_owner": Quotas().projects,
+    "participants_per_owner": Quotas().participants,
+    "tokens_per_owner": Quotas().tokens,
+    "invites_per_owner": Quotas().invites,
+}
+"""Settings that are numbers, with their defaults."""
 
 
 class Client(Struct, frozen=True, kw_only=True):
@@ -70,6 +83,24 @@ class Settings(Struct, frozen=True, kw_only=True):
     oidc: Client | None = None
     oidc_discovery_url: str | None = None
     oauth_redirect_base: str | None = None
+    allowed_origins: tuple[str, ...] = ()
+    keep_alive_seconds: int = _NUMBERS["keep_alive_seconds"]
+    calls_per_second: int = _NUMBERS["calls_per_second"]
+    written_bytes_per_day: int = _NUMBERS["written_bytes_per_day"]
+    projects_per_owner: int = _NUMBERS["projects_per_owner"]
+    participants_per_owner: int = _NUMBERS["participants_per_owner"]
+    tokens_per_owner: int = _NUMBERS["tokens_per_owner"]
+    invites_per_owner: int = _NUMBERS["invites_per_owner"]
+
+    @property
+    def quotas(self) -> Quotas:
+        """What each owner may have; 0 is no bound."""
+        return Quotas(
+            projects=self.projects_per_owner,
+            participants=self.participants_per_owner,
+            tokens=self.tokens_per_owner,
+            invites=self.invites_per_owner,
+        )
 
     @property
     def disk(self) -> Disk | None:
@@ -126,6 +157,8 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         oidc=_client("OIDC", given("oidc_client_id"), _secret(environ, "OIDC_CLIENT_SECRET")),
         oidc_discovery_url=_discovery_url(given("oidc_discovery_url")),
         oauth_redirect_base=_base("OAUTH_REDIRECT_BASE", given("oauth_redirect_base")),
+        allowed_origins=_origins(given("allowed_origins") or ""),
+        **{name: _natural(name.upper(), given(name) or str(default)) for name, default in _NUMBERS.items()},
     )
     _check_providers(settings)
     return settings
@@ -202,6 +235,18 @@ def _allowed_hosts(text: str) -> tuple[str, ...]:
             f"ALLOWED_HOSTS is '{text}'; it must be names like bus.example.com, without wildcards."
         )
     return names
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    """Origins as browsers send them: scheme, host and port, no path."""
+    origins = tuple(filter(None, (part.strip().rstrip("/").lower() for part in text.split(","))))
+    for origin in origins:
+        scheme, _, host = origin.partition("://")
+        if scheme not in ("http", "https") or host_name(host) is None or "*" in host:
+            raise ConfigurationError(
+                f"ALLOWED_ORIGINS is '{text}'; it must be origins like https://app.example.com, with commas."
+            )
+    return origins
 
 
 def _one_of(variable: str, text: str, words: tuple[str, ...]) -> str:

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from web.http.exchange import Exchange
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
-_TOTALS = frozenset({"opened", "discarded"})
+_TOTALS = frozenset({"opened", "discarded", "calls_refused", "writes_refused"})
 """Fields that only grow, where a struct does not part them from the others."""
 
 

@@ -20,6 +20,7 @@ from store.postgres.pool import POOL_SIZE_MAX
 from web.admin.blueprint import admin
 from web.admin.providers import ProvidersOf, providers_of
 from web.config import Settings
+from web.fair_use import FairUse
 from web.http.app import Application, create_pages
 from web.http.hosts import HostGuard
 from web.http.listener import Listener as HttpListener
@@ -69,7 +70,10 @@ async def run_bus(
             nursery.start_soon(counts.run)
         app = create_app(services, store, settings, providers, counts=counts)
         nursery.start_soon(app.write_log)
-        await Server(app, services.proxies, has_fast_way=has_fast_way).run(listeners, stopping, ready)
+        server = Server(
+            app, services.proxies, keep_alive_seconds=settings.keep_alive_seconds, has_fast_way=has_fast_way
+        )
+        await server.run(listeners, stopping, ready)
         await services.directory.stop()
         nursery.cancel_scope.cancel()
 
@@ -97,7 +101,10 @@ def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
         directory=Directory(store.journal, clock=store.clock.now),
         authenticator=authenticator,
         rosters=rosters,
-        people=People(store, authenticator, rosters, waits),
+        people=People(store, authenticator, rosters, waits, settings.quotas),
+        fair_use=FairUse(
+            calls_per_second=settings.calls_per_second, written_bytes_per_day=settings.written_bytes_per_day
+        ),
         proxies=Proxies(settings.trusted_proxies),
         public_url=settings.public_url,
         waits=waits,
@@ -135,6 +142,7 @@ def create_app(
         "clock": store.clock.statistics,
         "peers": store.peers.statistics,
     }
+    sources["fair_use"] = services.fair_use.statistics
     if services.disk is not None:
         sources["disk"] = services.disk.statistics
     metrics = Metrics(**sources)

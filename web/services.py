@@ -6,6 +6,7 @@ import trio
 
 from actors import Directory
 from store.embedded.disk import Disk
+from web.fair_use import FairUse
 from web.http.proxies import Proxies
 from web.identity.authenticator import Authenticator
 from web.identity.people import People
@@ -28,5 +29,6 @@ class Services:
     proxies: Proxies
     public_url: str
     waits: Waits
+    fair_use: FairUse
     disk: Disk | None = None
     stopping: trio.Event = field(default_factory=trio.Event)

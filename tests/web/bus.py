@@ -108,7 +108,8 @@ async def running_bus(
     **settings: Any,
 ) -> AsyncIterator[Bus]:
     """A server on this database as long as the block lasts; it must end cleanly."""
-    wanted = Settings(**{"data_dir": Path("unused"), "port": 0, **settings})
+    unbounded = {"calls_per_second": 0, "written_bytes_per_day": 0}
+    wanted = Settings(**{"data_dir": Path("unused"), "port": 0, **unbounded, **settings})
     listeners = await listen("127.0.0.1", 0, connections_max)
     bound = wanted.bound_to(listeners[0].port)
     stopping, ready = trio.Event(), trio.Event()

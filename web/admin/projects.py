@@ -3,6 +3,7 @@
 It is changed and deleted in `web.admin.project_settings`, who takes part in `web.admin.grants` and `web.admin.members`.
 """
 
+from functools import partial
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -13,6 +14,7 @@ from store.errors import InvalidName
 from store.ledger import projects
 from store.people import participants
 from store.people.names import PROJECT_NAME_LENGTH_MAX
+from store.people.quotas import of_owner
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project
@@ -31,7 +33,7 @@ class NewProject(Struct, frozen=True, kw_only=True):
 def project_pages(context: AdminContext) -> Blueprint:
     """The routes."""
     pages = Blueprint("projects", __name__)
-    store = context.store
+    store, quotas = context.store, context.services.people.quotas
 
     @pages.get("/projects")
     async def index() -> ResponseReturnValue:
@@ -47,7 +49,8 @@ def project_pages(context: AdminContext) -> Blueprint:
         if form.fields is None:
             return await _new_page(form), 400
         try:
-            project = await store.write(projects.add, owner.id, form.fields.slug, form.fields.name, by=owner.handle)
+            adding = partial(projects.add, slug=form.fields.slug, name=form.fields.name, by=owner.handle)
+            project = await store.write(of_owner, quotas, ("projects",), owner.id, adding, owner.id)
         except InvalidName as error:
             status = form.refuse(error, "slug")
             return await _new_page(form), status

@@ -35,9 +35,10 @@ class Served(Struct, frozen=True):
 
 @asynccontextmanager
 async def bus_server(conninfo: str, data_dir: Path, log: Path) -> AsyncIterator[Served]:
-    """`llm-bus serve` on a free port; its log goes to a file, as it would in production."""
+    """`llm-bus serve` on a free port, without bounds for a token; its log goes to a file, as it would in production."""
     flags = ("--host", "127.0.0.1", "--port", "0", "--data-dir", str(data_dir))
-    async with _server(("-m", "llm_bus", "serve", *flags), log, DATABASE_URL=conninfo) as served:
+    environment = {"DATABASE_URL": conninfo, "CALLS_PER_SECOND": "0", "WRITTEN_BYTES_PER_DAY": "0"}
+    async with _server(("-m", "llm_bus", "serve", *flags), log, **environment) as served:
         yield served
 
 

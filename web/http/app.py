@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, ServiceUnavaila
 
 from actors import Busy, Crashed, Unavailable
 from engine.errors import JournalUnavailable
-from store.errors import StoreUnavailable
+from store.errors import QuotaReached, StoreUnavailable
 from web.admin import refusals, visitor
 from web.errors import Disconnected
 from web.http import asgi, problems
@@ -106,6 +106,10 @@ def create_pages() -> QuartTrio:
 
     async def be_patient(_: Exception) -> ResponseReturnValue:
         return await explain(ServiceUnavailable())
+
+    @pages.errorhandler(QuotaReached)
+    async def say_quota(reached: QuotaReached) -> ResponseReturnValue:
+        return await refusals.refusal_page(429, "That is as much as one owner may have", str(reached))
 
     for silence in _SILENCES:
         pages.register_error_handler(silence, be_patient)

@@ -13,21 +13,28 @@ from store.errors import StoreUnavailable
 from store.people import grants, invites
 from store.people.grants import Kind, ParticipantRow, Provisioned
 from store.people.invites import Invite, InviteRow, Redeemed, RedeemRefusal
+from store.people.quotas import Quotas, Thing, of_project, of_redeemed
 from web.identity.authenticator import Authenticator
 from web.identity.rosters import Rosters
 from web.identity.waits import Waits
 
 Result = TypeVar("Result")
 
+PLACE: tuple[Thing, ...] = ("participants", "tokens")
+"""What a new place in a project adds."""
+
 
 class People:
     """Changes who takes part in a project. Every method raises what the store raises."""
 
-    def __init__(self, store: Store, authenticator: Authenticator, rosters: Rosters, waits: Waits) -> None:
+    def __init__(
+        self, store: Store, authenticator: Authenticator, rosters: Rosters, waits: Waits, quotas: Quotas
+    ) -> None:
         self._store = store
         self._authenticator = authenticator
         self._rosters = rosters
         self._waits = waits
+        self.quotas = quotas
 
     def changed(self) -> None:
         """Take what is remembered of names, rights and tokens for old: some may have changed, here or elsewhere."""
@@ -59,7 +66,17 @@ class People:
     ) -> Provisioned:
         """A token for a participant, who is created when new; the token is in the answer and nowhere else."""
         provisioning = self._store.write(
-            grants.provision, project_id, participant_name=name, kind=kind, lane=lane, is_admin=is_admin, by=by
+            of_project,
+            self.quotas,
+            PLACE,
+            project_id,
+            grants.provision,
+            project_id,
+            participant_name=name,
+            kind=kind,
+            lane=lane,
+            is_admin=is_admin,
+            by=by,
         )
         return await self.change(provisioning)
 
@@ -96,6 +113,10 @@ class People:
         With an `email`, only whoever has that one, by `redeem_bound`.
         """
         return await self._store.write(
+            of_project,
+            self.quotas,
+            ("invites",),
+            project_id,
             invites.create,
             project_id,
             participant_name=name,
@@ -119,11 +140,13 @@ class People:
 
     async def redeem(self, code: str, name: str | None) -> Redeemed | RedeemRefusal:
         """Let the holder of an invite's code in, under `name` unless the invite has one."""
-        return self._let_in(await self._store.write(invites.redeem, code, name))
+        redeeming = self._store.write(of_redeemed, self.quotas, PLACE, invites.redeem, code, name)
+        return self._let_in(await redeeming)
 
     async def redeem_bound(self, code: str, email: str) -> Redeemed | RedeemRefusal:
         """Let in who has shown to have the email that an invite is bound to."""
-        return self._let_in(await self._store.write(invites.redeem_bound, code, email))
+        redeeming = self._store.write(of_redeemed, self.quotas, PLACE, invites.redeem_bound, code, email)
+        return self._let_in(await redeeming)
 
     def _let_in(self, outcome: Redeemed | RedeemRefusal) -> Redeemed | RedeemRefusal:
         if isinstance(outcome, Redeemed):

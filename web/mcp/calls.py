@@ -53,10 +53,13 @@ class Toolbox:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {shown(name)}")
         tool, parser = found
         exchange.tool = name
+        written_bytes = 0 if tool.reads else exchange.request.body_bytes
+        if (too_much := self._services.fair_use.refuse(exchange.token_hash, written_bytes)) is not None:
+            refusal, exchange.retry_after_seconds = too_much
+            return _refused(exchange, refusal)
         outcome = await self._run(exchange, tool, parser, given)
         if isinstance(outcome, Refusal):
-            exchange.outcome = outcome.code
-            return {"content": [{"type": "text", "text": str(outcome)}], "isError": True}
+            return _refused(exchange, outcome)
         return _result(outcome, tells_unread=tool.tells_unread)
 
     async def _run(
@@ -71,6 +74,11 @@ class Toolbox:
         if not tool.reads and self._services.disk is not None and self._services.disk.is_nearly_full():
             return _DISK_NEARLY_FULL
         return await as_refusal(tool.handler(self._services, exchange, caller, arguments))
+
+
+def _refused(exchange: Exchange, refusal: Refusal) -> ToolResult:
+    exchange.outcome = refusal.code
+    return {"content": [{"type": "text", "text": str(refusal)}], "isError": True}
 
 
 def _result(answer: Answer, *, tells_unread: bool) -> ToolResult:

@@ -15,7 +15,7 @@ from engine.identity import Principal
 from engine.presence import Touch
 from engine.project import AnyCommand
 from engine.refusals import Refusal, invalid
-from store.errors import InvalidName, StoreUnavailable
+from store.errors import InvalidName, QuotaReached, StoreUnavailable
 from web.errors import Disconnected, NoLongerAdmitted
 from web.http.exchange import Exchange
 from web.identity.waits import TOO_MANY_WAITS
@@ -71,6 +71,8 @@ async def as_refusal(call: Awaitable[Result]) -> Result | Refusal:
         return Refusal("busy", str(busy))
     except (Unavailable, Crashed) as unavailable:
         return Refusal("unavailable", str(unavailable))
+    except QuotaReached as reached:
+        return Refusal("busy", str(reached))
     except InvalidName as wrong:
         return invalid(str(wrong))
     except StoreUnavailable as silent:

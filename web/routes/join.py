@@ -7,7 +7,7 @@ from typing import Any
 
 from quart import Blueprint, request
 
-from store.errors import InvalidName, StoreUnavailable
+from store.errors import InvalidName, QuotaReached, StoreUnavailable
 from store.people.invites import Redeemed, RedeemRefusal
 from web.http import asgi
 from web.http.proxies import Proxies
@@ -44,6 +44,8 @@ def joining(public_url: str, people: People, proxies: Proxies) -> Blueprint:
             return _refusal(400, "code_required", 'send JSON with the code you were given: {"code": "…"}.')
         try:
             outcome = await people.redeem(code, name)
+        except QuotaReached as reached:
+            return _refusal(429, "busy", str(reached))
         except InvalidName as wrong:
             return _refusal(400, "invalid_name", str(wrong))
         except StoreUnavailable:

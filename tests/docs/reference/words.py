@@ -45,6 +45,17 @@ SETTINGS: Mapping[str, str] = {
     "OIDC_CLIENT_SECRET": "Its secret.",
     "OIDC_CLIENT_SECRET_FILE": "A file that holds it.",
     "OAUTH_REDIRECT_BASE": "Where providers send the browser back to, when that is not `PUBLIC_URL`.",
+    "ALLOWED_ORIGINS": "Origins of pages in browsers that may call `/mcp`, such as `https://app.example.com`, with "
+    "commas between them. Pages of the server's own host names always may.",
+    "KEEP_ALIVE_SECONDS": "How long a connection may stay open between two requests. A proxy in front should close its "
+    "own side earlier.",
+    "CALLS_PER_SECOND": "Tool calls that each token may make a second, with a burst of ten times as many; more are "
+    "`busy`. `0`: no bound.",
+    "WRITTEN_BYTES_PER_DAY": "Bytes that each token may write a day; more are `busy`. `0`: no bound.",
+    "PROJECTS_PER_OWNER": "Projects that each owner may have; `0`: no bound.",
+    "PARTICIPANTS_PER_OWNER": "Participants that each owner may have; `0`: no bound.",
+    "TOKENS_PER_OWNER": "Tokens that work in the projects of each owner; `0`: no bound.",
+    "INVITES_PER_OWNER": "Open invites to the projects of each owner; `0`: no bound.",
     "LLM_BUS_TOKEN": "The token with which the commands that act as a participant do so. Never a flag.",
     "LLM_BUS_TOKEN_FILE": "A file that holds it.",
     "LEGACY_DATABASE_URL": "The database that `llm-bus import-legacy` moves from.",
@@ -69,6 +80,8 @@ ROUTES: Mapping[str, str] = {
 """Routes outside of the web admin."""
 
 METRICS: Mapping[str, str] = {
+    "llm_bus_fair_use_calls_refused_total": "Calls of tokens that made too many (`CALLS_PER_SECOND`).",
+    "llm_bus_fair_use_writes_refused_total": "Calls of tokens that wrote too much (`WRITTEN_BYTES_PER_DAY`).",
     "llm_bus_requests_total": "Requests that have ended, by `tool` (`http` and `mcp` for what is no tool call) and "
     "`outcome` (`ok`, a refusal's code, or what went wrong below).",
     "llm_bus_request_seconds": "How long they took. A call that waits counts its waiting.",

@@ -1,0 +1,106 @@
+"""How much one owner may have: projects, participants, tokens that work, open invites.
+
+A change is made first and counted after, in its own transaction, so that what is over a quota never was. Changes of one
+owner that add something run one after the other: the owner's row is locked.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Concatenate, Literal, ParamSpec, TypeVar
+
+from msgspec import Struct
+
+from store.errors import QuotaReached
+from store.postgres.connection import Connection
+
+Thing = Literal["projects", "participants", "tokens", "invites"]
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+_LOCK_OWNER = "select id from owners where id = %s for no key update"
+
+_OWNER_OF = "select owner_id from projects where id = %s"
+
+_COUNTS: dict[Thing, str] = {
+    "projects": "select count(*) from projects where owner_id = %s",
+    "participants": "select count(*) from participants where owner_id = %s",
+    "tokens": """
+        select count(*)
+          from tokens t join participations p on p.id = t.participation_id join projects j on j.id = p.project_id
+         where j.owner_id = %s and t.revoked_at is null
+    """,
+    "invites": """
+        select count(*)
+          from invites i join projects j on j.id = i.project_id
+         where j.owner_id = %s and i.revoked_at is null and i.uses < i.uses_max and i.expires_at > now()
+    """,
+}
+
+_WORDS: dict[Thing, str] = {
+    "projects": "projects: delete one",
+    "participants": "participants: delete one",
+    "tokens": "tokens that work: revoke some",
+    "invites": "open invites: revoke some, or wait until some expire",
+}
+
+
+class Quotas(Struct, frozen=True, kw_only=True):
+    """The bounds for each owner; 0 is none."""
+
+    projects: int = 100
+    participants: int = 1_000
+    tokens: int = 5_000
+    invites: int = 1_000
+
+
+async def of_owner(
+    connection: Connection,
+    quotas: Quotas,
+    things: tuple[Thing, ...],
+    owner_id: int,
+    change: Callable[Concatenate[Connection, Arguments], Awaitable[Result]],
+    *arguments: Arguments.args,
+    **named: Arguments.kwargs,
+) -> Result:
+    """Make a change for an owner; raises `QuotaReached` when there would be too many of these `things` then."""
+    await connection.execute(_LOCK_OWNER, (owner_id,))
+    result = await change(connection, *arguments, **named)
+    for thing in things:
+        most: int = getattr(quotas, thing)
+        if most and (await connection.fetch(_COUNTS[thing], (owner_id,)))[0][0] > most:
+            raise QuotaReached(f"an owner may have {most} {_WORDS[thing]}, or ask whoever operates this server.")
+    return result
+
+
+async def of_project(
+    connection: Connection,
+    quotas: Quotas,
+    things: tuple[Thing, ...],
+    project_id: int,
+    change: Callable[Concatenate[Connection, Arguments], Awaitable[Result]],
+    *arguments: Arguments.args,
+    **named: Arguments.kwargs,
+) -> Result:
+    """The same for the owner of a project."""
+    rows = await connection.fetch(_OWNER_OF, (project_id,))
+    owner_id = rows[0][0] if rows else 0
+    return await of_owner(connection, quotas, things, owner_id, change, *arguments, **named)
+
+
+async def of_redeemed(
+    connection: Connection,
+    quotas: Quotas,
+    things: tuple[Thing, ...],
+    change: Callable[Concatenate[Connection, Arguments], Awaitable[Result]],
+    *arguments: Arguments.args,
+    **named: Arguments.kwargs,
+) -> Result:
+    """The same for a change whose result tells the project, if there is one."""
+    result = await change(connection, *arguments, **named)
+    project_id = getattr(result, "project_id", None)
+    if project_id is not None:
+        await of_project(connection, quotas, things, project_id, _nothing)
+    return result
+
+
+async def _nothing(_: Connection) -> None:
+    """Change nothing."""
