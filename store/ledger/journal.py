@@ -99,29 +99,15 @@ select seq, at, actor, participation_id, type, data::text, writer
   from events where project_id = %s and seq > %s order by seq limit %s
 """
 
-# How many events each reader wrote up to the new snapshot: those counted at an older one, and those after it.
-_WRITTEN = """
-(select coalesce(jsonb_object_agg(reader, events), '{{}}')
-   from (select reader, sum(events) as events
-           from (select key as reader, value::bigint as events from jsonb_each_text({counted})
-                  union all
-                 select participation_id::text, count(*) from events
-                  where project_id = %(project)s and seq > {after} and seq <= %(seq)s
-                  group by participation_id) as parts
-          group by reader) as summed)
-"""
-
-# The older snapshot's row is locked when its counts are added to, so that no event is counted twice or left out.
-_UPSERT_SNAPSHOT = f"""
-insert into snapshots (project_id, seq, state, open_posts, written)
-select %(project)s, %(seq)s, %(state)s, %(open_posts)s,
-       case when exists (select from snapshots where project_id = %(project)s) then '{{}}'
-            else {_WRITTEN.format(counted="'{}'", after=0)} end
+# The database counts who wrote how much beside it (migration 0006). One as old is replaced: it may be unreadable.
+_UPSERT_SNAPSHOT = """
+insert into snapshots (project_id, seq, state, open_posts, open_posts_seq)
+select %(project)s, %(seq)s, %(state)s, %(open_posts)s, %(seq)s
     on conflict (project_id) do update
-       set seq = excluded.seq, state = excluded.state, open_posts = excluded.open_posts, at = now(),
-           written = {_WRITTEN.format(counted="snapshots.written", after="snapshots.seq")}
-     where snapshots.seq < excluded.seq
-"""  # noqa: S608  # made of literals
+       set seq = excluded.seq, state = excluded.state, open_posts = excluded.open_posts,
+           open_posts_seq = excluded.open_posts_seq, at = now()
+     where snapshots.seq <= excluded.seq
+"""
 
 _UPSERT_LIVENESS = """
 insert into liveness (project_id, participation_id, actor, at)

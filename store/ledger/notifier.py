@@ -85,6 +85,9 @@ class Notifier:
 
     async def _tell_on(self, connection: Connection) -> None:
         try:
+            await connection.execute(
+                "set synchronous_commit = off"
+            )  # news is sent at once and need not survive a crash
             while True:
                 await self._woken.wait()
                 await trio.sleep(TELL_PAUSE_SECONDS)

@@ -19,7 +19,8 @@ select j.id, j.slug, j.name,
          where l.project_id = j.id and l.at >= now() - make_interval(secs => j.liveness_window_seconds)),
        coalesce(e.seq, 0), e.at,
        case when e.seq is null then 0
-            else (select s.open_posts from snapshots s where s.project_id = j.id and s.seq = e.seq) end
+            else (select s.open_posts from snapshots s where s.project_id = j.id and s.seq = e.seq
+                     and s.open_posts_seq = s.seq) end
   from projects j
   left join lateral (select seq, at from events where project_id = j.id order by seq desc limit 1) as e on true
  where j.owner_id = %s

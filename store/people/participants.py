@@ -27,7 +27,9 @@ select a.id, a.label, a.kind, a.created_at, j.id, j.slug, j.name, p.id, p.lane, 
 # How many events everybody wrote: counted up to the snapshot already (docs/decisions/0009), and after it here.
 _MEMBERS = """
 with project as materialized (select id from projects where owner_id = %(owner)s and id = %(project)s),
-kept as materialized (select s.seq, s.written from snapshots s where s.project_id = (select id from project)),
+kept as materialized (
+    select s.counted_seq as seq, s.written
+      from snapshots s where s.project_id = (select id from project) and s.counted_seq is not null),
 written as (
     select participation_id, sum(events)::bigint as events
       from (select key::bigint as participation_id, value::bigint as events

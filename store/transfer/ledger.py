@@ -6,8 +6,6 @@ everything or nothing.
 Invariant: what is written folds. An event that does not follow from those before it is refused, and with it everything.
 """
 
-from collections import Counter
-
 import msgspec
 from msgspec import Struct
 
@@ -35,7 +33,7 @@ select %s, e.seq, e.at, e.actor, e."by", e.type, e.data, %s
   from jsonb_to_recordset(%s::jsonb) as e (seq bigint, at timestamptz, actor text, "by" bigint, type text, data jsonb)
 """
 
-_KEEP = "insert into snapshots (project_id, seq, state, open_posts, written) values (%s, %s, %s, %s, %s)"
+_KEEP = "insert into snapshots (project_id, seq, state, open_posts, open_posts_seq) values (%s, %s, %s, %s, %s)"
 
 # Ids were given by the import; the next ones come after them, and after those that only ledgers still name.
 _NEXT_IDS = """
@@ -66,7 +64,6 @@ class LedgerWriter:
         self._connection = connection
         self._project_id = project_id
         self._page: list[_Row] = []
-        self._written: Counter[int] = Counter()
 
     async def add(self, event: Event) -> None:
         """Add the next event; raises `TransferRefused` when it does not follow from those before it."""
@@ -74,7 +71,6 @@ class LedgerWriter:
             apply(self.state, event)
         except (LedgerGap, KeyError, OverflowError) as wrong:  # a key that misses is a task, or a move of one
             raise TransferRefused(f"event {event.seq} does not follow from those before it.") from wrong
-        self._written[event.by] += 1
         data = msgspec.Raw(encode(event.data))
         self._page.append(_Row(event.seq, event.at, event.actor, event.by, event.data.type, data))
         if len(self._page) == PAGE_EVENTS:
@@ -85,8 +81,7 @@ class LedgerWriter:
         await self._write()
         state = self.state
         if state.seq:
-            written = msgspec.json.encode(self._written).decode()
-            kept = (self._project_id, state.seq, snapshot(state), len(state.posts), written)
+            kept = (self._project_id, state.seq, snapshot(state), len(state.posts), state.seq)
             await self._connection.execute(_KEEP, kept)
 
     async def _write(self) -> None:

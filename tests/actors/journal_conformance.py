@@ -181,6 +181,14 @@ async def test_the_newest_snapshot_stays(open_journal: OpenJournal) -> None:
     assert await journal.load(PROJECT) == Kept(9, state)
 
 
+async def test_a_snapshot_is_replaced_by_one_of_the_same_event(open_journal: OpenJournal) -> None:
+    """The one that is there may be unreadable."""
+    journal = open_journal()
+    await journal.write_snapshot(PROJECT, 9, b"unreadable", open_posts=0)
+    await journal.write_snapshot(PROJECT, 9, b"good", open_posts=0)
+    assert await journal.load(PROJECT) == Kept(9, b"good")
+
+
 async def test_liveness_never_moves_backwards(open_journal: OpenJournal) -> None:
     journal = open_journal()
     early, late = BEGAN, BEGAN + timedelta(milliseconds=1)

@@ -112,7 +112,7 @@ class MemoryJournal:
     async def write_snapshot(self, project_id: int, seq: int, state: bytes, *, open_posts: int) -> None:
         await trio.lowlevel.checkpoint()
         kept = self.ledger.snapshots.get(project_id)
-        if kept is None or seq > kept.seq:
+        if kept is None or seq >= kept.seq:
             self.ledger.snapshots[project_id] = Kept(seq, state)
             self.ledger.open_posts[project_id] = open_posts
 

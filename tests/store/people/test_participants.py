@@ -7,7 +7,7 @@ import trio
 
 from engine.history import Liveness
 from store import Store
-from store.ledger import projects
+from store.ledger import overview, projects
 from store.people import grants, invites, participants
 from store.people.participants import MemberRow
 from tests.actors.journal_conformance import BEGAN
@@ -70,6 +70,47 @@ async def test_everybodys_events_are_counted_before_and_after_every_snapshot(
     assert await events_of(store, ann) == {"carl": 3, "lead": 6}
     kept = query(conninfo, "select seq, written from snapshots")
     assert kept == [(8, {str(lead): 5, str(carl.participation_id): 3})]
+
+
+BEFORE_COUNTS = """
+insert into snapshots (project_id, seq, state) values (%s, %s, '')
+    on conflict (project_id) do update set seq = excluded.seq, state = excluded.state, at = now()
+    where snapshots.seq < excluded.seq
+"""
+"""How a release before migration 0003 kept a snapshot."""
+
+COUNTING_BY_ITSELF = """
+insert into snapshots (project_id, seq, state, open_posts, written) values (%s, %s, '', 9, '{"1": 12345}')
+    on conflict (project_id) do update set seq = excluded.seq, state = excluded.state, written = excluded.written
+    where snapshots.seq < excluded.seq
+"""
+"""How a release before migration 0006 did, with a count that is wrong."""
+
+
+@pytest.mark.parametrize("older", [BEFORE_COUNTS, COUNTING_BY_ITSELF])
+@pytest.mark.parametrize("older_first", [True, False])
+async def test_counts_are_right_when_releases_take_turns_at_writing_snapshots(
+    store: Store, ann: Estate, conninfo: str, older: str, older_first: bool
+) -> None:
+    write_events(conninfo, ann.project_id, ann.participation_id, last=40)
+    for number, seq in enumerate((10, 20, 30)):
+        if number % 2 == (not older_first):
+            query(conninfo, older, (ann.project_id, seq))
+        else:
+            await store.journal.write_snapshot(ann.project_id, seq, b"", open_posts=0)
+        assert query(conninfo, "select seq, written from snapshots") == [(seq, {str(ann.participation_id): seq})]
+        assert await events_of(store, ann) == {"lead": 40}
+
+
+async def test_open_posts_counted_by_a_release_that_does_not_say_when_are_unknown(
+    store: Store, ann: Estate, conninfo: str
+) -> None:
+    write_events(conninfo, ann.project_id, ann.participation_id, last=20)
+    await store.journal.write_snapshot(ann.project_id, 10, b"", open_posts=3)
+    query(conninfo, BEFORE_COUNTS, (ann.project_id, 20))
+    assert [row.open_posts for row in await store.read(overview.dashboard, ann.owner.id)] == [None]
+    await store.journal.write_snapshot(ann.project_id, 20, b"", open_posts=4)
+    assert [row.open_posts for row in await store.read(overview.dashboard, ann.owner.id)] == [4]
 
 
 async def test_snapshots_written_at_once_count_every_event_once(store: Store, ann: Estate, conninfo: str) -> None:
