@@ -68,6 +68,7 @@ class _Generator:
             requests_per_second=len(self._milliseconds) / seconds,
             p50_ms=percentile(ordered, 0.5),
             p99_ms=percentile(ordered, 0.99),
+            max_ms=ordered[-1],
             errors=self._errors,
         )
 

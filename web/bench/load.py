@@ -74,12 +74,20 @@ class _Counted(Struct, frozen=True):
 
 def tool_load(served: Served, tool: str, token: str, *others: str, connections: int = 1, seconds: float = 1.0) -> Load:
     """A tool call of the project behind `token`; with other tokens, the calls take turns among all of them."""
-    message = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": {"name": tool, "arguments": ARGUMENTS[tool]},
-    }
+    return call_load(served, tool, ARGUMENTS[tool], token, *others, connections=connections, seconds=seconds)
+
+
+def call_load(
+    served: Served,
+    tool: str,
+    arguments: dict[str, Any],
+    token: str,
+    *others: str,
+    connections: int,
+    seconds: float,
+) -> Load:
+    """The same with arguments of one's own."""
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
     headers = {
         "Authorization": f"Bearer {token}",
         "Content-Type": "application/json",

@@ -35,6 +35,9 @@ _EXPLANATION = """\
   does not see its number before the event is written.
 - **history**: the events in the ledger before. A tenth are posts to the caller; {unread:,} of {posts:,} are unread at
   {large:,} events. Both sizes have a database and a server of their own. Small projects are new for every sample.
+- **one token against everybody else**: one call repeated on 32 connections in a project that was prepared for it
+  (`web/bench/attacks.py`), with the limits that `llm-bus serve` has by default; meanwhile a neighbour claims in another
+  project and a probe asks `/healthz`, on one connection each.
 - **activation**: from the first question to a directory without an actor until its answer, with a snapshot that is as
   old as it can get.
 
@@ -53,6 +56,7 @@ def page(results: Results) -> str:
         _strongest(results),
         _numbers(results.rows),
         _recovery(results),
+        _disturbances(results),
         _EXPLANATION.format(
             unread=results.unread,
             posts=results.posts,
@@ -125,6 +129,22 @@ def _recovery(results: Results) -> str:
         f"(from {min(seconds):.2f} to {max(seconds):.2f} s in {len(seconds)}).\n\n"
         + _table(("history", "server's memory, project active", "after all load"), memory)
     )
+
+
+def _disturbances(results: Results) -> str:
+    rows = [
+        (
+            found.attack,
+            f"{found.calm.p99_ms:.2f}",
+            f"{found.attacked.p99_ms:.2f}",
+            _number(found.probe.max_ms, ".1f"),
+            f"{found.attacker.requests_per_second:,.0f}",
+            f"{found.attacker.errors:,}",
+        )
+        for found in results.disturbances
+    ]
+    head = ("attack", "claim p99 before, ms", "during, ms", "/healthz worst, ms", "attacker's answers/s", "refused")
+    return f"## One token against everybody else\n\n{_table(head, rows)}"
 
 
 def _machine(results: Results) -> str:

@@ -29,6 +29,8 @@ CLAIM_TO_ECHO_MIN = 0.65
 LATENCY_TO_ECHO_MAX = 3.5
 DURABLE_TO_PLAIN_MIN = 10.0
 CROWD_TO_ONE_MIN = 0.9
+ATTACKED_TO_CALM_MAX = 3.0
+ATTACKED_PROBE_MS_MAX = 100.0
 LARGE_TO_SMALL_MAX = 1.3
 ACTIVATION_SECONDS_MAX = 1.0
 DASHBOARD_MS_MAX = 30.0
@@ -43,6 +45,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     requests_per_second: float
     p50_ms: float
     p99_ms: float
+    max_ms: float | None = None
     errors: int = 0
     cpu_ms: float | None = None
 
@@ -59,6 +62,21 @@ class Row(Struct, frozen=True, kw_only=True):
         """The median of a sample's field over the rounds; None where it could not be read."""
         values = [value for sample in self.samples if (value := getattr(sample, field)) is not None]
         return median(values) if values else None
+
+
+class Disturbance(Struct, frozen=True, kw_only=True):
+    """A neighbour's claims before and during an attack, the probe meanwhile, and how many calls the attacker made."""
+
+    attack: str
+    calm: Sample
+    attacked: Sample
+    probe: Sample
+    attacker: Sample
+
+    @property
+    def ratio(self) -> float:
+        """The neighbour's 99th percentile during the attack to that before it."""
+        return self.attacked.p99_ms / self.calm.p99_ms
 
 
 class Memory(Struct, frozen=True, kw_only=True):
@@ -99,6 +117,7 @@ class Results(Struct, frozen=True, kw_only=True):
     rows: list[Row]
     activation_seconds: list[float]
     memory: list[Memory]
+    disturbances: list[Disturbance]
 
     def row(self, subject: str, events: int | None, connections: int) -> Row:
         """The row of this subject; there is exactly one."""
@@ -128,6 +147,8 @@ def targets(results: Results) -> list[Target]:
         _crowd_to_one(results, "", CROWD, CROWD_OF_ONE),
         _crowd_to_one(results, " with commits of 3 ms", SLOW_CROWD, SLOW_ONE),
         *(_large_to_small(results, tool) for tool in TOOLS),
+        *(_attacked_to_calm(found) for found in results.disturbances),
+        *(_attacked_probe(found) for found in results.disturbances),
         _activation(results),
         _dashboard(results),
     ]
@@ -154,6 +175,16 @@ def _crowd_to_one(results: Results, how: str, crowd: str, one: str) -> Target:
     pair = results.row(crowd, 0, 64), results.row(one, 0, 64)
     promise = f"claims over 64 projects to claims in one{how}, requests/s, 64 connections"
     return _at_least(promise, CROWD_TO_ONE_MIN, _ratio(*pair, "requests_per_second"))
+
+
+def _attacked_to_calm(found: Disturbance) -> Target:
+    promise = f"another project's claim during {found.attack} to before, p99, 1 connection"
+    return _at_most(promise, ATTACKED_TO_CALM_MAX, found.ratio)
+
+
+def _attacked_probe(found: Disturbance) -> Target:
+    worst = found.probe.max_ms if found.probe.max_ms is not None else found.probe.p99_ms
+    return _at_most(f"/healthz during {found.attack}, the worst", ATTACKED_PROBE_MS_MAX, worst, unit=" ms")
 
 
 def durable_to(results: Results, plain: str, events: int) -> float:

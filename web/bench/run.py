@@ -16,6 +16,7 @@ from store import Store
 from web.bench import load as bench_load
 from web.bench import machine as bench_machine
 from web.bench import plain as bench_plain
+from web.bench.attacks import ATTACKS, attacked_bus, disturbance
 from web.bench.crowd import CROWD_CONNECTIONS, CROWD_PROJECTS, Crowd, open_crowd
 from web.bench.durable import Activation, DurableClaims
 from web.bench.generator import Load
@@ -36,6 +37,7 @@ from web.bench.results import (
     SLOW_CROWD,
     SLOW_ONE,
     TOOLS,
+    Disturbance,
     Memory,
     Results,
     Row,
@@ -57,6 +59,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     projects: int = 100
     rounds: int = 7
     seconds: float = 2.0
+    attack_seconds: float = 5.0
+    attack_scale: float = 1.0
 
     @property
     def seeding_steps(self) -> int:
@@ -77,7 +81,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     def measuring_steps(self) -> int:
         """Samples to be taken."""
         crowds = 2 * 2 + 1
-        return self.rounds * (len(CONNECTIONS) * (2 * len(TOOLS) + 1) + len(DASHBOARD_CONNECTIONS) + 6 + crowds)
+        return len(ATTACKS) + self.rounds * (
+            len(CONNECTIONS) * (2 * len(TOOLS) + 1) + len(DASHBOARD_CONNECTIONS) + 6 + crowds
+        )
 
 
 @dataclass(slots=True)
@@ -132,6 +138,7 @@ class Run:
             for _ in range(self._plan.rounds):
                 await self._round(advance)
             memory = [self._memory(size) for size in (self._small, self._large)]
+        disturbances = await self._attack(advance)
         return Results(
             facts=facts,
             seconds=self._plan.seconds,
@@ -147,7 +154,18 @@ class Run:
             ],
             activation_seconds=activations,
             memory=memory,
+            disturbances=disturbances,
         )
+
+    async def _attack(self, advance: Advance) -> list[Disturbance]:
+        found = []
+        bus = attacked_bus(self._small.conninfo, self._workspace, ATTACKS, scale=self._plan.attack_scale)
+        async with bus as (served, neighbour, attackers):
+            for attack in ATTACKS:
+                attacker = attackers[attack.name]
+                found.append(await disturbance(served, neighbour, attacker, attack, seconds=self._plan.attack_seconds))
+                advance(1)
+        return found
 
     @asynccontextmanager
     async def _servers(self) -> AsyncIterator[None]:

@@ -31,6 +31,7 @@ from web.bench.results import (
     SLOW_CROWD,
     SLOW_ONE,
     TOOLS,
+    Disturbance,
     Facts,
     Memory,
     Results,
@@ -87,6 +88,9 @@ def results(**samples: list[Sample]) -> Results:
             *(row(plain, events, PLAIN_CONNECTIONS) for plain in (PLAIN, PLAIN_SQUEEZED) for events in sizes),
         ],
         activation_seconds=[0.5],
+        disturbances=[
+            Disturbance(attack="a storm", calm=sample(), attacked=sample(), probe=sample(), attacker=sample())
+        ],
         memory=[Memory(events=events, active_bytes=None, loaded_bytes=1_000_000) for events in sizes],
     )
 
