@@ -38,7 +38,8 @@ class Server:
     def create_database(self) -> str:
         """A fresh, migrated database's conninfo."""
         name = next(self._names)
-        self.run(f"create database {name} template {TEMPLATE}")
+        # Copied as files: half the time of the default, which writes every block to the log of changes.
+        self.run(f"create database {name} template {TEMPLATE} strategy file_copy")
         return make_conninfo(self.conninfo, dbname=name)
 
     def drop_database(self, conninfo: str) -> None:
