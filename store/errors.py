@@ -2,6 +2,7 @@
 
     StoreError
     ├── InvalidName          the caller's fault: something typed that cannot be; the sentence says why
+    │   ├── NoSuchName       the caller's fault: nothing has that name; the sentence may say which does
     │   └── NameTaken        the caller's fault or bad luck: somebody has that name already
     ├── QuotaReached         the caller's fault: their owner has as much as one may have; the sentence says of what
     ├── StoreUnavailable     the environment: the database cannot be reached in time, or refused; nothing was written
@@ -34,6 +35,10 @@ class InvalidName(StoreError):
     def __init__(self, sentence: str, *, field: str | None = None) -> None:
         super().__init__(sentence)
         self.field = field
+
+
+class NoSuchName(InvalidName):
+    """Nothing has that name, or several things have."""
 
 
 class NameTaken(InvalidName):

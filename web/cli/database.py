@@ -1,11 +1,14 @@
 """The database a command works on: the one it was given, or the embedded one in the data directory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeVar
 
-from store import embedded_postgres, migrate
+from store import Store, embedded_postgres, migrate, open_store
 from web.cli.terminal import working
 from web.config import Settings
+
+Result = TypeVar("Result")
 
 
 @asynccontextmanager
@@ -20,6 +23,14 @@ async def open_database(settings: Settings) -> AsyncIterator[str]:
             with working(f"Starting PostgreSQL in {settings.data_dir}"):
                 conninfo = await stack.enter_async_context(embedded_postgres(settings.data_dir))
         yield conninfo
+
+
+async def on_store(settings: Settings, work: Callable[[Store], Awaitable[Result]]) -> Result:
+    """What `work` gives with the open store of an up-to-date database."""
+    async with open_database(settings) as conninfo:
+        await bring_up_to_date(conninfo)
+        async with open_store(conninfo, pool_size_max=1) as store:
+            return await work(store)
 
 
 async def bring_up_to_date(conninfo: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The command `llm-bus`: finds the subcommand, runs it, and turns whatever a user can cause into one sentence.
 
 The commands themselves are beside it and in `web.bench`, imported only when one is asked for. Exit codes: 0 done,
-1 failed, 2 called wrongly, 130 interrupted.
+1 failed or refused, 2 called wrongly, 130 interrupted.
 """
 
 import os
@@ -16,34 +16,57 @@ from store.errors import InvalidName, StoreError
 from web import VERSION
 from web.errors import ConfigurationError, WebError, leaves
 
-_COMMANDS = {
-    "up": "web.cli.servers:up",
-    "serve": "web.cli.servers:serve",
-    "migrate": "web.cli.accounts:migrate",
-    "owner": "web.cli.accounts:owner",
-    "token": "web.cli.accounts:token",
-    "admin-link": "web.cli.admin_link:admin_link",
-    "doctor": "web.cli.doctor_and_demo:doctor",
-    "demo": "web.cli.doctor_and_demo:demo",
-    "export": "web.cli.transfer:export",
-    "import": "web.cli.transfer:import_",
-    "import-legacy": "web.cli.legacy:legacy",
-    "connect": "web.cli.connect:connect",
-    "stdio": "web.cli.stdio:stdio",
-    "kit": "web.cli.kit:kit",
-    "bench": "web.bench.command:bench",
+_SECTIONS = {
+    "Run a server": {
+        "up": "web.cli.servers:up",
+        "serve": "web.cli.servers:serve",
+        "migrate": "web.cli.owners:migrate",
+    },
+    "See what goes on": {
+        "status": "web.cli.status:status",
+        "watch": "web.cli.watch:watch",
+        "doctor": "web.cli.doctor_and_demo:doctor",
+        "demo": "web.cli.doctor_and_demo:demo",
+        "bench": "web.bench.command:bench",
+    },
+    "People and agents": {
+        "owner": "web.cli.owners:owner",
+        "project": "web.cli.projects:project",
+        "token": "web.cli.tokens:token",
+        "invite": "web.cli.invites:invite",
+        "admin-link": "web.cli.admin_link:admin_link",
+    },
+    "Be an agent": {
+        "connect": "web.cli.connect:connect",
+        "call": "web.cli.call:call",
+        "stdio": "web.cli.stdio:stdio",
+        "kit": "web.cli.kit:kit",
+    },
+    "Move data": {
+        "export": "web.cli.transfer:export",
+        "import": "web.cli.transfer:import_",
+        "import-legacy": "web.cli.legacy:legacy",
+    },
+    "Other": {
+        "completion": "web.cli.completion:completion",
+    },
 }
+_COMMANDS = {name: place for section in _SECTIONS.values() for name, place in section.items()}
 
 _EPILOG = """\b
 Start here, with nothing prepared:
   llm-bus up                  a server on this machine, with its own database
   llm-bus demo                watch five agents work together
   llm-bus doctor              what is wrong, and what to do about it
+  llm-bus status              what goes on
 \b
 In production:
   DATABASE_URL=postgresql://bus@db/bus llm-bus serve --host 0.0.0.0
   llm-bus token mint --owner you@example.com --project shop --participant agent-1
   llm-bus connect --client claude-code --url https://bus.example.com
+\b
+Exit codes: 0 done, 1 failed or refused, 2 called wrongly, 130 interrupted. Results go to
+standard output, everything else to standard error. Completion: llm-bus completion --help
 """
 
 
@@ -59,6 +82,13 @@ class _Commands(click.Group):
         module, _, attribute = _COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        here = self.list_commands(ctx)
+        for title, section in _SECTIONS.items():
+            commands = {name: self.get_command(ctx, name) for name in section if name in here}
+            with formatter.section(title):
+                formatter.write_dl([(name, each.get_short_help_str(78)) for name, each in commands.items() if each])
 
 
 @click.group(

@@ -74,6 +74,11 @@ def sign_in_options(command: Command) -> Command:
     return command
 
 
+def json_option(command: Command) -> Command:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")(command)
+
+
 def port_option(command: Command) -> Command:
     """`--port`."""
     return click.option("--port", metavar="PORT", help="The server's port; 0 is any free one. [PORT, 8787]")(command)

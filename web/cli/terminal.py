@@ -8,8 +8,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import click
+import msgspec
 from rich import box
 from rich.console import Console
 from rich.panel import Panel
@@ -61,6 +63,38 @@ def card(title: str, lines: Sequence[str]) -> None:
     for line in lines:
         RESULTS.print(Text(line))
     RESULTS.rule(style="cyan")
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, nothing: str) -> None:
+    """Rows under headings, in columns that line up; `nothing` is said instead when there are none."""
+    if not rows:
+        note(nothing)
+        return
+    cells = [[plain(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    for line, style in [(headings, "dim"), *((row, "") for row in cells)]:
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        RESULTS.print(Text(text, style=style))
+
+
+def plain(value: object) -> str:
+    """A value as a cell of a table shows it."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
+        case int():
+            return f"{value:,}"
+        case _:
+            return str(value)
+
+
+def say_json(value: object) -> None:
+    """A result for machines, on one line."""
+    say(msgspec.json.encode(value).decode())
 
 
 def box_up(title: str, lines: Sequence[str]) -> None:

@@ -77,7 +77,7 @@ def test_version_names_the_program() -> None:
 def test_called_bare_shows_the_help_and_counts_as_usage(command: Command) -> None:
     done = command()
     assert done.returncode == 2
-    assert "Commands:" in done.stderr
+    assert "Run a server:" in done.stderr
 
 
 @pytest.mark.parametrize(

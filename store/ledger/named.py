@@ -1,0 +1,64 @@
+"""Projects by the names that people type: `shop`, or `ann/shop` where two owners have one. Reads only."""
+
+from difflib import get_close_matches
+
+from msgspec import Struct
+
+from store.errors import NoSuchName
+from store.people.names import TEMPORARY_DOMAIN
+from store.postgres.connection import Connection
+
+_ALL = """
+select j.id, j.owner_id, o.handle, j.slug
+  from projects j join owners o on o.id = j.owner_id
+ where o.email not like '%%@' || %s
+ order by o.handle, j.slug
+"""
+
+
+class NamedProject(Struct, frozen=True, kw_only=True):
+    """A project and whose it is."""
+
+    id: int
+    owner_id: int
+    handle: str
+    slug: str
+
+    @property
+    def name(self) -> str:
+        """Its name that no other project has."""
+        return f"{self.handle}/{self.slug}"
+
+
+async def projects(connection: Connection) -> list[NamedProject]:
+    """All projects, by name, temporary ones not counted."""
+    fields = NamedProject.__struct_fields__
+    rows = await connection.fetch(_ALL, (TEMPORARY_DOMAIN,))
+    return [NamedProject(**dict(zip(fields, row, strict=True))) for row in rows]
+
+
+async def find(connection: Connection, wanted: str) -> NamedProject:
+    """The project that these words name; raises `NoSuchName` for none, and for several."""
+    known = await projects(connection)
+    handle, _, slug = wanted.rpartition("/")
+    found = [project for project in known if project.slug == slug and handle in ("", project.handle)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = " or ".join(project.name for project in found)
+        raise NoSuchName(f"several owners have a project '{wanted}': say {names}.")
+    near = resembling(wanted, [name for project in known for name in (project.slug, project.name)])
+    raise NoSuchName(f"there is no project '{wanted}'.{f' Did you mean {near}?' if near else ''}")
+
+
+def resembling(name: str, known: list[str]) -> str | None:
+    """The known name that this one is probably a slip of; None when there is none, or it is the same."""
+    if name in known:
+        return None
+    near = get_close_matches(name, known, n=1, cutoff=0.75)
+    # Names that differ in a number only are siblings: agent-1 and agent-2.
+    return near[0] if near and _without_digits(near[0]) != _without_digits(name) else None
+
+
+def _without_digits(name: str) -> str:
+    return "".join(letter for letter in name if not letter.isdigit())

@@ -1,0 +1,143 @@
+"""The commands that show what goes on in a database, and those that call a bus as a participant."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.postgres import Server
+from tests.web.command_line import LLM_BUS, Running, llm_bus, serving
+
+ADA = ("--owner", "ann@example.com", "--project", "shop", "--participant", "ada")
+
+
+@pytest.fixture(scope="module")
+def database(postgres: Server) -> Iterator[str]:
+    conninfo = postgres.create_database()
+    yield conninfo
+    postgres.drop_database(conninfo)
+
+
+@pytest.fixture(scope="module")
+def server(database: str) -> Iterator[Running]:
+    with serving("serve", "--database-url", database) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def token(server: Running, database: str) -> str:
+    """That of a lead who has claimed a number and posted a handoff, in the only project."""
+    minted = llm_bus("token", "mint", *ADA, "--admin", "--json", "--database-url", database)
+    token: str = json.loads(minted.stdout)["token"]
+    calls = (
+        ("claim", {"sequence": "adr"}),
+        ("post", {"to_lane": "api", "body": "please look"}),
+        ("create_invite", {"uses": 2}),
+    )
+    for tool, arguments in calls:
+        done = llm_bus("call", tool, json.dumps(arguments), "--url", server.url, LLM_BUS_TOKEN=token)
+        assert done.returncode == 0, done
+    return token
+
+
+def asked(database: str, *arguments: str) -> dict[str, Any]:
+    """What a command answers to a machine."""
+    done = llm_bus(*arguments, "--json", "--database-url", database)
+    assert done.returncode == 0, done
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_status_shows_server_projects_who_is_active_and_what_is_overdue(
+    server: Running, database: str, token: str
+) -> None:
+    port = server.url.rpartition(":")[2]
+    found = asked(database, "status", "--hours", "0", "--port", port)
+    assert found["server"]["ready"] is True
+    assert [(row["project"], row["events"]) for row in found["projects"]] == [("ann/shop", 2)]
+    assert [(row["sender"], row["to"]) for row in found["overdue"]] == [("ann/ada", "lane api")]
+    told = llm_bus("status", "--database-url", database, "--port", "1")
+    assert "nobody answers" in told.stdout
+    assert "ann/shop" in told.stdout
+    assert "overdue" not in told.stdout
+
+
+def test_owners_projects_tokens_and_invites_are_listed(database: str, token: str) -> None:
+    assert [row["email"] for row in asked(database, "owner", "list")["owners"]] == ["ann@example.com"]
+    assert [row["project"] for row in asked(database, "project", "list")["projects"]] == ["ann/shop"]
+    assert [(row["name"], row["tokens"]) for row in asked(database, "token", "list", "shop")["participants"]] == [
+        ("ada", 1)
+    ]
+    assert [row["uses_max"] for row in asked(database, "invite", "list", "ann/shop")["invites"]] == [2]
+    for listing in (("owner", "list"), ("project", "list"), ("token", "list", "shop"), ("invite", "list", "shop")):
+        assert llm_bus(*listing, "--database-url", database).stdout.count("\n") == 2
+
+
+def test_a_revoked_token_and_a_revoked_invite_work_no_more(server: Running, database: str, token: str) -> None:
+    ben = ("--owner", "ann@example.com", "--project", "shop", "--participant", "ben")
+    minted = json.loads(llm_bus("token", "mint", *ben, "--json", "--database-url", database).stdout)["token"]
+    assert asked(database, "token", "revoke", "shop", "ben") == {"revoked": 1}
+    refused = llm_bus("call", "whoami", "--url", server.url, LLM_BUS_TOKEN=minted)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "does not know this token" in refused.stderr
+    (invite,) = asked(database, "invite", "list", "shop")["invites"]
+    assert asked(database, "invite", "revoke", "shop", str(invite["id"])) == {"revoked": True}
+    assert asked(database, "invite", "list", "shop") == {"invites": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (("token", "mint", "--owner", "anm@example.com", "--project", "x", "--participant", "a"), "ann@example.com"),
+        (("token", "mint", "--owner", "ann@example.com", "--project", "shpo", "--participant", "a"), "shop"),
+        (("token", "list", "shpo"), "shop"),
+        (("watch", "ann/shp"), "ann/shop"),
+    ],
+)
+def test_a_slip_creates_nothing_and_is_answered_with_the_likely_name(
+    database: str, token: str, arguments: tuple[str, ...], near: str
+) -> None:
+    done = llm_bus(*arguments, "--database-url", database)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"Did you mean {near}?" in done.stderr
+
+
+def test_create_says_that_a_name_like_another_is_new(database: str, token: str) -> None:
+    new = ("token", "mint", "--owner", "ann@example.com", "--project", "shop2x", "--participant", "a", "--create")
+    assert llm_bus(*new, "--database-url", database).returncode == 0
+
+
+def test_a_call_answers_json_and_refuses_with_a_sentence(server: Running, token: str) -> None:
+    def called(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        environment = {"LLM_BUS_TOKEN": token, "LLM_BUS_URL": server.url, "PATH": "/usr/bin:/bin"}
+        command = [LLM_BUS, "call", *arguments]
+        return subprocess.run(command, capture_output=True, check=False, text=True, input=given, env=environment)
+
+    assert "whats_new" in called().stdout.split()
+    assert json.loads(called("whoami", "--json").stdout)["actor"] == "ann/ada"
+    assert json.loads(called("claim", "-", given='{"sequence": "rfc"}').stdout)["number"] == 1
+    assert called("claim").returncode == 1
+    assert called("claim", "sequence").returncode == 2
+    assert "LLM_BUS_TOKEN" in llm_bus("call", "whoami").stderr
+
+
+def test_watching_shows_what_happened_and_what_happens(server: Running, database: str, token: str) -> None:
+    command = [LLM_BUS, "watch", "shop", "--json", "--last", "1", "--database-url", database]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        before = json.loads(watching.stdout.readline())
+        llm_bus("call", "claim", '{"sequence": "seen"}', "--url", server.url, LLM_BUS_TOKEN=token)
+        after = json.loads(watching.stdout.readline())
+        watching.terminate()
+    assert after["seq"] == before["seq"] + 1
+    assert after["data"]["sequence"] == "seen"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_commands(shell: str, tmp_path: Path) -> None:
+    assert "_LLM_BUS_COMPLETE" in llm_bus("completion", shell).stdout
+    completed = llm_bus(_LLM_BUS_COMPLETE="bash_complete", COMP_WORDS="llm-bus sta", COMP_CWORD="1")
+    assert completed.stdout.split(",")[-1].strip() == "status"

@@ -1,0 +1,54 @@
+"""`llm-bus project`: the projects of a database."""
+
+from functools import partial
+
+import click
+import trio
+
+from store import Store
+from store.ledger import named, overview
+from store.ledger.named import NamedProject
+from store.ledger.overview import ProjectOverview
+from web.cli.database import on_store
+from web.cli.options import data_options, json_option
+from web.cli.terminal import say_json, table
+from web.config import read_settings
+
+
+@click.group()
+def project() -> None:
+    """Projects: a ledger and its participants each."""
+
+
+@project.command("list")
+@json_option
+@data_options
+def list_projects(*, as_json: bool, **flags: str | None) -> None:
+    """List the projects of every owner."""
+    found = trio.run(partial(on_store, read_settings(**flags), all_projects))
+    if as_json:
+        say_json({"projects": [describe(*each) for each in found]})
+        return
+    rows = [tuple(describe(*each).values()) for each in found]
+    headings = ("project", "participants", "active", "events", "open handoffs", "last event")
+    table(headings, rows, nothing="There are no projects yet: 'llm-bus token mint --help' tells how to make one.")
+
+
+async def all_projects(store: Store) -> list[tuple[NamedProject, ProjectOverview]]:
+    """All projects with their figures, by name."""
+    known = {which.id: which for which in await store.read(named.projects)}
+    owners = dict.fromkeys(which.owner_id for which in known.values())
+    rows = [row for owner_id in owners for row in await store.read(overview.dashboard, owner_id)]
+    return sorted(((known[row.id], row) for row in rows if row.id in known), key=lambda each: each[0].name)
+
+
+def describe(which: NamedProject, row: ProjectOverview) -> dict[str, object]:
+    """A project as machines are told of it."""
+    return {
+        "project": which.name,
+        "participants": row.participants,
+        "active": row.active,
+        "events": row.events,
+        "open_handoffs": row.open_posts,
+        "last_event_at": row.last_event_at,
+    }

@@ -1,0 +1,80 @@
+"""`llm-bus watch`: a project's events as they happen."""
+
+from functools import partial
+from hashlib import sha256
+
+import click
+import msgspec
+import trio
+from rich.text import Text
+
+from engine.errors import JournalUnavailable
+from engine.vocabulary import Event
+from store import Store
+from store.ledger import named
+from store.transfer.format import to_line
+from web.cli.database import on_store
+from web.cli.options import data_options
+from web.cli.terminal import RESULTS, note, say
+from web.cli.timeline import COLOURS
+from web.config import read_settings
+
+LOOK_SECONDS = 0.5
+PAGE_EVENTS = 500
+
+_EPILOG = """\b
+Shows the newest events, then every new one. Ctrl-C ends it. It reads the database, so it
+wakes no project and makes nobody active. With --json each event is one line, as in the
+ledger.jsonl of 'llm-bus export'.
+\b
+  llm-bus watch shop
+  llm-bus watch ann/shop --last 0 --json
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("project")
+@click.option("--last", type=click.IntRange(0, 1000), default=10, show_default=True, help="So many events before.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
+@data_options
+def watch(project: str, last: int, *, as_json: bool, **flags: str | None) -> None:
+    """Watch a PROJECT live."""
+    trio.run(partial(on_store, read_settings(**flags), partial(_follow, project, last, as_json=as_json)))
+
+
+async def _follow(project: str, last: int, store: Store, *, as_json: bool) -> None:
+    which = await store.read(named.find, project)
+    seen = max(0, await store.journal.head(which.id) - last)
+    while True:
+        try:
+            page = await store.journal.tail(which.id, seen, PAGE_EVENTS)
+        except JournalUnavailable as error:
+            note(f"The database does not answer: {error}")
+            page = []
+        for stored in page:
+            _show(stored.event, as_json=as_json)
+            seen = stored.event.seq
+        if len(page) < PAGE_EVENTS:
+            await trio.sleep(LOOK_SECONDS)
+
+
+def _show(event: Event, *, as_json: bool) -> None:
+    if as_json:
+        say(to_line(event).decode().rstrip("\n"))
+        return
+    colour = COLOURS[sha256(event.actor.encode()).digest()[0] % len(COLOURS)]
+    RESULTS.print(
+        Text.assemble(
+            (f"{event.at.astimezone():%H:%M:%S}  ", "dim"),
+            (f"{event.actor:<20}  ", f"bold {colour}"),
+            (f"{event.data.type:<14}", "bold"),
+            _details(event),
+        )
+    )
+
+
+def _details(event: Event) -> str:
+    """What the event says, field by field, on one line."""
+    fields = msgspec.to_builtins(event.data)
+    told = (f"{name}={value}" for name, value in fields.items() if name != "type" and value not in (None, [], False))
+    return " ".join("  ".join(told).split("\n"))
