@@ -5,11 +5,13 @@ done, in the caller's own task. So a slow read or a long wait never holds an act
 nothing behind.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import perf_counter
+from typing import TypeVar
 
 import structlog
 import trio
@@ -18,25 +20,34 @@ from msgspec import Struct
 from actors.errors import STOPPING, Busy, Crashed, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
+from actors.mailbox import Request
+from actors.pace import Stopwatch
 from actors.project import Passivated, ProjectActor
 from actors.retrying import Backoff, doubled
 from actors.statistics import DirectoryStatistics, Totals
-from engine.decision import Pending
+from engine.decision import Decision, Pending
 from engine.errors import JournalUnavailable, TooSlow
 from engine.identity import Addressee, Principal
+from engine.ledger import AdvanceCursor, WhatsNew
 from engine.lookups import EventLookup, Lookup, PostLookup
 from engine.project import AnyCommand
 from engine.refusals import Refusal
-from engine.vocabulary import Reply
+from engine.vocabulary import ANY, Reply
 
 log = structlog.get_logger(__name__)
 
+Found = TypeVar("Found")
+
 
 class Answer(Struct, frozen=True):
-    """A durable reply, and how many posts the caller still has to acknowledge after it."""
+    """A durable reply, and how many posts the caller still has to acknowledge after it.
+
+    `advances` is the caller's cursor, for `Directory.follow_up` once the reply has reached the caller.
+    """
 
     reply: Reply
     unread: int
+    advances: int | None = None
 
 
 def utc_now() -> datetime:
@@ -57,15 +68,22 @@ class Directory:
     """All actors of one process. `run` owns them; `ask` reaches them."""
 
     def __init__(
-        self, journal: Journal, *, clock: Callable[[], datetime] = utc_now, limits: Limits | None = None
+        self,
+        journal: Journal,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        limits: Limits | None = None,
+        stopwatch: Stopwatch = perf_counter,
     ) -> None:
         self._journal = journal
         self._clock = clock
+        self._stopwatch = stopwatch
         self._limits = limits or Limits()
         self._totals = Totals()
         self._actors: dict[int, ProjectActor] = {}
         self._crashes: dict[int, _Crashes] = {}
         self._forgotten: list[int] = []
+        self._advancing: dict[tuple[int, int], set[trio.Event]] = {}
         self._nursery: trio.Nursery | None = None
         self._stopping = trio.Event()
         self._stopped = trio.Event()
@@ -82,22 +100,42 @@ class Directory:
         while answer is None or not self._stopping.is_set():
             patient = trio.current_time() < deadline
             actor = self._find(caller.project_id)
+            cursor = await self._cursor(caller) if isinstance(command, WhatsNew) else None
             try:
-                settled = await actor.submit(caller, command, addressee=addressee, patient=patient)
+                settled = await actor.submit(Request(caller, command, addressee, cursor, patient))
             except Passivated:
                 continue
             outcome, until = settled.outcome, deadline
-            if isinstance(outcome, Refusal):
-                return outcome
-            if isinstance(outcome, Pending):
-                until = min(deadline, self._trio_time(outcome.until))
-            else:
-                answer = Answer(await self._complete(caller.project_id, outcome.reply), settled.unread)
-                if answer.reply.is_news or not patient:
-                    return answer
+            match outcome:
+                case Refusal():
+                    return outcome
+                case Pending():
+                    until = min(deadline, self._trio_time(outcome.until))
+                case Decision():
+                    reply = await self._complete(caller.project_id, outcome.reply)
+                    answer = Answer(reply, settled.unread, outcome.advances)
+                    if reply.is_news or not patient:
+                        return answer
             with trio.move_on_at(until):
-                await actor.changed(command.awaits, settled.seq)
+                await actor.changed(command.awaits or {ANY}, settled.seq)
         return answer
+
+    async def follow_up(self, caller: Principal, answer: Answer) -> None:
+        """Keep that the answer has reached the caller. Not called, the caller is shown the same events again.
+
+        Raises what `ask` raises.
+        """
+        if answer.advances is None:
+            return
+        reader, done = (caller.project_id, caller.id), trio.Event()
+        self._advancing.setdefault(reader, set()).add(done)
+        try:
+            await self.ask(caller, AdvanceCursor(upto=answer.advances))
+        finally:
+            done.set()
+            self._advancing[reader].discard(done)
+            if not self._advancing[reader]:
+                del self._advancing[reader]
 
     def heard(self, project_id: int) -> None:
         """Another process wrote to this project; nothing happens where no actor lives."""
@@ -137,6 +175,7 @@ class Directory:
             actors=len(actors),
             mailbox_depth=sum(actor.mailbox_depth for actor in actors),
             waiting=sum(actor.waiting for actor in actors),
+            read_only=sum(actor.read_only for actor in actors),
             totals=copy(self._totals),
         )
 
@@ -144,7 +183,7 @@ class Directory:
         """Own the actors until `stop` has drained them; ready to be asked once started."""
         try:
             async with trio.open_nursery() as background:
-                background.start_soon(self._write_liveness)
+                background.start_soon(self._exchange_liveness)
                 await self._own_actors(task_status)
                 background.cancel_scope.cancel()
         finally:
@@ -184,7 +223,7 @@ class Directory:
         if len(self._actors) >= self._limits.actors_max:
             self._totals.refused_busy += 1
             raise Busy("too many projects are active at once; try again in a moment.")
-        actor = ProjectActor(project_id, self._journal, self._clock, self._limits, self._totals)
+        actor = ProjectActor(project_id, self._journal, self._clock, self._limits, self._totals, self._stopwatch)
         self._actors[project_id] = actor
         self._nursery.start_soon(self._supervise, actor)
         return actor
@@ -211,31 +250,40 @@ class Directory:
                 del self._actors[project_id]
 
     async def _complete(self, project_id: int, reply: Reply | Lookup) -> Reply:
-        """Look up in history what the state does not hold; retried like a commit."""
+        """Look up in history what the state does not hold."""
+        match reply:
+            case EventLookup():
+                return reply.complete(await self._read(lambda: self._journal.events(project_id, reply.query)))
+            case PostLookup():
+                return reply.complete(await self._read(lambda: self._journal.posts(project_id, reply.query)))
+            case _:
+                return reply
+
+    async def _cursor(self, reader: Principal) -> int | None:
+        for done in list(self._advancing.get((reader.project_id, reader.id), ())):
+            await done.wait()
+        return await self._read(lambda: self._journal.cursor(reader.project_id, reader.id))
+
+    async def _read(self, read: Callable[[], Awaitable[Found]]) -> Found:
+        """Read from the journal; retried like a commit."""
         backoff = Backoff(self._limits)
         while True:
             try:
-                match reply:
-                    case EventLookup():
-                        return reply.complete(await self._journal.events(project_id, reply.query))
-                    case PostLookup():
-                        return reply.complete(await self._journal.posts(project_id, reply.query))
-                    case _:
-                        return reply
+                return await read()
             except TooSlow as error:
                 raise Unavailable(str(error)) from error
             except JournalUnavailable as error:
                 if not await backoff.pause():
                     raise Unavailable("the database does not answer; try again in a moment.") from error
 
-    async def _write_liveness(self) -> None:
+    async def _exchange_liveness(self) -> None:
         while True:
             await trio.sleep(self._limits.liveness_seconds)
             for actor in list(self._actors.values()):
                 try:
-                    await actor.write_liveness()
+                    await actor.exchange_liveness()
                 except Exception:  # liveness may be lost; a project's trouble with it must not end the others
-                    log.exception("liveness not written", project_id=actor.project_id)
+                    log.exception("liveness not exchanged", project_id=actor.project_id)
 
     def _trio_time(self, moment: datetime) -> float:
         return trio.current_time() + (moment - self._clock()).total_seconds()

@@ -1,8 +1,10 @@
 """What can go wrong between a caller and a committed event.
 
     ActorError
-    ├── Busy         the caller's turn to slow down: a mailbox is full, or too many projects are active
-    ├── Unavailable  the environment's fault: the store did not answer within the retries, or the server is stopping
+    ├── Busy         the caller must slow down: a mailbox or the caller's share of it is full, or too many projects are
+    │                active, or too many calls wait
+    ├── Unavailable  the environment's fault: the store did not answer within the retries, the ledger has a gap, or the
+    │                server is stopping
     └── Crashed      ours: the actor died of a bug while it held the command
 
 What a journal raises is declared in `engine.errors`; callers never see it.
@@ -17,7 +19,7 @@ class ActorError(Exception):
 
 
 class Busy(ActorError):
-    """The mailbox is full, or as many actors live as may; nothing was accepted. Try again in a moment."""
+    """A bound is reached; nothing was accepted. Try again in a moment."""
 
 
 class Unavailable(ActorError):

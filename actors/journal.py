@@ -7,9 +7,10 @@ writers that try the same number are told apart by the store, never by luck.
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 
-from engine.history import Kept, Liveness, Marks, Stored
+from engine.history import Head, Kept, Liveness, Stored
 from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
 from engine.vocabulary import Event
 
@@ -32,23 +33,27 @@ class Journal(Protocol):
         """Whether no other process can have appended to this database; False when in doubt. Costs nothing."""
         ...
 
-    async def head(self, project_id: int) -> int:
-        """The number of the project's last durable event, 0 when it has none. One index probe."""
-        ...
-
-    async def confirm(self, project_id: int) -> int:
-        """The same number, once that event and all before it are as durable as a new commit.
-
-        For a write of unknown outcome that is found afterwards: it may be on the primary only.
-        """
-        ...
-
     async def load(self, project_id: int) -> Kept | None:
         """The newest snapshot of a project."""
         ...
 
-    async def marks(self, project_id: int) -> Marks:
-        """The cursors and the liveness of a project's readers."""
+    async def cursor(self, project_id: int, reader: int) -> int | None:
+        """The last event that `whats_new` has shown to this reader; None for a newcomer."""
+        ...
+
+    async def liveness(self, project_id: int, since: datetime, limit: int) -> dict[int, Liveness]:
+        """Who called since then, as far as it was written: at most `limit` readers, those that called last."""
+        ...
+
+    async def head(self, project_id: int) -> Head:
+        """The last event. One index probe."""
+        ...
+
+    async def confirm(self, project_id: int) -> Head:
+        """The last event, once it and all before it are as durable as a new commit.
+
+        For a write of unknown outcome that is found afterwards: it may be on the primary only.
+        """
         ...
 
     async def tail(self, project_id: int, after: int, limit: int) -> list[Stored]:
@@ -56,14 +61,22 @@ class Journal(Protocol):
         ...
 
     async def append(
-        self, project_id: int, events: Sequence[Event], cursors: Mapping[int, int], *, holding_turn: bool = False
+        self,
+        project_id: int,
+        events: Sequence[Event],
+        cursors: Mapping[int, int],
+        *,
+        predecessor: Head | None = None,
+        holding_turn: bool = False,
     ) -> None:
         """Write events and cursors (reader id to event number) in one commit: all of it, or nothing.
 
+        Events are written only right after the event before the first of them. `predecessor` names it with its time,
+        so that events are never put on another ledger that only has as many. Cursors alone do not depend on it.
         Returns once it is durable. A cursor never moves backwards. `holding_turn`: the caller is inside `turn`.
 
         Raises:
-            Contended: one of the numbers is taken, or the event before them is missing; nothing was written.
+            Contended: the ledger does not hold the predecessor, or holds events after it; nothing was written.
             JournalUnavailable: nothing was written.
             OutcomeUnknown: the connection was lost after the write was sent.
         """
@@ -77,7 +90,7 @@ class Journal(Protocol):
         ...
 
     async def write_snapshot(self, project_id: int, seq: int, state: bytes, *, open_posts: int) -> None:
-        """Keep `state`, the fold of all events up to `seq`; an older one than the store has is ignored.
+        """Keep `state`, the fold of all events up to `seq`. Ignored when the store has one of a later event.
 
         `open_posts` is how many posts are open in it, for readers that do not unpack states.
         """

@@ -13,18 +13,41 @@ class Limits(Struct, frozen=True, kw_only=True):
     mailbox_size_max: int = 4096
     """Commands that may wait for one actor; the next is refused as busy. A second's work at full speed."""
 
+    mailbox_share_max: int = 1024
+    """Commands of one caller that may wait for one actor, so that nobody fills the mailbox alone."""
+
     batch_size_max: int = 256
     """Commands decided for one commit: enough to hide the commit's cost, few enough to keep its latency."""
+
+    slice_seconds_max: float = 0.002
+    """How long an actor works before it lets other tasks run: for deciding a batch, folding history, writing a
+    snapshot. A batch that reaches it is committed as it is. One command or event more may exceed it by its own time."""
+
+    passes_per_second: float = 4_000.0
+    """How often other tasks get to run after a slice, by the time the slice took: eight times after 2 ms. An idle event
+    loop makes as many passes in a tenth of that time, so that waiting costs a busy actor a tenth."""
 
     actors_max: int = 10_000
     """Projects in memory at once; the next is refused as busy until one goes idle."""
 
-    tail_page_events: int = 5_000
-    """Events fetched at once while a state is rebuilt."""
+    watchers_max: int = 10_000
+    """Calls that may wait for news of one project; the next is refused as busy."""
+
+    news_kept_events: int = 1_024
+    """How many of the last events an actor can name the topics of. Who begins to wait after more asks again."""
+
+    seen_max: int = 10_000
+    """Readers whose last call an actor remembers; the ones that called longest ago are forgotten first."""
+
+    tail_page_events: int = 500
+    """Events fetched at once while a state is rebuilt: some 5 ms of decoding."""
 
     snapshot_every_events: int = 5_000
-    """How much history a recovery may have to fold, some 50 ms of it; twice the open posts where that is more, because
-    a snapshot costs what they are."""
+    """How much history a recovery may have to fold, some 50 ms of it; more where the state holds more, because a
+    snapshot costs what the state holds."""
+
+    meeting_seconds: float = 2.0
+    """How long after an event of another server an actor takes its turn before it decides what it writes."""
 
     commit_seconds_max: float = 10.0
     """After this a commit counts as lost and is settled by looking."""
@@ -40,7 +63,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """An actor that heard nothing for so long is passivated."""
 
     liveness_seconds: float = 15.0
-    """How often liveness is written behind: what a crash may forget."""
+    """How often liveness is written behind and read from other servers: what a crash may forget."""
 
     restart_seconds_min: float = 0.1
     restart_seconds_max: float = 10.0

@@ -15,14 +15,15 @@ class Context(Struct, frozen=True, kw_only=True):
     """Who asks, when, and what the state cannot know.
 
     `seq` is the number of the ledger's last event, so the next one gets `seq + 1`. `now` is UTC in whole milliseconds
-    and not before that event. `addressee` is whom the command's `addressee_name` means. `recall` has the posts that
-    `engine.posts.needed` asked for. `patient`: the caller can wait and will ask again, so a lease need not be granted
-    into a conflict yet.
+    and not before that event. `cursor` is the last event that `whats_new` showed the caller. `addressee` is whom the
+    command's `addressee_name` means. `recall` has the posts that `engine.posts.needed` asked for. `patient`: the caller
+    can wait and will ask again, so a lease need not be granted into a conflict yet.
     """
 
     caller: Principal
     seq: int
     now: datetime
+    cursor: int | None = None
     addressee: Addressee | None = None
     recall: Recall
     patient: bool = False
@@ -40,12 +41,14 @@ class Context(Struct, frozen=True, kw_only=True):
 class Decision(Struct, frozen=True, kw_only=True):
     """What a command comes to: an answer (or how to look it up), and the events to write first.
 
-    `cursor`: where the caller's `whats_new` goes on next time.
+    `cursor`: the last event that `whats_new` showed the caller, to be kept. `advances`: the same, to be kept once the
+    reply has reached the caller.
     """
 
     reply: Reply | Lookup
     events: tuple[EventData, ...] = ()
     cursor: int | None = None
+    advances: int | None = None
 
 
 class Pending(Struct, frozen=True):

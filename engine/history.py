@@ -3,8 +3,7 @@
 `actors` and `store` share these types; neither imports the other.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -25,11 +24,15 @@ class Kept(Struct, frozen=True):
     state: bytes
 
 
-class Marks(Struct, frozen=True):
-    """What is true of a project's readers and is not an event: how far they have caught up, when they last called."""
+class Head(Struct, frozen=True):
+    """The last event of a ledger: its number and its time, by which two ledgers that parted are told apart."""
 
-    cursors: Mapping[int, int]
-    liveness: Mapping[int, Liveness]
+    seq: int
+    at: datetime
+
+
+EMPTY = Head(0, datetime(1970, 1, 1, tzinfo=UTC))
+"""The head of a ledger without events."""
 
 
 class Stored(Struct, frozen=True):

@@ -14,6 +14,7 @@ from engine.decision import Context, Decision
 from engine.events import EventType
 from engine.lookups import EventLookup, EventQuery, EventView
 from engine.open_posts import OpenPost
+from engine.presence import Touched
 from engine.refusals import Refusal, invalid
 from engine.sequences import latest_claims
 from engine.state import State
@@ -52,8 +53,18 @@ class WhatsNew(Command, frozen=True, kw_only=True):
     advance_cursor: Annotated[bool, Meta(description="Whether the next call starts after what this one returned.")] = (
         True
     )
+    after: Annotated[
+        terms.Counter | None,
+        Meta(description="The last event you have dealt with: starts after it, and confirms what came up to it."),
+    ] = None
     limit: terms.DigestLimit = 100
     wait_seconds: terms.WaitSeconds = 0
+
+
+class AdvanceCursor(Command, frozen=True, kw_only=True):
+    """Keep that the caller was shown everything up to an event. No tool: it follows `whats_new`."""
+
+    upto: terms.Counter
 
 
 class Events(Reply, frozen=True, kw_only=True):
@@ -111,7 +122,7 @@ class Digest(Reply, frozen=True, kw_only=True):
         return bool(self.events)
 
 
-LedgerCommand = QueryEvents | WhatsNew
+LedgerCommand = QueryEvents | WhatsNew | AdvanceCursor
 
 
 def decide(state: State, command: LedgerCommand, context: Context) -> Decision | Refusal:
@@ -121,6 +132,8 @@ def decide(state: State, command: LedgerCommand, context: Context) -> Decision |
             return query_events(command, context)
         case WhatsNew():
             return whats_new(state, command, context)
+        case AdvanceCursor():
+            return advance_cursor(command, context)
         case _:
             assert_never(command)
 
@@ -145,17 +158,31 @@ def query_events(command: QueryEvents, context: Context) -> Decision | Refusal:
 
 
 def whats_new(state: State, command: WhatsNew, context: Context) -> Decision:
-    """What happened since the caller's cursor, and what the caller holds and owes."""
-    reader = context.caller.id
-    since = state.cursors.get(reader, max(0, state.seq - NEWCOMER_EVENTS_MAX))
+    """What happened since the caller's cursor, and what the caller holds and owes.
+
+    The cursor moves once the events have reached the caller: to the last one shown, or, if the caller says what they
+    have dealt with, to that.
+    """
+    reader, cursor = context.caller.id, context.cursor
+    since = command.after
+    if since is None:
+        since = max(0, state.seq - NEWCOMER_EVENTS_MAX) if cursor is None else cursor
+    since = min(since, state.seq)
     upto = min(state.seq, since + command.limit)
     digest = _digest(state, reader, since, state.seq - upto, context.now)
+    dealt_with = upto if command.after is None else since
     # A cursor of 0 is kept too: its reader has looked once and is no newcomer at the next look.
-    cursor = upto if command.advance_cursor and upto != state.cursors.get(reader) else None
+    advances = dealt_with if command.advance_cursor and (cursor is None or dealt_with > cursor) else None
     if upto == since:
-        return Decision(reply=digest, cursor=cursor)
+        return Decision(reply=digest, advances=advances)
     query = EventQuery(after=since, upto=upto, oldest_first=True, limit=command.limit)
-    return Decision(reply=EventLookup(query, lambda views: _with_events(digest, views)), cursor=cursor)
+    reply = EventLookup(query, lambda views: _with_events(digest, views))
+    return Decision(reply=reply, advances=advances)
+
+
+def advance_cursor(command: AdvanceCursor, context: Context) -> Decision:
+    """Keep the last event that was shown to the caller; the cursor never goes back."""
+    return Decision(reply=Touched(), cursor=min(command.upto, context.seq))
 
 
 def _with_events(digest: Digest, views: list[EventView]) -> Digest:

@@ -1,8 +1,7 @@
 """A project's state: the books of its concerns.
 
 A book holds only facts that decide the next command; what is settled (old events, posts that everybody acknowledged)
-is in the journal. `engine.project.apply` is the only writer of books. Two things are not events and are set by the
-actor: `cursors` and `seen`.
+is in the journal. `engine.project.apply` is the only writer of books. `seen` is no event and is set by the actor.
 """
 
 from dataclasses import dataclass, field
@@ -32,5 +31,4 @@ class State:
     leases: LeaseBook = field(default_factory=LeaseBook)
     tasks: TaskBook = field(default_factory=TaskBook)
     keys: KeyBook = field(default_factory=KeyBook)
-    cursors: dict[int, int] = field(default_factory=dict)
     seen: dict[int, Liveness] = field(default_factory=dict)

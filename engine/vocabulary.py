@@ -9,6 +9,12 @@ from typing import ClassVar
 
 from msgspec import Struct
 
+Topic = str
+"""What an event is news about. A waiting caller names topics, and events of these topics wake it."""
+
+ANY: Topic = "any"
+"""The topic of every event."""
+
 
 class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a caller can ask of a project.
@@ -53,6 +59,11 @@ class Event(Struct, frozen=True, kw_only=True):
     actor: str
     by: int
     data: EventData
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """What this is news about."""
+        return (ANY, self.data.type)
 
 
 class Reply(Struct, frozen=True, kw_only=True):

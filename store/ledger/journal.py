@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown, TooSlow
 from engine.events import decode, encode
-from engine.history import Kept, Liveness, Marks, Stored
+from engine.history import EMPTY, Head, Kept, Liveness, Stored
 from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
 from engine.vocabulary import Event
 from store.errors import ConnectionLost, StatementTimeout, StoreUnavailable, UniqueTaken
@@ -52,14 +52,18 @@ select %(project)s, key::bigint, value::bigint from begun, jsonb_each_text(%(cur
     on conflict (project_id, participation_id) do update set seq = excluded.seq where cursors.seq < excluded.seq
 """
 
-# Every append begins with two questions. `follows`: is the event before the first one there? A database that lost its
-# tail in a failover lacks it, and must not get the events after it. `registered`: is this server's registration still
-# held, so that the lock cannot be had? Only then do the other servers know that somebody may write. What is written is
-# joined to `begun`, so that nothing is written unless both hold and the writer lock was had.
+# Every append begins with two questions. `follows`: is the event before the first one there, with the time that the
+# writer knows? A database that lost its tail in a failover lacks it, or has another one in its place. `registered`: is
+# this server's registration still held, so that the lock cannot be had? Only then do the other servers know that
+# somebody may write. What is written is joined to `begun`, so that nothing is written unless both hold and the writer
+# lock was had.
 _BEGIN = """
 checked as materialized (
     select %(first)s::bigint is null or %(first)s::bigint = 1
-           or exists (select from events where project_id = %(project)s and seq = %(first)s::bigint - 1) as follows,
+           or exists (select from events
+                       where project_id = %(project)s and seq = %(first)s::bigint - 1
+                         and (%(predecessor_at)s::timestamptz is null or at = %(predecessor_at)s::timestamptz)
+                     ) as follows,
            %(registration)s::int is null
            or not pg_try_advisory_xact_lock(%(peers)s::int, %(registration)s::int) as registered
 ),
@@ -79,20 +83,22 @@ _APPEND = {
     (False, True): f"with {_BEGIN}, moved as ({_UPSERT_CURSORS}) {_CHECKED}",
 }
 
-_HEAD = "select seq from events where project_id = %s order by seq desc limit 1"
+_HEAD = "select seq, at from events where project_id = %s order by seq desc limit 1"
 
 # A message to nobody in the write-ahead log: its commit is flushed, and waits for the synchronous standby, like any
 # other, and so vouches for everything that was visible before it.
-_CONFIRM = """
-select (select seq from events where project_id = %s order by seq desc limit 1),
-       pg_logical_emit_message(true, 'llm-bus', '')
-"""
+_CONFIRM = f"""
+select last.seq, last.at
+  from pg_logical_emit_message(true, 'llm-bus', '') left join lateral ({_HEAD}) as last on true
+"""  # noqa: S608  # made of literals
 
 _SNAPSHOT = "select seq, state from snapshots where project_id = %s"
 
-_CURSORS = "select participation_id, seq from cursors where project_id = %s"
+_CURSOR = "select seq from cursors where project_id = %s and participation_id = %s"
 
-_LIVENESS = "select participation_id, actor, at from liveness where project_id = %s"
+_LIVENESS = """
+select participation_id, actor, at from liveness where project_id = %s and at >= %s order by at desc limit %s
+"""
 
 _TAIL = """
 select seq, at, actor, participation_id, type, data::text, writer
@@ -169,23 +175,23 @@ class PostgresJournal:
         """Whether no other process can have appended to this database; false when in doubt."""
         return self._peers is not None and self._peers.alone
 
-    async def head(self, project_id: int) -> int:
-        """The number of the project's last durable event; 0 when it has none."""
+    async def head(self, project_id: int) -> Head:
+        """The project's last event."""
         with _translating():
             async with self._pool.connection() as connection:
                 rows = await connection.fetch(_HEAD, (project_id,), prepare=True)
-        return rows[0][0] if rows else 0
+        return Head(*rows[0]) if rows else EMPTY
 
-    async def confirm(self, project_id: int) -> int:
-        """The number of the project's last event, once it and all before it are as durable as a commit makes them.
+    async def confirm(self, project_id: int) -> Head:
+        """The project's last event, once it and all before it are as durable as a commit makes them.
 
         An event of unknown outcome that is found in the ledger may be durable on the primary only; this commits once
         more on the same database, which waits for the synchronous standby where there is one.
         """
         with _translating():
             async with self._pool.connection() as connection:
-                ((head, _),) = await connection.fetch(_CONFIRM, (project_id,))
-        return head or 0
+                ((seq, at),) = await connection.fetch(_CONFIRM, (project_id,))
+        return EMPTY if seq is None else Head(seq, at)
 
     async def load(self, project_id: int) -> Kept | None:
         """The newest snapshot of a project."""
@@ -194,13 +200,19 @@ class PostgresJournal:
                 snapshots = await connection.fetch(_SNAPSHOT, (project_id,))
         return Kept(*snapshots[0]) if snapshots else None
 
-    async def marks(self, project_id: int) -> Marks:
-        """The cursors and the liveness of a project's readers."""
+    async def cursor(self, project_id: int, reader: int) -> int | None:
+        """The last event that `whats_new` has shown to this reader; None for a newcomer."""
         with _translating():
             async with self._pool.connection() as connection:
-                cursors = await connection.fetch(_CURSORS, (project_id,))
-                liveness = await connection.fetch(_LIVENESS, (project_id,))
-        return Marks(dict(cursors), {by: Liveness(actor, at) for by, actor, at in liveness})
+                rows = await connection.fetch(_CURSOR, (project_id, reader), prepare=True)
+        return rows[0][0] if rows else None
+
+    async def liveness(self, project_id: int, since: datetime, limit: int) -> dict[int, Liveness]:
+        """Who called since then, as far as it was written: at most `limit` readers, those that called last."""
+        with _translating():
+            async with self._pool.connection() as connection:
+                rows = await connection.fetch(_LIVENESS, (project_id, since, limit))
+        return {by: Liveness(actor, at) for by, actor, at in rows}
 
     async def tail(self, project_id: int, after: int, limit: int) -> list[Stored]:
         """At most `limit` events with numbers above `after`, in order."""
@@ -213,10 +225,17 @@ class PostgresJournal:
         ]
 
     async def append(
-        self, project_id: int, events: Sequence[Event], cursors: Mapping[int, int], *, holding_turn: bool = False
+        self,
+        project_id: int,
+        events: Sequence[Event],
+        cursors: Mapping[int, int],
+        *,
+        predecessor: Head | None = None,
+        holding_turn: bool = False,
     ) -> None:
         """Write events and cursors (reader id to event number) in one commit: all of it, or nothing.
 
+        Events are written only after the event before the first of them, which `predecessor` names with its time.
         Returns once it is durable. A cursor never moves backwards. `holding_turn`: the caller is inside `turn`;
         otherwise the append waits while somebody else is. Cancelled, it may or may not have happened.
 
@@ -231,6 +250,7 @@ class PostgresJournal:
         parameters: dict[str, Any] = {
             "project": project_id,
             "first": events[0].seq if events else None,
+            "predecessor_at": None if predecessor is None else predecessor.at,
             "lock": WRITER_LOCK if events and not holding_turn else None,
             "peers": PEERS_LOCK,
             "registration": None if self._peers is None else self._peers.registration,
@@ -251,7 +271,7 @@ class PostgresJournal:
         except StoreUnavailable as error:
             raise JournalUnavailable(str(error)) from error
         if not follows:
-            raise Contended(f"project {project_id} has no event {events[0].seq - 1}")
+            raise Contended(f"project {project_id} does not have event {events[0].seq - 1} as its writer knows it")
         if not is_registered:
             raise JournalUnavailable("this server's registration in the database is gone; it is being renewed")
         self.tell(project_id)
@@ -286,7 +306,10 @@ class PostgresJournal:
                         await connection.execute("rollback")
 
     async def write_snapshot(self, project_id: int, seq: int, state: bytes, *, open_posts: int) -> None:
-        """Keep `state`, the fold of all events up to `seq`, with `open_posts` open ones; an older one is ignored."""
+        """Keep `state`, the fold of all events up to `seq`, with `open_posts` open ones.
+
+        Ignored when there is a snapshot of a later event.
+        """
         parameters = {"project": project_id, "seq": seq, "state": state, "open_posts": open_posts}
         with _translating():
             async with self._pool.connection() as connection:

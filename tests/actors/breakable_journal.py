@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from engine.errors import JournalUnavailable, OutcomeUnknown
-from engine.history import Kept, Liveness, Stored
+from engine.history import Head, Kept, Liveness, Stored
 from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
 from engine.vocabulary import Event
 from tests.actors.memory_journal import Fault, MemoryJournal, MemoryLedger
@@ -22,8 +22,10 @@ class BreakableJournal(MemoryJournal):
         self.turns_taken = 0
         self.turns_held: list[bool] = []
         self.tails_after: list[int] = []
+        self.heads_read = 0
+        self.confirms = 0
         self._to_vanish = 0
-        self._vanished: deque[tuple[int, list[Event], dict[int, int]]] = deque()
+        self._vanished: deque[tuple[int, list[Event], dict[int, int], Head | None]] = deque()
 
     @property
     def appends(self) -> int:
@@ -38,15 +40,21 @@ class BreakableJournal(MemoryJournal):
         self._write(*self._vanished.popleft())
 
     async def append(
-        self, project_id: int, events: Sequence[Event], cursors: Mapping[int, int], *, holding_turn: bool = False
+        self,
+        project_id: int,
+        events: Sequence[Event],
+        cursors: Mapping[int, int],
+        *,
+        predecessor: Head | None = None,
+        holding_turn: bool = False,
     ) -> None:
         self._check()
         self.turns_held.append(holding_turn)
         if self._to_vanish:
             self._to_vanish -= 1
-            self._vanished.append((project_id, list(events), dict(cursors)))
+            self._vanished.append((project_id, list(events), dict(cursors), predecessor))
             raise OutcomeUnknown("lost on the way")
-        await super().append(project_id, events, cursors, holding_turn=holding_turn)
+        await super().append(project_id, events, cursors, predecessor=predecessor, holding_turn=holding_turn)
 
     @asynccontextmanager
     async def turn(self, project_id: int) -> AsyncIterator[None]:
@@ -64,6 +72,20 @@ class BreakableJournal(MemoryJournal):
         if self.before_tail:
             await self.before_tail.popleft()()
         return await super().tail(project_id, after, limit)
+
+    async def head(self, project_id: int) -> Head:
+        self._check()
+        self.heads_read += 1
+        return await super().head(project_id)
+
+    async def confirm(self, project_id: int) -> Head:
+        self._check()
+        self.confirms += 1
+        return await super().confirm(project_id)
+
+    async def cursor(self, project_id: int, reader: int) -> int | None:
+        self._check()
+        return await super().cursor(project_id, reader)
 
     async def events(self, project_id: int, query: EventQuery) -> list[EventView]:
         await self._search()

@@ -38,11 +38,22 @@ A, B, C = principal(1), principal(2), principal(3)
 
 
 async def ask(directory: Directory, caller: Principal, command: AnyCommand) -> Answer | Refusal:
-    """`directory.ask` with the addressee that the command names; nobody waits for longer than a few minutes."""
+    """`directory.ask`, as an endpoint does it: the addressee is resolved, and what comes after the answer is done.
+
+    Nobody waits for longer than a few minutes.
+    """
     addressee = None if command.addressee_name is None else resolve(command.addressee_name, ROSTER)
     assert not isinstance(addressee, Refusal)
     with trio.fail_after(300):
-        return await directory.ask(caller, command, addressee=addressee)
+        answer = await directory.ask(caller, command, addressee=addressee)
+        if isinstance(answer, Answer):
+            await directory.follow_up(caller, answer)
+        return answer
+
+
+def stopwatch() -> float:
+    """A stopwatch by which all work takes no time."""
+    return 0.0
 
 
 class Asked:
@@ -83,7 +94,8 @@ async def open_directory(journal: BreakableJournal) -> AsyncIterator[OpenDirecto
     async with trio.open_nursery() as nursery:
 
         async def start(on: BreakableJournal | None = None, **limits: float) -> Directory:
-            directory = Directory(on or journal, clock=clock, limits=Limits(**limits))  # type: ignore[arg-type]
+            bounds = Limits(**limits)  # type: ignore[arg-type]
+            directory = Directory(on or journal, clock=clock, limits=bounds, stopwatch=stopwatch)
             await nursery.start(directory.run)
             return directory
 

@@ -16,7 +16,7 @@ from trio.testing import wait_all_tasks_blocked
 from actors.journal import Journal
 from engine.errors import Contended
 from engine.events import payload
-from engine.history import Kept, Liveness, Marks, Stored
+from engine.history import EMPTY, Head, Kept, Liveness, Stored
 from engine.leases import Leased, Released
 from engine.lookups import EventQuery, PostQuery
 from engine.posts import Acked, Posted
@@ -117,7 +117,9 @@ async def test_a_project_never_written_to_is_empty(open_journal: OpenJournal) ->
     journal = open_journal()
     await journal.append(PROJECT, [claim(1)], {ALICE: 1})
     assert await journal.load(PROJECT + 1) is None
-    assert await journal.marks(PROJECT + 1) == Marks({}, {})
+    assert await journal.cursor(PROJECT + 1, ALICE) is None
+    assert await journal.liveness(PROJECT + 1, BEGAN, 9) == {}
+    assert await journal.head(PROJECT + 1) == EMPTY
     assert await journal.tail(PROJECT + 1, 0, 10) == []
     assert await journal.events(PROJECT + 1, EventQuery(upto=9, limit=9)) == []
     assert await journal.posts(PROJECT + 1, PostQuery(upto=9, limit=9)) == []
@@ -129,7 +131,18 @@ async def test_a_taken_number_is_contended_and_nothing_of_the_batch_is_written(o
     with pytest.raises(Contended):
         await second.append(PROJECT, [claim(2, by=BOB), claim(3, by=BOB)], {BOB: 3})
     assert [row.writer for row in await second.tail(PROJECT, 0, 10)] == [first.writer] * 2
-    assert (await second.marks(PROJECT)).cursors == {}
+    assert await second.cursor(PROJECT, BOB) is None
+
+
+async def test_nothing_is_written_where_the_event_before_it_is_another_one(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    await journal.append(PROJECT, [claim(1)], {}, predecessor=EMPTY)
+    head = Head(1, claim(1).at)
+    assert await journal.head(PROJECT) == head
+    with pytest.raises(Contended):
+        await journal.append(PROJECT, [claim(2)], {}, predecessor=Head(1, head.at + timedelta(milliseconds=1)))
+    await journal.append(PROJECT, [claim(2)], {}, predecessor=head)
+    assert await journal.head(PROJECT) == Head(2, claim(2).at)
 
 
 async def test_writers_are_told_apart(open_journal: OpenJournal) -> None:
@@ -163,7 +176,7 @@ async def test_a_cursor_rides_on_a_commit_and_never_moves_backwards(open_journal
     await journal.append(PROJECT, [claim(1), claim(2)], {ALICE: 2, OWNER: 1})
     await journal.append(PROJECT, [claim(3)], {ALICE: 1, BOB: 3})
     await journal.append(PROJECT, [], {OWNER: 3})
-    assert (await journal.marks(PROJECT)).cursors == {ALICE: 2, BOB: 3, OWNER: 3}
+    assert [await journal.cursor(PROJECT, reader) for reader in (ALICE, BOB, OWNER)] == [2, 3, 3]
 
 
 async def test_nothing_to_append_is_no_error(open_journal: OpenJournal) -> None:
@@ -195,7 +208,18 @@ async def test_liveness_never_moves_backwards(open_journal: OpenJournal) -> None
     await journal.write_liveness(PROJECT, {ALICE: Liveness("ann/alice", late), OWNER: Liveness("ann", early)})
     await journal.write_liveness(PROJECT, {ALICE: Liveness("old/alice", early), OWNER: Liveness("new", late)})
     await journal.write_liveness(PROJECT, {})
-    assert (await journal.marks(PROJECT)).liveness == {ALICE: Liveness("ann/alice", late), OWNER: Liveness("new", late)}
+    assert await journal.liveness(PROJECT, BEGAN, 9) == {
+        ALICE: Liveness("ann/alice", late),
+        OWNER: Liveness("new", late),
+    }
+
+
+async def test_those_are_read_who_called_since_a_moment_and_called_last(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    called = {reader: Liveness("ann/alice", BEGAN + timedelta(seconds=reader)) for reader in range(5)}
+    await journal.write_liveness(PROJECT, called)
+    assert set(await journal.liveness(PROJECT, BEGAN + timedelta(seconds=3), 9)) == {3, 4}
+    assert set(await journal.liveness(PROJECT, BEGAN, 2)) == {3, 4}
 
 
 async def test_a_turn_keeps_other_writers_waiting(open_journal: OpenJournal) -> None:
@@ -226,16 +250,16 @@ async def test_an_append_needs_the_event_before_it_and_otherwise_writes_nothing(
     with pytest.raises(Contended):
         await journal.append(PROJECT + 1, [claim(2)], {}, holding_turn=True)
     assert [row.event.seq for row in await journal.tail(PROJECT, 0, 9)] == [1]
-    assert (await journal.marks(PROJECT)).cursors == {}
+    assert await journal.cursor(PROJECT, ALICE) is None
     assert await journal.tail(PROJECT + 1, 0, 9) == []
 
 
 async def test_the_head_is_the_last_event_and_confirming_gives_it_too(open_journal: OpenJournal) -> None:
     journal = open_journal()
-    assert (await journal.head(PROJECT), await journal.confirm(PROJECT)) == (0, 0)
+    assert [await journal.head(PROJECT), await journal.confirm(PROJECT)] == [EMPTY] * 2
     await journal.append(PROJECT, [claim(1), claim(2)], {})
     await journal.append(PROJECT + 1, [claim(1)], {})
-    assert (await journal.head(PROJECT), await journal.confirm(PROJECT)) == (2, 2)
+    assert [await journal.head(PROJECT), await journal.confirm(PROJECT)] == [Head(2, claim(2).at)] * 2
 
 
 async def test_turns_follow_one_another(open_journal: OpenJournal) -> None:
@@ -398,8 +422,8 @@ async def test_a_cancelled_append_is_all_there_or_not_at_all(open_journal: OpenJ
         await journal.append(PROJECT, [claim(1), claim(2)], {ALICE: 2})
     with trio.fail_after(10):
         async with journal.turn(PROJECT):
-            stored, cursors = await journal.tail(PROJECT, 0, 9), (await journal.marks(PROJECT)).cursors
-    assert (len(stored), cursors) in [(0, {}), (2, {ALICE: 2})]
+            stored, cursor = await journal.tail(PROJECT, 0, 9), await journal.cursor(PROJECT, ALICE)
+    assert (len(stored), cursor) in [(0, None), (2, 2)]
 
 
 def test_every_filter_is_tried() -> None:

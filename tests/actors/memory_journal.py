@@ -5,15 +5,17 @@ what `store.ledger.journal` does on PostgreSQL, so that what is tested against i
 """
 
 import secrets
+from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import trio
 
 from engine.errors import Contended
 from engine.events import payload
-from engine.history import Kept, Liveness, Marks, Stored
+from engine.history import EMPTY, Head, Kept, Liveness, Stored
 from engine.lookups import AckFact, EventQuery, EventView, PostQuery, PostRecord
 from engine.posts import Acked, Posted
 from engine.sequences import Claimed, Seeded
@@ -42,6 +44,7 @@ class MemoryLedger:
         self.cursors: defaultdict[int, dict[int, int]] = defaultdict(dict)
         self.liveness: defaultdict[int, dict[int, Liveness]] = defaultdict(dict)
         self.turns: defaultdict[int, trio.Lock] = defaultdict(trio.Lock)
+        self.journals: list[MemoryJournal] = []
 
 
 class MemoryJournal:
@@ -56,50 +59,74 @@ class MemoryJournal:
         self.before_append: deque[Fault] = deque()
         self.after_append: deque[Fault] = deque()
         self._writer = secrets.randbits(63)
-        self.alone = False
+        self.ledger.journals.append(self)
 
     @property
     def writer(self) -> int:
         return self._writer
 
-    async def head(self, project_id: int) -> int:
-        await trio.lowlevel.checkpoint()
-        return len(self.ledger.rows[project_id])
-
-    async def confirm(self, project_id: int) -> int:
-        return await self.head(project_id)
-
     async def load(self, project_id: int) -> Kept | None:
         await trio.lowlevel.checkpoint()
         return self.ledger.snapshots.get(project_id)
 
-    async def marks(self, project_id: int) -> Marks:
+    @property
+    def alone(self) -> bool:
+        return len(self.ledger.journals) == 1
+
+    async def cursor(self, project_id: int, reader: int) -> int | None:
         await trio.lowlevel.checkpoint()
-        return Marks(dict(self.ledger.cursors[project_id]), dict(self.ledger.liveness[project_id]))
+        return self.ledger.cursors[project_id].get(reader)
+
+    async def liveness(self, project_id: int, since: datetime, limit: int) -> dict[int, Liveness]:
+        await trio.lowlevel.checkpoint()
+        known = sorted(self.ledger.liveness[project_id].items(), key=lambda item: item[1].at, reverse=True)
+        return {reader: liveness for reader, liveness in known[:limit] if liveness.at >= since}
+
+    async def head(self, project_id: int) -> Head:
+        await trio.lowlevel.checkpoint()
+        return self._head(project_id)
+
+    def _head(self, project_id: int) -> Head:
+        rows = self.ledger.rows[project_id]
+        return Head(rows[-1].event.seq, rows[-1].event.at) if rows else EMPTY
+
+    async def confirm(self, project_id: int) -> Head:
+        return await self.head(project_id)
 
     async def tail(self, project_id: int, after: int, limit: int) -> list[Stored]:
         await trio.lowlevel.checkpoint()
-        return self.ledger.rows[project_id][after : after + limit]
+        rows = self.ledger.rows[project_id]
+        first = bisect_right(rows, after, key=lambda row: row.event.seq)
+        return rows[first : first + limit]
 
     async def append(
-        self, project_id: int, events: Sequence[Event], cursors: Mapping[int, int], *, holding_turn: bool = False
+        self,
+        project_id: int,
+        events: Sequence[Event],
+        cursors: Mapping[int, int],
+        *,
+        predecessor: Head | None = None,
+        holding_turn: bool = False,
     ) -> None:
         await trio.lowlevel.checkpoint()
         if self.before_append:
             await self.before_append.popleft()()
         if holding_turn or not events:
-            self._write(project_id, events, cursors)
+            self._write(project_id, events, cursors, predecessor)
         else:
             async with self.ledger.turns[project_id]:
-                self._write(project_id, events, cursors)
+                self._write(project_id, events, cursors, predecessor)
         if self.after_append:
             await self.after_append.popleft()()
 
-    def _write(self, project_id: int, events: Sequence[Event], cursors: Mapping[int, int]) -> None:
+    def _write(
+        self, project_id: int, events: Sequence[Event], cursors: Mapping[int, int], predecessor: Head | None = None
+    ) -> None:
         rows, known = self.ledger.rows[project_id], self.ledger.cursors[project_id]
-        if events and events[0].seq != len(rows) + 1:
-            raise Contended(f"event {events[0].seq} of project {project_id} does not follow")
-        assert [event.seq for event in events] == list(range(len(rows) + 1, len(rows) + 1 + len(events))), "a gap"
+        if events:
+            head = self._head(project_id)
+            if head.seq != events[0].seq - 1 or predecessor not in {None, head}:
+                raise Contended(f"event {events[0].seq} of project {project_id} does not follow event {head.seq}")
         rows.extend(Stored(event, self._writer) for event in events)
         for reader, seq in cursors.items():
             known[reader] = max(seq, known.get(reader, 0))
@@ -125,7 +152,7 @@ class MemoryJournal:
 
     async def events(self, project_id: int, query: EventQuery) -> list[EventView]:
         await trio.lowlevel.checkpoint()
-        rows = [row.event for row in self.ledger.rows[project_id][query.after : query.upto]]
+        rows = [row.event for row in self.ledger.rows[project_id] if query.after < row.event.seq <= query.upto]
         found = [event for event in rows if _event_matches(event, query)]
         if not query.oldest_first:
             found.reverse()

@@ -14,6 +14,7 @@ import msgspec
 from engine.decision import Context, Decision, Outcome, Pending
 from engine.events import payload
 from engine.identity import OWNER, Addressee, Principal, Roster, resolve
+from engine.ledger import AdvanceCursor
 from engine.lookups import AckFact, EventLookup, EventQuery, EventView, PostLookup, PostQuery, PostRecord, Recall
 from engine.posts import Acked, Posted
 from engine.project import AnyCommand, apply, decide, needed, restore, snapshot, stamp
@@ -85,6 +86,7 @@ class Project:
     state: State = field(default_factory=State)
     events: list[Event] = field(default_factory=list)
     now: datetime = T0
+    cursors: dict[int, int] = field(default_factory=dict)
 
     def play(self, history: History) -> None:
         """Carry out what came before; none of it may be refused."""
@@ -103,8 +105,11 @@ class Project:
         for event in stamp(self.state, caller, self.now, outcome.events):
             self.fold(event)
         if outcome.cursor is not None:
-            self.state.cursors[caller.id] = outcome.cursor
-        return self.complete(outcome)
+            self.cursors[caller.id] = outcome.cursor
+        reply = self.complete(outcome)
+        if outcome.advances is not None:
+            self.ask(caller, AdvanceCursor(upto=outcome.advances))
+        return reply
 
     def decide(self, caller: Principal, command: AnyCommand, *, patient: bool = False) -> Outcome:
         wanted = needed(self.state, command)
@@ -116,7 +121,13 @@ class Project:
                 return found
             addressee = found
         context = Context(
-            caller=caller, seq=self.state.seq, now=self.now, addressee=addressee, recall=recall, patient=patient
+            caller=caller,
+            seq=self.state.seq,
+            now=self.now,
+            cursor=self.cursors.get(caller.id),
+            addressee=addressee,
+            recall=recall,
+            patient=patient,
         )
         return decide(self.state, command, context)
 
@@ -137,7 +148,7 @@ class Project:
         """Go on from a snapshot, as after a restart."""
         restored = restore(snapshot(self.state))
         assert restored is not None
-        restored.cursors, restored.seen = self.state.cursors, self.state.seen
+        restored.seen = self.state.seen
         self.state = restored
 
     def records(self) -> list[PostRecord]:

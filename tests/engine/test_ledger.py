@@ -186,7 +186,7 @@ def test_a_look_without_advancing_leaves_the_cursor() -> None:
     looks = [asked(project, ben(WhatsNew(advance_cursor=False))) for _ in range(2)]
     assert looks[0] == looks[1]
     assert ids(looks[0]) == [1, 2]
-    assert project.state.cursors == {}
+    assert project.cursors == {}
 
 
 def test_a_newcomer_starts_a_hundred_events_back() -> None:

@@ -66,6 +66,16 @@ def test_items_are_distinct_and_in_order_and_no_key_is_empty(changes: Any) -> No
     assert all(list(items) == sorted(set(items)) and items for items in book.index.values())
 
 
+def test_a_key_whose_last_item_goes_is_absent() -> None:
+    index: Index[str, int] = Index(Undo())
+    index.add("api", 1)
+    index.discard("api", 2)
+    index.discard("web", 1)
+    assert list(index) == ["api"]
+    index.discard("api", 1)
+    assert not index
+
+
 def test_what_is_kept_stays() -> None:
     book = Book()
     book.undo.begin()

@@ -11,16 +11,18 @@ from engine.vocabulary import Event
 
 @dataclass(eq=False, kw_only=True)
 class Life:
-    """One process, from its start to its death; `answered` is the last event anybody was told of through it."""
+    """One process, from its start to its death."""
 
     directory: Directory
-    answered: int = 0
     ended: bool = False
 
 
 @dataclass(eq=False, kw_only=True)
 class Attempt:
-    """One call. Event numbers are of the shared ledger's end when the call began and ended."""
+    """One call. Event numbers are of the shared ledger's end when the call began and ended.
+
+    `known_seq` is the last event that anybody had been told of, by any process, when the call began.
+    """
 
     caller: Principal
     command: AnyCommand

@@ -5,12 +5,13 @@ Every call is written down as an `Attempt`, with what the caller could know when
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any, Protocol
 
 import trio
 
-from actors import ActorError
+from actors import ActorError, Answer
 from engine.identity import Principal, Roster, resolve
 from engine.leases import Lease, Release, WhoHolds
 from engine.ledger import QueryEvents, WhatsNew
@@ -87,6 +88,8 @@ class Surroundings(Protocol):
     rng: Random
     ledger: list[Event]
     attempts: list[Attempt]
+    answered: int
+    epoch: int
 
     async def look(self) -> None:
         """Bring `ledger` up to date."""
@@ -104,6 +107,7 @@ class Client:
     def __init__(self, world: Surroundings, caller: Principal) -> None:
         self._world = world
         self._caller = caller
+        self._answered = False
 
     async def run(self, steps: int) -> None:
         """Make so many calls, not counting repetitions."""
@@ -119,7 +123,7 @@ class Client:
         """A command with a key may be sent again, and must be when nobody answered."""
         rng = self._world.rng
         for _ in range(4):
-            if self._world.attempts[-1].outcome is not None and rng.random() < 0.8:
+            if self._answered and rng.random() < 0.8:
                 return
             await trio.sleep(rng.expovariate(0.5))
             await self._call(command, repeats=True)
@@ -134,17 +138,29 @@ class Client:
             life=life,
             began=trio.current_time(),
             began_seq=len(world.ledger),
-            known_seq=life.answered,
+            known_seq=world.answered,
             repeats=repeats,
         )
+        epoch = world.epoch
         gives_up_after = world.rng.choice([*[float("inf")] * 8, world.rng.uniform(0, 1), world.rng.uniform(0, 20)])
         with trio.move_on_after(gives_up_after):
             await self._ask(attempt)
+        self._answered = attempt.outcome is not None
         attempt.ended = trio.current_time()
         await world.look()
         attempt.ended_seq = len(world.ledger)
-        world.attempts.append(attempt)
-        judge_answer(attempt, world.ledger)
+        if epoch == world.epoch:  # else a failover may have lost what this call was told
+            world.attempts.append(attempt)
+            judge_answer(attempt, world.ledger)
+            if attempt.event is not None:
+                world.answered = max(world.answered, attempt.event.seq)
+            await self._follow_up(attempt)
+
+    async def _follow_up(self, attempt: Attempt) -> None:
+        """What an endpoint does once the client has the answer. It does not if the client left."""
+        if isinstance(attempt.outcome, Answer) and self._world.rng.random() < 0.9:
+            with suppress(ActorError):
+                await attempt.life.directory.follow_up(self._caller, attempt.outcome)
 
     async def _ask(self, attempt: Attempt) -> None:
         command = attempt.command

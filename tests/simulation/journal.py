@@ -4,8 +4,10 @@ It stands between an actor and the in-memory journal, and takes every fault from
 that a seed replays. It never lies: what it reports as not written is not there, and what it confirms is.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -14,7 +16,7 @@ from msgspec import Struct
 
 from actors.journal import Journal
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
-from engine.history import Kept, Liveness, Marks, Stored
+from engine.history import Head, Kept, Liveness, Stored
 from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
 from engine.vocabulary import Event
 
@@ -53,10 +55,18 @@ class Surroundings(Protocol):
     rng: Random
     weather: Weather
     down: bool
+    epoch: int
+    unheard: trio.Event
     late_writes: trio.Nursery
 
     def tell(self, project_id: int, writer: int) -> None:
         """This writer wrote to the project."""
+
+    def is_alone(self, writer: int) -> bool:
+        """Whether no other process can write."""
+
+    def acknowledged(self) -> None:
+        """Everything in the ledger is on the standby, too."""
 
 
 class FaultyJournal:
@@ -72,49 +82,62 @@ class FaultyJournal:
     def writer(self) -> int:
         return self._inner.writer
 
-    @property
-    def alone(self) -> bool:
-        return self._inner.alone
-
-    async def head(self, project_id: int) -> int:
-        await self._read()
-        return await self._inner.head(project_id)
-
-    async def confirm(self, project_id: int) -> int:
-        await self._read()
-        return await self._inner.confirm(project_id)
-
     def kill(self) -> None:
         """The process is gone; what it had under way lands or does not."""
         self._dead.set()
 
+    @property
+    def alone(self) -> bool:
+        return self._world.is_alone(self.writer)
+
     async def append(
-        self, project_id: int, events: Sequence[Event], cursors: Mapping[int, int], *, holding_turn: bool = False
+        self,
+        project_id: int,
+        events: Sequence[Event],
+        cursors: Mapping[int, int],
+        *,
+        predecessor: Head | None = None,
+        holding_turn: bool = False,
     ) -> None:
         world, weather, rng = self._world, self._world.weather, self._world.rng
-        fate = self._fate = self._draw_fate()
+        fate, epoch = self._draw_fate(), world.epoch
+        self._fate = fate
         survives = rng.random() < 0.5
-        write = (project_id, list(events), dict(cursors), holding_turn)
+        write = partial(
+            self._inner.append,
+            project_id,
+            list(events),
+            dict(cursors),
+            predecessor=predecessor,
+            holding_turn=holding_turn,
+        )
         try:
             with trio.move_on_after(60 if fate == "stalls" else rng.uniform(0, weather.delay_seconds_max)):
                 await self._dead.wait()
         except trio.Cancelled:
             if survives:
-                world.late_writes.start_soon(self._land_late, *write)
+                world.late_writes.start_soon(self._land_late, project_id, write)
             raise
         if self._dead.is_set():
             if survives:
-                world.late_writes.start_soon(self._land_late, *write)
+                world.late_writes.start_soon(self._land_late, project_id, write)
             raise OutcomeUnknown("killed")
+        if world.epoch != epoch:
+            raise OutcomeUnknown("the database failed over")
         if world.down or fate == "fails":
             raise JournalUnavailable(fate)
         if fate == "late":
-            world.late_writes.start_soon(self._land_late, *write)
+            world.late_writes.start_soon(self._land_late, project_id, write)
         if fate in {"late", "lost"}:
             raise OutcomeUnknown(fate)
-        await self._write(*write)
+        await write()
         if fate == "done unheard":
+            world.unheard.set()
+            world.tell(project_id, self.writer)
             raise OutcomeUnknown(fate)
+        world.acknowledged()
+        if not self._dead.is_set():  # a process that died between commit and news tells nobody
+            world.tell(project_id, self.writer)
 
     def _draw_fate(self) -> str:
         weather, rng = self._world.weather, self._world.rng
@@ -130,25 +153,36 @@ class FaultyJournal:
         (fate,) = rng.choices([*faults, "done"], [*faults.values(), max(0.0, 1 - sum(faults.values()))])
         return fate
 
-    async def _land_late(
-        self, project_id: int, events: list[Event], cursors: dict[int, int], holding_turn: bool
-    ) -> None:
-        rng = self._world.rng
+    async def _land_late(self, project_id: int, write: Callable[[], Awaitable[None]]) -> None:
+        """The write lands after all, unless something else took its place."""
+        rng, epoch = self._world.rng, self._world.epoch
         await trio.sleep(rng.choice([0.0, rng.uniform(0, 0.5), rng.uniform(0, LATE_SECONDS_MAX)]))
         with suppress(Contended):
-            await self._write(project_id, events, cursors, holding_turn)
+            if self._world.epoch == epoch:
+                await write()
+                self._world.tell(project_id, self.writer)
 
-    async def _write(self, project_id: int, events: list[Event], cursors: dict[int, int], holding_turn: bool) -> None:
-        await self._inner.append(project_id, events, cursors, holding_turn=holding_turn)
-        self._world.tell(project_id, self.writer)
+    async def confirm(self, project_id: int) -> Head:
+        await self._read()
+        head = await self._inner.confirm(project_id)
+        self._world.acknowledged()
+        return head
+
+    async def head(self, project_id: int) -> Head:
+        await self._read()
+        return await self._inner.head(project_id)
+
+    async def cursor(self, project_id: int, reader: int) -> int | None:
+        await self._read()
+        return await self._inner.cursor(project_id, reader)
+
+    async def liveness(self, project_id: int, since: datetime, limit: int) -> dict[int, Liveness]:
+        await self._read()
+        return await self._inner.liveness(project_id, since, limit)
 
     async def load(self, project_id: int) -> Kept | None:
         await self._read()
         return await self._inner.load(project_id)
-
-    async def marks(self, project_id: int) -> Marks:
-        await self._read()
-        return await self._inner.marks(project_id)
 
     async def tail(self, project_id: int, after: int, limit: int) -> list[Stored]:
         await self._read()

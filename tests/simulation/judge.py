@@ -34,6 +34,9 @@ from engine.vocabulary import Event, EventData
 from tests.simulation.attempts import Attempt
 from tests.simulation.model import Model
 
+NEWS_SECONDS_MAX = 35.0
+"""How late news may be: an outage (20 s), a batch that gives up in it, a process that died before it told."""
+
 
 def judge_answer(attempt: Attempt, ledger: list[Event]) -> None:
     """An answer is true at the moment it is given: its event is durable and says the same."""
@@ -43,18 +46,23 @@ def judge_answer(attempt: Attempt, ledger: list[Event]) -> None:
         if (event := _evidence(attempt, outcome, ledger)) is not None:
             assert event.by == attempt.caller.id, f"somebody else's event {event.seq} was answered: {attempt}"
             attempt.event = event
-            attempt.life.answered = max(attempt.life.answered, event.seq)
     elif isinstance(outcome, Refusal):
         _judge_refusal(attempt, outcome, ledger)
 
 
-def judge_history(attempts: list[Attempt], ledger: list[Event], *, alone: bool) -> None:
-    """What can only be seen from the end: nothing twice, nothing early, and every reader saw a real moment.
-
-    `alone`: there was one process at a time. Two do not know of each other's cursors, which are no events.
-    """
+def judge_ledger(ledger: list[Event]) -> None:
+    """What any ledger must be."""
     assert [event.seq for event in ledger] == list(range(1, len(ledger) + 1)), "the ledger has a gap"
     assert all(one.at <= next_one.at for one, next_one in pairwise(ledger)), "time ran backwards"
+    Model(ledger)
+
+
+def judge_history(attempts: list[Attempt], ledger: list[Event], durable_at: list[float]) -> None:
+    """What can only be seen from the end: nothing twice, nothing early, nothing late, and every reader saw a moment.
+
+    `durable_at` has the time at which each event was first seen in the ledger.
+    """
+    judge_ledger(ledger)
     _judge_marks(attempts, ledger)
     _judge_keys(ledger)
     model = Model(ledger)
@@ -63,8 +71,16 @@ def judge_history(attempts: list[Attempt], ledger: list[Event], *, alone: bool) 
             _judge_order(attempt)
             _judge_unread(attempt, attempt.outcome, model)
             _judge_reading(attempt, attempt.outcome, model)
-    for reader in {attempt.caller.id for attempt in attempts} if alone else ():
+            _judge_waking(attempt, attempt.outcome, durable_at)
+    for reader in {attempt.caller.id for attempt in attempts}:
         _judge_digests([attempt for attempt in attempts if attempt.caller.id == reader])
+
+
+def judge_failover(attempts: list[Attempt], ledger: list[Event]) -> None:
+    """What is left after a database lost its tail: what was acknowledged and durable is where it was answered to be."""
+    for attempt in attempts:
+        if isinstance(attempt.outcome, Answer) and (event := attempt.event) is not None:
+            assert ledger[event.seq - 1 : event.seq] == [event], f"acknowledged, and lost: {attempt}"
 
 
 def fold(ledger: Iterable[Event]) -> State:
@@ -85,7 +101,12 @@ def facts_of_snapshot(stored: bytes) -> Any:
     data = msgspec.json.decode(stored)
     for post in data["posts"]:
         post["waiting"].sort()
-    return data
+    return {name: _sorted(records) for name, records in data.items()}
+
+
+def _sorted(records: Any) -> Any:
+    """Records in an order of their own: that of a book may differ after changes were taken back."""
+    return sorted(records, key=msgspec.json.encode) if isinstance(records, list) else records
 
 
 def _evidence(attempt: Attempt, answer: Answer, ledger: list[Event]) -> Event | None:
@@ -166,7 +187,7 @@ def _judge_patience(attempt: Attempt, answer: Answer) -> None:
 
 
 def _judge_refusal(attempt: Attempt, refusal: Refusal, ledger: list[Event]) -> None:
-    """What this process had answered before cannot be refused as unknown, nor a key for its own arguments."""
+    """What anybody was told of before cannot be refused as unknown, nor a key for its own arguments."""
     match attempt.command:
         case Ack(post_id=named) | Post(reply_to=int(named)) | ReadPosts(thread=int(named)):
             known = named <= attempt.known_seq and isinstance(ledger[named - 1].data, Posted)
@@ -232,20 +253,25 @@ def _judge_reading(attempt: Attempt, answer: Answer, model: Model) -> None:
             pass
 
 
-def _judge_digests(attempts: list[Attempt]) -> None:
-    """A reader misses nothing: no digest begins after the end of what the reader was given before.
+def _judge_waking(attempt: Attempt, answer: Answer, durable_at: list[float]) -> None:
+    """Who waits is told soon after what could end the wait is durable."""
+    match answer.reply:
+        case Digest(events=[first, *_]) if attempt.command.wait_seconds and first.id > attempt.began_seq:
+            late = attempt.ended - durable_at[first.id - 1]
+            assert late <= NEWS_SECONDS_MAX, f"told of event {first.id} after {late} s: {attempt}"
+        case _:
+            pass
 
-    After a call that nobody answered, or with two calls at once, nobody can tell who was to get which events.
-    """
-    given = busy_until = 0.0
-    for attempt in sorted(attempts, key=lambda attempt: attempt.began):
-        if not isinstance(attempt.command, WhatsNew):
+
+def _judge_digests(attempts: list[Attempt]) -> None:
+    """A reader misses nothing: no digest begins after the end of what the reader was given before it ended."""
+    given = 0
+    for attempt in sorted(attempts, key=lambda attempt: attempt.ended):
+        if not isinstance(attempt.command, WhatsNew) or not isinstance(attempt.outcome, Answer):
             continue
-        if not isinstance(attempt.outcome, Answer) or attempt.began < busy_until:
-            return
         digest = attempt.outcome.reply
         assert isinstance(digest, Digest)
         first = digest.since_event_id + 1
         assert [view.id for view in digest.events] == list(range(first, first + len(digest.events)))
         assert not given or digest.since_event_id <= given, f"events were skipped after {given}: {attempt}"
-        given, busy_until = max(given, digest.since_event_id + len(digest.events)), attempt.ended
+        given = max(given, digest.since_event_id + len(digest.events))

@@ -4,11 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from actors import Directory
+from actors.commits import Commit
+from actors.pace import Pace
 from actors.project import ProjectActor
-from engine import posts
-from engine.keys import KeyBook
-from tests.simulation.world import simulate
+from engine import keys, ledger, presence
+from tests.actors.memory_journal import MemoryJournal
+from tests.simulation.journal import FaultyJournal
+from tests.simulation.world import Failover, simulate
 
 SEEDS_MAX = 200
 STEPS = 15
@@ -17,60 +22,89 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def answers_before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    commit = ProjectActor._commit
+    append = Commit.append
 
-    async def hasty(self: ProjectActor, work: Any, *, holding_turn: bool) -> None:
+    async def hasty(self: Commit, work: Any) -> None:
         for request, settled in work.answers:
             request.settle(settled)
-        await commit(self, work, holding_turn=holding_turn)
+        await append(self, work)
 
-    monkeypatch.setattr(ProjectActor, "_commit", hasty)
+    monkeypatch.setattr(Commit, "append", hasty)
 
 
 def never_looks_whether_an_unknown_commit_happened(monkeypatch: pytest.MonkeyPatch) -> None:
     async def blind(*_: object) -> None:
         return None
 
-    monkeypatch.setattr(ProjectActor, "_happened", blind)
+    monkeypatch.setattr(Commit, "happened", blind)
 
 
 def remembers_only_the_last_unknown_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    happened = ProjectActor._happened
+    happened = Commit.happened
 
-    async def forgetful(self: ProjectActor, unsettled: Any, state: Any) -> Any:
-        return await happened(self, unsettled[-1:], state)
+    async def forgetful(self: Commit) -> Any:
+        del self._unsettled[:-1]
+        return await happened(self)
 
-    monkeypatch.setattr(ProjectActor, "_happened", forgetful)
-
-
-def takes_a_commit_of_cursors_for_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    is_durable = ProjectActor._is_durable
-
-    async def blind(self: ProjectActor, work: Any, state: Any) -> bool:
-        return bool(work.events) and await is_durable(self, work, state)
-
-    monkeypatch.setattr(ProjectActor, "_is_durable", blind)
+    monkeypatch.setattr(Commit, "happened", forgetful)
 
 
-def keeps_the_state_of_a_failed_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    def keep(self: ProjectActor, state: Any) -> None:
-        if state is not None or "kept" not in vars(self):
-            vars(self)["kept"] = state
-
-    monkeypatch.setattr(ProjectActor, "_state", property(lambda self: vars(self)["kept"], keep), raising=False)
+def keeps_what_a_failed_commit_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProjectActor, "_take_back", lambda _: None)
 
 
 def forgets_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(KeyBook, "used", lambda *_: None)
+    monkeypatch.setattr(keys, "replay", lambda *_: None)
 
 
 def gives_a_newcomer_nothing_of_the_lane(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posts, "deliver_lane", lambda *_: None)
+    monkeypatch.setattr(presence, "deliver_lane", lambda *_: None)
 
 
-def _simulate_many() -> None:
+def moves_the_cursor_before_the_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    whats_new = ledger.whats_new
+
+    def hasty(*arguments: Any) -> Any:
+        decision = whats_new(*arguments)
+        return replace(decision, cursor=decision.advances, advances=None)
+
+    monkeypatch.setattr(ledger, "whats_new", hasty)
+
+
+def loses_news_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Directory, "missed_news", lambda _: None)
+
+
+def never_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pace, "spent", False)
+
+
+def ignores_that_it_is_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FaultyJournal, "alone", True)
+
+
+def writes_without_the_event_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    write = MemoryJournal._write
+
+    def careless(self: MemoryJournal, project_id: int, events: Any, *others: Any) -> None:
+        rows = self.ledger.rows[project_id]
+        if events and events[0].seq > len(rows) + 1:
+            rows += rows[-1:] * (events[0].seq - 1 - len(rows))
+        write(self, project_id, events, *others)
+
+    monkeypatch.setattr(MemoryJournal, "_write", careless)
+
+
+def takes_what_it_found_for_durable(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def trusting(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(FaultyJournal, "confirm", trusting)
+
+
+def _simulate_many(failover: Failover | None) -> None:
     for seed in range(SEEDS_MAX):
-        simulate(seed, STEPS)
+        simulate(seed, STEPS, failover)
 
 
 @pytest.mark.parametrize(
@@ -79,13 +113,28 @@ def _simulate_many() -> None:
         answers_before_the_commit,
         never_looks_whether_an_unknown_commit_happened,
         remembers_only_the_last_unknown_commit,
-        takes_a_commit_of_cursors_for_lost,
-        keeps_the_state_of_a_failed_commit,
+        keeps_what_a_failed_commit_decided,
         forgets_keys,
         gives_a_newcomer_nothing_of_the_lane,
+        moves_the_cursor_before_the_read,
+        loses_news_with_its_process,
+        never_gives_way,
+        ignores_that_it_is_deaf,
     ],
 )
 def test_the_simulation_catches_an_actor_that(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     with pytest.raises((AssertionError, ExceptionGroup)):
-        _simulate_many()
+        _simulate_many(None)
+
+
+@pytest.mark.parametrize(
+    ("plant", "failover"),
+    [(writes_without_the_event_before, "asynchronous"), (takes_what_it_found_for_durable, "synchronous")],
+)
+def test_the_simulation_of_failovers_catches_an_actor_that(
+    plant: Plant, failover: Failover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        _simulate_many(failover)

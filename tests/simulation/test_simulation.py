@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulation.world import simulate
+from tests.simulation.world import Failover, simulate
 
 SEEDS = 300
 STEPS = 15
@@ -25,6 +25,11 @@ def steps(pytestconfig: pytest.Config) -> int:
 
 def test_every_promise_holds_whatever_happens(seed: int, steps: int) -> None:
     simulate(seed, steps)
+
+
+@pytest.mark.parametrize("failover", ["synchronous", "asynchronous"])
+def test_a_failover_loses_what_the_standby_lacks_and_nothing_else(seed: int, steps: int, failover: Failover) -> None:
+    simulate(seed, steps, failover)
 
 
 def test_a_seed_replays_event_by_event() -> None:

@@ -8,8 +8,7 @@ import httpx2
 import trio
 from msgspec import Struct
 
-from actors.limits import Limits
-from actors.recovery import rebuild
+from actors.replica import read_state
 from store import Store
 from store.ledger.named import NamedProject
 from store.people import participants
@@ -120,7 +119,7 @@ async def _active(store: Store, which: NamedProject, now: datetime) -> list[Acti
 
 
 async def _overdue(store: Store, which: NamedProject, before: datetime) -> list[Overdue]:
-    state = (await rebuild(store.journal, which.id, Limits())).state
+    state = await read_state(store.journal, which.id)
     return [
         Overdue(
             project=which.name,

@@ -44,7 +44,7 @@ def watch(project: str, last: int, *, as_json: bool, **flags: str | None) -> Non
 
 async def _follow(project: str, last: int, store: Store, *, as_json: bool) -> None:
     which = await store.read(named.find, project)
-    seen = max(0, await store.journal.head(which.id) - last)
+    seen = max(0, (await store.journal.head(which.id)).seq - last)
     while True:
         try:
             page = await store.journal.tail(which.id, seen, PAGE_EVENTS)

@@ -159,14 +159,29 @@ class Connection:
         self._has_begun = False
         try:
             if not self._server.is_forwarded(exchange, self.peer):
-                return await self._serve_within_limits(exchange)
+                return await self._serve_and_follow_up(exchange)
             with self._server.places.request(exchange.client) as admitted:
-                return await self._serve_within_limits(exchange, None if admitted else problems.TOO_BUSY)
+                return await self._serve_and_follow_up(exchange, None if admitted else problems.TOO_BUSY)
         except (Disconnected, trio.BrokenResourceError):
             exchange.status, exchange.outcome, exchange.is_answered = CLIENT_GONE, "disconnected", True
             raise
         finally:
             self._server.app.record(exchange)
+
+    async def _serve_and_follow_up(self, exchange: Exchange, refusal: Problem | None = None) -> bool:
+        stays_open = await self._serve_within_limits(exchange, refusal)
+        if exchange.is_answered and exchange.afterwards is not None and not self._has_client_left():
+            await exchange.afterwards()
+        return stays_open
+
+    def _has_client_left(self) -> bool:
+        """Whether the client has closed its side; then it may not have read the last answer."""
+        try:
+            return self.socket.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     async def _serve_within_limits(self, exchange: Exchange, refusal: Problem | None = None) -> bool:
         answer: Answer | Problem | bool = problems.TOO_SLOW

@@ -42,6 +42,9 @@ class Exchange:
     tool: str | None = None
     outcome: str = "ok"
     is_answered: bool = False
+    afterwards: Callable[[], Awaitable[object]] | None = None
+    """What is to be done once the whole answer was sent to a client that is still there, before the connection's next
+    request. Must not raise."""
     retry_after_seconds: int = 0
     """How long the caller should wait before it tries again; 0: nothing is said."""
     _request_id: str = ""

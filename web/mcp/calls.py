@@ -73,7 +73,11 @@ class Toolbox:
             return arguments
         if not tool.reads and self._services.disk is not None and self._services.disk.is_nearly_full():
             return _DISK_NEARLY_FULL
-        return await as_refusal(tool.handler(self._services, exchange, caller, arguments))
+        outcome = await as_refusal(tool.handler(self._services, exchange, caller, arguments))
+        if isinstance(outcome, Answer) and outcome.advances is not None:
+            # The next `whats_new` starts after these events only if they have reached the client.
+            exchange.afterwards = lambda: as_refusal(self._services.directory.follow_up(caller, outcome))
+        return outcome
 
 
 def _refused(exchange: Exchange, refusal: Refusal) -> ToolResult:

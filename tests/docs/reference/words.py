@@ -93,8 +93,12 @@ METRICS: Mapping[str, str] = {
     "llm_bus_actors_commits_total": "Commits to the ledger; by commands, how many share one.",
     "llm_bus_actors_events_total": "Events appended.",
     "llm_bus_actors_conflicts_total": "Commits that another process won; decided again.",
+    "llm_bus_actors_read_only": "Projects whose ledger has a gap: they can be read and not changed. Alert on any.",
     "llm_bus_actors_rebuilds_total": "States read anew from snapshot and ledger.",
     "llm_bus_actors_snapshots_total": "Snapshots written.",
+    "llm_bus_actors_snapshots_unreadable_total": "Snapshots that could not be read: the whole history was folded.",
+    "llm_bus_actors_ledgers_lost_total": "Projects whose ledger had lost its last events, as after the failover to a "
+    "standby that lagged behind. Alert on any.",
     "llm_bus_actors_refused_busy_total": "Commands refused because a mailbox or the directory was full.",
     "llm_bus_actors_unavailable_total": "Commands given up because the database did not answer in time.",
     "llm_bus_actors_crashes_total": "Actors that crashed and were restarted: bugs. Alert on any.",

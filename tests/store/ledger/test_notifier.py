@@ -52,7 +52,7 @@ async def test_who_called_elsewhere_is_heard(conninfo: str) -> None:
         assert await heard.next() == "gap"
         await other.journal.write_liveness(9, {1: Liveness("ann/a", NOW)})
         assert await heard.next() == 9
-        assert (await store.journal.marks(9)).liveness == {1: Liveness("ann/a", NOW)}
+        assert await store.journal.liveness(9, NOW, 9) == {1: Liveness("ann/a", NOW)}
         nursery.cancel_scope.cancel()
 
 

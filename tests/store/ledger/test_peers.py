@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from engine.errors import JournalUnavailable
+from engine.history import EMPTY
 from store import Store, open_store
 from store.ledger.journal import PostgresJournal
 from store.ledger.peers import Peers
@@ -79,8 +80,8 @@ async def test_nothing_is_written_without_a_registration(conninfo: str) -> None:
             await journal.append(PROJECT, [claim(1)], {1: 1})
         with pytest.raises(JournalUnavailable, match="registration"):
             await journal.append(PROJECT, [], {1: 1})
-        assert await journal.head(PROJECT) == 0
-        assert (await journal.marks(PROJECT)).cursors == {}
+        assert await journal.head(PROJECT) == EMPTY
+        assert await journal.cursor(PROJECT, 1) is None
 
 
 async def test_a_server_whose_session_was_ended_registers_again_and_writes_on(conninfo: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
+from engine.history import EMPTY
 from engine.lookups import PostQuery
 from engine.project import apply, restore
 from engine.state import State
@@ -194,8 +195,8 @@ async def test_a_random_past_folds_to_what_the_tables_say(seed: int, source: str
             row["participation_id"]: (row["lane"], row["status"]) for row in present if row["lane"] != "(unset)"
         }
         assert _held(state) == _leased(old, project)
-        marks = await target.journal.marks(project["id"])
-        assert {by: one.at for by, one in marks.liveness.items()} == {
+        liveness = await target.journal.liveness(project["id"], EMPTY.at, 1_000_000)
+        assert {by: one.at for by, one in liveness.items()} == {
             row["participation_id"]: row["last_seen"] for row in present
         }
         times = [row.event.at for row in await target.journal.tail(project["id"], 0, 100_000)]

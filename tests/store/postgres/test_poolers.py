@@ -29,7 +29,7 @@ async def test_session_pooling_works(postgres: Server, conninfo: str) -> None:
             assert await heard.next() == "gap"
             for seq in range(1, 301):
                 await store.journal.append(PROJECT, [claim(seq)], {})
-            assert await store.journal.head(PROJECT) == 300
+            assert (await store.journal.head(PROJECT)).seq == 300
             await until(lambda: store.journal.alone)
             nursery.cancel_scope.cancel()
 

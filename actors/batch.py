@@ -1,0 +1,91 @@
+"""Deciding a batch: what its commands come to on the state in memory, and what is to be written for it.
+
+The events are folded as they are decided, so that the next command of the batch sees them; `Work` is what came of it.
+Nothing here waits: a decision is never interrupted between reading the state and folding its events.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from actors.errors import Unavailable
+from actors.mailbox import Request, Settled
+from actors.pace import Pace
+from engine.decision import Context, Decision
+from engine.errors import LedgerGap
+from engine.history import Head
+from engine.lookups import Recall
+from engine.posts import fold_recall
+from engine.project import apply, decide, needed, stamp
+from engine.state import State
+from engine.vocabulary import Event
+
+
+@dataclass(slots=True)
+class Work:
+    """A batch, or its beginning, decided: what to write after `predecessor`, and what to answer once it is durable."""
+
+    predecessor: Head
+    events: list[Event] = field(default_factory=list)
+    cursors: dict[int, int] = field(default_factory=dict)
+    answers: list[tuple[Request, Settled | Unavailable]] = field(default_factory=list)
+
+
+def wanted_posts(state: State, requests: Iterable[Request]) -> set[int]:
+    """The posts that left the state and without which these commands cannot be decided."""
+    return {post_id for request in requests if (post_id := needed(state, request.command)) is not None}
+
+
+class Deciding:
+    """One batch being decided on one state. `run` may be called once."""
+
+    def __init__(self, state: State, now: datetime, recall: Recall, wanted: set[int], gap: LedgerGap | None) -> None:
+        self._state = state
+        self._now = now
+        self._recall = recall
+        self._wanted = wanted
+        self._gap = gap
+        self._work = Work(Head(state.seq, state.at))
+
+    def run(self, requests: Sequence[Request], pace: Pace) -> Work:
+        """Decide the requests in order, until the slice is spent or one needs a post that left the state on the way.
+
+        At least one is decided.
+        """
+        pace.begin()
+        for request in requests:
+            if needed(self._state, request.command) not in {None, *self._wanted}:
+                break
+            self._work.answers.append((request, self._decide(request)))
+            if pace.spent:
+                break
+        return self._work
+
+    def _decide(self, request: Request) -> Settled | Unavailable:
+        state, caller = self._state, request.caller
+        context = Context(
+            caller=caller,
+            seq=state.seq,
+            now=max(self._now, state.at),
+            addressee=request.addressee,
+            cursor=request.cursor,
+            recall=self._recall,
+            patient=request.patient,
+        )
+        outcome = decide(state, request.command, context)
+        if isinstance(outcome, Decision) and (outcome.events or outcome.cursor is not None):
+            if self._gap is not None:
+                return Unavailable(
+                    f"this project's ledger has a gap ({self._gap}): it can be read and not changed until its operator"
+                    " has run 'llm-bus repair'; nothing was written."
+                )
+            self._fold(caller.id, outcome, stamp(state, caller, context.now, outcome.events))
+        return Settled(outcome, len(state.posts.inbox(caller.id)), state.seq)
+
+    def _fold(self, reader: int, decision: Decision, events: list[Event]) -> None:
+        for event in events:
+            apply(self._state, event)
+            fold_recall(self._recall, event)
+        self._work.events += events
+        if decision.cursor is not None:
+            self._work.cursors[reader] = max(decision.cursor, self._work.cursors.get(reader, 0))

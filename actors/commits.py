@@ -1,0 +1,81 @@
+"""Making one batch durable: appending it, and settling what became of an append whose outcome was not heard.
+
+One `Commit` lives as long as its batch. It knows which of its appends may still turn out to have happened, and whether
+the batch is served in turn with other servers. Deciding, and what the callers are told, is `actors.project`'s.
+"""
+
+from contextlib import AbstractAsyncContextManager, nullcontext
+
+import trio
+
+from actors.batch import Work
+from actors.journal import Journal
+from actors.limits import Limits
+from actors.statistics import Totals
+from engine.errors import OutcomeUnknown
+from engine.vocabulary import Event
+
+
+class Commit:
+    """The way of one batch into the ledger."""
+
+    def __init__(self, project_id: int, journal: Journal, limits: Limits, totals: Totals) -> None:
+        self._project_id = project_id
+        self._journal = journal
+        self._limits = limits
+        self._totals = totals
+        self._unsettled: list[Work] = []
+        self.in_turn = False
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """While this is open other servers do not write to the project, if the batch is served in turn."""
+        return self._journal.turn(self._project_id) if self.in_turn else nullcontext()
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether an append of this batch may have happened unheard."""
+        return bool(self._unsettled)
+
+    async def append(self, work: Work) -> None:
+        """Write the work; returns once it is durable. Not cancelled, but by its deadline.
+
+        Raises:
+            Contended: the ledger does not end with the work's predecessor; nothing was written.
+            JournalUnavailable: nothing was written.
+            OutcomeUnknown: ask `happened` after the state was read again.
+        """
+        if not work.events and not work.cursors:
+            return
+        try:
+            await self._append(work)
+        except OutcomeUnknown:
+            if work.events:  # cursors alone are written again: they only move forward
+                self._unsettled.append(work)
+            raise
+        self._totals.commits += 1
+        self._totals.events += len(work.events)
+
+    async def _append(self, work: Work) -> None:
+        deadline = trio.current_time() + self._limits.commit_seconds_max
+        with trio.CancelScope(shield=True, deadline=deadline) as scope:
+            await self._journal.append(
+                self._project_id, work.events, work.cursors, predecessor=work.predecessor, holding_turn=self.in_turn
+            )
+        if scope.cancelled_caught:
+            raise OutcomeUnknown("the commit took too long")
+
+    async def happened(self) -> Work | None:
+        """The work that is durable after all, of those whose outcome was unknown; any of them may land late.
+
+        A commit shows before a synchronous standby has it. So what is found is durable only after another commit.
+        """
+        for work in self._unsettled:
+            if await self._is_in_ledger(work.events):
+                await self._journal.confirm(self._project_id)
+                return work
+        return None
+
+    async def _is_in_ledger(self, events: list[Event]) -> bool:
+        """Whether the ledger holds exactly these events, written by this server."""
+        stored = await self._journal.tail(self._project_id, events[0].seq - 1, len(events))
+        return [(row.writer, row.event) for row in stored] == [(self._journal.writer, event) for event in events]

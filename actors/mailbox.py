@@ -1,0 +1,122 @@
+"""A project's mailbox: commands that wait to be decided, taken in turn by caller.
+
+A caller's commands keep their order. Among callers one command each is taken in turn, so that a caller with many calls
+slows down its own. What is done with the commands is the business of `actors.project`.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import trio
+
+from actors.errors import ActorError, Busy
+from actors.limits import Limits
+from engine.decision import Outcome
+from engine.identity import Addressee, Principal
+from engine.project import AnyCommand
+
+
+@dataclass(slots=True, frozen=True)
+class Settled:
+    """What a command came to, once durable: the outcome, the caller's unread posts, and the ledger's end then."""
+
+    outcome: Outcome
+    unread: int
+    seq: int
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One call of one caller, and what became of it.
+
+    `cursor` is where the caller's `whats_new` goes on, if the command needs it; `patient`: the caller can wait.
+    """
+
+    caller: Principal
+    command: AnyCommand
+    addressee: Addressee | None = None
+    cursor: int | None = None
+    patient: bool = False
+    done: trio.Event = field(default_factory=trio.Event)
+    result: Settled | ActorError | None = None
+
+    def settle(self, result: Settled | ActorError) -> None:
+        """Let the caller go on with this."""
+        self.result = result
+        self.done.set()
+
+    async def settled(self) -> Settled:
+        """Wait for the result. Raises it when it is an error."""
+        await self.done.wait()
+        if isinstance(self.result, Settled):
+            return self.result
+        assert self.result is not None  # noqa: S101 - settle() sets it before done
+        raise self.result
+
+
+class Mailbox:
+    """Requests by caller, bounded in all and for each caller."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._size_max = limits.mailbox_size_max
+        self._share_max = limits.mailbox_share_max
+        self._waiting: dict[int, deque[Request]] = {}
+        self._size = 0
+        self._prodded = False
+        self._closed = False
+        self._arrived = trio.Event()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def put(self, request: Request) -> None:
+        """Accept a request. Raises `Busy` when the mailbox or the caller's share of it is full."""
+        queue = self._waiting.get(request.caller.id)
+        if self._size >= self._size_max:
+            raise Busy("too many calls at once for this project; try again in a moment.")
+        if queue is not None and len(queue) >= self._share_max:
+            raise Busy("too many of your calls wait already; try again in a moment.")
+        if queue is None:
+            queue = self._waiting[request.caller.id] = deque()
+        queue.append(request)
+        self._size += 1
+        self._arrived.set()
+
+    def put_back(self, requests: list[Request]) -> None:
+        """Return what was taken and not decided: it is the next to be taken, in the same order."""
+        waiting: dict[int, deque[Request]] = {}
+        for request in requests:
+            waiting.setdefault(request.caller.id, deque()).append(request)
+        for caller, queue in self._waiting.items():
+            waiting.setdefault(caller, deque()).extend(queue)
+        self._waiting = waiting
+        self._size += len(requests)
+
+    def prod(self) -> None:
+        """Wake the actor without a request."""
+        self._prodded = True
+        self._arrived.set()
+
+    def close(self) -> None:
+        """Wake the actor for good; what was accepted can still be taken."""
+        self._closed = True
+        self._arrived.set()
+
+    async def arrived(self) -> None:
+        """Wait until there is a request, or a prod, or the mailbox is closed."""
+        while not (self._size or self._prodded or self._closed):
+            self._arrived = trio.Event()
+            await self._arrived.wait()
+        self._prodded = False
+
+    def take(self, count: int) -> list[Request]:
+        """The next requests, at most `count`: one of each caller in turn."""
+        taken: list[Request] = []
+        while self._size and len(taken) < count:
+            caller = next(iter(self._waiting))
+            queue = self._waiting.pop(caller)
+            taken.append(queue.popleft())
+            if queue:
+                self._waiting[caller] = queue
+            self._size -= 1
+        return taken

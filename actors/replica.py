@@ -1,0 +1,161 @@
+"""A project's state in this process: rebuilt once, then brought up to date by reading what is new.
+
+The state is the fold of a beginning of the ledger, plus the changes of the batch that is being decided; those are kept
+or taken back (`engine.undo`). It is thrown away only if the ledger no longer begins with it: a failover lost events.
+
+What the ledger may hold beside plain events: a gap, before which the copy stops (`gap`); and events of a type that
+this version does not know, which it passes over (`passed_over`). Deciding, committing and waking are done elsewhere.
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+
+import structlog
+
+from actors.journal import Journal
+from actors.limits import Limits
+from actors.pace import Pace
+from actors.statistics import Totals
+from engine.errors import LedgerGap
+from engine.history import Head, Stored
+from engine.project import apply, restore
+from engine.state import State
+from engine.vocabulary import Event
+
+log = structlog.get_logger(__name__)
+
+
+class Replica:
+    """A project's state in memory, and what is known about its ledger.
+
+    `came` is called with every event that was read after the first rebuild, and `began` with the last event of a
+    rebuilt state. `foreign` tells whether any of them was another server's, and is reset by its reader.
+    """
+
+    def __init__(self, project_id: int, journal: Journal, limits: Limits, totals: Totals, pace: Pace) -> None:
+        self._project_id = project_id
+        self._journal = journal
+        self._limits = limits
+        self._totals = totals
+        self._pace = pace
+        self.state: State | None = None
+        self.stale = True
+        self.recording = False
+        self.foreign = False
+        self.passed_over = False
+        self.gap: LedgerGap | None = None
+        self.snapshot_seq = 0
+        self.snapshot_unreadable = False
+        self.came: Callable[[Event], None] = lambda event: None
+        self.began: Callable[[State], None] = lambda state: None
+
+    @property
+    def must_read(self) -> bool:
+        """Whether `up_to_date` will read the ledger."""
+        return self.state is None or self.stale or self.gap is not None
+
+    async def up_to_date(self) -> State:
+        """The state with everything that is durable now, if `stale`; otherwise the state as it is.
+
+        Raises what the journal raises. Failed or cancelled, it has folded what it has read, and is still stale.
+        """
+        if self.state is None:
+            return await self._rebuild()
+        if not self.must_read:
+            return self.state
+        if await self._catch_up(self.state, self.came):
+            return self.state
+        lost = self.state.seq
+        head = await self._journal.head(self._project_id)
+        log.error("the ledger lost events that were durable", project_id=self._project_id, had=lost, has=head.seq)
+        self._totals.ledgers_lost += 1
+        self.state = None
+        return await self._rebuild()
+
+    def begin(self) -> None:
+        """A batch is folded from now on; it is kept or taken back."""
+        self.recording = True
+
+    def keep(self) -> None:
+        """The batch is durable."""
+        self.recording = False
+
+    def take_back(self) -> None:
+        """The batch is not durable: undo it, and read before the next one."""
+        self.stale = True
+        if self.recording:
+            self.state, self.recording = None, False
+
+    def is_at(self, head: Head) -> bool:
+        """Whether the state ends with this event."""
+        return self.state is not None and (self.state.seq, self.state.at) == (head.seq, head.at)
+
+    async def _rebuild(self) -> State:
+        self.passed_over, self.gap = False, None
+        state = await self._from_snapshot()
+        if not await self._catch_up(state, _ignore):
+            log.error("a snapshot is of another ledger", project_id=self._project_id, seq=state.seq)
+            state, self.snapshot_seq, self.snapshot_unreadable = State(), 0, True
+            await self._catch_up(state, _ignore)
+        self.foreign = False
+        self.state = state
+        self._totals.rebuilds += 1
+        self.began(state)
+        return state
+
+    async def _from_snapshot(self) -> State:
+        kept = await self._journal.load(self._project_id)
+        state = None if kept is None else restore(kept.state)
+        self.snapshot_unreadable = kept is not None and state is None
+        if self.snapshot_unreadable:
+            log.warning("a snapshot cannot be read: folding the whole history", project_id=self._project_id)
+            self._totals.snapshots_unreadable += 1
+        self.snapshot_seq = 0 if state is None else state.seq
+        return state or State()
+
+    async def _catch_up(self, state: State, came: Callable[[Event], None]) -> bool:
+        """Fold what is durable after the state's last event; False if the ledger does not hold that event."""
+        self.stale = False  # before the first read: what is heard of meanwhile is read next time
+        known_gap, self.gap = self.gap, None
+        try:
+            page = await self._journal.tail(self._project_id, max(0, state.seq - 1), self._limits.tail_page_events)
+            if state.seq and not (page and (page[0].event.seq, page[0].event.at) == (state.seq, state.at)):
+                return False
+            full = len(page) == self._limits.tail_page_events
+            await self._fold(state, page[1 if state.seq else 0 :], came)
+            while full and self.gap is None:
+                page = await self._journal.tail(self._project_id, state.seq, self._limits.tail_page_events)
+                full = len(page) == self._limits.tail_page_events
+                await self._fold(state, page, came)
+        except BaseException:
+            self.stale, self.gap = True, known_gap
+            raise
+        self._report_gap(known_gap)
+        return True
+
+    def _report_gap(self, known: LedgerGap | None) -> None:
+        if self.gap is not None and known is None:
+            log.error("the ledger has a gap: read-only", project_id=self._project_id, reason=str(self.gap))
+
+    async def _fold(self, state: State, page: list[Stored], came: Callable[[Event], None]) -> None:
+        self._pace.begin()
+        for row in page:
+            try:
+                apply(state, row.event)
+            except LedgerGap as gap:
+                self.gap = gap
+                return
+            self.foreign |= row.writer != self._journal.writer
+            came(row.event)
+            await self._pace.give_way_when_spent()
+        await self._pace.give_way()
+
+
+async def read_state(journal: Journal, project_id: int) -> State:
+    """A project's state as it is now, for a tool that looks once. Raises what the journal raises."""
+    limits = Limits()
+    return await Replica(project_id, journal, limits, Totals(), Pace(limits, perf_counter)).up_to_date()
+
+
+def _ignore(_: Event) -> None:
+    """Nobody waits for what is read while a state is rebuilt."""

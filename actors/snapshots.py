@@ -1,0 +1,74 @@
+"""Keeping snapshots of a state, so that recovery need not begin at event 1.
+
+A snapshot is made in steps of bounded work, while the actor goes on: the first step takes a copy that later events do
+not change. A snapshot that cannot be written is tried again later; nothing depends on it.
+"""
+
+from collections.abc import Iterator
+
+import structlog
+import trio
+
+from actors.journal import Journal
+from actors.limits import Limits
+from actors.pace import Pace
+from actors.replica import Replica
+from actors.statistics import Totals
+from engine.errors import JournalError
+from engine.project import snapshot
+from engine.state import State
+
+log = structlog.get_logger(__name__)
+
+
+class Snapshots:
+    """The snapshots of one project. At most one is being written at a time."""
+
+    def __init__(  # noqa: PLR0917 - handed on from one place
+        self, project_id: int, journal: Journal, limits: Limits, totals: Totals, pace: Pace, replica: Replica
+    ) -> None:
+        self._project_id = project_id
+        self._journal = journal
+        self._limits = limits
+        self._totals = totals
+        self._pace = pace
+        self._replica = replica
+        self._writing = False
+
+    def write_when_due(self, nursery: trio.Nursery) -> None:
+        """Begin to write a snapshot of the state, which must be durable, if it has moved far enough."""
+        state = self._replica.state
+        if state is None or self._writing or self._replica.passed_over:
+            return
+        moved = state.seq - self._replica.snapshot_seq
+        if self._replica.snapshot_unreadable or moved >= max(self._limits.snapshot_every_events, 2 * len(state.posts)):
+            self._writing = True
+            nursery.start_soon(self._write, *_begun(state))
+
+    async def write_last(self) -> None:
+        """Write a snapshot if the state has moved at all."""
+        state = self._replica.state
+        if state is None or self._replica.passed_over:
+            return
+        if state.seq > self._replica.snapshot_seq or self._replica.snapshot_unreadable:
+            await self._write(*_begun(state))
+
+    async def _write(self, seq: int, open_posts: int, steps: Iterator[bytes]) -> None:
+        try:
+            stored: list[bytes] = []
+            self._pace.begin()
+            for part in steps:
+                stored.append(part)
+                await self._pace.give_way_when_spent()
+            await self._journal.write_snapshot(self._project_id, seq, b"".join(stored), open_posts=open_posts)
+            self._replica.snapshot_seq, self._replica.snapshot_unreadable = seq, False
+            self._totals.snapshots += 1
+        except JournalError as error:
+            log.warning("snapshot not written", project_id=self._project_id, reason=str(error))
+        finally:
+            self._writing = False
+
+
+def _begun(state: State) -> tuple[int, int, Iterator[bytes]]:
+    """What a snapshot of this moment needs; the copy is taken now, and encoded later."""
+    return state.seq, len(state.posts), iter([snapshot(state)])
