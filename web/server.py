@@ -152,4 +152,6 @@ def create_app(
     pages.register_blueprint(admin(services, store, settings, providers))
     pages.register_blueprint(handing_out_kit(services.public_url))
     pages.register_blueprint(landing(services.public_url, store.ping, counts))
-    return Application(services, metrics, pages, HostGuard(services.public_url, settings.allowed_hosts))
+    return Application(
+        services, metrics, pages, HostGuard(services.public_url, settings.allowed_hosts, settings.allowed_origins)
+    )

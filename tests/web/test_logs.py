@@ -16,7 +16,7 @@ from web.config import LogFormat
 async def lines_of(logged: io.StringIO, count: int) -> str:
     """The log once it has so many lines of requests."""
     with trio.fail_after(20):
-        while logged.getvalue().count("request") < count:
+        while logged.getvalue().count("outcome") < count:
             await wait_all_tasks_blocked(0.02)
     return logged.getvalue()
 

@@ -16,7 +16,7 @@ from engine.errors import JournalUnavailable
 from store.errors import QuotaReached, StoreUnavailable
 from web.admin import refusals, visitor
 from web.errors import Disconnected
-from web.http import asgi, problems
+from web.http import asgi, cors, problems
 from web.http.answer import Answer
 from web.http.asgi import Message, Receive, Scope, Send
 from web.http.exchange import Exchange
@@ -51,15 +51,22 @@ class Application:
         self._pages = pages
         self._guard = guard
 
-    async def refuse(self, exchange: Exchange) -> Problem | None:
-        """What the head alone rules out: foreign hosts and origins, and on `/mcp` what the endpoint says."""
+    async def refuse(self, exchange: Exchange) -> Problem | Answer | None:
+        """What the head alone settles: foreign hosts and origins, and on `/mcp` what the endpoint says."""
         request = exchange.request
         path = request.path
         if not (path in PROBE_PATHS or self._guard.allows_host(request.header(b"host"))):
             return problems.FOREIGN_HOST
-        if not self._guard.allows_origin(request.header(b"origin")):
-            return problems.FOREIGN_HOST
-        return await self._mcp.refuse(exchange) if path in MCP_PATHS else None
+        origin = request.header(b"origin")
+        if not self._guard.allows_origin(origin):
+            return problems.FOREIGN_ORIGIN
+        if path not in MCP_PATHS:
+            return None
+        if origin is not None:
+            exchange.extra_headers += cors.allowing(origin)
+            if cors.is_preflight(request):
+                return cors.PREFLIGHT
+        return await self._mcp.refuse(exchange)
 
     async def answer(self, exchange: Exchange) -> Answer | Problem:
         """Answer a plain request to `/mcp`, which `refuse` has let pass."""

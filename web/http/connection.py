@@ -184,15 +184,14 @@ class Connection:
             return True
 
     async def _serve_within_limits(self, exchange: Exchange, refusal: Problem | None = None) -> bool:
-        answer: Answer | Problem | bool = problems.TOO_SLOW
+        answer: Answer | Problem | bool | None = problems.TOO_SLOW
         with trio.move_on_after(ARRIVAL_SECONDS_MAX) as limit:
-            refusal = refusal or await self._supervised(exchange, self._refuse(exchange))
-            if refusal is None:
+            answer = refusal or await self._supervised(exchange, self._settle(exchange))
+            if answer is None:
                 answer = problems.HANDLING_TOO_SLOW
                 limit.deadline = trio.current_time() + HANDLING_SECONDS_MAX
                 answer = await self._supervised(exchange, self._handle(exchange))
-            else:
-                answer = refusal
+        assert answer is not None  # noqa: S101 - what is not settled is handled
         if isinstance(answer, bool):
             return answer and exchange.request.keeps_alive
         return await self._send_answer(exchange, answer)
@@ -207,8 +206,8 @@ class Connection:
             log.exception("request failed", request_id=exchange.request_id)
             return problems.internal(exchange.request_id)
 
-    async def _refuse(self, exchange: Exchange) -> Problem | None:
-        """Why the request is not handled; None once it may be, and its body is complete."""
+    async def _settle(self, exchange: Exchange) -> Problem | Answer | None:
+        """The answer to a request that is not handled; None once it may be, and its body is complete."""
         request = exchange.request
         if (problem := request.problem()) is not None:
             request.keeps_alive = False
@@ -217,8 +216,10 @@ class Connection:
             request.keeps_alive = False
             if request.path not in PROBE_PATHS:
                 return problems.TOO_BUSY
-        if (problem := await self._server.app.refuse(exchange)) is not None:
-            return problem
+        if (settled := await self._server.app.refuse(exchange)) is not None:
+            return settled
+        if (request.header(b"content-encoding") or b"identity").lower() != b"identity":
+            return problems.ENCODED
         if request.is_too_large:
             return problems.TOO_LARGE
         if request.is_complete:

@@ -45,6 +45,8 @@ class Exchange:
     afterwards: Callable[[], Awaitable[object]] | None = None
     """What is to be done once the whole answer was sent to a client that is still there, before the connection's next
     request. Must not raise."""
+    extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Headers of the answer that do not depend on it."""
     retry_after_seconds: int = 0
     """How long the caller should wait before it tries again; 0: nothing is said."""
     _request_id: str = ""
@@ -67,7 +69,7 @@ class Exchange:
 
     def completed(self, answer: Answer) -> Answer:
         """The answer with the headers that only the exchange knows."""
-        extra: list[tuple[bytes, bytes]] = []
+        extra = [*self.extra_headers]
         if self.retry_after_seconds:
             extra.append((b"retry-after", b"%d" % self.retry_after_seconds))
         if named := self.named_id:

@@ -38,13 +38,27 @@ class Problem(Struct, frozen=True):
         return msgspec.structs.replace(self, headers=(*self.headers, (name, value)))
 
 
-STRANGER = Problem.of(401, "invalid_token", "send a valid token: 'Authorization: Bearer <token>'.")
+BEARER_TOKENS = (
+    "this server takes bearer tokens and has no OAuth: send 'Authorization: Bearer <token>'. A lead of your project "
+    "makes one (admin_provision), an invite brings one (POST /join), and owners make them in the web admin."
+)
+STRANGER = Problem.of(401, "invalid_token", f"the token is missing or does not work; {BEARER_TOKENS}")
 SUSPENDED = Problem.of(403, "suspended", "this token's owner is suspended; ask whoever operates this server.")
 FOREIGN_HOST = Problem.of(
-    403, "forbidden_host", "this server does not go by that name; set PUBLIC_URL or ALLOWED_HOSTS to let it."
+    403,
+    "forbidden_host",
+    "this server does not go by the name in the Host header; its operator can set PUBLIC_URL or ALLOWED_HOSTS.",
+)
+FOREIGN_ORIGIN = Problem.of(
+    403,
+    "forbidden_origin",
+    "pages of the origin in the Origin header may not call this server; its operator can set ALLOWED_ORIGINS.",
 )
 POST_ONLY = Problem.of(405, "method_not_allowed", "there are no streams and no sessions here; POST one message.")
 NOT_JSON = Problem.of(415, "unsupported_media_type", "the Content-Type must be application/json.")
+ENCODED = Problem.of(
+    415, "unsupported_encoding", "send the body as it is: a Content-Encoding such as gzip is not served here."
+)
 TOO_LARGE = Problem.of(413, "too_large", "a body may have 1000000 bytes at most.")
 TOO_SLOW = Problem.of(408, "too_slow", "the request did not arrive in time.")
 STORE_SILENT = Problem.of(503, "unavailable", "the database does not answer; try again in a moment.").with_header(

@@ -46,8 +46,8 @@ ARRIVING_BYTES_PER_PAYER_MAX = 8 * 1024 * 1024
 class Application(Protocol):
     """What answers requests."""
 
-    async def refuse(self, exchange: Exchange) -> Problem | None:
-        """What the head alone rules out, before the body is read."""
+    async def refuse(self, exchange: Exchange) -> Problem | Answer | None:
+        """The answer, when the head alone settles it; the body is not read then."""
         ...
 
     async def answer(self, exchange: Exchange) -> Answer | Problem:

@@ -43,6 +43,8 @@ log = structlog.get_logger(__name__)
 UNNAMED_REVISION = "2025-03-26"
 """What a client speaks that names no revision (MCP 2025-11-25, Transports, Protocol Version Header)."""
 
+LATEST_HANDSHAKE = HANDSHAKE_PROTOCOL_VERSIONS[-1]
+
 Reply = tuple[int, bytes]
 """HTTP status and body."""
 
@@ -120,8 +122,10 @@ class McpEndpoint:
         except ValidationError:
             error = _MALFORMED_PARAMS
         except Exception:  # the supervisor of requests: one that fails must not take others along
-            log.exception("request failed", rpc_method=message.method, tool=exchange.tool)
-            error = jsonrpc.INTERNAL_ERROR
+            named = exchange.request_id
+            log.exception("request failed", request_id=named, rpc_method=message.method, tool=exchange.tool)
+            exchange.outcome = "internal"
+            return 500, jsonrpc.write_error(request_id, jsonrpc.internal_error(named))
         exchange.outcome = "internal" if error.code == types.INTERNAL_ERROR else "refused"
         modern = route.protocol_version in MODERN_PROTOCOL_VERSIONS
         return _refusal(request_id, error) if modern else (200, jsonrpc.write_error(request_id, error))
@@ -137,6 +141,8 @@ def _route(request: Request, message: Message) -> InboundModernRoute | InboundLa
         return InboundModernRoute(named or UNNAMED_REVISION, None, None)
     if (twice := find_duplicated_routing_header(lines)) is not None:
         return InboundLadderRejection(code=types.HEADER_MISMATCH, message=f"{twice} header appears more than once")
+    if named not in KNOWN_PROTOCOL_VERSIONS and message.method == "initialize":
+        return InboundModernRoute(LATEST_HANDSHAKE, None, None)  # what both speak is found by the body
     if named not in KNOWN_PROTOCOL_VERSIONS and not enveloped:
         rejection = unsupported_protocol_version_rejection(named or "", KNOWN_PROTOCOL_VERSIONS)
         assert rejection is not None  # noqa: S101 - just found not to be among them

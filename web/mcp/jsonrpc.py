@@ -17,7 +17,6 @@ PARSE_ERROR = types.ErrorData(code=types.PARSE_ERROR, message="Parse error: the 
 NOT_ONE_MESSAGE = types.ErrorData(
     code=types.INVALID_REQUEST, message="Invalid request: the body must be one JSON-RPC request or notification"
 )
-INTERNAL_ERROR = types.ErrorData(code=types.INTERNAL_ERROR, message="Internal error")
 
 
 class Message(Struct, frozen=True):
@@ -39,7 +38,7 @@ def read_message(body: bytes) -> Message | types.ErrorData:
         return _DECODER.decode(body)
     except msgspec.ValidationError:
         return NOT_ONE_MESSAGE
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_leniently(body)
 
 
@@ -55,6 +54,12 @@ def _read_leniently(body: bytes) -> Message | types.ErrorData:
         return NOT_ONE_MESSAGE
     except (ValueError, RecursionError):
         return PARSE_ERROR
+
+
+def internal_error(request_id: str) -> types.ErrorData:
+    """What nobody foresaw; the log has the reason under this id."""
+    message = f"Internal error; the server's log has it as request {request_id}"
+    return types.ErrorData(code=types.INTERNAL_ERROR, message=message)
 
 
 def write_result(request_id: str | int, result: Result) -> bytes:

@@ -5,6 +5,7 @@ Public, so it is limited by the caller's address. The answer holds the new token
 
 from typing import Any
 
+import msgspec
 from quart import Blueprint, request
 
 from store.errors import InvalidName, QuotaReached, StoreUnavailable
@@ -38,7 +39,7 @@ def joining(public_url: str, people: People, proxies: Proxies) -> Blueprint:
     async def join() -> Answer:
         if not limit.admits(proxies.client_address(*asgi.peer_and_headers(request))):
             return _refusal(429, "too_many", "too many tries from your address: wait five minutes.")
-        body = await request.get_json(force=True, silent=True)
+        body = _json(bytes(await request.data))
         code, name = _text(body, "code"), _text(body, "name")
         if code is None or not code.isprintable():
             return _refusal(400, "code_required", 'send JSON with the code you were given: {"code": "…"}.')
@@ -56,6 +57,14 @@ def joining(public_url: str, people: People, proxies: Proxies) -> Blueprint:
         return _refusal(status, outcome, message)
 
     return routes
+
+
+def _json(body: bytes) -> object:
+    """What the body says; None when it is not JSON in UTF-8."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _text(body: object, name: str) -> str | None:

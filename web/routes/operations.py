@@ -10,6 +10,7 @@ from quart import Blueprint, Response
 
 from store.errors import ClockUnsteady, StoreError
 from web import VERSION
+from web.http.problems import BEARER_TOKENS
 from web.metrics import Metrics
 from web.onboarding.texts import SERVER_NAME, mcp_url
 
@@ -49,5 +50,13 @@ def operations(public_url: str, metrics: Metrics, ping_store: Callable[[], Await
             "authorization_servers": [],
             "bearer_methods_supported": ["header"],
         }
+
+    # A client with a wrong token looks for an authorization server, step by step. Each step says that there is none.
+    @routes.get("/.well-known/<path:name>")
+    @routes.post("/register")
+    @routes.route("/authorize", methods=["GET", "POST"])
+    @routes.post("/token")
+    async def no_oauth(**_: str) -> tuple[dict[str, object], int]:
+        return {"error": "invalid_request", "error_description": BEARER_TOKENS}, 404
 
     return routes

@@ -76,6 +76,10 @@ ROUTES: Mapping[str, str] = {
     "`*.sha256` the checksums of both.",
     "/.well-known/oauth-protected-resource": "What protects `/mcp` (RFC 9728).",
     "/.well-known/oauth-protected-resource/mcp": "The same, where clients look first.",
+    "/.well-known/<path:name>": "404 with a sentence: there is no OAuth here, and where tokens come from.",
+    "/register": "The same, for clients that look for OAuth.",
+    "/authorize": "The same.",
+    "/token": "The same.",
 }
 """Routes outside of the web admin."""
 

@@ -42,7 +42,7 @@ async def test_the_endpoint_is_described_for_clients_that_look_for_who_guards_it
     }
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/.well-known/oauth-authorization-server", "/mcp/more", "//mcp"])
+@pytest.mark.parametrize("path", ["/nothing", "/mcp/more", "//mcp"])
 async def test_what_is_not_there_is_said_not_to_be(bus: Bus, path: str) -> None:
     response = await bus.http.get(httpx2.URL(bus.url + path))
     assert (response.status_code, response.json()) == (404, {"ok": False, "error": "not_found"})
