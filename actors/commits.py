@@ -67,11 +67,12 @@ class Commit:
     async def happened(self) -> Work | None:
         """The work that is durable after all, of those whose outcome was unknown; any of them may land late.
 
-        A commit shows before a synchronous standby has it. So what is found is durable only after another commit.
+        A commit shows before a synchronous standby has it. So another commit comes first, and only what that one
+        vouches for counts as found: what was read before it may have been read from a primary that is gone.
         """
+        head = await self._journal.confirm(self._project_id)
         for work in self._unsettled:
-            if await self._is_in_ledger(work.events):
-                await self._journal.confirm(self._project_id)
+            if work.events[-1].seq <= head.seq and await self._is_in_ledger(work.events):
                 return work
         return None
 
