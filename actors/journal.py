@@ -89,8 +89,12 @@ class Journal(Protocol):
         """
         ...
 
-    async def write_snapshot(self, project_id: int, seq: int, state: bytes, *, open_posts: int) -> None:
+    async def write_snapshot(
+        self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None
+    ) -> None:
         """Keep `state`, the fold of all events up to `seq`. Ignored when the store has one of a later event.
+
+        So is one whose last event did not happen `at` that time in the ledger: the database lost what was folded.
 
         `open_posts` is how many posts are open in it, for readers that do not unpack states.
         """

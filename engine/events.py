@@ -9,11 +9,12 @@ from engine.fields import is_shown
 from engine.leases import LeaseEvent
 from engine.posts import PostEvent
 from engine.presence import Registered
+from engine.repairs import Lost
 from engine.sequences import SequenceEvent
 from engine.tasks import TaskEvent
 from engine.vocabulary import EventData
 
-AnyEventData = SequenceEvent | Registered | PostEvent | LeaseEvent | TaskEvent
+AnyEventData = SequenceEvent | Registered | PostEvent | LeaseEvent | TaskEvent | Lost
 
 EVENT_TYPES: dict[str, type[AnyEventData]] = {cls.type: cls for cls in get_args(AnyEventData)}
 """Every event type by its name in the ledger."""

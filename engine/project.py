@@ -25,6 +25,7 @@ from engine.ledger import LedgerCommand
 from engine.open_posts import OpenPost, PostBook
 from engine.posts import Acked, PostCommand, Posted
 from engine.presence import Presence, PresenceBook, PresenceCommand, Registered
+from engine.repairs import Lost
 from engine.sequences import Sequence, SequenceBook, SequenceCommand, SequenceEvent
 from engine.state import State
 from engine.tasks import Task, TaskBook, TaskCommand, TaskEvent
@@ -97,6 +98,8 @@ def _fold(state: State, event: Event) -> None:
         leases.fold(state.leases, event, data)
     elif isinstance(data, TaskEvent):
         tasks.fold(state.tasks, data)
+    elif isinstance(data, Lost):
+        pass
     else:
         assert_never(data)
 

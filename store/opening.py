@@ -11,6 +11,7 @@ from store.errors import ClockUnsteady, PoolerUnfit
 from store.ledger.journal import PostgresJournal
 from store.ledger.notifier import Listener, Notifier
 from store.ledger.peers import TRUST_SECONDS, Peers
+from store.ledger.repair import GapWatch
 from store.postgres.clock import Clock
 from store.postgres.connection import Connection
 from store.postgres.pool import POOL_SIZE_MAX, Pool
@@ -50,6 +51,7 @@ class Store(Struct, frozen=True, kw_only=True):
     clock: Clock
     peers: Peers
     notifier: Notifier
+    gap_watch: GapWatch
 
     async def read(
         self,
@@ -88,6 +90,7 @@ class Store(Struct, frozen=True, kw_only=True):
         """Be one of the servers of this database until cancelled: tell the others, and pass on what they tell."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.notifier.run)
+            nursery.start_soon(self.gap_watch.run)
             await self.peers.run(listener, own_writer=self.journal.writer)
 
 
@@ -137,4 +140,5 @@ async def open_store(
             clock=clock,
             peers=peers,
             notifier=notifier,
+            gap_watch=GapWatch(conninfo),
         )

@@ -141,6 +141,7 @@ def create_app(
         "history_pool": store.history.statistics,
         "clock": store.clock.statistics,
         "peers": store.peers.statistics,
+        "ledger": store.gap_watch.statistics,
     }
     sources["fair_use"] = services.fair_use.statistics
     if services.disk is not None:

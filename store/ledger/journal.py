@@ -109,6 +109,8 @@ select seq, at, actor, participation_id, type, data::text, writer
 _UPSERT_SNAPSHOT = """
 insert into snapshots (project_id, seq, state, open_posts, open_posts_seq)
 select %(project)s, %(seq)s, %(state)s, %(open_posts)s, %(seq)s
+ where %(at)s::timestamptz is null
+       or exists (select from events where project_id = %(project)s and seq = %(seq)s and at = %(at)s)
     on conflict (project_id) do update
        set seq = excluded.seq, state = excluded.state, open_posts = excluded.open_posts,
            open_posts_seq = excluded.open_posts_seq, at = now()
@@ -305,12 +307,15 @@ class PostgresJournal:
                     with suppress(StoreUnavailable):
                         await connection.execute("rollback")
 
-    async def write_snapshot(self, project_id: int, seq: int, state: bytes, *, open_posts: int) -> None:
+    async def write_snapshot(
+        self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None
+    ) -> None:
         """Keep `state`, the fold of all events up to `seq`, with `open_posts` open ones.
 
-        Ignored when there is a snapshot of a later event.
+        Ignored when there is a snapshot of a later event, and when the last event did not happen `at` that time in this
+        ledger: the database lost what was folded.
         """
-        parameters = {"project": project_id, "seq": seq, "state": state, "open_posts": open_posts}
+        parameters = {"project": project_id, "seq": seq, "state": state, "open_posts": open_posts, "at": at}
         with _translating():
             async with self._pool.connection() as connection:
                 await connection.execute(_UPSERT_SNAPSHOT, parameters)

@@ -34,6 +34,7 @@ Action = Literal[
     "invite",
     "invite_revoke",
     "redeem",
+    "ledger_repair",
 ]
 
 _RECORD = """

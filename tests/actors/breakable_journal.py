@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from engine.errors import JournalUnavailable, OutcomeUnknown
 from engine.history import Head, Kept, Liveness, Stored
@@ -95,9 +96,11 @@ class BreakableJournal(MemoryJournal):
         await self._search()
         return await super().posts(project_id, query)
 
-    async def write_snapshot(self, project_id: int, seq: int, state: bytes, *, open_posts: int) -> None:
+    async def write_snapshot(
+        self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None
+    ) -> None:
         self._check()
-        await super().write_snapshot(project_id, seq, state, open_posts=open_posts)
+        await super().write_snapshot(project_id, seq, state, open_posts=open_posts, at=at)
 
     async def write_liveness(self, project_id: int, seen: Mapping[int, Liveness]) -> None:
         self._check()

@@ -21,6 +21,7 @@ from engine.leases import Leased, Released
 from engine.lookups import EventQuery, PostQuery
 from engine.posts import Acked, Posted
 from engine.presence import Registered
+from engine.repairs import Lost
 from engine.sequences import Claimed, Seeded
 from engine.tasks import TaskAssigned, TaskBlocked, TaskCreated, TaskResolved, TaskShipped, TaskStarted
 from engine.vocabulary import Event, EventData
@@ -95,6 +96,7 @@ def one_of_each() -> list[Event]:
         TaskBlocked(task_id=1, on=None, reason=odd),
         TaskResolved(task_id=1, blocker=2),
         TaskShipped(task_id=1),
+        Lost(reason=odd, was="ack", data=odd),
     ]
     return [event(seq, each) for seq, each in enumerate(data, 1)]
 
@@ -200,6 +202,16 @@ async def test_a_snapshot_is_replaced_by_one_of_the_same_event(open_journal: Ope
     await journal.write_snapshot(PROJECT, 9, b"unreadable", open_posts=0)
     await journal.write_snapshot(PROJECT, 9, b"good", open_posts=0)
     assert await journal.load(PROJECT) == Kept(9, b"good")
+
+
+async def test_a_snapshot_of_events_that_the_ledger_lost_is_not_kept(open_journal: OpenJournal) -> None:
+    journal, events = open_journal(), [claim(1), claim(2)]
+    await journal.append(PROJECT, events, {})
+    await journal.write_snapshot(PROJECT, 3, b"lost", open_posts=0, at=claim(3).at)
+    await journal.write_snapshot(PROJECT, 2, b"other", open_posts=0, at=claim(1).at)
+    assert await journal.load(PROJECT) is None
+    await journal.write_snapshot(PROJECT, 2, b"good", open_posts=0, at=events[-1].at)
+    assert await journal.load(PROJECT) == Kept(2, b"good")
 
 
 async def test_liveness_never_moves_backwards(open_journal: OpenJournal) -> None:

@@ -136,8 +136,13 @@ class MemoryJournal:
         async with self.ledger.turns[project_id]:
             yield
 
-    async def write_snapshot(self, project_id: int, seq: int, state: bytes, *, open_posts: int) -> None:
+    async def write_snapshot(
+        self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None
+    ) -> None:
         await trio.lowlevel.checkpoint()
+        rows = self.ledger.rows[project_id]
+        if at is not None and (seq > len(rows) or rows[seq - 1].event.at != at):
+            return
         kept = self.ledger.snapshots.get(project_id)
         if kept is None or seq >= kept.seq:
             self.ledger.snapshots[project_id] = Kept(seq, state)

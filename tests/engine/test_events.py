@@ -3,13 +3,14 @@ from typing import Any, ClassVar, get_args
 import msgspec
 import pytest
 
-from engine import leases, posts, presence, sequences, tasks
+from engine import leases, posts, presence, repairs, sequences, tasks
 from engine.errors import UnknownEventType
 from engine.events import EVENT_TYPES, EventType, decode, encode, payload, shown_fields
 from engine.fields import Shown, is_shown
 from engine.leases import Leased, Released
 from engine.posts import Acked, Posted
 from engine.presence import Registered
+from engine.repairs import Lost
 from engine.sequences import Claimed, Seeded
 from engine.tasks import TaskAssigned, TaskBlocked, TaskCreated, TaskResolved, TaskShipped, TaskStarted
 from engine.vocabulary import EventData
@@ -68,6 +69,8 @@ ROWS: list[tuple[EventData, dict[str, Any]]] = [
     (TaskBlocked(task_id=1, on=2, reason="r"), {"task_id": 1, "on": 2, "reason": "r"}),
     (TaskResolved(task_id=1, blocker=None), {"task_id": 1, "blocker": None}),
     (TaskShipped(task_id=1), {"task_id": 1}),
+    (Lost(reason="r"), {"reason": "r"}),
+    (Lost(reason="r", was="ack", data='{"post_id": 1}'), {"reason": "r", "was": "ack"}),
 ]
 
 
@@ -111,6 +114,6 @@ def test_the_reference_asks_which_fields_are_shown() -> None:
 
 
 def test_every_event_data_is_in_the_union() -> None:
-    concerns = (leases, posts, presence, sequences, tasks)
+    concerns = (leases, posts, presence, repairs, sequences, tasks)
     declared = {cls for module in concerns for cls in vars(module).values() if isinstance(cls, type)}
     assert {cls for cls in declared if issubclass(cls, EventData)} - {EventData} == set(EVENT_TYPES.values())

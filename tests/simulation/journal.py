@@ -202,9 +202,11 @@ class FaultyJournal:
         async with self._inner.turn(project_id):
             yield
 
-    async def write_snapshot(self, project_id: int, seq: int, state: bytes, *, open_posts: int) -> None:
+    async def write_snapshot(
+        self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None
+    ) -> None:
         await self._read()
-        await self._inner.write_snapshot(project_id, seq, state, open_posts=open_posts)
+        await self._inner.write_snapshot(project_id, seq, state, open_posts=open_posts, at=at)
 
     async def write_liveness(self, project_id: int, seen: Mapping[int, Liveness]) -> None:
         await self._read()

@@ -17,10 +17,12 @@ from msgspec import Struct
 from store import pending
 from store.embedded import has_cluster
 from store.embedded.disk import DiskStatistics
-from store.errors import EmbeddedUnavailable, SchemaTooNew, StoreError
+from store.errors import EmbeddedUnavailable, SchemaTooNew, StatementTimeout, StoreError
+from store.ledger.repair import find_gaps
 from store.opening import affordable_pool_size
 from store.people.old_names import doubtful
 from store.postgres import vitals
+from store.postgres.connection import Connection
 from store.postgres.pool import POOL_SIZE_MAX
 from web import VERSION
 from web.cli.bus_client import AROUND_PROXIES, BusClient, connect
@@ -41,6 +43,9 @@ DISK_RESERVES_MIN = 4
 
 NAMES_TOLD_MAX = 10
 HTTP_SECONDS_MAX = 5.0
+
+LEDGER_SECONDS_MAX = 30.0
+"""How long looking for gaps may take."""
 
 
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -129,6 +134,7 @@ async def check_database(conninfo: str, report: Report) -> bool:
     if not await _check_pooler(conninfo, report) or not await _check_migrations(conninfo, report):
         return False
     await _check_names(conninfo, report)
+    await _check_ledgers(conninfo, report)
     return not found.is_read_only
 
 
@@ -172,6 +178,24 @@ async def _check_names(conninfo: str, report: Report) -> None:
         report(ok("names", "No two participants of an owner look the same, and all names can be read."))
     elif len(found) > NAMES_TOLD_MAX:
         report(warn("names", f"{len(found) - NAMES_TOLD_MAX} more are like these.", "Mend those first."))
+
+
+async def _check_ledgers(conninfo: str, report: Report) -> None:
+    try:
+        connection = await Connection.open(conninfo, statement_timeout_seconds=LEDGER_SECONDS_MAX)
+        try:
+            gaps = await find_gaps(connection)
+        finally:
+            connection.close()
+    except StatementTimeout:
+        says = f"Looking for gaps in the ledgers took over {LEDGER_SECONDS_MAX:g} s."
+        report(warn("ledger", says, "Look with 'llm-bus repair', which has no time limit."))
+        return
+    for gap in gaps:
+        says = f"The ledger of {gap.handle}/{gap.slug} lacks the events {gap.first} to {gap.last}."
+        report(fail("ledger", says, "Make a backup, then close the gap: llm-bus repair --apply."))
+    if not gaps:
+        report(ok("ledger", "No ledger has a gap."))
 
 
 async def check_server(url: str, report: Report, *, is_expected: bool) -> bool:

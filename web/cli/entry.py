@@ -21,6 +21,7 @@ _SECTIONS = {
         "up": "web.cli.servers:up",
         "serve": "web.cli.servers:serve",
         "migrate": "web.cli.owners:migrate",
+        "repair": "web.cli.repair:repair",
     },
     "See what goes on": {
         "status": "web.cli.status:status",

@@ -1,12 +1,15 @@
 """The page of the ledger's events: every type, what it tells, and what is in its payload."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import msgspec
 
-from engine.events import EVENT_TYPES, shown_fields
+from engine.events import EVENT_TYPES, payload, shown_fields
 from engine.lookups import EventView
+from engine.repairs import Lost
 from engine.vocabulary import EventData
+from store.ledger.repair import REPAIRER
 from tests.docs.reference.markdown import code, json_block, page, table
 from tests.docs.reference.shapes import first_line, type_in_words
 from tests.docs.reference.words import WordsMissing
@@ -17,13 +20,23 @@ never run backwards, and `actor` is the name at that time. Bodies of posts are l
 them. The examples are from one story that was run when this page was written."""
 
 
+REPAIRED = EventView(
+    id=6,
+    ts=datetime(2026, 3, 2, 9, 0, 5, tzinfo=UTC),
+    actor=REPAIRER,
+    type=Lost.type,
+    payload=payload(Lost(reason="The database lost this event.")),
+)
+"""What no bus writes, only `llm-bus repair`."""
+
+
 def events_page(happened: list[EventView]) -> str:
     """The page; `happened` has every type at least once."""
     return page("Events", INTRODUCTION, *(_section(name, happened) for name in EVENT_TYPES))
 
 
 def _section(name: str, happened: list[EventView]) -> str:
-    example = next((event for event in happened if event.type == name), None)
+    example = next((event for event in (*happened, REPAIRED) if event.type == name), None)
     if example is None:
         raise WordsMissing(f"nothing in the story writes a {name} event")
     kind = EVENT_TYPES[name]

@@ -28,6 +28,7 @@ from web.config import Settings
 from web.http.exchange import Exchange
 from web.http.request import Request
 from web.mcp.calls import Toolbox
+from web.mcp.identity_tools import InviteCode, OpenInvites
 from web.server import join
 
 EMAIL, PROJECT = "ada@example.com", "shop"
@@ -195,10 +196,11 @@ async def _people(teller: Teller) -> None:
 def _settled(reply: Struct) -> Any:
     """The reply as JSON, with dots for what is random and a fixed end for an invite."""
     text = msgspec.json.encode(reply).decode()
+    end = BEGINNING + timedelta(days=1)
     if isinstance(code := getattr(reply, "code", None), str):
         expires_at: datetime = reply.expires_at  # type: ignore[attr-defined]
-        end = BEGINNING + timedelta(days=1)
         text = text.replace(code, "…").replace(f"{expires_at:%Y-%m-%d %H:%M}", f"{end:%Y-%m-%d %H:%M}")
+    if isinstance(reply, InviteCode | OpenInvites):
         text = re.sub(r'(?<="expires_at":")[^"]*', end.isoformat().replace("+00:00", "Z"), text)
     return json.loads(re.sub(r"llmbus_[\w-]{43}", "llmbus_…", text))
 

@@ -112,6 +112,7 @@ METRICS: Mapping[str, str] = {
     "llm_bus_clock_uncertainty_seconds": "How exactly the offset is known: half of the round trip that measured it.",
     "llm_bus_clock_jumps": "How often the offset changed more than its measurement explains. Alert when it grows.",
     "llm_bus_clock_trouble": "1 while the clock cannot be trusted and the server is not ready. Alert on any.",
+    "llm_bus_ledger_gaps": "Gaps in ledgers, looked for every hour. Alert on any: `llm-bus repair` closes them.",
     "llm_bus_peers_others": "Other processes on the same database.",
     "llm_bus_peers_deaf": "1 while news of other processes may be missed; every batch then looks at the ledger first.",
     "llm_bus_peers_opened_total": "Sessions opened to hear other processes; grows when they are lost.",

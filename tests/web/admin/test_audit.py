@@ -49,6 +49,10 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "invite_revoke": ({"participant": "scout", "invite_id": 7}, "revoked the invite #7 for scout"),
     "redeem": ({"participant": "scout", "invite_id": 7}, "joined as scout with the invite #7"),
+    "ledger_repair": (
+        {"filled": 3, "set_aside": 1},
+        "recorded 3 events of the ledger as lost and set 1 aside",
+    ),
 }
 
 

@@ -62,7 +62,7 @@ def rows(database: str) -> dict[str, object]:
 def test_a_healthy_bus_passes_every_check(server: Running, database: str) -> None:
     code, found, _ = examined("--url", server.url, "--database-url", database)
     assert code == 0
-    checks = ("settings", "database", "sessions", "clock", "migrations", "names", "round trip", "server")
+    checks = ("settings", "database", "sessions", "clock", "migrations", "names", "ledger", "round trip", "server")
     assert found == dict.fromkeys(checks, "ok")
 
 
