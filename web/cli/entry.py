@@ -43,7 +43,10 @@ _SECTIONS = {
         "stdio": "web.cli.stdio:stdio",
         "kit": "web.cli.kit:kit",
     },
-    "Move data": {
+    "Keep and move data": {
+        "backup": "web.cli.backup:backup",
+        "restore": "web.cli.backup:restore",
+        "upgrade-database": "web.cli.backup:upgrade_database",
         "export": "web.cli.transfer:export",
         "import": "web.cli.transfer:import_",
         "import-legacy": "web.cli.legacy:legacy",

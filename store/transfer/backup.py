@@ -1,0 +1,150 @@
+"""A whole database as one file, taken while servers work on it, and put back into an empty one.
+
+The file is PostgreSQL's own custom archive, so its own tools read it, too. It is written under another name, read
+through from its first byte to its last, and its events are counted against the database as of the same moment; only
+then does it get its name.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from subprocess import PIPE
+
+import trio
+from msgspec import Struct
+
+from store.embedded.programs import client_program
+from store.errors import TransferRefused
+from store.postgres import vitals
+from store.postgres.connection import Connection
+from store.postgres.passwords import for_a_program
+
+_EVENTS = "select count(*), count(distinct project_id) from events"
+_IS_EMPTY = "select not exists (select from pg_tables where schemaname = 'public')"
+_COPY_EVENTS = b"COPY public.events ("
+_END_OF_COPY = b"\\."
+_WORDS_MAX = 500
+
+
+class BackedUp(Struct, frozen=True, kw_only=True):
+    """What is in a backup."""
+
+    events: int
+    projects: int
+    size_bytes: int
+
+
+async def back_up(conninfo: str, file: Path) -> BackedUp:
+    """Write the database into `file`, which is replaced only by a whole backup.
+
+    Raises `TransferRefused` when a program fails or what was written is not what there is. Cancelling leaves the file
+    that was there.
+    """
+    major = (await vitals.examine(conninfo)).major_version
+    partial = file.with_name(f"{file.name}.partial")
+    try:
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        events, projects = await _dump(conninfo, major, partial)
+        written = await _events_in(partial, major)
+        if written != events:
+            raise TransferRefused(f"the backup holds {written} events of {events}: it is not kept.")
+        await trio.to_thread.run_sync(_put, partial, file)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+    return BackedUp(events=events, projects=projects, size_bytes=(await trio.Path(file).stat()).st_size)
+
+
+async def put_back(conninfo: str, file: Path) -> BackedUp:
+    """Restore a backup into an empty database, all of it or nothing, and count what came.
+
+    Raises `TransferRefused` when the database is not empty, or the file is no whole backup.
+    """
+    major = (await vitals.examine(conninfo)).major_version
+    connection = await Connection.open(conninfo)
+    try:
+        ((is_empty,),) = await connection.fetch(_IS_EMPTY)
+        if not is_empty:
+            raise TransferRefused("the database is not empty: a backup is restored into an empty one.")
+        expected = await _events_in(file, major)
+        database, secret = for_a_program(conninfo)
+        flags = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", f"--dbname={database}")
+        await _run(major, "pg_restore", *flags, str(file), **secret)
+        ((events, projects),) = await connection.fetch(_EVENTS)
+    finally:
+        connection.close()
+    if events != expected:
+        raise TransferRefused(f"the database holds {events} events of the backup's {expected}.")
+    return BackedUp(events=events, projects=projects, size_bytes=(await trio.Path(file).stat()).st_size)
+
+
+async def _dump(conninfo: str, major: int, file: Path) -> tuple[int, int]:
+    """Dump, and count the events and projects of the same moment."""
+    database, secret = for_a_program(conninfo)
+    connection = await Connection.open(conninfo, statement_timeout_seconds=float("inf"))
+    try:
+        async with connection.transaction():
+            await connection.execute("set transaction isolation level repeatable read")
+            ((snapshot,),) = await connection.fetch("select pg_export_snapshot()")
+            flags = ("--format=custom", f"--snapshot={snapshot}", f"--file={file}", f"--dbname={database}")
+            await _run(major, "pg_dump", *flags, **secret)
+            ((events, projects),) = await connection.fetch(_EVENTS)
+    finally:
+        connection.close()
+    return events, projects
+
+
+async def _events_in(file: Path, major: int) -> int:
+    """How many events a backup holds; reads all of it, so that a broken one is found out."""
+    program = client_program("pg_restore", major)
+    process = await trio.lowlevel.open_process([str(program), "--file=-", str(file)], stdout=PIPE, stderr=PIPE)
+    assert process.stdout is not None  # noqa: S101 - opened with a pipe
+    assert process.stderr is not None  # noqa: S101 - the same
+    events, inside = 0, False
+    try:
+        async for line in _lines(process.stdout):
+            if inside:
+                inside = line != _END_OF_COPY
+                events += inside
+            else:
+                inside = line.startswith(_COPY_EVENTS)
+        said = bytes(await process.stderr.receive_some(_WORDS_MAX))
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    if process.returncode != 0:
+        raise TransferRefused(f"{file} is no whole backup: {_words(said)}")
+    return events
+
+
+async def _lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
+    rest = b""
+    async for part in stream:
+        *whole, rest = (rest + bytes(part)).split(b"\n")
+        for line in whole:
+            yield line
+
+
+async def _run(major: int, program: str, *arguments: str, **environment: str) -> None:
+    command = [str(client_program(program, major)), "--no-password", *arguments]
+    done = await trio.run_process(
+        command, capture_stdout=True, capture_stderr=True, check=False, env={**os.environ, **environment}
+    )
+    if done.returncode != 0:
+        raise TransferRefused(f"{program} failed: {_words(done.stderr)}")
+
+
+def _words(said: bytes) -> str:
+    return " ".join(said.decode(errors="replace").split())[:_WORDS_MAX]
+
+
+def _put(partial: Path, file: Path) -> None:
+    """Give the written file its name, so that it survives a power cut."""
+    for path in (partial, file.parent):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        if path == partial:
+            partial.rename(file)

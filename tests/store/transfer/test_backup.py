@@ -1,0 +1,75 @@
+"""A database as one file: whole and of one moment, or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from store.errors import TransferRefused
+from store.opening import open_store
+from store.people import minting
+from store.transfer.backup import back_up, put_back
+from tests.postgres import Server, query
+
+pytestmark = pytest.mark.usefixtures("bounded")
+
+EVENT = """
+insert into events (project_id, seq, at, actor, participation_id, type, data, writer)
+select {project}, n, now(), 'ann/ada', 1, 'claim', jsonb_build_object('note', E'a line\\nand \\\\. another'), 1
+  from generate_series({first}, {last}) as n
+"""
+
+
+@pytest.fixture
+def target(postgres: Server) -> str:
+    """An empty database."""
+    conninfo = postgres.create_database()
+    query(conninfo, "drop schema public cascade")
+    query(conninfo, "create schema public")
+    return conninfo
+
+
+async def made(conninfo: str) -> None:
+    async with open_store(conninfo) as store:
+        await store.write(minting.mint, "ann@example.com", "shop", "ada", is_admin=True)
+    [(project,)] = query(conninfo, "select id from projects")
+    query(conninfo, EVENT.format(project=project, first=1, last=500))
+
+
+async def test_what_is_restored_is_what_was_backed_up(conninfo: str, target: str, tmp_path: Path) -> None:
+    await made(conninfo)
+    done = await back_up(conninfo, tmp_path / "backup")
+    assert (done.events, done.projects) == (500, 1)
+    assert (tmp_path / "backup").stat().st_mode & 0o077 == 0
+    assert await put_back(target, tmp_path / "backup") == done
+    every = "select * from events order by seq"
+    assert query(target, every) == query(conninfo, every)
+    assert query(target, "select sha256 from tokens") == query(conninfo, "select sha256 from tokens")
+
+
+async def test_a_broken_backup_is_found_out_and_restores_nothing(conninfo: str, target: str, tmp_path: Path) -> None:
+    await made(conninfo)
+    backup = tmp_path / "backup"
+    await back_up(conninfo, backup)
+    backup.write_bytes(backup.read_bytes()[:-2000])
+    with pytest.raises(TransferRefused):
+        await put_back(target, backup)
+    assert query(target, "select count(*) from pg_tables where schemaname = 'public'") == [(0,)]
+
+
+async def test_a_backup_that_fails_leaves_the_one_before(conninfo: str, tmp_path: Path) -> None:
+    await made(conninfo)
+    backup = tmp_path / "backup"
+    await back_up(conninfo, backup)
+    before = backup.read_bytes()
+    query(conninfo, "alter table events rename to lost")
+    with pytest.raises(Exception, match="events"):
+        await back_up(conninfo, backup)
+    assert backup.read_bytes() == before
+    assert os.listdir(tmp_path) == ["backup"]
+
+
+async def test_a_database_with_something_in_it_is_not_restored_into(conninfo: str, tmp_path: Path) -> None:
+    await back_up(conninfo, tmp_path / "backup")
+    with pytest.raises(TransferRefused, match="not empty"):
+        await put_back(conninfo, tmp_path / "backup")
