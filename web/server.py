@@ -137,6 +137,7 @@ def create_app(
     """The application on top of these parts. `settings` are bound; everybody sees the `counts` if there are any."""
     sources: dict[str, Callable[[], Struct]] = {
         "actors": services.directory.statistics,
+        "projects": services.directory.figures,
         "pool": store.pool.statistics,
         "history_pool": store.history.statistics,
         "clock": store.clock.statistics,
