@@ -27,7 +27,7 @@ from web import VERSION
 from web.http.exchange import Exchange
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
-_TOTALS = frozenset({"opened", "discarded", "calls_refused", "writes_refused"})
+_TOTALS = frozenset({"opened", "discarded", "calls_refused", "writes_refused", "turned_away"})
 """Fields that only grow, where a struct does not part them from the others."""
 
 
@@ -47,7 +47,11 @@ class Metrics:
         self._time: Callable[[str], Histogram] = cache(seconds.labels)
         _describe_process(registry)
         for name, read in sources.items():
-            self._registry.register(_Statistics(f"llm_bus_{name}", read))
+            self.add(name, read)
+
+    def add(self, name: str, read: Callable[[], Struct]) -> None:
+        """Report one more subsystem's statistics."""
+        self._registry.register(_Statistics(f"llm_bus_{name}", read))
 
     def observe(self, exchange: Exchange) -> None:
         """Count a request that has ended."""

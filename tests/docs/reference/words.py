@@ -84,6 +84,10 @@ ROUTES: Mapping[str, str] = {
 """Routes outside of the web admin."""
 
 METRICS: Mapping[str, str] = {
+    "llm_bus_http_connections": "Open connections. Alert well before the bound (4,096, or the limit of open files).",
+    "llm_bus_http_unsent_bytes": "Answers that their clients have not taken yet.",
+    "llm_bus_http_arriving_bytes": "Large bodies that are not complete yet.",
+    "llm_bus_http_turned_away_total": "Connections that heard 503 because there was no room for them.",
     "llm_bus_fair_use_calls_refused_total": "Calls of tokens that made too many (`CALLS_PER_SECOND`).",
     "llm_bus_fair_use_writes_refused_total": "Calls of tokens that wrote too much (`WRITTEN_BYTES_PER_DAY`).",
     "llm_bus_requests_total": "Requests that have ended, by `tool` (`http` and `mcp` for what is no tool call) and "
