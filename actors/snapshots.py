@@ -5,7 +5,6 @@ not change. A snapshot that cannot be written is tried again later; nothing depe
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 
 import structlog
 import trio
@@ -54,14 +53,14 @@ class Snapshots:
         if state.seq > self._replica.snapshot_seq or self._replica.snapshot_unreadable:
             await self._write(*_begun(state))
 
-    async def _write(self, seq: int, at: datetime, open_posts: int, steps: Iterator[bytes]) -> None:
+    async def _write(self, seq: int, open_posts: int, steps: Iterator[bytes]) -> None:
         try:
             stored: list[bytes] = []
             self._pace.begin()
             for part in steps:
                 stored.append(part)
                 await self._pace.give_way_when_spent()
-            await self._journal.write_snapshot(self._project_id, seq, b"".join(stored), open_posts=open_posts, at=at)
+            await self._journal.write_snapshot(self._project_id, seq, b"".join(stored), open_posts=open_posts)
             self._replica.snapshot_seq, self._replica.snapshot_unreadable = seq, False
             self._totals.snapshots += 1
         except JournalError as error:
@@ -70,6 +69,6 @@ class Snapshots:
             self._writing = False
 
 
-def _begun(state: State) -> tuple[int, datetime, int, Iterator[bytes]]:
+def _begun(state: State) -> tuple[int, int, Iterator[bytes]]:
     """What a snapshot of this moment needs; the copy is taken now, and encoded later."""
-    return state.seq, state.at, len(state.posts), iter([snapshot(state)])
+    return state.seq, len(state.posts), iter([snapshot(state)])

@@ -1,7 +1,7 @@
 """Bearer tokens: making one, keeping only its SHA-256, finding the grant behind it, taking it back.
 
 A token is 32 random bytes, URL-safe, behind a prefix that secret scanners know. It exists in clear only in the answer
-that hands it out. Functions over a session; those that write want it in a transaction.
+to whoever asked for it. Functions over a session; those that write want it in a transaction.
 """
 
 from collections.abc import Collection
@@ -44,7 +44,7 @@ returning sha256
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """What a valid token stands for. The caller must refuse the token of a suspended owner."""
+    """What a valid token stands for. The token of a suspended owner is valid, and must be refused by who asks."""
 
     principal: Principal
     owner_id: int

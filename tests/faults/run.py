@@ -65,7 +65,7 @@ async def run(plan: Plan, directory: Path) -> Result:
     windows, unusable = list[Window](), list[Violation]()
     async with world(directory, plan.shape) as here:
         try:
-            async with load(here.clients(rng), rng):
+            async with load(here.clients(rng), rng, here.gate):
                 for fault in plan.faults:
                     await here.record.progress(rng.randint(*ANSWERS_BETWEEN_FAULTS))
                     window = await strike(here, fault, rng)

@@ -7,15 +7,10 @@ is: moments are counted in answers, and a fault is over when every server has an
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.catalogue import FAULTS, Fault
+from tests.faults.catalogue import Fault, named
 from tests.faults.plan import Plan
 from tests.faults.run import run
 from tests.faults.world import Shape
-
-
-def named(*beginnings: str) -> Sequence[Fault]:
-    """The faults whose names begin so."""
-    return [next(fault for fault in FAULTS if fault.name.startswith(beginning)) for beginning in beginnings]
 
 
 async def violations(seed: int, shape: Shape, faults: Sequence[Fault], directory: Path) -> list[tuple[str, str]]:
@@ -35,3 +30,15 @@ async def test_what_was_answered_is_in_the_ledger_once_when_postgres_dies_or_com
 async def test_two_servers_keep_one_ledger_and_answer_as_one_while_one_of_them_is_killed(directory: Path) -> None:
     faults = named("a server is killed", "all connections are reset", "a server stands still")
     assert await violations(3, Shape(servers=2), faults, directory) == []
+
+
+async def test_nothing_is_lost_when_sessions_end_in_the_wait_for_a_standby_that_then_takes_over(
+    directory: Path,
+) -> None:
+    shape = Shape(standby="synchronous")
+    assert await violations(4, shape, named("sessions are terminated while they wait"), directory) == []
+
+
+async def test_an_asynchronous_failover_loses_what_the_standby_lacks_and_nothing_else(directory: Path) -> None:
+    shape = Shape(standby="asynchronous")
+    assert await violations(5, shape, named("failover to an asynchronous"), directory) == []

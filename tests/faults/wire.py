@@ -1,8 +1,8 @@
 """The network between a server and its PostgreSQL: a TCP proxy that does what networks do.
 
 Each server has a wire of its own. What a wire carries is real PostgreSQL traffic, which it does not understand; it
-only knows the bytes of writes, by words that our clients put into everything they write (`WRITE`), and of a session
-that listens for news.
+only knows the bytes of writes, by words that our clients put into everything they write (`WRITE`), of a session that
+listens for news, and of searches in the ledger.
 """
 
 import socket
@@ -19,6 +19,7 @@ WRITE = b"wire-mark"
 """In every note, body, title and status of our clients, so that a request with it is about to commit something."""
 
 _LISTEN = b"listen "
+_SEARCH = b"from events e"
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER with a time of zero: close() sends RST instead of FIN
 RECEIVE_BYTES = 65536
 
@@ -56,6 +57,7 @@ class _Link:
     postgres: trio.SocketStream
     scope: trio.CancelScope
     listens: bool = False
+    searches: bool = False
     is_silent: bool = False
     answer_is_due: bool = False
 
@@ -75,6 +77,7 @@ class Wire:
         self.port = port
         self.delay_seconds = 0.0
         self.is_down = False
+        self.breaks_searches = False
         self._links = set[_Link]()
         self._trap: _Trap | None = None
 
@@ -127,8 +130,11 @@ class Wire:
                 self._links.discard(link)
 
     async def _requests(self, link: _Link) -> None:
-        async for request in _received(link.client):
+        while request := await _receive(link.client):
             link.listens = link.listens or _LISTEN in request.lower()
+            link.searches = link.searches or _SEARCH in request
+            if self.breaks_searches and link.searches:
+                self._cut(link, Cut.CLOSE)
             trap = self._trap if WRITE in request and not link.is_silent else None
             if trap is not None and trap.moment is Moment.BEFORE:
                 self._spring(trap, link)
@@ -140,7 +146,7 @@ class Wire:
         link.scope.cancel()
 
     async def _answers(self, link: _Link) -> None:
-        async for answer in _received(link.postgres):
+        while answer := await _receive(link.postgres):
             if link.answer_is_due and self._trap is not None:
                 self._spring(self._trap, link)
                 continue
@@ -176,10 +182,9 @@ async def wired(upstream: Path) -> AsyncIterator[Wire]:
         nursery.cancel_scope.cancel()
 
 
-async def _received(stream: trio.SocketStream) -> AsyncIterator[bytes]:
-    """What arrives, until the other side ends."""
+async def _receive(stream: trio.SocketStream) -> bytes:
+    """What arrives next; nothing when the other side has ended."""
     try:
-        while chunk := await stream.receive_some(RECEIVE_BYTES):
-            yield bytes(chunk)
+        return bytes(await stream.receive_some(RECEIVE_BYTES))
     except (trio.BrokenResourceError, trio.ClosedResourceError):
-        return
+        return b""

@@ -24,6 +24,7 @@ INBOX_POSTS_MAX = 200
 PATIENCE_SECONDS_MAX = 0.05
 THINKING_SECONDS_MAX = 0.03
 FINISH_SECONDS_MAX = 120
+LOOK_SECONDS = 0.01
 
 Act = Callable[[Client, random.Random, str], Awaitable[object]]
 """One thing to do, under a mark that nothing else has."""
@@ -33,9 +34,35 @@ class LeftUnanswered(AssertionError):
     """A client that insists was not answered long after the last fault was over."""
 
 
+class Gate:
+    """Where clients pass between two things that they do; while it is closed, they wait there and call nobody."""
+
+    def __init__(self) -> None:
+        self._opened = trio.Event()
+        self._opened.set()
+        self.waiting = 0
+
+    async def pass_through(self) -> None:
+        """Go on when the gate is open."""
+        self.waiting += 1
+        await self._opened.wait()
+        self.waiting -= 1
+
+    async def close(self, clients: int) -> None:
+        """Wait until all of so many clients stand before it."""
+        self._opened = trio.Event()
+        while self.waiting < clients:  # noqa: ASYNC110 - clients come one by one
+            await trio.sleep(LOOK_SECONDS)
+
+    def open(self) -> None:
+        """Let them go on."""
+        self._opened.set()
+
+
 @asynccontextmanager
-async def load(clients: Sequence[Client], rng: random.Random) -> AsyncIterator[None]:
+async def load(clients: Sequence[Client], rng: random.Random, gate: Gate | None = None) -> AsyncIterator[None]:
     """Keep these clients at work as long as the block lasts, and then until their last call is answered."""
+    gate = gate or Gate()
     done = trio.Event()
     names = [client.name for client in clients]
 
@@ -49,6 +76,7 @@ async def load(clients: Sequence[Client], rng: random.Random) -> AsyncIterator[N
                 if done.is_set():
                     return
                 await trio.sleep(chance.uniform(0, THINKING_SECONDS_MAX))
+                await gate.pass_through()
 
     async with trio.open_nursery() as nursery:
         for client in clients:

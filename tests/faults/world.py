@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from tests.faults.cluster import Cluster, small_disk
 from tests.faults.pooler import pooled
 from tests.faults.processes import LLM_BUS, Bus, let_in
 from tests.faults.wire import Wire, wired
+from tests.faults.workload import Gate
 from tests.load import REVISIONS, Client, Record, Team
 
 Standby = Literal["none", "synchronous", "asynchronous"]
@@ -39,6 +40,10 @@ class Shape:
     command: Sequence[str] = LLM_BUS
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    def with_command(self, *command: str, **environment: str) -> "Shape":
+        """The same, with another program in the servers' place."""
+        return replace(self, command=command, environment=environment)
+
     def __str__(self) -> str:
         said = [f"{self.servers} server{'s' if self.servers > 1 else ''}"]
         said += [f"{self.standby} standby"] if self.standby != "none" else []
@@ -60,6 +65,7 @@ class World:
     buses: list[Bus]
     team: Team
     failover: Failover | None = None
+    gate: Gate = field(default_factory=Gate)
 
     @property
     def record(self) -> Record:

@@ -5,6 +5,6 @@ Moments are drawn by chance, from the run's seed.
 """
 
 from tests.faults.catalogue import failover, network, postgres, servers
-from tests.faults.catalogue.fault import FAULTS, Fault
+from tests.faults.catalogue.fault import FAULTS, Fault, named
 
-__all__ = ["FAULTS", "Fault", "failover", "network", "postgres", "servers"]
+__all__ = ["FAULTS", "Fault", "failover", "named", "network", "postgres", "servers"]

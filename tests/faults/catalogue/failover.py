@@ -50,6 +50,20 @@ async def asynchronous(world: World, rng: random.Random) -> None:
     await _promote(world)
 
 
+@fault(
+    "failover to an asynchronous standby that is behind, while nobody calls",
+    applies=lambda shape: shape.standby == "asynchronous",
+    is_last=True,
+)
+async def asynchronous_in_silence(world: World, rng: random.Random) -> None:
+    """No call fails in the failover, so servers learn of it only when they look, or write."""
+    await _detach_standby(world)
+    await trio.sleep(rng.uniform(*APART_SECONDS))
+    await world.gate.close(world.shape.clients)
+    await _promote(world)
+    world.gate.open()
+
+
 async def _detach_standby(world: World) -> None:
     """Have the standby hear no more of the primary, and wait until it does not."""
     standby = world.standby

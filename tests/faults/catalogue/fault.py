@@ -32,3 +32,8 @@ def fault(name: str, *, applies: Applies = lambda _: True, is_last: bool = False
         return strike
 
     return register
+
+
+def named(*beginnings: str) -> list[Fault]:
+    """The faults whose names begin so."""
+    return [next(fault for fault in FAULTS if fault.name.startswith(beginning)) for beginning in beginnings]

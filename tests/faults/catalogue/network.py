@@ -62,6 +62,25 @@ async def slow(world: World, rng: random.Random) -> None:
     wire.delay_seconds = 0.0
 
 
+@fault("every session that searches the ledger is cut, for a while")
+async def break_searches(world: World, rng: random.Random) -> None:
+    wire = rng.choice(world.wires)
+    wire.breaks_searches = True
+    await trio.sleep(rng.uniform(*DELAYED_SECONDS))
+    wire.breaks_searches = False
+
+
+@fault("the same, and the server is killed meanwhile")
+async def break_searches_and_kill(world: World, rng: random.Random) -> None:
+    """Calls that search are under way as the server dies: what they were to show must be shown again."""
+    wire, bus = rng.choice(list(zip(world.wires, world.buses, strict=True)))
+    wire.breaks_searches = True
+    await trio.sleep(rng.uniform(*DELAYED_SECONDS))
+    await bus.kill()
+    wire.breaks_searches = False
+    await bus.start()
+
+
 @fault("the session that listens for news falls silent", applies=lambda shape: shape.servers > 1)
 async def deafen(world: World, rng: random.Random) -> None:
     rng.choice(world.wires).cut(Cut.SILENCE, listening_only=True)

@@ -79,6 +79,13 @@ async def no_rights(world: World, rng: random.Random) -> None:
     world.primary.query("grant insert on events to bus")
 
 
+@fault("the right to read is revoked for a while")
+async def no_reading(world: World, rng: random.Random) -> None:
+    world.primary.query("revoke select on events from bus")
+    await trio.sleep(rng.uniform(*REFUSING_SECONDS))
+    world.primary.query("grant select on events to bus")
+
+
 @fault("statements time out, because somebody has locked the ledger")
 async def lock(world: World, rng: random.Random) -> None:
     with psycopg.connect(world.primary.conninfo()) as session:

@@ -7,7 +7,7 @@ from datetime import datetime
 from math import inf
 from typing import Any
 
-from tests.load import Answered, Attempt, Broken, Left, Lost, Record, Refused
+from tests.load import Answered, Attempt, Broken, Left, Record, Refused
 from tests.postgres import query
 
 _ROWS = "select seq, at, actor, type, data::text from events where project_id = %s order by seq"
@@ -30,7 +30,7 @@ class Operation:
 
     `client` is the label of its participant, who makes one call at a time. `began` and `ended` are seconds on the clock
     that all clients share; `ended` is infinite when no answer came. `began_last` is when the last attempt began.
-    `was_cut_off`: the last attempt got no response at all.
+    `was_left`: the client hung up on its last attempt.
     """
 
     client: str
@@ -42,7 +42,7 @@ class Operation:
     answer: Mapping[str, Any] | None = None
     refusal: str | None = None
     broken: str | None = None
-    was_cut_off: bool = False
+    was_left: bool = False
 
     @property
     def is_settled(self) -> bool:
@@ -105,5 +105,5 @@ def _operation(attempts: list[Attempt]) -> Operation:
         answer=answer,
         refusal=refusal,
         broken=broken,
-        was_cut_off=isinstance(last.outcome, Lost | Left | Broken),
+        was_left=isinstance(last.outcome, Left),
     )

@@ -106,8 +106,8 @@ def _judge_digests(
 ) -> Iterator[Violation]:
     """A reader is shown every event: each digest begins where those before it ended, or earlier.
 
-    A newcomer's first digest begins where the server says. When an answer was lost on its way, and only then, the next
-    digest may begin as much later as that answer could have shown. A call with `after` begins there and nowhere else.
+    A newcomer's first digest begins where the server says. Only when the client hung up itself, the next digest may
+    begin as much later as that answer could have shown. A call with `after` begins there and nowhere else.
     """
     types = {row.seq: row.type for row in ledger}
     shown = dict[str, int]()
@@ -116,7 +116,7 @@ def _judge_digests(
             continue
         after, limit = digest.arguments.get("after"), digest.arguments.get("limit", DIGEST_EVENTS_DEFAULT)
         if digest.answer is None:
-            if digest.client in shown and digest.was_cut_off:
+            if digest.client in shown and digest.was_left:
                 shown[digest.client] += limit
             continue
         since, ids = digest.answer["since_event_id"], [event["id"] for event in digest.answer["events"]]

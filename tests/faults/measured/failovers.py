@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 from tests.faults import clocks
-from tests.faults.catalogue import FAULTS
+from tests.faults.catalogue import named
 from tests.faults.checker import check, operations, read_ledger
 from tests.faults.measured.question import question, told
 from tests.faults.processes import DidNotStart
@@ -64,7 +64,7 @@ async def hour_ahead(directory: Path) -> str:
 
 async def _fail_over(here: World, seed: int, name: str) -> None:
     rng = random.Random(seed)
-    fault = next(fault for fault in FAULTS if fault.name.startswith(name))
+    [fault] = named(name)
     async with load(here.clients(rng), rng):
         await here.record.progress(ANSWERS)
         await strike(here, fault, rng)

@@ -29,8 +29,7 @@ async def rolling(directory: Path) -> str:
     older = directory / "older"
     if not _check_out(older):
         return f"not measured: commit {OLDER} is not in this clone"
-    command, environment = (sys.executable, "-c", _MAIN), {"PYTHONPATH": str(older)}
-    shape = Shape(servers=3, command=command, environment=environment)
+    shape = Shape(servers=3).with_command(sys.executable, "-P", "-c", _MAIN, PYTHONPATH=str(older))
     async with world(directory / "world", shape) as here:
         rng = random.Random(0)
         async with load(here.clients(rng), rng):
