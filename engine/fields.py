@@ -1,7 +1,7 @@
 """What a field means to its readers, written on the field itself.
 
 A field's type carries its limits and, as msgspec metadata, a description for people, a hint for whoever got it wrong,
-and the mark that lets queries of the ledger show it. The reference, the error texts and the ledger read them here.
+and marks: names, and what queries of the ledger show. The reference, the error texts and the ledger read them here.
 """
 
 from collections.abc import Iterator
@@ -29,6 +29,11 @@ def hint(annotation: Any) -> str | None:
 def is_shown(annotation: Any) -> bool:
     """Whether queries of the ledger show a field of this type."""
     return _extra(annotation, "shown") is True
+
+
+def is_name(annotation: Any) -> bool:
+    """Whether a field of this type names something, so that it has one spelling (`engine.names`)."""
+    return _extra(annotation, "name") is True
 
 
 def _extra(annotation: Any, name: str) -> Any:

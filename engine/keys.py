@@ -20,7 +20,10 @@ KEPT = timedelta(hours=24)
 
 
 class UsedKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A key, and the facts that make its first answer again. `number` and `formatted` are those of a claim."""
+    """A key, and the facts that make its first answer again.
+
+    `number` and `formatted` are those of a claim; `is_new` says that it made its sequence.
+    """
 
     by: int
     key: str
@@ -29,6 +32,7 @@ class UsedKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seq: int
     number: int = 0
     formatted: str = ""
+    is_new: bool = False
 
 
 class KeyBook:
@@ -56,7 +60,9 @@ class KeyBook:
             return conflict(f"key '{key}' was used with other arguments in the last 24 hours: take a new key.")
         return used
 
-    def keep(self, event: Event, key: str, fingerprint: str, *, number: int = 0, formatted: str = "") -> None:
+    def keep(
+        self, event: Event, key: str, fingerprint: str, *, number: int = 0, formatted: str = "", is_new: bool = False
+    ) -> None:
         """Remember a use of a key, and forget the uses that are too old."""
         self._used.pop((event.by, key), None)
         self._used[event.by, key] = UsedKey(
@@ -67,6 +73,7 @@ class KeyBook:
             seq=event.seq,
             number=number,
             formatted=formatted,
+            is_new=is_new,
         )
         for old in list(takewhile(lambda slot: event.at - self._used[slot].at >= KEPT, self._used)):
             del self._used[old]

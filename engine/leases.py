@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Annotated, ClassVar, assert_never
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from engine import surfaces, terms
 from engine.decision import Context, Decision, Pending
@@ -79,12 +79,16 @@ class OtherLease(Struct, frozen=True, kw_only=True):
 
 
 class GrantedLease(Reply, frozen=True, kw_only=True):
-    """The caller's lease; `lease_id` is a fencing token that grows with every grant in the project."""
+    """The caller's lease; `lease_id` is a fencing token that grows with every grant in the project.
+
+    `renewed`: this very token held it already. Agents that share a token cannot be told apart.
+    """
 
     lease_id: int
     surface: str
     expires_at: datetime
     others: list[OtherLease]
+    renewed: bool | UnsetType = UNSET
 
 
 class ReleasedLeases(Reply, frozen=True, kw_only=True):
@@ -210,6 +214,7 @@ def lease(book: LeaseBook, command: Lease, context: Context) -> Decision | Pendi
         surface=surface,
         expires_at=context.now + timedelta(seconds=command.ttl_seconds),
         others=[OtherLease(actor=held.actor, surface=held.surface, expires_at=held.expires_at) for held in conflicts],
+        renewed=_holds(book, context, surface) or UNSET,
     )
     leased = Leased(surface=surface, ttl_seconds=command.ttl_seconds, note=command.note, mode=command.mode)
     return Decision(reply=reply, events=(leased,))
@@ -245,6 +250,12 @@ def who_holds(book: LeaseBook, command: WhoHolds, context: Context) -> Decision 
     ]
     rows.sort(key=lambda row: (row.expires_at, row.surface))
     return Decision(reply=Leases(leases=rows[:LEASES_SHOWN_MAX]))
+
+
+def _holds(book: LeaseBook, context: Context, surface: str) -> bool:
+    """Whether the caller's lease of this surface is active."""
+    held = book.get(context.caller.id, surface)
+    return held is not None and held.expires_at > context.now
 
 
 def _holds_too_many(book: LeaseBook, context: Context, surface: str) -> bool:

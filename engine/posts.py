@@ -19,7 +19,9 @@ from engine.decision import Context, Decision
 from engine.fields import Shown
 from engine.keys import KeyBook, fingerprint
 from engine.lookups import AckFact, PostLookup, PostQuery, PostRecord, Recall
+from engine.nearest import nearest
 from engine.open_posts import OpenPost, PostBook
+from engine.presence import PresenceBook
 from engine.refusals import Refusal, invalid, not_found
 from engine.vocabulary import Command, Event, EventData, Reply
 
@@ -98,11 +100,13 @@ class Acked(EventData, frozen=True, kw_only=True):
 
 
 class PostedPost(Reply, frozen=True, kw_only=True):
-    """A post's ids, which are the same number twice, and its time."""
+    """A post's ids, which are the same number twice, and its time. It is told when nobody is in the lane yet."""
 
     post_id: int
     event_id: int
     created_at: datetime
+    nobody_in_lane: bool | UnsetType = UNSET
+    nearest_lane: str | UnsetType = UNSET
 
 
 class AckRow(Struct, frozen=True, kw_only=True):
@@ -152,14 +156,14 @@ PostEvent = Posted | Acked
 
 
 def decide(
-    book: PostBook, keys: KeyBook, lane: str | None, command: PostCommand, context: Context
+    book: PostBook, keys: KeyBook, presence: PresenceBook, command: PostCommand, context: Context
 ) -> Decision | Refusal:
-    """What a command about posts comes to. `lane` is the one that the caller registered."""
+    """What a command about posts comes to."""
     match command:
         case Post():
-            return post(book, keys, command, context)
+            return post(book, keys, presence, command, context)
         case ReadPosts():
-            return read_posts(book, lane, command, context)
+            return read_posts(book, presence.lane_of(context.caller.id), command, context)
         case Ack():
             return ack(book, command, context)
         case _:
@@ -175,7 +179,7 @@ def needed(book: PostBook, seq: int, command: Command) -> int | None:
             return None
 
 
-def post(book: PostBook, keys: KeyBook, command: Post, context: Context) -> Decision | Refusal:
+def post(book: PostBook, keys: KeyBook, presence: PresenceBook, command: Post, context: Context) -> Decision | Refusal:
     """Hand something over."""
     if command.to_lane is None and command.to_actor is None:
         return invalid("a post needs to_lane or to_actor: say who should get it.")
@@ -196,13 +200,13 @@ def post(book: PostBook, keys: KeyBook, command: Post, context: Context) -> Deci
     if isinstance(used, Refusal):
         return used
     if used is not None:
-        return Decision(reply=_posted_post(used.seq, used.at))
+        return Decision(reply=_posted_post(used.seq, used.at, command.to_lane, presence))
     if command.reply_to is not None:
         thread = _thread(book, context.recall, command.reply_to)
         if thread is None:
             return not_found(f"no post {command.reply_to} to reply to.")
         posted = replace(posted, thread=thread)
-    return Decision(reply=_posted_post(context.seq + 1, context.now), events=(posted,))
+    return Decision(reply=_posted_post(context.seq + 1, context.now, command.to_lane, presence), events=(posted,))
 
 
 def ack(book: PostBook, command: Ack, context: Context) -> Decision | Refusal:
@@ -286,8 +290,11 @@ def _fingerprint(data: Posted) -> str:
     return fingerprint("post", data.to_lane, data.to_id, data.subject, data.body, data.ref, data.tag, data.reply_to)
 
 
-def _posted_post(seq: int, at: datetime) -> PostedPost:
-    return PostedPost(post_id=seq, event_id=seq, created_at=at)
+def _posted_post(seq: int, at: datetime, lane: str | None, presence: PresenceBook) -> PostedPost:
+    if lane is None or presence.in_lane(lane):
+        return PostedPost(post_id=seq, event_id=seq, created_at=at)
+    close = nearest(lane, presence.lanes())
+    return PostedPost(post_id=seq, event_id=seq, created_at=at, nobody_in_lane=True, nearest_lane=close or UNSET)
 
 
 def _thread(book: PostBook, recall: Recall, post_id: int) -> int | None:

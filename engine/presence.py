@@ -98,6 +98,15 @@ class PresenceBook:
         """Put a reader into a lane."""
         self._by_reader[presence.reader] = presence
 
+    def lane_of(self, reader: int) -> str | None:
+        """The lane that the reader registered."""
+        presence = self._by_reader.get(reader)
+        return None if presence is None else presence.lane
+
+    def lanes(self) -> set[str]:
+        """Every lane that somebody is in."""
+        return {presence.lane for presence in self._by_reader.values()}
+
     def in_lane(self, lane: str) -> set[int]:
         """The readers in a lane."""
         return {reader for reader, presence in self._by_reader.items() if presence.lane == lane}

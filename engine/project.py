@@ -47,7 +47,7 @@ def decide(state: State, command: AnyCommand, context: Context) -> Outcome:
     if isinstance(command, PresenceCommand):
         return presence.decide(state.presence, state.seen, command, context)
     if isinstance(command, PostCommand):
-        return posts.decide(state.posts, state.keys, _lane_of(state, context.caller.id), command, context)
+        return posts.decide(state.posts, state.keys, state.presence, command, context)
     if isinstance(command, LeaseCommand):
         return leases.decide(state.leases, command, context)
     if isinstance(command, TaskCommand):
@@ -102,11 +102,6 @@ def _fold(state: State, event: Event) -> None:
         pass
     else:
         assert_never(data)
-
-
-def _lane_of(state: State, reader: int) -> str | None:
-    registered = state.presence.get(reader)
-    return None if registered is None else registered.lane
 
 
 class _Snapshot(Struct, kw_only=True):

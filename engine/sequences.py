@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import ClassVar, assert_never
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from engine import terms
 from engine.decision import Context, Decision
 from engine.fields import Shown
-from engine.keys import KeyBook, UsedKey, fingerprint
+from engine.keys import KeyBook, fingerprint
+from engine.nearest import nearest
 from engine.refusals import Refusal, conflict
 from engine.vocabulary import Command, Event, EventData, Reply
 
@@ -68,12 +69,14 @@ class Seeded(EventData, frozen=True, kw_only=True):
 
 
 class ClaimedNumber(Reply, frozen=True, kw_only=True):
-    """The number that now belongs to the caller."""
+    """The number that now belongs to the caller. It is told when the sequence did not exist, and which is close."""
 
     sequence: str
     number: int
     formatted: str
     note: str | None
+    new_sequence: bool | UnsetType = UNSET
+    nearest_sequence: str | UnsetType = UNSET
 
 
 class SequenceSet(Reply, frozen=True, kw_only=True):
@@ -167,6 +170,10 @@ class SequenceBook:
         """The sequence of this name, in the book from now on."""
         return self._by_name.setdefault(name, Sequence(name=name))
 
+    def names(self) -> Iterable[str]:
+        """The name of every sequence."""
+        return self._by_name
+
     def in_order(self) -> list[Sequence]:
         """Every sequence, by name."""
         return [self._by_name[name] for name in sorted(self._by_name)]
@@ -193,13 +200,16 @@ def decide(book: SequenceBook, keys: KeyBook, command: SequenceCommand, context:
 
 def fold(book: SequenceBook, keys: KeyBook, event: Event, data: SequenceEvent) -> None:
     """Take a number, or set where a sequence stands."""
+    is_new = data.sequence not in book
     sequence = book.find_or_make(data.sequence)
     match data:
         case Claimed():
             sequence.current = data.number
             sequence.latest = Latest(number=data.number, formatted=data.formatted, by=event.actor, at=event.at)
             if data.key is not None:
-                keys.keep(event, data.key, _fingerprint(data), number=data.number, formatted=data.formatted)
+                keys.keep(
+                    event, data.key, _fingerprint(data), number=data.number, formatted=data.formatted, is_new=is_new
+                )
         case Seeded():
             sequence.current, sequence.prefix, sequence.pad = data.current, data.prefix, data.pad
         case _:
@@ -212,7 +222,7 @@ def claim(book: SequenceBook, keys: KeyBook, command: Claim, context: Context) -
     if isinstance(used, Refusal):
         return used
     if used is not None:
-        return Decision(reply=_first_answer(command, used))
+        return Decision(reply=_answer(book, command, used.number, used.formatted, is_new=used.is_new))
     sequence = book.get(command.sequence) or Sequence(name=command.sequence)
     if (refused := _refused(book, command.sequence)) is not None:
         return refused
@@ -226,7 +236,7 @@ def claim(book: SequenceBook, keys: KeyBook, command: Claim, context: Context) -
         note=command.note,
         key=command.key,
     )
-    reply = ClaimedNumber(sequence=claimed.sequence, number=number, formatted=claimed.formatted, note=claimed.note)
+    reply = _answer(book, command, number, claimed.formatted, is_new=command.sequence not in book)
     return Decision(reply=reply, events=(claimed,))
 
 
@@ -291,5 +301,12 @@ def _fingerprint(claim: Claim | Claimed) -> str:
     return fingerprint("claim", claim.sequence, claim.note)
 
 
-def _first_answer(command: Claim, used: UsedKey) -> ClaimedNumber:
-    return ClaimedNumber(sequence=command.sequence, number=used.number, formatted=used.formatted, note=command.note)
+def _answer(book: SequenceBook, command: Claim, number: int, formatted: str, *, is_new: bool) -> ClaimedNumber:
+    return ClaimedNumber(
+        sequence=command.sequence,
+        number=number,
+        formatted=formatted,
+        note=command.note,
+        new_sequence=is_new or UNSET,
+        nearest_sequence=(nearest(command.sequence, book.names()) if is_new else None) or UNSET,
+    )

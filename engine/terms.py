@@ -10,6 +10,8 @@ from msgspec import Meta
 ID_MAX = 2**53 - 1
 """The largest integer that survives a JSON reader which knows only doubles (RFC 8259 §6)."""
 
+_NAME = {"name": True}
+
 LeaseMode = Annotated[
     Literal["exclusive", "shared"],
     Meta(description="`shared` conflicts with `exclusive` only; `exclusive` with both."),
@@ -22,7 +24,7 @@ SequenceName = Annotated[
     Meta(
         pattern=r"^[a-z0-9_-]{1,64}$(?!\n)",
         description="The name of a sequence of numbers, such as `adr` or `migration`.",
-        extra={"hint": "be 1 to 64 characters of a-z, 0-9, '_' and '-'"},
+        extra={"hint": "be 1 to 64 characters of a-z, 0-9, '_' and '-'", "name": True},
     ),
 ]
 Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
@@ -40,6 +42,7 @@ Key = Annotated[
         min_length=1,
         max_length=64,
         description="Makes a retry safe: the same key from the same actor within 24 hours gets the first answer again.",
+        extra=_NAME,
     ),
 ]
 Prefix = Annotated[
@@ -48,9 +51,9 @@ Prefix = Annotated[
 Pad = Annotated[
     int, Meta(ge=0, le=12, description="How many digits at least; zeros are put in front. Left out, it stays.")
 ]
-Lane = Annotated[str, Meta(min_length=1, max_length=64, description="The area of work.")]
+Lane = Annotated[str, Meta(min_length=1, max_length=64, description="The area of work.", extra=_NAME)]
 Status = Annotated[str, Meta(max_length=140, description="What the caller is doing.")]
-ActorName = Annotated[str, Meta(min_length=1, max_length=97)]
+ActorName = Annotated[str, Meta(min_length=1, max_length=97, extra=_NAME)]
 OwnerName = Annotated[
     ActorName, Meta(description="Whose task it is: a label, `handle/label`, or the owner's bare handle.")
 ]
@@ -67,15 +70,23 @@ Body = Annotated[
 ]
 Ref = Annotated[
     str,
-    Meta(min_length=1, max_length=120, description="A branch, commit or file: where the work is. Matched exactly."),
+    Meta(
+        min_length=1,
+        max_length=120,
+        description="A branch, commit or file: where the work is. Matched exactly.",
+        extra=_NAME,
+    ),
 ]
-Tag = Annotated[str, Meta(min_length=1, max_length=64, description="A word to find it by. Matched exactly.")]
+Tag = Annotated[
+    str, Meta(min_length=1, max_length=64, description="A word to find it by. Matched exactly.", extra=_NAME)
+]
 Surface = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=200,
-        description="A path, or a glob: `*` within one directory, `**` across directories.",
+        description="A path or a glob, relative to the repository's root, with everything below it: `*` within one "
+        "directory, `**` across directories, `{a,b}` for either.",
     ),
 ]
 Title = Annotated[str, Meta(min_length=1, max_length=200, description="The task in one line.")]

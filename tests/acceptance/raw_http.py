@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 
+from tests.acceptance.habits import Habit
 from tests.acceptance.telling import Call, Object, Outcome, Telling
 
 STATELESS = "2026-07-28"
@@ -63,16 +64,23 @@ class RawClient:
         )
 
 
-async def tell(url: str, tokens: Mapping[str, str], calls: Sequence[Call], revision: str) -> Telling:
-    """Make the calls, one after the other."""
+async def tell(
+    url: str, tokens: Mapping[str, str], calls: Sequence[Call], revision: str, habit: Habit | None = None
+) -> Telling:
+    """Make the calls, one after the other, as a client with this habit makes them."""
     async with httpx2.AsyncClient() as http:
         clients = {who: RawClient(http, url, token, revision) for who, token in tokens.items()}
         agreed = [await client.open() for client in clients.values()]
         outcomes = []
-        for call in calls:
-            result = await clients[call.who].request("tools/call", {"name": call.tool, "arguments": call.arguments})
-            outcomes.append(_outcome(result))
         listed = await clients["lead"].request("tools/list", {})
+        schemas = {tool["name"]: tool["inputSchema"] for tool in listed["tools"]}
+        for call in calls:
+            for arguments in [call.arguments] if habit is None else habit(schemas[call.tool], call.arguments):
+                result = await clients[call.who].request("tools/call", {"name": call.tool, "arguments": arguments})
+                outcome = _outcome(result)
+                if "relative to the repository's root" not in outcome.text:
+                    break
+            outcomes.append(outcome)
     return Telling(agreed[0], [tool["name"] for tool in listed["tools"]], outcomes)
 
 

@@ -93,7 +93,7 @@ def numbers(story: Story) -> None:
     story.tell("scout", "claim", keyed, sequence="adr", key=KEY)  # 5
     story.tell("scout", "claim", keyed, sequence="adr", key=KEY)
     story.tell("scout", "claim", Refused("conflict"), sequence="migration", key=KEY)
-    unseeded = {"sequence": "migration", "number": 1, "formatted": "1", "note": None}
+    unseeded = {"sequence": "migration", "number": 1, "formatted": "1", "note": None, "new_sequence": True}
     story.tell("lead", "claim", unseeded, sequence="migration")  # 6
     story.tell("lead", "claim", Refused("invalid", "sequence"), sequence="Not A Name")
     story.tell("lead", "claim", Refused("invalid", "sequence"))

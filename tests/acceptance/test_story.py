@@ -8,6 +8,7 @@ import trio
 
 from tests.acceptance import python_sdk, raw_http
 from tests.acceptance.conftest import HERE, LLM_BUS, Bus, Project
+from tests.acceptance.habits import HABITS, Habit
 from tests.acceptance.story import story
 from tests.acceptance.telling import Step, Telling, check
 from web.mcp.tools import TOOLS
@@ -32,6 +33,16 @@ async def test_plain_http_tells_the_whole_story_at_every_revision(bus: Bus, proj
     with trio.fail_after(STORY_TIMEOUT_SECONDS):
         telling = await raw_http.tell(bus.mcp_url, project.tokens, [step.call for step in steps], revision)
     check_telling(telling, steps, revision)
+
+
+@pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.__name__)
+async def test_a_client_with_a_habit_tells_the_whole_story(bus: Bus, project: Project, habit: Habit) -> None:
+    steps = steps_for(bus, project)
+    with trio.fail_after(STORY_TIMEOUT_SECONDS):
+        telling = await raw_http.tell(
+            bus.mcp_url, project.tokens, [step.call for step in steps], "2025-11-25", habit=habit
+        )
+    check_telling(telling, steps, "2025-11-25")
 
 
 @pytest.mark.parametrize(("mode", "revision"), [("auto", "2026-07-28"), ("legacy", "2025-11-25")])

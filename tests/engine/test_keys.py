@@ -20,8 +20,8 @@ JUST_UNDER = DAY - timedelta(milliseconds=1)
 @pytest.mark.parametrize(
     ("command", "answer"),
     [
-        (CLAIM, {"sequence": "adr", "number": 1, "formatted": "1", "note": "n"}),
-        (POST, {"post_id": 1, "event_id": 1, "created_at": after()}),
+        (CLAIM, {"sequence": "adr", "number": 1, "formatted": "1", "note": "n", "new_sequence": True}),
+        (POST, {"post_id": 1, "event_id": 1, "created_at": after(), "nobody_in_lane": True}),
     ],
 )
 def test_a_retry_with_the_key_gets_the_first_answer_and_writes_nothing(
@@ -56,7 +56,7 @@ def test_the_same_key_with_other_arguments_is_a_conflict(first: AnyCommand, seco
 
 def test_another_spelling_of_the_same_addressee_is_the_same_argument() -> None:
     spelled = Post(to_lane="qa", to_actor="KIM/ben", subject="s", body="b", ref="r", tag="t", key="k")
-    check([ada(POST)], ada(spelled), {"post_id": 1, "event_id": 1, "created_at": after()})
+    check([ada(POST)], ada(spelled), {"post_id": 1, "event_id": 1, "created_at": after(), "nobody_in_lane": True})
 
 
 def test_a_key_belongs_to_whoever_used_it() -> None:
@@ -82,7 +82,7 @@ def test_a_key_survives_a_restart() -> None:
     project.play([ada(CLAIM), ben(POST)])
     project.reopen()
     assert asked(project, ada(CLAIM))["number"] == 1
-    assert asked(project, ben(POST)) == {"post_id": 2, "event_id": 2, "created_at": after()}
+    assert asked(project, ben(POST)) == {"post_id": 2, "event_id": 2, "created_at": after(), "nobody_in_lane": True}
     assert isinstance(project.ask(*ben(CLAIM)), Refusal)
     assert project.state.seq == 2
 

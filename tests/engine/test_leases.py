@@ -120,7 +120,7 @@ LEASES: list[tuple[str, History, Step, dict[str, Any], tuple[EventData, ...]]] =
         "renewed",
         [ada(Lease(surface=LOGIN)), HOUR / 4],
         ada(Lease(surface=LOGIN)),
-        granted(2, LOGIN, 2700),
+        {**granted(2, LOGIN, 2700), "renewed": True},
         (leased(LOGIN),),
     ),
     (
@@ -263,7 +263,10 @@ def test_a_caller_whose_patience_is_over_is_granted_the_lease_beside_the_others(
 def test_nobody_waits_for_themselves(mode: Any) -> None:
     project = Project()
     project.play([ada(Lease(surface="a"))])
-    assert encoded(project.ask(*ada(Lease(surface="a", mode=mode)), patient=True)) == granted(2, "a", 1800)
+    assert encoded(project.ask(*ada(Lease(surface="a", mode=mode)), patient=True)) == {
+        **granted(2, "a", 1800),
+        "renewed": True,
+    }
 
 
 def test_a_holder_with_very_many_leases_may_renew_one_and_take_another_once_one_has_ended(
@@ -272,7 +275,7 @@ def test_a_holder_with_very_many_leases_may_renew_one_and_take_another_once_one_
     monkeypatch.setattr(leases, "LEASES_PER_HOLDER_MAX", 2)
     history: History = [ada(Lease(surface="a", ttl_seconds=60)), ada(Lease(surface="b")), ben(Lease(surface="c"))]
     check(history, ada(Lease(surface="d")), Refused("conflict", "you hold 2 leases already"))
-    check(history, ada(Lease(surface="b")), granted(4, "b", 1800), leased("b"))
+    check(history, ada(Lease(surface="b")), {**granted(4, "b", 1800), "renewed": True}, leased("b"))
     check(history, ben(Lease(surface="d")), granted(4, "d", 1800), leased("d"))
     check([*history, ada(Release(surface="a"))], ada(Lease(surface="d")), granted(5, "d", 1800), leased("d"))
 

@@ -38,12 +38,24 @@ def posted(thread: int, **more: Any) -> Posted:
     return Posted(**{**fields, "thread": thread, **more})
 
 
-def receipt(post_id: int) -> dict[str, Any]:
-    return {"post_id": post_id, "event_id": post_id, "created_at": after()}
+def receipt(post_id: int, **more: Any) -> dict[str, Any]:
+    return {"post_id": post_id, "event_id": post_id, "created_at": after(), **more}
+
+
+def unheard(post_id: int, **more: Any) -> dict[str, Any]:
+    return receipt(post_id, nobody_in_lane=True, **more)
 
 
 WRITTEN: list[tuple[str, History, Step, dict[str, Any] | Refused, tuple[EventData, ...]]] = [
-    ("to a lane", [], ada(TO_QA), receipt(1), (posted(1, to_lane="qa"),)),
+    ("to a lane", IN_QA, ada(TO_QA), receipt(3), (posted(3, to_lane="qa"),)),
+    ("to a lane that nobody is in", [], ada(TO_QA), unheard(1), (posted(1, to_lane="qa"),)),
+    (
+        "to a lane that is close to one",
+        [ada(Register(lane="Backend")), ben(Register(lane="docs"))],
+        ada(Post(to_lane="bakend", body="b")),
+        unheard(3, nearest_lane="Backend"),
+        (posted(3, to_lane="bakend"),),
+    ),
     ("to a label", [], ada(TO_BEN), receipt(1), (posted(1, to_actor="kim/ben", to_id=ben.id),)),
     (
         "to a qualified name",
@@ -65,21 +77,21 @@ WRITTEN: list[tuple[str, History, Step, dict[str, Any] | Refused, tuple[EventDat
         ben(
             Post(to_lane="ops", to_actor="ada", subject="s", body="b", ref="PR-1", tag="t", reply_to=1, key="k"),
         ),
-        receipt(2),
+        unheard(2),
         (posted(1, to_lane="ops", to_actor="kim/ada", to_id=1, subject="s", ref="PR-1", tag="t", reply_to=1, key="k"),),
     ),
     (
         "in reply to a reply",
         [ada(TO_QA), ada(TO_QA), ben(Post(to_lane="qa", body="b", reply_to=2))],
         ada(Post(to_lane="qa", body="b", reply_to=3)),
-        receipt(4),
+        unheard(4),
         (posted(2, to_lane="qa", reply_to=3),),
     ),
     (
         "in reply to what left the state",
         [ada(TO_QA), ben(Post(to_lane="qa", body="b", reply_to=1)), ada(Ack(post_id=2))],
         ada(Post(to_lane="qa", body="b", reply_to=2)),
-        receipt(4),
+        unheard(4),
         (posted(1, to_lane="qa", reply_to=2),),
     ),
     ("to nobody", [], ada(Post(body="b")), Refused("invalid", "needs to_lane or to_actor"), ()),

@@ -17,16 +17,26 @@ def answer(number: int, formatted: str, *, note: str | None = None) -> dict[str,
     return {"sequence": "adr", "number": number, "formatted": formatted, "note": note}
 
 
+def first(formatted: str, *, note: str | None = None, **more: Any) -> dict[str, Any]:
+    return {**answer(1, formatted, note=note), "new_sequence": True, **more}
+
+
 def seeded(current: int, prefix: str, pad: int) -> Seeded:
     return Seeded(sequence="adr", current=current, prefix=prefix, pad=pad)
 
 
 CLAIMS: list[tuple[History, Step, dict[str, Any] | Refused, tuple[EventData, ...]]] = [
-    ([], ada(Claim(sequence="adr")), answer(1, "1"), (claimed(1, "1"),)),
+    ([], ada(Claim(sequence="adr")), first("1"), (claimed(1, "1"),)),
     ([ada(Claim(sequence="adr"))], ben(Claim(sequence="adr")), answer(2, "2"), (claimed(2, "2"),)),
-    ([ada(Claim(sequence="rfc"))], ada(Claim(sequence="adr")), answer(1, "1"), (claimed(1, "1"),)),
-    ([], ada(Claim(sequence="adr", note="why")), answer(1, "1", note="why"), (claimed(1, "1", note="why"),)),
-    ([], ada(Claim(sequence="adr", key="k")), answer(1, "1"), (claimed(1, "1", key="k"),)),
+    ([ada(Claim(sequence="rfc"))], ada(Claim(sequence="adr")), first("1"), (claimed(1, "1"),)),
+    ([], ada(Claim(sequence="adr", note="why")), first("1", note="why"), (claimed(1, "1", note="why"),)),
+    ([], ada(Claim(sequence="adr", key="k")), first("1"), (claimed(1, "1", key="k"),)),
+    (
+        [ada(SeedSequence(sequence="adrs", current=4)), ada(Claim(sequence="rfc"))],
+        ada(Claim(sequence="adr")),
+        first("1", nearest_sequence="adrs"),
+        (claimed(1, "1"),),
+    ),
     (
         [ada(SeedSequence(sequence="adr", current=41, prefix="ADR-", pad=4))],
         ada(Claim(sequence="adr")),
@@ -158,6 +168,6 @@ def test_a_project_with_very_many_sequences_keeps_using_them_and_makes_no_more(m
     check(history, ada(Claim(sequence="new")), refused)
     check(history, ada(SeedSequence(sequence="new", current=1)), refused)
     check(history, ben(Claim(sequence="adr")), answer(2, "2"), claimed(2, "2"))
-    check(history, ada(Claim(sequence="adr", key="k")), answer(1, "1"))
+    check(history, ada(Claim(sequence="adr", key="k")), first("1"))
     seed = {"sequence": "adr", "current": 5, "prefix": "", "pad": 0}
     check(history, ada(SeedSequence(sequence="adr", current=5)), seed, seeded(5, "", 0))

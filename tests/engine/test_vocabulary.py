@@ -115,7 +115,7 @@ def test_a_command_says_whom_it_names(command: AnyCommand, name: str | None) -> 
 
 SHAPES: list[tuple[type[Struct], str]] = [
     (Touched, ""),
-    (ClaimedNumber, "sequence number formatted note"),
+    (ClaimedNumber, "sequence number formatted note new_sequence nearest_sequence"),
     (SequenceSet, "sequence current prefix pad"),
     (Sequences, "sequences"),
     (SequenceRow, "name prefix pad last_used next next_formatted"),
@@ -124,7 +124,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
     (RegisteredLane, "actor lane status registered_at"),
     (Active, "active"),
     (ActiveRow, "actor lane status last_seen"),
-    (PostedPost, "post_id event_id created_at"),
+    (PostedPost, "post_id event_id created_at nobody_in_lane nearest_lane"),
     (Posts, "posts"),
     (
         PostView,
@@ -132,7 +132,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
     ),
     (AckRow, "actor at"),
     (AckedPost, "post_id acked_at"),
-    (GrantedLease, "lease_id surface expires_at others"),
+    (GrantedLease, "lease_id surface expires_at others renewed"),
     (OtherLease, "actor surface expires_at"),
     (ReleasedLeases, "released"),
     (Leases, "leases"),

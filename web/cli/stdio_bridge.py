@@ -1,8 +1,8 @@
 """The bus over stdio, for hosts that start a program: lists are answered here, tool calls by the bus over HTTP.
 
-The SDK owns the wire and both eras of the protocol; its cancellations and the end of input end the calls under way, and
-so their HTTP requests, which is how the bus hears of it. A host asks for the tools once, when it starts: so they are
-listed also while the bus is down or no token is there, and a call then says what to do.
+The SDK owns both eras of the protocol, `web.cli.stdio_wire` the wire. Cancellations and the end of input end the calls
+under way, and so their HTTP requests, which is how the bus hears of it. A host asks for the tools once, when it starts:
+so they are listed also while the bus is down or no token is there, and a call then says what to do.
 
 Every call is one POST that needs no handshake: the bus keeps no sessions (docs/decisions/0003-sessionless-endpoint.md).
 """
@@ -12,11 +12,11 @@ from typing import Any
 import httpx2
 import mcp_types as types
 from mcp.server.lowlevel.server import Server
-from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from web.cli.bus_client import AROUND_PROXIES, CALL_SECONDS_MAX, CONNECT_SECONDS_MAX
+from web.cli.stdio_wire import stdio_streams
 from web.mcp.calls import described
 from web.mcp.offer import Context, offer
 from web.mcp.tools import TOOLS
@@ -36,7 +36,7 @@ async def serve_stdio(bus_url: str, token: str | None) -> None:
     timeout = httpx2.Timeout(CALL_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
     async with (
         httpx2.AsyncClient(timeout=timeout, mounts=AROUND_PROXIES) as http,
-        stdio_server() as (requests, responses),
+        stdio_streams() as (requests, responses),
     ):
         server = bridge(http, bus_url, token)
         await server.run(requests, responses, server.create_initialization_options())

@@ -1,23 +1,27 @@
-"""From what a client sent to a valid argument struct, or one sentence on what to change.
+"""From what a client sent to a valid argument struct, or one answer that names everything to change.
 
-Nothing malformed passes: the engine only ever sees structs that came from `Parser.parse`. A null argument is the same
-as none, numbers that are whole count as integers, times without a zone are UTC.
+Nothing malformed passes: the engine only ever sees structs that came from `Parser.parse`. What clients mean by what
+they send is said in `web.mcp.leniency`; here it is validated. Names have one spelling, times without a zone are UTC.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar, get_type_hints
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, inspect
 
-from engine.fields import hint
+from engine.fields import hint, is_name
+from engine.names import tidied, unseen
 from engine.refusals import Refusal, invalid
+from web.mcp.leniency import NOTHING_IN_WORDS, STRAYS, Argument, Kind, meant
 
 Arguments = TypeVar("Arguments", bound=Struct)
 
-_FIELD = re.compile(r" - at `\$\.(\w+)(?:\[(\d+)\])?.*`$", re.DOTALL)
+FAULTS_TOLD_MAX = 8
+
+_PLACE = re.compile(r" - at `\$(?:\[(\d+)\])?.*`$", re.DOTALL)
 _NAMED_MAX = 64
 """How much of an unknown argument's name is repeated to whoever sent it."""
 
@@ -30,41 +34,118 @@ class Parser(Generic[Arguments]):
 
     def __init__(self, arguments: type[Arguments]) -> None:
         self._type = arguments
-        kinds = get_type_hints(arguments)
-        self._times = frozenset(name for name, kind in kinds.items() if kind in (datetime, datetime | None))
+        self._annotations = get_type_hints(arguments, include_extras=True)
+        self._arguments = {
+            field.name: _argument(field.name, self._annotations[field.name], is_required=field.required)
+            for field in msgspec.structs.fields(arguments)
+        }
 
     def parse(self, given: Mapping[str, Any] | None) -> Arguments | Refusal:
-        """The arguments as a struct, or a refusal that names the field and what to do."""
+        """The arguments as a struct, or a refusal that names every fault and what to do."""
         kept: dict[str, Any] = {}
-        for name, value in (given or {}).items():
-            if name not in self._type.__struct_fields__:
-                known = ", ".join(self._type.__struct_fields__) or "none"
-                return invalid(f"'{shown(name)}' is not an argument of this tool; its arguments are: {known}.")
-            if value is None:
+        faults: dict[str, str] = {}
+        unknown: list[str] = []
+        has_filler = False
+        for name, sent in (given or {}).items():
+            argument = self._arguments.get(name)
+            if argument is None:
+                if self._arguments and name not in STRAYS:
+                    unknown.append(name)
                 continue
-            if isinstance(value, str) and not _is_text(value):
-                return invalid(f"'{name}' must be text without NUL characters and lone surrogates.")
-            if name in self._times:
-                if (time := _utc(value)) is None:
-                    return invalid(f"'{name}' must be an ISO 8601 time such as 2026-01-31T12:00:00Z.")
-                kept[name] = time
-            else:
-                kept[name] = int(value) if isinstance(value, float) and value.is_integer() else value
-        try:
-            return msgspec.convert(kept, self._type)
-        except msgspec.ValidationError as error:
-            return invalid(self._sentence(str(error)))
+            value = meant(argument, sent)
+            if value is UNSET:
+                has_filler = True
+                continue
+            kept[name], fault = _checked(argument, value)
+            if fault is not None:
+                faults[name] = fault
+        if has_filler:  # a client that fills one argument fills them all, and numbers with 0
+            kept = {
+                name: value for name, value in kept.items() if value != 0 or not self._arguments[name].may_be_filler
+            }
+        if not (faults or unknown):
+            try:
+                return msgspec.convert(kept, self._type)
+            except msgspec.ValidationError:
+                pass
+        return invalid(self._told(kept, faults, unknown))
 
-    def _sentence(self, problem: str) -> str:
-        """What msgspec says, as a sentence for whoever sent the arguments."""
-        if missing := re.search(r"missing required field `(\w+)`", problem):
-            return f"'{missing[1]}' is missing; this tool needs it."
-        field = _FIELD.search(problem)
-        if field is None:
-            return "the arguments do not have the form that this tool's schema describes."
-        name = field[1] if field[2] is None else f"{field[1]}[{field[2]}]"
-        annotation = next(each.type for each in msgspec.structs.fields(self._type) if each.name == field[1])
-        return f"'{name}' must {requirement(problem[: field.start()], annotation)}."
+    def _told(self, kept: Mapping[str, Any], faults: Mapping[str, str], unknown: list[str]) -> str:
+        sentences = [*self._all_faults(kept, faults), *self._told_unknown(unknown)]
+        more = len(sentences) - FAULTS_TOLD_MAX
+        return " ".join(sentences[:FAULTS_TOLD_MAX]) + (f" And {more} more." if more > 0 else "")
+
+    def _all_faults(self, kept: Mapping[str, Any], faults: Mapping[str, str]) -> Iterator[str]:
+        for name, argument in self._arguments.items():
+            fault = faults.get(name)
+            if fault is None and name in kept:
+                fault = _misfit(name, kept[name], self._annotations[name])
+            if fault is not None:
+                yield f"{fault}." if argument.is_required else f"{fault}, or leave it out."
+            elif argument.is_required and name not in kept:
+                yield f"'{name}' is missing; this tool needs it."
+
+    def _told_unknown(self, unknown: list[str]) -> Iterator[str]:
+        if unknown:
+            names = ", ".join(f"'{shown(name)}'" for name in unknown[:FAULTS_TOLD_MAX])
+            are = "is not an argument" if len(unknown) == 1 else "are not arguments"
+            yield f"{names} {are} of this tool; its arguments are: {', '.join(self._arguments)}."
+
+
+def _argument(name: str, annotation: Any, *, is_required: bool) -> Argument:
+    kind, least = _kind(inspect.type_info(annotation))
+    return Argument(name=name, kind=kind, is_required=is_required, is_name=is_name(annotation), least=least)
+
+
+def _kind(info: inspect.Type) -> tuple[Kind, int | None]:
+    """What a value of this type is, and its least value when it is a number."""
+    match info:
+        case inspect.Metadata(type=inner):
+            return _kind(inner)
+        case inspect.UnionType(types=kinds):
+            return _kind(next(each for each in kinds if not isinstance(each, inspect.NoneType)))
+        case inspect.IntType(ge=least):
+            return "number", least
+        case inspect.BoolType():
+            return "flag", None
+        case inspect.VarTupleType():
+            return "numbers", None
+        case inspect.DateTimeType():
+            return "time", None
+        case inspect.LiteralType():
+            return "choice", None
+        case _:
+            return "text", None
+
+
+def _checked(argument: Argument, value: Any) -> tuple[Any, str | None]:
+    """The value in its one spelling, and what is wrong with it that its type does not say."""
+    if argument.kind == "time":
+        time = _utc(value)
+        return time, None if time else f"'{argument.name}' must be an ISO 8601 time such as 2026-01-31T12:00:00Z"
+    if not isinstance(value, str):
+        return value, None
+    if not _is_text(value):
+        return value, f"'{argument.name}' must be text without NUL characters and lone surrogates"
+    if value.strip() in NOTHING_IN_WORDS and argument.kind == "text" and (argument.is_name or not argument.is_required):
+        return value, f"'{argument.name}' must be a name, not the word {value.strip()}"
+    if not argument.is_name:
+        return value, None
+    name = tidied(value)
+    if (character := unseen(name)) is not None:
+        return name, f"'{argument.name}' must not contain {character}, which a reader cannot see"
+    return name, None
+
+
+def _misfit(name: str, value: Any, annotation: Any) -> str | None:
+    try:
+        msgspec.convert(value, annotation)
+    except msgspec.ValidationError as error:
+        problem = str(error)
+        place = _PLACE.search(problem)
+        item = "" if place is None or place[1] is None else f"[{place[1]}]"
+        return f"'{name}{item}' must {requirement(problem if place is None else problem[: place.start()], annotation)}"
+    return None
 
 
 def requirement(problem: str, annotation: Any) -> str:
@@ -90,7 +171,7 @@ def _choices(annotation: Any) -> list[str]:
 
 def _utc(value: object) -> datetime | None:
     try:
-        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+        time = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
         return time and (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC))
     except (ValueError, OverflowError):
         return None

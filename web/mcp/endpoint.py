@@ -35,6 +35,7 @@ from web.http.problems import Problem
 from web.http.request import Request
 from web.identity.authenticator import Authenticator, hash_of
 from web.mcp import jsonrpc
+from web.mcp.arguments import shown
 from web.mcp.jsonrpc import Message
 from web.mcp.kernel import Kernel
 
@@ -50,7 +51,6 @@ Reply = tuple[int, bytes]
 
 _VERSION = MCP_PROTOCOL_VERSION_HEADER.encode()
 _ROUTING = {name.encode(): name for name in (MCP_PROTOCOL_VERSION_HEADER, MCP_METHOD_HEADER, MCP_NAME_HEADER)}
-_MALFORMED_PARAMS = types.ErrorData(code=types.INVALID_PARAMS, message="Invalid request parameters")
 
 
 class McpEndpoint:
@@ -119,8 +119,8 @@ class McpEndpoint:
             raise
         except MCPError as refused:
             error = refused.error
-        except ValidationError:
-            error = _MALFORMED_PARAMS
+        except ValidationError as malformed:
+            error = _malformed_params(malformed)
         except Exception:  # the supervisor of requests: one that fails must not take others along
             named = exchange.request_id
             log.exception("request failed", request_id=named, rpc_method=message.method, tool=exchange.tool)
@@ -162,6 +162,13 @@ def _acknowledge(exchange: Exchange) -> Reply:
 
 def _refusal(request_id: str | int | None, error: types.ErrorData) -> Reply:
     return ERROR_CODE_HTTP_STATUS.get(error.code, 200), jsonrpc.write_error(request_id, error)
+
+
+def _malformed_params(malformed: ValidationError) -> types.ErrorData:
+    """The error that names the first thing wrong with a request's params."""
+    first = malformed.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = shown(".".join(map(str, first["loc"])))
+    return types.ErrorData(code=types.INVALID_PARAMS, message=f"Invalid request parameters: {place}: {first['msg']}")
 
 
 def _is_enveloped(message: Message) -> bool:

@@ -20,14 +20,15 @@ from web.mcp.sending import touch
 from web.onboarding import texts
 from web.services import Services
 
-# No slash, because it parts handle from label; no space at the ends, because nobody sees it.
+# No slash, because it parts handle from label.
 ParticipantName = Annotated[
     str,
     Meta(
+        min_length=1,
         max_length=64,
-        pattern=r"^[^/\s]([^/]*[^/\s])?$(?!\n)",
+        pattern=r"^[^/]+$(?!\n)",
         description="The participant's label.",
-        extra={"hint": "be a name without '/' and without spaces at its ends"},
+        extra={"hint": "be a name without '/'", "name": True},
     ),
 ]
 ParticipantKind = Annotated[Kind, Meta(description="What the participant is; `agent` unless said otherwise.")]

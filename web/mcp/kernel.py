@@ -24,6 +24,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from web.http.exchange import Exchange
 from web.mcp.calls import Toolbox
+from web.mcp.leniency import call_meant
 from web.mcp.offer import offer
 
 _PLAIN_CALL = frozenset({"name", "arguments"})
@@ -103,9 +104,9 @@ class Kernel:
         return result
 
     async def _call_tool(self, exchange: Exchange, params: Mapping[str, Any] | None, revision: str) -> dict[str, Any]:
-        if not _is_plain_call(params):
+        if params is None or not _is_plain_call(params):
+            params = call_meant(params)
             methods.validate_client_request("tools/call", revision, params)
-        assert params is not None  # noqa: S101 - validated: a call without a name is none
         result = await self._toolbox.call(exchange, params["name"], params.get("arguments"))
         if revision in MODERN_PROTOCOL_VERSIONS:
             result["resultType"] = "complete"
@@ -113,11 +114,11 @@ class Kernel:
         return result
 
 
-def _is_plain_call(params: Mapping[str, Any] | None) -> bool:
+def _is_plain_call(params: Mapping[str, Any]) -> bool:
     """Whether there is a name, perhaps an object of arguments, and nothing else: then the SDK's models add nothing.
 
     The tool's own schema validates the arguments in any case. A call of 2026-07-28 has `_meta`, so it is never plain.
     """
-    if params is None or not params.keys() <= _PLAIN_CALL:
+    if not params.keys() <= _PLAIN_CALL:
         return False
     return isinstance(params.get("name"), str) and isinstance(params.get("arguments", _NO_ARGUMENTS), dict)

@@ -3,7 +3,7 @@
 What the floors below raise and a caller may see becomes a refusal here, in `as_refusal`, once for all tools.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -12,9 +12,11 @@ import trio
 
 from actors import Answer, Busy, Crashed, Unavailable
 from engine.identity import Principal
+from engine.ledger import QueryEvents
 from engine.presence import Touch
 from engine.project import AnyCommand
 from engine.refusals import Refusal, invalid
+from engine.tasks import ListTasks
 from store.errors import InvalidName, QuotaReached, StoreUnavailable
 from web.errors import Disconnected, NoLongerAdmitted
 from web.http.exchange import Exchange
@@ -24,6 +26,9 @@ from web.services import Services
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
+
+_FILTERS: Mapping[type, str] = {ListTasks: "owner", QueryEvents: "actor"}
+"""Arguments that name somebody as they appear in the ledger, so that a bare label must become its qualified name."""
 
 STORE_SILENT = Refusal("unavailable", "the database does not answer; try again in a moment.")
 
@@ -40,6 +45,11 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
         if isinstance(found, Refusal):
             return found
         addressee = found
+    if (filtered := _FILTERS.get(type(command))) is not None and (name := getattr(command, filtered)) is not None:
+        found = await services.rosters.resolve(name, caller.project_id)
+        if isinstance(found, Refusal):
+            return found
+        command = msgspec.structs.replace(command, **{filtered: found.actor})
     if command.wait_seconds == 0:
         return await services.directory.ask(caller, command, addressee=addressee)
     with services.waits.parked(caller, exchange.token_hash) as ending:

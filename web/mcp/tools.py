@@ -126,8 +126,8 @@ TOOLS = (
     Tool(
         name="lease",
         title="Lease surface",
-        description="Before you edit: announce the path or glob, relative to the repository's root. Always granted; "
-        "others lists who is there: talk to them, or wait_seconds. Repeat to renew.",
+        description="Before you edit: announce a path or glob, relative to the repository's root. Always granted: talk "
+        "to the others it lists, or wait_seconds. Repeat to renew.",
         arguments=Lease,
         repeatable=True,
     ),

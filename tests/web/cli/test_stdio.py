@@ -64,7 +64,13 @@ async def test_a_host_that_starts_it_finds_the_same_as_over_http(
             over_http = (await bus.ask(token, "tools/list", revision=revision)).json()["result"]["tools"]
             assert [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed] == over_http
             claimed = await client.call_tool("claim", {"sequence": "adr"})
-            assert claimed.structured_content == {"sequence": "adr", "number": 1, "formatted": "1", "note": None}
+            assert claimed.structured_content == {
+                "sequence": "adr",
+                "number": 1,
+                "formatted": "1",
+                "note": None,
+                "new_sequence": True,
+            }
             refused = refusal(await client.call_tool("claim", {"sequence": "Not A Name"}))
             assert refused.startswith("invalid: ")
             with pytest.raises(MCPError, match="Unknown tool"):
@@ -86,7 +92,10 @@ class Child:
         self._unread = b""
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        await self._stdin.send_all(json.dumps(message).encode() + b"\n")
+        await self.send_line(json.dumps(message).encode())
+
+    async def send_line(self, line: bytes) -> None:
+        await self._stdin.send_all(line + b"\n")
 
     async def receive(self) -> dict[str, Any]:
         while b"\n" not in self._unread:

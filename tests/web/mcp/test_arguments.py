@@ -7,13 +7,17 @@ import pytest
 from msgspec import Struct
 
 from engine.leases import Lease
-from engine.ledger import QueryEvents
+from engine.ledger import QueryEvents, WhatsNew
 from engine.posts import Ack, Post, ReadPosts
+from engine.presence import Register
 from engine.refusals import Refusal
 from engine.sequences import Claim, ListSequences, SeedSequence
 from engine.tasks import TaskCreate
 from web.mcp.arguments import Parser
 from web.mcp.identity_tools import Named
+
+A_TIME = "must be an ISO 8601 time such as 2026-01-31T12:00:00Z"
+UNKNOWN = "{} is not an argument of this tool; its arguments are: sequence, note, key."
 
 
 def parse(arguments: type[Struct], **given: Any) -> Any:
@@ -27,66 +31,129 @@ def parse(arguments: type[Struct], **given: Any) -> Any:
         (Claim, {"sequence": None}, "'sequence' is missing; this tool needs it."),
         (Claim, {"sequence": 5}, "'sequence' must be text."),
         (Claim, {"sequence": "A b"}, "'sequence' must be 1 to 64 characters of a-z, 0-9, '_' and '-'."),
-        (Claim, {"sequence": "adr\n"}, "'sequence' must be 1 to 64 characters of a-z, 0-9, '_' and '-'."),
-        (Claim, {"sequence": "a", "note": "x" * 501}, "'note' must have at most 500 characters."),
-        (Claim, {"sequence": "a", "key": ""}, "'key' must not be empty."),
+        (Claim, {"sequence": "a", "note": "x" * 501}, "'note' must have at most 500 characters, or leave it out."),
         (
             Claim,
             {"sequence": "a", "note": "\0"},
-            "'note' must be text without NUL characters and lone surrogates.",
+            "'note' must be text without NUL characters and lone surrogates, or leave it out.",
+        ),
+        (Claim, {"sequence": "a", "seq": "a"}, UNKNOWN.format("'seq'")),
+        (Claim, {"sequence": "a", "\ud800\n": "a"}, UNKNOWN.format("'??'")),
+        (
+            Claim,
+            {"sequense": "a"},
+            "'sequence' is missing; this tool needs it. " + UNKNOWN.format("'sequense'"),
         ),
         (
             Claim,
-            {"seq": "a"},
-            "'seq' is not an argument of this tool; its arguments are: sequence, note, key.",
+            {"sequence": "A", "key": "x" * 65, "a": 1, "b": 2},
+            "'sequence' must be 1 to 64 characters of a-z, 0-9, '_' and '-'. "
+            "'key' must have at most 64 characters, or leave it out. "
+            "'a', 'b' are not arguments of this tool; its arguments are: sequence, note, key.",
         ),
-        (
-            Claim,
-            {"\ud800\n": "a"},
-            "'??' is not an argument of this tool; its arguments are: sequence, note, key.",
-        ),
-        (ListSequences, {"x": 1}, "'x' is not an argument of this tool; its arguments are: none."),
         (SeedSequence, {"sequence": "a", "current": -1}, "'current' must be at least 0."),
         (SeedSequence, {"sequence": "a", "current": 1.5}, "'current' must be a whole number."),
-        (SeedSequence, {"sequence": "a", "current": "1"}, "'current' must be a whole number."),
+        (SeedSequence, {"sequence": "a", "current": "one"}, "'current' must be a whole number."),
+        (SeedSequence, {"sequence": "a", "current": ""}, "'current' must be a whole number."),
         (SeedSequence, {"sequence": "a", "current": True}, "'current' must be a whole number."),
         (SeedSequence, {"sequence": "a", "current": 2**53}, "'current' must be at most 9007199254740991."),
-        (ReadPosts, {"to_me": "yes"}, "'to_me' must be true or false."),
-        (ReadPosts, {"limit": 201}, "'limit' must be at most 200."),
-        (Lease, {"surface": "a", "mode": "x"}, "'mode' must be one of: exclusive, shared."),
-        (Lease, {"surface": "a", "mode": 5}, "'mode' must be one of: exclusive, shared."),
+        (ReadPosts, {"to_me": "yes"}, "'to_me' must be true or false, or leave it out."),
+        (ReadPosts, {"limit": "201"}, "'limit' must be at most 200, or leave it out."),
+        (ReadPosts, {"limit": "null"}, "'limit' must be a whole number, or leave it out."),
+        (Lease, {"surface": "a", "mode": "x"}, "'mode' must be one of: exclusive, shared, or leave it out."),
+        (Lease, {"surface": "a", "mode": 5}, "'mode' must be one of: exclusive, shared, or leave it out."),
         (Post, {"body": " \n"}, "'body' must not be blank."),
-        (TaskCreate, {"title": "x", "depends_on": 3}, "'depends_on' must be a list."),
-        (TaskCreate, {"title": "x", "depends_on": ["a"]}, "'depends_on[0]' must be a whole number."),
-        (TaskCreate, {"title": "x", "depends_on": [1, 0]}, "'depends_on[1]' must be at least 1."),
-        (TaskCreate, {"title": "x", "depends_on": [1] * 51}, "'depends_on' must have at most 50 items."),
-        (QueryEvents, {"since": "soon"}, "'since' must be an ISO 8601 time such as 2026-01-31T12:00:00Z."),
-        (QueryEvents, {"until": 5}, "'until' must be an ISO 8601 time such as 2026-01-31T12:00:00Z."),
+        (Post, {"body": "b", "to_lane": "null"}, "'to_lane' must be a name, not the word null, or leave it out."),
+        (Post, {"body": "b", "tag": " None "}, "'tag' must be a name, not the word None, or leave it out."),
+        (Register, {"lane": "null"}, "'lane' must be a name, not the word null."),
+        (Register, {"lane": "back\u200bend"}, "'lane' must not contain U+200B, which a reader cannot see."),
+        (Register, {"lane": "\x1b[31mred"}, "'lane' must not contain U+001B, which a reader cannot see."),
+        (TaskCreate, {"title": "x", "depends_on": "a"}, "'depends_on' must be a list, or leave it out."),
+        (TaskCreate, {"title": "x", "depends_on": ["a"]}, "'depends_on[0]' must be a whole number, or leave it out."),
+        (TaskCreate, {"title": "x", "depends_on": [1, 0]}, "'depends_on[1]' must be at least 1, or leave it out."),
         (
-            Named,
-            {"participant_name": "a/b"},
-            "'participant_name' must be a name without '/' and without spaces at its ends.",
+            TaskCreate,
+            {"title": "x", "depends_on": [1] * 51},
+            "'depends_on' must have at most 50 items, or leave it out.",
         ),
-        (
-            Named,
-            {"participant_name": ""},
-            "'participant_name' must be a name without '/' and without spaces at its ends.",
-        ),
+        (QueryEvents, {"since": "soon"}, f"'since' {A_TIME}, or leave it out."),
+        (QueryEvents, {"until": 5}, f"'until' {A_TIME}, or leave it out."),
+        (Named, {"participant_name": "a/b"}, "'participant_name' must be a name without '/'."),
+        (Named, {"participant_name": " "}, "'participant_name' must not be empty."),
     ],
 )
-def test_a_refusal_names_the_argument_and_what_to_do(
+def test_a_refusal_names_every_fault_and_what_to_do(
     arguments: type[Struct], given: dict[str, Any], sentence: str
 ) -> None:
     assert parse(arguments, **given) == Refusal("invalid", sentence)
 
 
+def test_many_faults_are_told_up_to_a_bound() -> None:
+    refusal = parse(QueryEvents, **dict.fromkeys(QueryEvents.__struct_fields__, -0.5), other=1)
+    assert isinstance(refusal, Refusal)
+    assert refusal.message.endswith("And 4 more.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "read"),
+    [
+        (Ack, {"post_id": "5"}, Ack(post_id=5)),
+        (Ack, {"post_id": " 5.0 "}, Ack(post_id=5)),
+        (Ack, {"post_id": 7.0}, Ack(post_id=7)),
+        (Lease, {"surface": "a", "ttl_seconds": "1800"}, Lease(surface="a")),
+        (Lease, {"surface": "a", "mode": " shared "}, Lease(surface="a", mode="shared")),
+        (ReadPosts, {"to_me": "true", "unacked_only": "False"}, ReadPosts(to_me=True)),
+        (
+            SeedSequence,
+            {"sequence": " adr\n", "current": "0", "pad": "0"},
+            SeedSequence(sequence="adr", current=0, pad=0),
+        ),
+        *(
+            (TaskCreate, {"title": "x", "depends_on": sent}, TaskCreate(title="x", depends_on=read))
+            for sent, read in [
+                ("[1,2]", (1, 2)),
+                (["1", 2.0], (1, 2)),
+                ([1.0], (1,)),
+                ("1", (1,)),
+                (1, (1,)),
+                ("[]", ()),
+                ([], ()),
+                ("", ()),
+            ]
+        ),
+        (
+            Post,
+            {
+                "to_lane": "web",
+                "to_actor": "",
+                "subject": "",
+                "body": "x",
+                "ref": "",
+                "tag": " ",
+                "reply_to": 0,
+                "key": "",
+            },
+            Post(to_lane="web", body="x"),
+        ),
+        (Post, {"to_lane": "web", "body": "x", "reply_to": "0", "tag": [], "ref": {}}, Post(to_lane="web", body="x")),
+        (ReadPosts, {"limit": 0, "before": "", "to_me": None, "wait_seconds": 0}, ReadPosts()),
+        (WhatsNew, {"advance_cursor": "", "limit": "", "after": 0}, WhatsNew()),
+        (WhatsNew, {"after": 0}, WhatsNew(after=0)),
+        (Post, {"to_lane": "cafe\u0301 ", "body": " x "}, Post(to_lane="caf\u00e9", body=" x ")),
+        (Post, {"to_lane": "a", "body": "null"}, Post(to_lane="a", body="null")),
+        (ListSequences, {"random_string": "dummy", "anything": 1}, ListSequences()),
+        (Ack, {"post_id": 1, "task_progress": "- [x] …", "toolCallId": "call_1"}, Ack(post_id=1)),
+    ],
+)
+def test_what_clients_send_is_read_as_what_they_mean(
+    arguments: type[Struct], given: dict[str, Any], read: Struct
+) -> None:
+    assert parse(arguments, **given) == read
+
+
 def test_null_is_the_same_as_nothing() -> None:
     assert parse(Claim, sequence="adr", note=None, key=None) == Claim(sequence="adr")
     assert Parser(ListSequences).parse(None) == ListSequences()
-
-
-def test_a_number_without_a_fraction_is_whole() -> None:
-    assert parse(Ack, post_id=7.0) == Ack(post_id=7)
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,10 @@ from web.mcp.schemas import input_schema
                 "type": "object",
                 "properties": {
                     "sequence": {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"},
-                    "note": {"type": "string", "maxLength": 500},
+                    "note": {"type": "string"},
                     "key": {"type": "string"},
                 },
+                "additionalProperties": False,
                 "required": ["sequence"],
             },
         ),
@@ -34,11 +35,12 @@ from web.mcp.schemas import input_schema
                 "type": "object",
                 "properties": {
                     "surface": {"type": "string"},
-                    "ttl_seconds": {"type": "integer", "maximum": 86400, "default": 1800},
+                    "ttl_seconds": {"type": "integer"},
                     "note": {"type": "string"},
-                    "mode": {"type": "string", "enum": ["exclusive", "shared"], "default": "exclusive"},
-                    "wait_seconds": {"type": "integer", "maximum": 55},
+                    "mode": {"type": "string", "enum": ["exclusive", "shared"]},
+                    "wait_seconds": {"type": "integer"},
                 },
+                "additionalProperties": False,
                 "required": ["surface"],
             },
         ),
@@ -47,11 +49,12 @@ from web.mcp.schemas import input_schema
             {
                 "type": "object",
                 "properties": {
-                    "participant_name": {"type": "string", "pattern": r"^[^/\s]([^/]*[^/\s])?$"},
+                    "participant_name": {"type": "string", "pattern": "^[^/]+$"},
                     "kind": {"type": "string", "enum": ["agent", "human"]},
                     "lane": {"type": "string"},
                     "is_admin": {"type": "boolean"},
                 },
+                "additionalProperties": False,
                 "required": ["participant_name"],
             },
         ),
@@ -63,4 +66,4 @@ def test_a_schema_says_what_helps_and_no_more(arguments: type[Struct], schema: d
 
 def test_a_list_says_what_its_items_are() -> None:
     depends_on = input_schema(TaskCreate)["properties"]["depends_on"]
-    assert depends_on == {"type": "array", "items": {"type": "integer"}, "maxItems": 50}
+    assert depends_on == {"type": "array", "items": {"type": "integer"}}

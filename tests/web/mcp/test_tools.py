@@ -75,7 +75,13 @@ async def test_every_tool_says_what_it_does_to_the_world(bus: Bus, token: str) -
 @pytest.mark.parametrize("revision", [None, *REVISIONS])
 async def test_a_result_is_the_same_object_twice_at_every_revision(bus: Bus, token: str, revision: str | None) -> None:
     result = await bus.result(token, "claim", revision, sequence="adr", note=None)
-    assert result["structuredContent"] == {"sequence": "adr", "number": 1, "formatted": "1", "note": None}
+    assert result["structuredContent"] == {
+        "sequence": "adr",
+        "number": 1,
+        "formatted": "1",
+        "note": None,
+        "new_sequence": True,
+    }
     assert json.loads(result["content"][0]["text"]) == result["structuredContent"]
     assert ("resultType" in result) == (revision == "2026-07-28")
 

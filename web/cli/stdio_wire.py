@@ -1,0 +1,88 @@
+"""Standard input and output as the streams of an MCP server: one JSON-RPC message a line, read as over HTTP.
+
+A line that is no message is answered at once, with a null id; its client would otherwise wait until it gives up.
+"""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, BinaryIO
+
+import anyio
+import mcp_types as types
+import trio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
+from msgspec import UNSET
+
+from web.mcp import jsonrpc
+from web.mcp.leniency import call_meant
+
+LINE_BYTES_MAX = 1_000_000
+"""As long as a body over HTTP."""
+
+_TOO_LONG = types.ErrorData(code=types.INVALID_REQUEST, message=f"Invalid request: over {LINE_BYTES_MAX} bytes")
+
+Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
+
+
+@asynccontextmanager
+async def stdio_streams() -> AsyncIterator[Streams]:
+    """What the client asks, until its input ends, and where the answers go."""
+    arrived, requests = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    responses, leaving = anyio.create_memory_object_stream[SessionMessage](0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_write, leaving, sys.stdout.buffer)
+        nursery.start_soon(_read, sys.stdin.buffer, arrived, responses.clone())
+        async with responses:
+            yield requests, responses
+
+
+async def _read(
+    stdin: BinaryIO, arrived: MemoryObjectSendStream[Any], responses: MemoryObjectSendStream[SessionMessage]
+) -> None:
+    async with arrived, responses:
+        while line := await trio.to_thread.run_sync(_next_line, stdin):
+            if not line.strip():
+                continue
+            message = _message(line)
+            if isinstance(message, types.JSONRPCError):
+                await responses.send(SessionMessage(message))
+            else:
+                await arrived.send(SessionMessage(message))
+
+
+async def _write(leaving: MemoryObjectReceiveStream[SessionMessage], stdout: BinaryIO) -> None:
+    async with leaving:
+        async for response in leaving:
+            line = response.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+            await trio.to_thread.run_sync(_send, stdout, line)
+
+
+def _next_line(stdin: BinaryIO) -> bytes:
+    """One line; of one that is too long, just more than is taken, and the rest is dropped."""
+    line = stdin.readline(LINE_BYTES_MAX + 1)
+    rest = line
+    while len(rest) > LINE_BYTES_MAX and not rest.endswith(b"\n"):
+        rest = stdin.readline(LINE_BYTES_MAX + 1)
+    return line
+
+
+def _send(stdout: BinaryIO, line: bytes) -> None:
+    stdout.write(line)
+    stdout.flush()
+
+
+def _message(line: bytes) -> types.JSONRPCRequest | types.JSONRPCNotification | types.JSONRPCError:
+    """The message in a line, or the answer to a line that has none."""
+    read = _TOO_LONG if len(line) > LINE_BYTES_MAX else jsonrpc.read_message(line)
+    if isinstance(read, types.ErrorData):
+        return types.JSONRPCError(jsonrpc="2.0", id=None, error=read)
+    if read.id is UNSET:
+        return types.JSONRPCNotification(jsonrpc="2.0", method=read.method, params=read.params)
+    try:
+        params = call_meant(read.params) if read.method == "tools/call" else read.params
+    except MCPError as refused:
+        return types.JSONRPCError(jsonrpc="2.0", id=read.id, error=refused.error)
+    return types.JSONRPCRequest(jsonrpc="2.0", id=read.id, method=read.method, params=params)

@@ -1,0 +1,131 @@
+"""What clients send in place of what is meant: the table between JSON and a command.
+
+| sent | by whom | read as |
+|---|---|---|
+| `"5"`, `" 5.0 "`, `5.0` for a number | clients that send every number as text | 5 |
+| `"true"`, `"False"` for a flag | the same | true, false |
+| `"[1, 2]"`, `["1"]`, `"1"`, `1` for a list of numbers | the same, and models | the list |
+| `""`, blank text, `[]`, `{}`, null for an optional argument | clients that fill every argument | not given |
+| 0 for an optional number that is at least 1; any 0 for one in a call that has an empty value | the same | not given |
+| an argument of `STRAYS`, or any for a tool without arguments | see there | nothing |
+| `arguments` as the JSON text of an object | clients that pass on what the model wrote | the object |
+
+Everything else stays what it is, and `web.mcp.arguments` refuses what does not fit. What is read here has one meaning;
+the text `null` or `None` has two (a name, or nothing), so it is refused (`NOTHING_IN_WORDS`).
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import mcp_types as types
+import msgspec
+from mcp.shared.exceptions import MCPError
+from msgspec import Struct
+
+STRAYS: Mapping[str, str] = {
+    "random_string": "Cursor, which gives tools without arguments a dummy one",
+    "task_progress": "Cline, with every call (cline/cline#8256, #10426)",
+    "toolCallId": "n8n, with every call (n8n-io/n8n#21500)",
+    "sessionId": "n8n's AI Agent, which passes its own input on",
+    "action": "n8n's AI Agent",
+    "chatInput": "n8n's AI Agent",
+}
+"""Arguments that clients add of their own, and where they were seen. A tool's own argument of that name wins."""
+
+NOTHING_IN_WORDS = frozenset({"null", "Null", "NULL", "None", "undefined", "nil"})
+
+Kind = Literal["text", "number", "flag", "numbers", "time", "choice"]
+
+_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,400})(?:\.0*)?\s*")
+_FLAGS = {"true": True, "false": False}
+
+
+class Argument(Struct, frozen=True, kw_only=True):
+    """One argument of a tool, as far as reading it goes. `least`: the smallest number that it takes."""
+
+    name: str
+    kind: Kind
+    is_required: bool
+    is_name: bool = False
+    least: int | None = None
+
+    @property
+    def may_be_filler(self) -> bool:
+        """Whether 0 may stand for "not given"."""
+        return self.kind == "number" and not self.is_required
+
+
+def meant(argument: Argument, value: Any) -> Any:
+    """What a client meant by a value; UNSET when it means that the argument is not given."""
+    if value is None or (not argument.is_required and _is_empty(argument, value)):
+        return msgspec.UNSET
+    read = _READERS.get(argument.kind)
+    return value if read is None else read(value)
+
+
+def call_meant(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The params of a tool call with its arguments as an object; raises `MCPError` that says what is wrong."""
+    call = dict(params or {})
+    if not isinstance(call.get("name"), str):
+        raise MCPError(types.INVALID_PARAMS, "params.name must be the name of a tool; tools/list shows them")
+    arguments = call.get("arguments")
+    if isinstance(arguments, str):
+        arguments = _object(arguments)
+    if not isinstance(arguments, dict | None):
+        raise MCPError(types.INVALID_PARAMS, "params.arguments must be an object with the tool's arguments by name")
+    if arguments is None:
+        call.pop("arguments", None)
+    else:
+        call["arguments"] = arguments
+    return call
+
+
+def _object(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _is_empty(argument: Argument, value: Any) -> bool:
+    if isinstance(value, str):
+        value = value.strip()
+    if argument.may_be_filler and argument.least == 1 and _number(value) == 0 and value is not False:
+        return True
+    return value in ("", [], {})
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, str) and (written := _NUMBER.fullmatch(value)):
+        return int(written[1])
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _flag(value: Any) -> Any:
+    return _FLAGS.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().startswith("["):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    if isinstance(value, list):
+        return [_number(item) for item in value]
+    number = _number(value)
+    return [number] if isinstance(number, int) and not isinstance(number, bool) else value
+
+
+def _choice(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+_READERS: Mapping[Kind, Callable[[Any], Any]] = {
+    "number": _number,
+    "flag": _flag,
+    "numbers": _numbers,
+    "choice": _choice,
+}
