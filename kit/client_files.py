@@ -32,12 +32,16 @@ class Edit(Protocol):
 
 @dataclass(frozen=True)
 class ClientFiles:
-    """What one client needs: which files show that a repository is worked on with it, and the file with its hooks."""
+    """What one client needs: which files show that a repository is worked on with it, and the file with its hooks.
+
+    `private_path` is a second file for the same hooks, which stays on this machine.
+    """
 
     signs: tuple[str, ...]
     hooks_path: str
     hooks: Callable[[], Edit]
     rules: str = "AGENTS.md"
+    private_path: str | None = None
 
 
 def command(client: str, *flags: str) -> str:
@@ -99,7 +103,10 @@ def _opencode() -> Edit:
 
 
 CLIENT_FILES: dict[str, ClientFiles] = {
-    "claude-code": ClientFiles((".claude", "CLAUDE.md"), ".claude/settings.json", _claude_code, "CLAUDE.md"),
+    # Started in a folder, Claude Code reads the root's private settings only; it runs a hook that is in both once.
+    "claude-code": ClientFiles(
+        (".claude", "CLAUDE.md"), ".claude/settings.json", _claude_code, "CLAUDE.md", ".claude/settings.local.json"
+    ),
     "codex": ClientFiles((".codex",), ".codex/hooks.json", _codex),
     "gemini": ClientFiles((".gemini", "GEMINI.md"), ".gemini/settings.json", _gemini, "GEMINI.md"),
     "qwen": ClientFiles((".qwen", "QWEN.md"), ".qwen/settings.json", _qwen),
@@ -110,6 +117,9 @@ CLIENT_FILES: dict[str, ClientFiles] = {
     "cursor": ClientFiles((".cursor",), ".cursor/hooks.json", _cursor),
 }
 """By the name that `kit install --client` takes, the same as that of the hook's `--client`."""
+
+PRIVATE_PATHS = tuple(files.private_path for files in CLIENT_FILES.values() if files.private_path)
+"""Files that git is told to leave out."""
 
 ALWAYS = "claude-code"
 """Whose files are written into every repository."""

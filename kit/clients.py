@@ -18,21 +18,19 @@ START, SUBAGENT, TOOL, TURN_END, SESSION_END = "start", "subagent", "tool", "tur
 """The moments at which a hook can do something."""
 
 _PATCH = re.compile(r"^\*\*\* (?:Add File|Update File|Delete File|Move to): (.+)$", re.MULTILINE)
+_IS_PATCH = "*** Begin Patch"
 _PATHS = ("file_path", "notebook_path", "filePath", "path", "absolute_path")
 _EDITS = re.compile(r"write|edit|patch|replace|create|str_replace|notebook|insert", re.IGNORECASE)
 
 
 def _paths_in(tool: str, given: Mapping[str, Any]) -> Iterator[str]:
-    """The paths that a tool has changed: named, or in the text of a patch."""
-    if tool and not _EDITS.search(tool):
-        return
-    for name in _PATHS:
-        if isinstance(given.get(name), str):
-            yield given[name]
-            return
+    """The paths that a tool has changed: named, or in the text of a patch, which shells are given, too."""
     for text in given.values():
-        if isinstance(text, str):
+        if isinstance(text, str) and _IS_PATCH in text:
             yield from (path.strip() for path in _PATCH.findall(text))
+            return
+    if not tool or _EDITS.search(tool):
+        yield from [given[name] for name in _PATHS if isinstance(given.get(name), str)][:1]
 
 
 def _specific(event: str, text: str) -> str:
@@ -81,6 +79,8 @@ class Client:
                     arguments = json.loads(arguments)
                 except ValueError:
                     arguments = {"text": arguments}
+            elif isinstance(arguments, dict) and isinstance(arguments.get("command"), list):
+                arguments = {"text": "\n".join(map(str, arguments["command"]))}
             if isinstance(arguments, dict):
                 return list(_paths_in(tool, arguments))
         return []

@@ -17,11 +17,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+
+def run_seconds_max(given: str) -> float:
+    """How long a run of the hook may take: 1.4 s, unless a slow machine is given more, or less."""
+    try:
+        return min(60.0, max(0.5, float(given)))
+    except ValueError:
+        return 1.4
+
+
 CONFIG_NAME = "llm-bus.config.json"
 STATE_NAME = "llm-bus"
 """The folder of the kit in a git directory."""
 
-SECONDS_MAX = 1.4
+SECONDS_MAX = run_seconds_max(os.environ.get("LLM_BUS_HOOK_SECONDS", ""))
 REFS_MAX = 1_000
 """The most recent ones. More would not be read within the time that a commit may take."""
 

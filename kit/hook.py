@@ -10,7 +10,8 @@ path that somebody else leases. Everything else passes: a bus that is down or sl
 even a crash in here are warnings, noted in .llm-bus/pending.log and looked at again when the bus answers. So the whole
 run happens in a thread that has until `RUN_SECONDS_MAX`, and whatever it has confirmed by then counts.
 
-LLM_BUS_OVERRIDE=1 lets everything pass and is noted in .llm-bus/overrides.log.
+LLM_BUS_OVERRIDE=1 lets everything pass and is noted in .llm-bus/overrides.log. LLM_BUS_HOOK_SECONDS
+gives a run more time than 1.4 seconds.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from kit.bus import Doubt, NoAnswer
 from kit.check import NumberCheck, conflicting_leases, suggest_numbers
 from kit.clients import CLIENTS, SESSION_END, START, SUBAGENT
-from kit.git import Changes, NotInGit, Repository
+from kit.git import SECONDS_MAX, Changes, NotInGit, Repository
 from kit.moments import Moment, answer
 from kit.numbers import Numbering
 from kit.report import Report
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from kit.ledger import Ledger
     from kit.settings import Settings
 
-RUN_SECONDS_MAX = 1.4
+RUN_SECONDS_MAX = SECONDS_MAX
 """For everything: the interpreter's start, git, the name of the server, every request; 1.5 s with the end."""
 
 WORK_SECONDS_MIN = 0.4
@@ -222,7 +223,8 @@ def _conclude_moment(moment: Moment, report: Report) -> int:
         _note_doubt(report)
         sorry = [_SORRY.format(reason=reason)] if reason and moment.kind == START else []
         if told := "\n\n".join([*sorry, *([moment.packet] if moment.packet else [])]):
-            write(sys.stdout, client.starts(event, clean(told)))
+            says = client.starts if moment.kind == START else client.tells
+            write(sys.stdout, says(event, clean(told)))
         return 0
     if report.unchecked or (reason and moment.kind is None):
         _note_doubt(report)

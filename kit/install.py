@@ -20,7 +20,7 @@ from pathlib import Path
 
 from kit import git_hook
 from kit.bundle import program, text
-from kit.client_files import CLIENT_FILES, Edit, clients_of
+from kit.client_files import CLIENT_FILES, PRIVATE_PATHS, Edit, clients_of
 from kit.edits import Block, CannotEdit, Own, Retired, Seed
 from kit.git import CONFIG_NAME, STATE_NAME, NotInGit, Repository
 from kit.managers import generator_of, manager_edits
@@ -139,6 +139,7 @@ def _plan(repository: Repository, wishes: Wishes) -> _Plan:
     shared: dict[Path, Edit] = {
         repository.shared_state / "kit.pyz": Own(program().decode("utf-8", "surrogateescape"), "PK"),
         repository.shared / "config": Block(_git_section(pins), *_PINS),
+        repository.shared / "info" / "exclude": Block("\n".join(f"/{path}" for path in PRIVATE_PATHS), *_PINS),
         **hooks,
     }
     own: dict[Path, Edit] = {
@@ -182,7 +183,8 @@ def _client_edits(root: Path, wishes: Wishes) -> dict[Path, Edit]:
     rules = {root / "AGENTS.md"}
     for name in clients_of(root, wishes.clients):
         files = CLIENT_FILES[name]
-        found[root / files.hooks_path] = files.hooks()
+        for hooks_path in filter(None, (files.hooks_path, files.private_path)):
+            found[root / hooks_path] = files.hooks()
         rules.add(root / files.rules)
     for path in sorted(rules):
         if not _reads_agents_file(path):

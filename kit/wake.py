@@ -7,9 +7,11 @@ with the text on standard error), when the session ends, or when the client's pr
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.bus import Bus, Doubt, rows_of
@@ -21,8 +23,6 @@ from kit.state import lock, session, session_path, wake_path
 from kit.words import write
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kit.clients import Client
 
 WAIT_SECONDS = 55
@@ -39,6 +39,8 @@ _LIMIT = 50
 def wait_for_news(client: Client, given: dict[str, Any]) -> int:
     """Wait as long as the session lives; 2 when there is something to tell, else 0."""
     moment = Moment(client, "", given)
+    if _ends_after_its_turn(os.environ.get("CLAUDE_PID", "")):
+        return 0
     try:
         project = moment.project()
         settings = read_settings(project, needs_file=False)
@@ -54,6 +56,21 @@ def wait_for_news(client: Client, given: dict[str, Any]) -> int:
     told = _Waiter(endpoint, token, settings, path).wait()
     write(sys.stderr, told)
     return 2
+
+
+def _ends_after_its_turn(client: str) -> bool:
+    """Whether a process is a client that was asked one thing only (`claude -p`), and would wait for us at its end."""
+    if not client.isdigit():
+        return False
+    try:
+        arguments = Path(f"/proc/{client}/cmdline").read_text("utf-8", "replace").split("\0")
+    except OSError:
+        command = ["ps", "-o", "args=", "-p", client]
+        ran = subprocess.run(command, capture_output=True, check=False, text=True)  # noqa: S603 - ps, and a number
+        arguments = ran.stdout.split()
+    given = dict(zip(arguments, arguments[1:]))
+    reads_on = given.get("--input-format") == "stream-json" or "--input-format=stream-json" in arguments
+    return bool({"-p", "--print"} & set(arguments)) and not reads_on
 
 
 def _locked(path: Path) -> Any:
@@ -102,17 +119,19 @@ class _Waiter:
         """The news, and whether the next look may wait at the bus. The first look takes ready tasks for known."""
         if self._ledger is None:
             self._ledger = Ledger(Bus(self._endpoint, self._token, WAIT_SECONDS + 10), self._settings)
-        ledger = self._ledger
-        tasks = rows_of(ledger.bus.call("list_tasks", owner=ledger.me, limit=_LIMIT), "tasks")
-        blocked = any(task.get("status") == "blocked" or task.get("waits_for") for task in tasks)
-        ready = [
-            task for task in tasks if task.get("status") in ("assigned", "in_progress") and not task.get("waits_for")
-        ]
-        wait_seconds = 0 if first or blocked else WAIT_SECONDS
-        answer = ledger.bus.call("read_posts", to_me=True, unacked_only=True, limit=_LIMIT, wait_seconds=wait_seconds)
-        posts = rows_of(answer, "posts")
+        ready, blocked = self._tasks(self._ledger)
         with session(self._path) as known:
-            ids = [task["task_id"] for task in ready if isinstance(task.get("task_id"), int)]
-            woken = [] if first else [task for task in ready if task.get("task_id") in set(ids) - set(known.tasks)]
-            known.tasks = ids
-            return known.news(posts, idle=True), woken, not (posts or blocked)
+            unblocked = [] if first else [task for task in ready if task["task_id"] not in known.tasks]
+            known.tasks = [task["task_id"] for task in ready]
+        wait_seconds = 0 if first or blocked or unblocked else WAIT_SECONDS
+        inbox = {"to_me": True, "unacked_only": True, "limit": _LIMIT, "wait_seconds": wait_seconds}
+        posts = rows_of(self._ledger.bus.call("read_posts", **inbox), "posts")
+        with session(self._path) as known:
+            return known.news(posts, idle=True), unblocked, not (posts or blocked)
+
+    def _tasks(self, ledger: Ledger) -> tuple[list[dict[str, Any]], bool]:
+        """The caller's tasks that can go on, and whether any other cannot."""
+        rows = rows_of(ledger.bus.call("list_tasks", owner=ledger.me, limit=_LIMIT), "tasks")
+        tasks = [task for task in rows if isinstance(task.get("task_id"), int) and task.get("status") != "done"]
+        ready = [task for task in tasks if task.get("status") != "blocked" and not task.get("waits_for")]
+        return ready, len(ready) < len(tasks)

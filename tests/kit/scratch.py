@@ -27,6 +27,10 @@ RUN_SECONDS_MAX = 30
 """For anything that is started here; the hook itself has 1.5 seconds, but the machine may be busy."""
 
 
+HOOK_SECONDS = 20
+"""For one run of the hook, where a test is not about its time limit."""
+
+
 class Ran(Struct, frozen=True):
     """What a process left behind."""
 
@@ -71,10 +75,12 @@ class WorkTree:
     async def hook(self, *arguments: str | Path, **environment: str) -> Ran:
         return await self.run(self.who.python, HOOK, *arguments, environment=environment)
 
-    async def tell(self, event: str, client: str = "claude-code", **given: Any) -> Ran:
+    async def tell(self, event: str, client: str = "claude-code", seconds: float = HOOK_SECONDS, **given: Any) -> Ran:
         """Run the hook as a client does, by default Claude Code."""
         sent = {"hook_event_name": event, "cwd": str(self.path), "session_id": "1", **given}
-        return await self.run(self.who.python, HOOK, "--client", client, stdin=json.dumps(sent).encode())
+        command = (self.who.python, HOOK, "--client", client)
+        limit = {"LLM_BUS_HOOK_SECONDS": str(seconds)}
+        return await self.run(*command, stdin=json.dumps(sent).encode(), environment=limit)
 
     async def told_of(self, path: str | Path) -> Ran:
         """Run the hook as Claude Code does after it has written a file."""
@@ -119,6 +125,7 @@ class WorkTree:
         token = {} if self.who.token is None else {"LLM_BUS_TOKEN": self.who.token}
         home = str(self.path.parent)
         base = {"PATH": os.environ["PATH"], "HOME": home, "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1"}
+        base["LLM_BUS_HOOK_SECONDS"] = str(HOOK_SECONDS)
         return {**base, **nobody, **token, **more}
 
 

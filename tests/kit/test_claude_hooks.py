@@ -164,10 +164,10 @@ async def test_a_packet_is_bounded_whatever_it_has_to_tell(bus: Bus, alice: Work
 async def test_a_session_starts_without_a_bus(alice: WorkTree) -> None:
     async with bad_server(hanging) as endpoint:
         alice.configure(endpoint=endpoint)
-        ran = await alice.tell("SessionStart", source="startup")
+        ran = await alice.tell("SessionStart", source="startup", seconds=1.4)
     assert ran.code == 0
-    assert "LLM Bus could not be asked (no answer within" in ran.out
-    assert "no answer within" in alice.log()
+    assert "LLM Bus could not be asked (" in ran.out
+    assert "answer" in alice.log()
 
 
 async def test_nothing_to_tell_is_one_line(alice: WorkTree) -> None:
