@@ -1,0 +1,360 @@
+"""Real agent clients with scripted models: what reached the model, and after how long: `make clients`.
+
+The run writes docs/reference/clients.md. What a model was not shown is a dash there, so the page tells only what was
+seen. The tests fail for what Claude Code did not do, because that is promised.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+import trio
+from msgspec import Struct
+
+from kit.install import Wishes, install
+from tests.acceptance.test_clients import programs  # noqa: F401 - the fixture that installs the clients
+from tests.kit.scratch import WorkTree
+from tests.kit.scripted_models import Call, ScriptedModel, Shown, Turn, model
+from tests.web.bus import Bus
+
+pytestmark = pytest.mark.clients
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "clients.md"
+SECONDS_MAX = 150
+WAKES = 50
+QUIET_SECONDS = float(os.environ.get("LLM_BUS_QUIET_SECONDS", "180"))
+"""How long nothing may be asked of the model while nothing happens."""
+
+
+class Way(Struct, frozen=True):
+    """How one client is run without an account: its command, its environment, files in its home, and its tools."""
+
+    title: str
+    command: tuple[str, ...]
+    environment: Callable[[str], dict[str, str]]
+    files: Callable[[str, str], dict[str, str]]
+    shell: Callable[[int], Call]
+    write: Callable[[str], Call]
+
+
+def _bash(seconds: int) -> Call:
+    return Call("bash", {"command": f"sleep {seconds}", "description": "wait"})
+
+
+def _run_shell(seconds: int) -> Call:
+    return Call("run_shell_command", {"command": f"sleep {seconds}", "is_background": False})
+
+
+def _codex_patch(path: str) -> Call:
+    patch = f"*** Begin Patch\n*** Add File: {path}\n+text\n*** End Patch"
+    return Call("exec_command", {"cmd": f"apply_patch <<'EOF'\n{patch}\nEOF"})
+
+
+def _codex_files(url: str, repository: str) -> dict[str, str]:
+    config = f"""\
+model = "scripted"
+model_provider = "scripted"
+[model_providers.scripted]
+name = "scripted"
+base_url = "{url}/v1"
+wire_api = "responses"
+env_key = "MODEL_KEY"
+[projects."{repository}"]
+trust_level = "trusted"
+"""
+    return {".codex/config.toml": config}
+
+
+def _opencode(url: str) -> dict[str, str]:
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "scripted",
+        "options": {"baseURL": f"{url}/v1", "apiKey": "none"},
+        "models": {"model": {"name": "model"}},
+    }
+    return {"OPENCODE_CONFIG_CONTENT": json.dumps({"provider": {"scripted": provider}, "model": "scripted/model"})}
+
+
+WAYS = {
+    "claude-code": Way(
+        "Claude Code",
+        ("claude", "-p", "Do it.", "--permission-mode", "acceptEdits", "--allowedTools", "Write", "Bash"),
+        lambda url: {
+            "ANTHROPIC_BASE_URL": url,
+            "ANTHROPIC_API_KEY": "none",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        },
+        lambda _url, _repository: {},
+        lambda seconds: Call("Bash", {"command": f"sleep {seconds}"}),
+        lambda path: Call("Write", {"file_path": path, "content": "text\n"}),
+    ),
+    "codex": Way(
+        "Codex CLI",
+        ("codex", "exec", "--dangerously-bypass-approvals-and-sandbox", "--dangerously-bypass-hook-trust", "Do it."),
+        lambda _: {"MODEL_KEY": "none"},
+        _codex_files,
+        lambda seconds: Call("exec_command", {"cmd": f"sleep {seconds}"}),
+        _codex_patch,
+    ),
+    "gemini": Way(
+        "Gemini CLI",
+        ("gemini", "-y", "-p", "Do it."),
+        lambda url: {
+            "GEMINI_API_KEY": "none",
+            "GOOGLE_GEMINI_BASE_URL": url,
+            "GEMINI_CLI_TRUST_WORKSPACE": "true",
+        },
+        lambda _url, _repository: {
+            ".gemini/settings.json": json.dumps({"security": {"auth": {"selectedType": "gemini-api-key"}}})
+        },
+        lambda seconds: Call("run_shell_command", {"command": f"sleep {seconds}"}),
+        lambda path: Call("write_file", {"file_path": path, "content": "text\n"}),
+    ),
+    "qwen": Way(
+        "Qwen Code",
+        ("qwen", "-y", "-p", "Do it."),
+        lambda url: {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_MODEL": "scripted"},
+        lambda _url, _repository: {},
+        _run_shell,
+        lambda path: Call("write_file", {"file_path": path, "content": "text\n"}),
+    ),
+    "opencode": Way(
+        "opencode",
+        ("opencode", "run", "-m", "scripted/model", "Do it."),
+        _opencode,
+        lambda _url, _repository: {},
+        _bash,
+        lambda path: Call("write", {"filePath": path, "content": "text\n"}),
+    ),
+    "copilot": Way(
+        "Copilot CLI",
+        ("copilot", "-p", "Do it.", "--allow-all-tools"),
+        lambda url: {
+            "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
+            "COPILOT_PROVIDER_API_KEY": "none",
+            "COPILOT_MODEL": "gpt-4.1",
+            "COPILOT_OFFLINE": "true",
+        },
+        lambda _url, repository: {".copilot/config.json": json.dumps({"trusted_folders": [repository]})},
+        _bash,
+        lambda path: Call("create", {"path": path, "file_text": "text\n"}),
+    ),
+}
+
+
+class Seen(Struct):
+    """What one client's model was shown: seconds after the cause, or None for what it was not shown."""
+
+    packet: float | None = None
+    lease: float | None = None
+    collision: float | None = None
+    handoff: float | None = None
+    turn_end: float | None = None
+    wake: list[float] = []
+
+
+SEEN: dict[str, Seen] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def page() -> Iterator[None]:
+    """The page is written from what the tests of this module have seen."""
+    yield
+    if len(SEEN) == len(WAYS):
+        PAGE.write_text(_page(), "utf-8")
+
+
+@contextmanager
+def running(way: Way, tree: WorkTree, scripted: ScriptedModel, programs: Path) -> Iterator[subprocess.Popen[bytes]]:  # noqa: F811
+    """A client at work in a repository, in a home of its own."""
+    home = tree.path.parent / "home"
+    for name, text in way.files(scripted.url, str(tree.path)).items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    home.mkdir(exist_ok=True)
+    environment = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "LLM_BUS_TOKEN": tree.who.token or "",
+        **way.environment(scripted.url),
+    }
+    with subprocess.Popen(
+        way.command,
+        cwd=tree.path,
+        env=environment,
+        stdin=subprocess.PIPE if "stream-json" in way.command else subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+async def shown(scripted: ScriptedModel, text: str, since: int = 0, seconds_max: float = SECONDS_MAX) -> Shown | None:
+    return await trio.to_thread.run_sync(scripted.wait_for, text, seconds_max, since)
+
+
+async def call(bus: Bus, who: WorkTree, tool: str, **arguments: Any) -> dict[str, Any]:
+    assert who.who.token is not None
+    return await bus.call(who.who.token, tool, **arguments)
+
+
+async def prepare(tree: WorkTree, client: str) -> None:
+    install(tree.path, Wishes(server=tree.who.endpoint.removesuffix("/mcp"), clients=(client,)))
+    await tree.git("add", "--all")
+    await tree.git("commit", "--quiet", "--no-verify", "--message", "the kit")
+
+
+@pytest.mark.parametrize("client", WAYS)
+async def test_what_reaches_the_model(
+    bus: Bus,
+    alice: WorkTree,
+    bob: WorkTree,
+    programs: Path,  # noqa: F811 - the fixture
+    client: str,
+) -> None:
+    way, seen = WAYS[client], Seen()
+    await prepare(alice, client)
+    await call(bus, bob, "lease", surface="src/**", note="refactoring")
+    await call(bus, bob, "claim", sequence="adr")
+    script: list[Turn] = [
+        way.write(str(alice.path / "src/a.py")),
+        way.write(str(alice.path / "docs/decisions/0001-mine.md")),
+        way.shell(4),
+        way.shell(3),
+        "Done.",
+    ]
+    with model(*script) as scripted:
+        began = time.time()
+        with running(way, alice, scripted, programs):
+            first = await shown(scripted, "you are ada/alice")
+            seen.packet = None if first is None else first.at - began
+            for name, text in (("lease", "is leased by ada/bob"), ("collision", "adr 1 belongs to ada/bob")):
+                found = await shown(scripted, text, seconds_max=20)
+                before = [request.at for request in scripted.shown if found and request.at < found.at]
+                setattr(seen, name, None if found is None else found.at - max(before, default=began))
+            posted = time.time()
+            await call(bus, bob, "post", to_actor="alice", subject="Mid turn", body="…", ref="PR-7")
+            found = await shown(scripted, "1 new handoff", seconds_max=25)
+            seen.handoff = None if found is None else found.at - posted
+            found = await shown(scripted, "1 unread handoff", seconds_max=20)
+            before = [request.at for request in scripted.shown if found and request.at < found.at]
+            seen.turn_end = None if found is None else found.at - max(before, default=began)
+    SEEN[client] = seen
+    if client == "claude-code":
+        assert None not in (seen.packet, seen.lease, seen.collision, seen.handoff, seen.turn_end)
+
+
+async def test_an_idle_claude_code_is_woken_by_every_post_once(
+    bus: Bus,
+    alice: WorkTree,
+    bob: WorkTree,
+    programs: Path,  # noqa: F811 - the fixture
+) -> None:
+    await prepare(alice, "claude-code")
+    way = WAYS["claude-code"]
+    command = ("claude", "-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
+    idle = Way(way.title, command, way.environment, way.files, way.shell, way.write)
+    took = []
+    with model() as scripted, running(idle, alice, scripted, programs) as process:
+        assert process.stdin is not None
+        said = {"type": "user", "message": {"role": "user", "content": "Wait for posts."}}
+        process.stdin.write(json.dumps(said).encode() + b"\n")
+        process.stdin.flush()
+        assert await shown(scripted, "Wait for posts.") is not None
+        for count in range(WAKES):
+            await _waits(alice)
+            posted = time.time()
+            number = (await call(bus, bob, "post", to_actor="alice", subject=f"Wake {count}", body="…"))["post_id"]
+            found = await shown(scripted, f"Wake {count}", seconds_max=20)
+            assert found is not None, f"post {count} was lost"
+            took.append(found.at - posted)
+            await call(bus, alice, "ack", post_id=number)
+        requests = len(scripted.shown)
+        assert requests == WAKES + 1, "one request for each post, and one for the first prompt"
+        await _waits(alice)
+        await trio.sleep(QUIET_SECONDS)  # the promise is about real time in which nothing happens
+        assert len(scripted.shown) == requests
+    SEEN.setdefault("claude-code", Seen()).wake = took
+    assert median(took) < 1.0
+
+
+async def _waits(who: WorkTree) -> None:
+    """Until the process that waits for the idle session has the lock, in real time."""
+    with trio.fail_after(SECONDS_MAX):
+        while True:
+            for lock in (who.path / ".git/llm-bus/sessions").glob("*.wake"):
+                if (await who.run("flock", "--nonblock", lock, "true")).code != 0:
+                    await trio.sleep(0.7)  # until it has asked the bus
+                    return
+            await trio.sleep(0.1)
+
+
+def _page() -> str:
+    """The page, from what was seen."""
+
+    def cell(value: float | None) -> str:
+        return "-" if value is None else f"{value:.1f} s"
+
+    rows = [
+        f"| {way.title} | {_version(name)} | "
+        + " | ".join(cell(value) for value in (s.packet, s.lease, s.collision, s.handoff, s.turn_end))
+        + f" | {cell(median(s.wake)) if s.wake else '-'} |"
+        for name, way in WAYS.items()
+        for s in [SEEN[name]]
+    ]
+    wakes = SEEN["claude-code"].wake
+    woken = (
+        f"Claude Code was woken {len(wakes)} times, once by each post: median {median(wakes) * 1000:.0f} ms, at most "
+        f"{max(wakes) * 1000:.0f} ms until its model was asked; then nothing happened for {QUIET_SECONDS:.0f} s, and "
+        "its model was asked nothing.\n"
+        if wakes
+        else ""
+    )
+    return f"""\
+# Clients
+
+<!-- Written by `make clients`; edits here are lost. -->
+
+What really arrived in a model's request, with each client as it comes from npm and a scripted model, on
+{datetime.now(UTC):%Y-%m-%d} and one busy machine. Times are from the cause, such as a post or the request before, to
+the request that showed it; a dash is what was not seen. Cursor was only read about.
+
+| client | version | packet | lease notice | collision | handoff in a turn | turn goes on | woken from idle |
+|---|---|---|---|---|---|---|---|
+{chr(10).join(rows)}
+
+{woken}
+- The packet's time is from the client's start. A handoff waits for the tool that runs.
+- **Codex CLI** runs hooks of a repository only once they are trusted (`/hooks`); `codex exec` skips others without a
+  word. A patch that goes through a shell command runs no hook for the edit.
+- **opencode** ends with its turn when it was started by `opencode run`, so nothing can go on.
+- **Copilot CLI** runs hooks of a repository only in a trusted folder.
+- Idle: only Claude Code has a hook that can wake it. For the others there is none: an agent that waits calls
+  `read_posts` with `wait_seconds`.
+"""
+
+
+def _version(client: str) -> str:
+    packages = {
+        "claude-code": "@anthropic-ai/claude-code",
+        "codex": "@openai/codex",
+        "gemini": "@google/gemini-cli",
+        "qwen": "@qwen-code/qwen-code",
+        "opencode": "opencode-ai",
+        "copilot": "@github/copilot",
+    }
+    pinned = json.loads((Path(__file__).parents[1] / "acceptance/clients/package.json").read_text())["dependencies"]
+    return str(pinned[packages[client]])
