@@ -33,7 +33,9 @@ class Work:
 
 def wanted_posts(state: State, requests: Iterable[Request]) -> set[int]:
     """The posts that left the state and without which these commands cannot be decided."""
-    return {post_id for request in requests if (post_id := needed(state, request.command)) is not None}
+    return {
+        post_id for request in requests if (post_id := needed(state, request.command, request.caller.id)) is not None
+    }
 
 
 class Deciding:
@@ -54,7 +56,7 @@ class Deciding:
         """
         pace.begin()
         for request in requests:
-            if needed(self._state, request.command) not in {None, *self._wanted}:
+            if needed(self._state, request.command, request.caller.id) not in {None, *self._wanted}:
                 break
             self._work.answers.append((request, self._decide(request)))
             if pace.spent:
@@ -66,7 +68,8 @@ class Deciding:
         context = Context(
             caller=caller,
             seq=state.seq,
-            now=max(self._now, state.at),
+            now=self._now,
+            at=max(self._now, state.at),
             addressee=request.addressee,
             cursor=request.cursor,
             recall=self._recall,
@@ -79,8 +82,8 @@ class Deciding:
                     f"this project's ledger has a gap ({self._gap}): it can be read and not changed until its operator"
                     " has run 'llm-bus repair'; nothing was written."
                 )
-            self._fold(caller.id, outcome, stamp(state, caller, context.now, outcome.events))
-        return Settled(outcome, len(state.posts.inbox(caller.id)), state.seq)
+            self._fold(caller.id, outcome, stamp(state, caller, context.at, outcome.events))
+        return Settled(outcome, state.posts.unread(caller.id), state.seq)
 
     def _fold(self, reader: int, decision: Decision, events: list[Event]) -> None:
         for event in events:

@@ -29,7 +29,7 @@ from engine.decision import Decision, Pending
 from engine.errors import JournalUnavailable, TooSlow
 from engine.identity import Addressee, Principal
 from engine.ledger import AdvanceCursor, WhatsNew
-from engine.lookups import EventLookup, Lookup, PostLookup
+from engine.lookups import EventLookup, Lookup, PostLookup, TaskLookup
 from engine.project import AnyCommand
 from engine.refusals import Refusal
 from engine.vocabulary import ANY, Reply
@@ -256,6 +256,8 @@ class Directory:
                 return reply.complete(await self._read(lambda: self._journal.events(project_id, reply.query)))
             case PostLookup():
                 return reply.complete(await self._read(lambda: self._journal.posts(project_id, reply.query)))
+            case TaskLookup():
+                return reply.complete(await self._read(lambda: self._journal.shipped_tasks(project_id, reply.query)))
             case _:
                 return reply
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from engine.history import Head, Kept, Liveness, Stored
-from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
+from engine.lookups import EventQuery, EventView, PostQuery, PostRecord, ShippedTask, TaskQuery
 from engine.vocabulary import Event
 
 
@@ -110,4 +110,8 @@ class Journal(Protocol):
 
     async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
         """The posts that match, newest first, with bodies and acknowledgements, read by index."""
+        ...
+
+    async def shipped_tasks(self, project_id: int, query: TaskQuery) -> list[ShippedTask]:
+        """The shipped tasks that match, newest first, read by index."""
         ...

@@ -268,7 +268,8 @@ class ProjectActor:
     async def _recall(self, state: State, wanted: set[int]) -> Recall:
         if not wanted:
             return Recall()
-        query = PostQuery(upto=state.seq, ids=tuple(sorted(wanted)), limit=len(wanted))
+        readers = tuple({request.caller.id for request in self._batch})
+        query = PostQuery(upto=state.seq, ids=tuple(sorted(wanted)), acks_of=readers, limit=len(wanted))
         return Recall(await self._journal.posts(self.project_id, query))
 
     async def _is_current(self) -> bool:

@@ -17,8 +17,9 @@ from actors.limits import Limits
 from actors.pace import Pace
 from actors.statistics import Totals
 from engine.errors import LedgerGap
+from engine.events import Unknown
 from engine.history import Head, Stored
-from engine.project import apply, restore
+from engine.project import apply, restore_steps
 from engine.state import State
 from engine.vocabulary import Event
 
@@ -75,16 +76,21 @@ class Replica:
     def begin(self) -> None:
         """A batch is folded from now on; it is kept or taken back."""
         self.recording = True
+        if self.state is not None:
+            self.state.begin()
 
     def keep(self) -> None:
         """The batch is durable."""
         self.recording = False
+        if self.state is not None:
+            self.state.keep()
 
     def take_back(self) -> None:
         """The batch is not durable: undo it, and read before the next one."""
         self.stale = True
-        if self.recording:
-            self.state, self.recording = None, False
+        if self.state is not None and self.recording:
+            self.state.take_back()
+        self.recording = False
 
     def is_at(self, head: Head) -> bool:
         """Whether the state ends with this event."""
@@ -105,7 +111,10 @@ class Replica:
 
     async def _from_snapshot(self) -> State:
         kept = await self._journal.load(self._project_id)
-        state = None if kept is None else restore(kept.state)
+        state: State | None = None
+        for step in () if kept is None else restore_steps(kept.state):
+            state = step
+            await self._pace.give_way_when_spent()
         self.snapshot_unreadable = kept is not None and state is None
         if self.snapshot_unreadable:
             log.warning("a snapshot cannot be read: folding the whole history", project_id=self._project_id)
@@ -145,10 +154,22 @@ class Replica:
             except LedgerGap as gap:
                 self.gap = gap
                 return
+            self._pass_over(row.event)
             self.foreign |= row.writer != self._journal.writer
             came(row.event)
             await self._pace.give_way_when_spent()
         await self._pace.give_way()
+
+    def _pass_over(self, event: Event) -> None:
+        """Note an event of an unknown type. The state lacks what it means, so no snapshot is written of it."""
+        if isinstance(event.data, Unknown) and not self.passed_over:
+            self.passed_over = True
+            log.warning(
+                "passed over events of a newer version",
+                project_id=self._project_id,
+                seq=event.seq,
+                type=event.data.type,
+            )
 
 
 async def read_state(journal: Journal, project_id: int) -> State:

@@ -5,6 +5,7 @@ not change. A snapshot that cannot be written is tried again later; nothing depe
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 import structlog
 import trio
@@ -15,7 +16,7 @@ from actors.pace import Pace
 from actors.replica import Replica
 from actors.statistics import Totals
 from engine.errors import JournalError
-from engine.project import snapshot
+from engine.project import snapshot_steps
 from engine.state import State
 
 log = structlog.get_logger(__name__)
@@ -71,4 +72,5 @@ class Snapshots:
 
 def _begun(state: State) -> tuple[int, int, Iterator[bytes]]:
     """What a snapshot of this moment needs; the copy is taken now, and encoded later."""
-    return state.seq, len(state.posts), iter([snapshot(state)])
+    steps = snapshot_steps(state)
+    return state.seq, len(state.posts), chain([next(steps)], steps)

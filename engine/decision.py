@@ -14,15 +14,19 @@ from engine.vocabulary import EventData, Reply
 class Context(Struct, frozen=True, kw_only=True):
     """Who asks, when, and what the state cannot know.
 
-    `seq` is the number of the ledger's last event, so the next one gets `seq + 1`. `now` is UTC in whole milliseconds
-    and not before that event. `cursor` is the last event that `whats_new` showed the caller. `addressee` is whom the
-    command's `addressee_name` means. `recall` has the posts that `engine.posts.needed` asked for. `patient`: the caller
-    can wait and will ask again, so a lease need not be granted into a conflict yet.
+    `seq` is the number of the ledger's last event, so the next one gets `seq + 1`. `now` is the time of day, UTC in
+    whole milliseconds: deadlines are compared with it. `at` is the time that this decision's events get: `now`, or the
+    last event's time when that is later.
+
+    `cursor` is the last event that `whats_new` showed the caller. `addressee` is whom the command's `addressee_name`
+    means. `recall` has the posts that `engine.project.needed` asked for. `patient`: the caller can wait and will ask
+    again, so a lease need not be granted into a conflict yet.
     """
 
     caller: Principal
     seq: int
     now: datetime
+    at: datetime
     cursor: int | None = None
     addressee: Addressee | None = None
     recall: Recall

@@ -2,8 +2,7 @@
 
     EngineError
     ├── LedgerGap           events were applied out of order: a bug of the caller
-    ├── MissingAddressee    a command names somebody and its addressee was not resolved: a bug of the caller
-    └── UnknownEventType    the ledger holds a type this version does not know: written by a newer one
+    └── MissingAddressee    a command names somebody and its addressee was not resolved: a bug of the caller
 
     JournalError            between actors and store; declared here because both import this package
     ├── Contended           an event number is taken, or the one before is missing; nothing was written
@@ -31,13 +30,6 @@ class MissingAddressee(EngineError):
 
     def __init__(self) -> None:
         super().__init__("the command names somebody; resolve the name and pass the addressee")
-
-
-class UnknownEventType(EngineError):
-    """The ledger holds an event type that this version does not know."""
-
-    def __init__(self, type_name: str) -> None:
-        super().__init__(f"unknown event type {type_name!r}: was the database written by a newer version?")
 
 
 class JournalError(Exception):

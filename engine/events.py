@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
-from engine.errors import UnknownEventType
 from engine.fields import is_shown
 from engine.leases import LeaseEvent
 from engine.posts import PostEvent
@@ -13,6 +12,19 @@ from engine.repairs import Lost
 from engine.sequences import SequenceEvent
 from engine.tasks import TaskEvent
 from engine.vocabulary import EventData
+
+
+class Unknown(EventData, frozen=True, kw_only=True):
+    """An event of a type that this version does not know: a newer one wrote it. It folds to nothing."""
+
+    name: str
+    stored: str
+
+    @property
+    def type(self) -> str:  # type: ignore[override]
+        """Its type's name in the ledger."""
+        return self.name
+
 
 AnyEventData = SequenceEvent | Registered | PostEvent | LeaseEvent | TaskEvent | Lost
 
@@ -38,21 +50,20 @@ def shown_fields(cls: type[EventData]) -> tuple[str, ...]:
 
 
 def payload(data: EventData) -> dict[str, Any]:
-    """What queries of the ledger show of an event: the fields that are marked as shown."""
+    """What queries of the ledger show of an event: the fields that are marked as shown; nothing of an unknown type."""
+    if isinstance(data, Unknown):
+        return {}
     stored: dict[str, Any] = msgspec.to_builtins(data)
     return {name: stored[name] for name in _SHOWN[type(data)] if name in stored}
 
 
 def encode(data: EventData) -> bytes:
     """The JSON that the ledger stores in `data`; its type name goes in a column of its own."""
-    return msgspec.json.encode(data)
+    return data.stored.encode() if isinstance(data, Unknown) else msgspec.json.encode(data)
 
 
-def decode(type_name: str, stored: bytes | str) -> AnyEventData:
-    """The inverse of `encode`.
-
-    Raises `UnknownEventType` for a type this version does not know.
-    """
+def decode(type_name: str, stored: bytes | str) -> AnyEventData | Unknown:
+    """The inverse of `encode`; `Unknown` for a type this version does not know."""
     if (decoder := _DECODERS.get(type_name)) is None:
-        raise UnknownEventType(type_name)
+        return Unknown(name=type_name, stored=stored if isinstance(stored, str) else stored.decode())
     return decoder.decode(stored)

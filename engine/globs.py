@@ -60,6 +60,15 @@ def _with_below(path: Sequence[str]) -> Sequence[str]:
 
 
 def _paths_meet(a: Sequence[str], b: Sequence[str]) -> bool:
+    """Whether two paths can be the same.
+
+    Two that both have `**` can whenever their ends can: whatever else one demands in its middle goes where the other
+    has `**`. The same holds for texts with `*`.
+    """
+    if ANY_PATH in a and ANY_PATH in b:
+        return _ends_meet(a, b) and _ends_meet(a[::-1], b[::-1])
+    if ANY_PATH not in a and ANY_PATH not in b:
+        return len(a) == len(b) and all(map(_texts_meet, a, b))
     # Each pair of names is compared once, however often the surfaces repeat them, and not at all without a wildcard.
     places: dict[str, int] = {}
     for j, name in enumerate(b):
@@ -87,6 +96,12 @@ def _texts_meet(a: str, b: str) -> bool:
     """
     if a == b or _ANY_TEXT in {a, b}:
         return True
+    if _ANY_TEXT in a and _ANY_TEXT in b:
+        return _alike(a.partition(_ANY_TEXT)[0], b.partition(_ANY_TEXT)[0]) and _alike(
+            a.rpartition(_ANY_TEXT)[2][::-1], b.rpartition(_ANY_TEXT)[2][::-1]
+        )
+    if _ANY_TEXT not in a and _ANY_TEXT not in b:
+        return len(a) == len(b) and _alike(a, b)
     places: dict[str, int] = {}
     for j, character in enumerate(b):
         places[character] = places.get(character, 0) | 1 << j
@@ -96,6 +111,26 @@ def _texts_meet(a: str, b: str) -> bool:
         return candidates if character == _ANY_CHARACTER else candidates & (places.get(character, 0) | anything)
 
     return _meet(a, b, _ANY_TEXT, partners)
+
+
+def _ends_meet(a: Sequence[str], b: Sequence[str]) -> bool:
+    """Whether two paths agree up to where either has its first `**`."""
+    for mine, yours in zip(a, b, strict=False):
+        if ANY_PATH in {mine, yours}:
+            break
+        if not _texts_meet(mine, yours):
+            return False
+    return True
+
+
+def _alike(a: str, b: str) -> bool:
+    """Whether two texts without `*` agree as far as the shorter one goes."""
+    length = min(len(a), len(b))
+    if a[:length] == b[:length]:
+        return True
+    if _ANY_CHARACTER not in a and _ANY_CHARACTER not in b:
+        return False
+    return all(mine == yours or _ANY_CHARACTER in {mine, yours} for mine, yours in zip(a, b, strict=False))
 
 
 def _meet(a: Sequence[str], b: Sequence[str], wild: str, partners: Callable[[str, int], int]) -> bool:

@@ -6,53 +6,65 @@ A key is part of its event, so it survives restarts. The arguments are compared 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from itertools import takewhile
 
 import msgspec
 from msgspec import Struct
 
 from engine.decision import Context
 from engine.refusals import Refusal, conflict
+from engine.undo import Ordered, Table, Undo
 from engine.vocabulary import Event
 
 KEPT = timedelta(hours=24)
 """How long a key is remembered."""
 
+KEYS_MAX = 50_000
+"""Keys that a project remembers; the oldest one is forgotten first."""
 
-class UsedKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A key, and the facts that make its first answer again.
+_FORGOTTEN_AT_ONCE = 10
+"""More than come at once, so that old keys go, and few enough to cost nothing."""
 
-    `number` and `formatted` are those of a claim; `is_new` says that it made its sequence.
+
+class UsedKey(Struct, frozen=True, kw_only=True, order=True, gc=False, omit_defaults=True):
+    """A use of a key, and the facts that make its first answer again. `seq` is its event's number.
+
+    `slot` is the reader and the key; `number` and `formatted` are those of a claim; `is_new` says that it
+    made its sequence.
     """
 
-    by: int
-    key: str
-    at: datetime
-    fingerprint: str
     seq: int
+    slot: str
+    at: datetime
+    fingerprint: bytes
     number: int = 0
     formatted: str = ""
     is_new: bool = False
 
 
 class KeyBook:
-    """The keys of a project by reader and key, oldest first."""
+    """The keys of a project: by reader and key, and by age."""
 
-    __slots__ = ("_used",)
+    __slots__ = ("_by_age", "_by_slot")
 
-    def __init__(self, records: Iterable[UsedKey] = ()) -> None:
-        self._used = {(record.by, record.key): record for record in records}
+    def __init__(self, undo: Undo) -> None:
+        self._by_slot: Table[str, UsedKey] = Table(undo)
+        self._by_age: Ordered[UsedKey] = Ordered(undo)
 
     def dump(self) -> list[UsedKey]:
-        """The records that make this book again."""
-        return list(self._used.values())
+        """The records that make this book again, oldest first."""
+        return list(self._by_age)
 
-    def used(self, context: Context, key: str | None, fingerprint: str) -> UsedKey | Refusal | None:
+    def load(self, records: Iterable[UsedKey]) -> None:
+        """Put dumped records into an empty book; in as many parts as needed."""
+        for record in records:
+            self._put(record)
+
+    def used(self, context: Context, key: str | None, fingerprint: bytes) -> UsedKey | Refusal | None:
         """The caller's earlier use of `key` with these arguments; None when the command is new.
 
         Refused when the key was used with other arguments.
         """
-        if key is None or (used := self._used.get((context.caller.id, key))) is None:
+        if key is None or (used := self._by_slot.get(_slot(context.caller.id, key))) is None:
             return None
         if context.now - used.at >= KEPT:
             return None
@@ -61,24 +73,39 @@ class KeyBook:
         return used
 
     def keep(
-        self, event: Event, key: str, fingerprint: str, *, number: int = 0, formatted: str = "", is_new: bool = False
+        self, event: Event, key: str, fingerprint: bytes, *, number: int = 0, formatted: str = "", is_new: bool = False
     ) -> None:
-        """Remember a use of a key, and forget the uses that are too old."""
-        self._used.pop((event.by, key), None)
-        self._used[event.by, key] = UsedKey(
-            by=event.by,
-            key=key,
-            at=event.at,
-            fingerprint=fingerprint,
-            seq=event.seq,
-            number=number,
-            formatted=formatted,
-            is_new=is_new,
+        """Remember a use of a key, and forget the oldest uses: those that are too old, or too many."""
+        slot = _slot(event.by, key)
+        if (before := self._by_slot.get(slot)) is not None:
+            self._by_age.discard(before)
+        self._put(
+            UsedKey(
+                seq=event.seq,
+                slot=slot,
+                at=event.at,
+                fingerprint=fingerprint,
+                number=number,
+                formatted=formatted,
+                is_new=is_new,
+            )
         )
-        for old in list(takewhile(lambda slot: event.at - self._used[slot].at >= KEPT, self._used)):
-            del self._used[old]
+        for _ in range(_FORGOTTEN_AT_ONCE):
+            oldest = self._by_age[0]
+            if len(self._by_age) <= KEYS_MAX and event.at - oldest.at < KEPT:
+                break
+            self._by_age.discard(oldest)
+            del self._by_slot[oldest.slot]
+
+    def _put(self, used: UsedKey) -> None:
+        self._by_slot[used.slot] = used
+        self._by_age.add(used)
 
 
-def fingerprint(kind: str, *arguments: object) -> str:
+def fingerprint(kind: str, *arguments: object) -> bytes:
     """What makes two keyed commands the same: their kind and every argument but the key."""
-    return blake2b(msgspec.json.encode([kind, *arguments]), digest_size=16).hexdigest()
+    return blake2b(msgspec.json.encode([kind, *arguments]), digest_size=16).digest()
+
+
+def _slot(reader: int, key: str) -> str:
+    return f"{reader} {key}"

@@ -1,6 +1,6 @@
 """Advisory leases: a lease announces work on a surface. Others see it; it stops nobody.
 
-A lease is always granted (up to `LEASES_PER_HOLDER_MAX`); the answer names the others whose active leases overlap it
+A lease is always granted, within the bounds below; the answer names the others whose active leases overlap it
 and conflict, unless both are shared. Its id is its event's number, so it grows with every grant: a fencing token
 (Kleppmann, "How to do distributed locking", 2016). A caller who can wait is granted the lease as soon as nobody
 conflicts, or when the wait is over.
@@ -8,6 +8,8 @@ conflicts, or when the wait is over.
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from heapq import merge, nsmallest
+from itertools import islice
 from math import ceil
 from typing import Annotated, ClassVar, assert_never
 
@@ -17,10 +19,25 @@ from engine import surfaces, terms
 from engine.decision import Context, Decision, Pending
 from engine.fields import Shown
 from engine.refusals import Refusal, conflict
+from engine.terms import ID_MAX
+from engine.undo import Index, Ordered, Table, Undo
 from engine.vocabulary import Command, Event, EventData, Reply
 
 LEASES_PER_HOLDER_MAX = 500
-"""Far more than anybody works on at once. Every lease is compared with all that are active."""
+"""Active leases of one holder: far more than anybody works on at once."""
+
+LEASES_PER_PROJECT_MAX = 3_000
+"""Active leases of a project. A glob that can begin anywhere is compared with all of them."""
+
+EXPIRED_KEPT_MAX = 1_000
+"""Expired leases that stay in memory. They are not dropped at once because an event's time may be ahead of the time of
+day, and a lease ends by the time of day."""
+
+OTHERS_SHOWN_MAX = 50
+"""Conflicting leases that an answer names; it counts the others."""
+
+_FORGOTTEN_AT_ONCE = 10
+"""More than a grant adds, so that expired leases go, and few enough to cost nothing."""
 
 LEASES_SHOWN_MAX = 200
 """As many rows as a page of anything else has."""
@@ -54,13 +71,17 @@ class WhoHolds(Command, frozen=True, kw_only=True):
 
 
 class Leased(EventData, frozen=True, kw_only=True):
-    """A surface was leased or its lease renewed. The lease's id is the event's number."""
+    """A surface was leased or its lease renewed. The lease's id is the event's number.
+
+    It ends at `expires_at`; without it, `ttl_seconds` after the event.
+    """
 
     type: ClassVar[str] = "lease"
     surface: Shown[str]
     ttl_seconds: Shown[int]
     note: Shown[str | None] = None
     mode: Shown[terms.LeaseMode] = "exclusive"
+    expires_at: Shown[datetime | None] = None
 
 
 class Released(EventData, frozen=True, kw_only=True):
@@ -81,6 +102,7 @@ class OtherLease(Struct, frozen=True, kw_only=True):
 class GrantedLease(Reply, frozen=True, kw_only=True):
     """The caller's lease; `lease_id` is a fencing token that grows with every grant in the project.
 
+    `others` are the first `OTHERS_SHOWN_MAX` that conflict; `omitted` counts the rest, if there are any.
     `renewed`: this very token held it already. Agents that share a token cannot be told apart.
     """
 
@@ -88,6 +110,7 @@ class GrantedLease(Reply, frozen=True, kw_only=True):
     surface: str
     expires_at: datetime
     others: list[OtherLease]
+    omitted: int | UnsetType = UNSET
     renewed: bool | UnsetType = UNSET
 
 
@@ -127,33 +150,96 @@ class HeldLease(Struct, frozen=True, kw_only=True):
 
 
 class LeaseBook:
-    """The leases of a project by holder and surface, however spelled. It may still hold some that have expired."""
+    """The leases of a project: by holder and surface, by age, by expiry, and by what their surfaces begin with.
 
-    __slots__ = ("_held",)
+    It may still hold leases that have expired, at most `EXPIRED_KEPT_MAX` and those of the last grants.
+    """
 
-    def __init__(self, records: Iterable[HeldLease] = ()) -> None:
-        self._held = {(record.by, surfaces.meaning(record.surface)): record for record in records}
+    __slots__ = ("_by_expiry", "_by_head", "_by_holder", "_by_id", "_by_slot", "_ids")
+
+    def __init__(self, undo: Undo) -> None:
+        self._by_id: Table[int, HeldLease] = Table(undo)
+        self._ids: Ordered[int] = Ordered(undo)
+        self._by_slot: Table[tuple[int, str], int] = Table(undo)
+        self._by_holder: Index[int, int] = Index(undo)
+        self._by_head: Index[str | None, int] = Index(undo)
+        self._by_expiry: Ordered[tuple[datetime, int]] = Ordered(undo)
 
     def dump(self) -> list[HeldLease]:
-        """The records that make this book again."""
-        return list(self._held.values())
+        """The records that make this book again, oldest first."""
+        return [self._by_id[lease_id] for lease_id in self._ids]
 
-    def get(self, holder: int, surface: str) -> HeldLease | None:
-        """The holder's lease of this surface, active or expired."""
-        return self._held.get((holder, surfaces.meaning(surface)))
+    def load(self, records: Iterable[HeldLease]) -> None:
+        """Put dumped records into an empty book; in as many parts as needed."""
+        for record in records:
+            self._put(record)
+
+    def get(self, holder: int, surface: str, now: datetime) -> HeldLease | None:
+        """The holder's active lease of this surface, however it is spelled."""
+        lease_id = self._by_slot.get((holder, surfaces.meaning(surface)))
+        held = None if lease_id is None else self._by_id[lease_id]
+        return held if held is not None and held.expires_at > now else None
 
     def active(self, now: datetime) -> Iterator[HeldLease]:
-        """Leases that have not run out."""
-        return (held for held in self._held.values() if held.expires_at > now)
+        """Leases that have not run out, ordered by expiry."""
+        return (self._by_id[lease_id] for _, lease_id in self._by_expiry[self._expired(now) :])
 
-    def grant(self, lease: HeldLease, now: datetime) -> None:
-        """Add a lease, in place of the holder's earlier one of the surface; forget those that have expired."""
-        self._held = {slot: held for slot, held in self._held.items() if held.expires_at > now}
-        self._held[lease.by, surfaces.meaning(lease.surface)] = lease
+    def active_count(self, now: datetime) -> int:
+        """How many leases have not run out."""
+        return len(self._by_expiry) - self._expired(now)
+
+    def active_count_of(self, holder: int, now: datetime) -> int:
+        """How many leases of this holder have not run out."""
+        return sum(self._by_id[lease_id].expires_at > now for lease_id in self._by_holder.get(holder, ()))
+
+    def newest(self, now: datetime, limit: int) -> list[HeldLease]:
+        """The active leases that were granted last, newest first."""
+        newest_first = (self._by_id[lease_id] for lease_id in self._ids[::-1])
+        return list(islice((held for held in newest_first if held.expires_at > now), limit))
+
+    def overlapping(self, surface: str, now: datetime) -> Iterator[HeldLease]:
+        """Active leases that overlap a surface, ordered by age. Compares it with those that can begin alike."""
+        head = surfaces.head(surface)
+        if head is None:
+            candidates: Iterable[int] = self._ids
+        else:
+            candidates = merge(self._by_head.get(head, ()), self._by_head.get(None, ()))
+        for lease_id in candidates:
+            held = self._by_id[lease_id]
+            if held.expires_at > now and surfaces.overlap(held.surface, surface):
+                yield held
+
+    def grant(self, lease: HeldLease, at: datetime) -> None:
+        """Add a lease, in place of the holder's earlier one of the surface; forget some that have long expired."""
+        self.end(lease.by, lease.surface)
+        self._put(lease)
+        for _ in range(min(_FORGOTTEN_AT_ONCE, self._expired(at) - EXPIRED_KEPT_MAX)):
+            self._remove(self._by_id[self._by_expiry[0][1]])
 
     def end(self, holder: int, surface: str) -> None:
         """Remove the holder's lease of the surface, if there is one."""
-        self._held.pop((holder, surfaces.meaning(surface)), None)
+        if (lease_id := self._by_slot.get((holder, surfaces.meaning(surface)))) is not None:
+            self._remove(self._by_id[lease_id])
+
+    def _put(self, lease: HeldLease) -> None:
+        self._by_id[lease.id] = lease
+        self._ids.add(lease.id)
+        self._by_slot[lease.by, surfaces.meaning(lease.surface)] = lease.id
+        self._by_holder.add(lease.by, lease.id)
+        self._by_head.add(surfaces.head(lease.surface), lease.id)
+        self._by_expiry.add((lease.expires_at, lease.id))
+
+    def _remove(self, lease: HeldLease) -> None:
+        del self._by_id[lease.id]
+        self._ids.discard(lease.id)
+        del self._by_slot[lease.by, surfaces.meaning(lease.surface)]
+        self._by_holder.discard(lease.by, lease.id)
+        self._by_head.discard(surfaces.head(lease.surface), lease.id)
+        self._by_expiry.discard((lease.expires_at, lease.id))
+
+    def _expired(self, now: datetime) -> int:
+        """How many leases have run out; they come first in the order by expiry."""
+        return self._by_expiry.below((now, ID_MAX + 1))
 
 
 LeaseCommand = Lease | Release | WhoHolds
@@ -184,7 +270,7 @@ def fold(book: LeaseBook, event: Event, data: LeaseEvent) -> None:
                 surface=data.surface,
                 mode=data.mode,
                 note=data.note,
-                expires_at=event.at + timedelta(seconds=data.ttl_seconds),
+                expires_at=data.expires_at or event.at + timedelta(seconds=data.ttl_seconds),
             )
             book.grant(granted, event.at)
         case Released():
@@ -198,25 +284,33 @@ def lease(book: LeaseBook, command: Lease, context: Context) -> Decision | Pendi
     surface = surfaces.parse(command.surface)
     if isinstance(surface, Refusal):
         return surface
-    if _holds_too_many(book, context, surface):
-        return conflict(f"you hold {LEASES_PER_HOLDER_MAX} leases already: release some, or lease a glob.")
+    if (refused := _too_many(book, surface, context)) is not None:
+        return refused
     conflicts = [
         held
-        for held in book.active(context.now)
-        if held.by != context.caller.id
-        and not (held.mode == command.mode == "shared")
-        and surfaces.overlap(held.surface, surface)
+        for held in book.overlapping(surface, context.now)
+        if held.by != context.caller.id and not (held.mode == command.mode == "shared")
     ]
     if conflicts and context.patient:
         return Pending(until=min(held.expires_at for held in conflicts))
+    ttl = timedelta(seconds=command.ttl_seconds)
+    expires_at = context.now + ttl
+    shown = [OtherLease(actor=held.actor, surface=held.surface, expires_at=held.expires_at) for held in conflicts]
     reply = GrantedLease(
         lease_id=context.seq + 1,
         surface=surface,
-        expires_at=context.now + timedelta(seconds=command.ttl_seconds),
-        others=[OtherLease(actor=held.actor, surface=held.surface, expires_at=held.expires_at) for held in conflicts],
-        renewed=_holds(book, context, surface) or UNSET,
+        expires_at=expires_at,
+        others=shown[:OTHERS_SHOWN_MAX],
+        renewed=True if book.get(context.caller.id, surface, context.now) else UNSET,
+        omitted=max(0, len(shown) - OTHERS_SHOWN_MAX) or UNSET,
     )
-    leased = Leased(surface=surface, ttl_seconds=command.ttl_seconds, note=command.note, mode=command.mode)
+    leased = Leased(
+        surface=surface,
+        ttl_seconds=command.ttl_seconds,
+        note=command.note,
+        mode=command.mode,
+        expires_at=None if expires_at == context.at + ttl else expires_at,
+    )
     return Decision(reply=reply, events=(leased,))
 
 
@@ -225,8 +319,7 @@ def release(book: LeaseBook, command: Release, context: Context) -> Decision | R
     surface = surfaces.parse(command.surface)
     if isinstance(surface, Refusal):
         return surface
-    held = book.get(context.caller.id, surface)
-    if held is None or held.expires_at <= context.now:
+    if (held := book.get(context.caller.id, surface, context.now)) is None:
         return Decision(reply=ReleasedLeases(released=0))
     return Decision(reply=ReleasedLeases(released=1), events=(Released(surface=held.surface),))
 
@@ -236,6 +329,12 @@ def who_holds(book: LeaseBook, command: WhoHolds, context: Context) -> Decision 
     surface = None if command.surface is None else surfaces.parse(command.surface)
     if isinstance(surface, Refusal):
         return surface
+    if surface is None:
+        found = list(islice(book.active(context.now), LEASES_SHOWN_MAX))
+    else:
+        found = nsmallest(
+            LEASES_SHOWN_MAX, book.overlapping(surface, context.now), key=lambda held: (held.expires_at, held.id)
+        )
     rows = [
         LeaseRow(
             surface=held.surface,
@@ -245,21 +344,18 @@ def who_holds(book: LeaseBook, command: WhoHolds, context: Context) -> Decision 
             note=held.note,
             mode=held.mode,
         )
-        for held in book.active(context.now)
-        if surface is None or surfaces.overlap(held.surface, surface)
+        for held in found
     ]
     rows.sort(key=lambda row: (row.expires_at, row.surface))
-    return Decision(reply=Leases(leases=rows[:LEASES_SHOWN_MAX]))
+    return Decision(reply=Leases(leases=rows))
 
 
-def _holds(book: LeaseBook, context: Context, surface: str) -> bool:
-    """Whether the caller's lease of this surface is active."""
-    held = book.get(context.caller.id, surface)
-    return held is not None and held.expires_at > context.now
-
-
-def _holds_too_many(book: LeaseBook, context: Context, surface: str) -> bool:
-    reader = context.caller.id
-    if book.get(reader, surface) is not None:
-        return False
-    return sum(held.by == reader for held in book.active(context.now)) >= LEASES_PER_HOLDER_MAX
+def _too_many(book: LeaseBook, surface: str, context: Context) -> Refusal | None:
+    """Refuse one lease too many; renewing one is always possible."""
+    if book.get(context.caller.id, surface, context.now) is not None:
+        return None
+    if book.active_count_of(context.caller.id, context.now) >= LEASES_PER_HOLDER_MAX:
+        return conflict(f"you hold {LEASES_PER_HOLDER_MAX} leases already: release some, or lease a glob.")
+    if book.active_count(context.now) >= LEASES_PER_PROJECT_MAX:
+        return conflict(f"this project has {LEASES_PER_PROJECT_MAX} active leases already: release some first.")
+    return None

@@ -3,6 +3,7 @@
 Catching up looks at several books, so it gets the whole state.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, assert_never
 
@@ -16,12 +17,14 @@ from engine.lookups import EventLookup, EventQuery, EventView
 from engine.open_posts import OpenPost
 from engine.presence import Touched
 from engine.refusals import Refusal, invalid
-from engine.sequences import latest_claims
 from engine.state import State
 from engine.vocabulary import Command, Reply
 
 NEWCOMER_EVENTS_MAX = 100
 """How far back a caller's first digest begins, in events."""
+
+DIGEST_CLAIMS_MAX = 100
+"""How many sequences a digest shows the newest claim of: those that were claimed last."""
 
 DIGEST_ITEMS_MAX = 20
 """How many posts, leases and awaited acks a digest shows; it counts the rest."""
@@ -99,6 +102,7 @@ class Omitted(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unacked_posts: int = 0
     active_leases: int = 0
     awaiting_ack: int = 0
+    latest_claims: int = 0
 
 
 class Digest(Reply, frozen=True, kw_only=True):
@@ -191,11 +195,13 @@ def _with_events(digest: Digest, views: list[EventView]) -> Digest:
 
 def _digest(state: State, reader: int, since: int, remaining: int, now: datetime) -> Digest:
     inbox, unanswered = state.posts.inbox(reader), state.posts.unanswered_from(reader)
-    leases = sorted(state.leases.active(now), key=lambda held: held.id, reverse=True)
+    leases = state.leases.newest(now, DIGEST_ITEMS_MAX)
+    claims = state.sequences.claimed_lately(DIGEST_CLAIMS_MAX)
     omitted = Omitted(
         unacked_posts=max(0, len(inbox) - DIGEST_ITEMS_MAX),
         awaiting_ack=max(0, len(unanswered) - DIGEST_ITEMS_MAX),
-        active_leases=max(0, len(leases) - DIGEST_ITEMS_MAX),
+        active_leases=state.leases.active_count(now) - len(leases),
+        latest_claims=state.sequences.claimed - len(claims),
     )
     return Digest(
         since_event_id=since,
@@ -204,15 +210,16 @@ def _digest(state: State, reader: int, since: int, remaining: int, now: datetime
         unacked_posts=_heads(state, inbox),
         awaiting_ack=_heads(state, unanswered),
         active_leases=[
-            ActiveLease(surface=held.surface, actor=held.actor, expires_at=held.expires_at)
-            for held in leases[:DIGEST_ITEMS_MAX]
+            ActiveLease(surface=held.surface, actor=held.actor, expires_at=held.expires_at) for held in leases
         ],
-        latest_claims={row.sequence: row.formatted for row in latest_claims(state.sequences)},
+        latest_claims={
+            name: latest.formatted for name, latest in sorted((each.name, each.latest) for each in claims) if latest
+        },
         omitted=UNSET if omitted == Omitted() else omitted,
     )
 
 
-def _heads(state: State, ids: list[int]) -> list[PostHead]:
+def _heads(state: State, ids: Sequence[int]) -> list[PostHead]:
     return [_head(state.posts[post_id]) for post_id in ids[: -DIGEST_ITEMS_MAX - 1 : -1]]
 
 

@@ -15,6 +15,12 @@ from msgspec.structs import replace
 
 from engine.vocabulary import Event, Reply
 
+ACKS_SHOWN_MAX = 100
+"""Acknowledgements that a post is shown with."""
+
+ACKS_COUNTED_MAX = 1_000
+"""Further acknowledgements that are counted."""
+
 
 class EventQuery(Struct, frozen=True, kw_only=True):
     """Events of one project that match every given field.
@@ -58,7 +64,8 @@ class PostQuery(Struct, frozen=True, kw_only=True):
     """Posts of one project, newest first, that match every given field.
 
     `ids` names them outright. `to_reader` finds those addressed to this reader in person, or to `reader_lane` where
-    that is given too; `unacked_by` leaves out those that this reader has acknowledged.
+    that is given too; `unacked_by` leaves out those that this reader has acknowledged. `acks_of` are readers whose own
+    acknowledgements the records must have.
     """
 
     upto: int
@@ -71,6 +78,7 @@ class PostQuery(Struct, frozen=True, kw_only=True):
     tag: str | None = None
     thread: int | None = None
     unacked_by: int | None = None
+    acks_of: tuple[int, ...] = ()
     limit: int
 
 
@@ -83,10 +91,44 @@ class AckFact(Struct, frozen=True, kw_only=True):
 
 
 class PostRecord(Struct, frozen=True, kw_only=True):
-    """A post from history with everybody's acknowledgements, oldest first. `event.data` is a `Posted`."""
+    """A post from history. `event.data` is a `Posted`.
+
+    `acks` are its first `ACKS_SHOWN_MAX` acknowledgements, oldest first, then those of the readers that the query names
+    in `acks_of`. `acks_more` counts those after the first ones, up to `ACKS_COUNTED_MAX`.
+    """
 
     event: Event
     acks: tuple[AckFact, ...] = ()
+    acks_more: int = 0
+
+
+class TaskQuery(Struct, frozen=True, kw_only=True):
+    """Shipped tasks of one project, newest first, that match every given field.
+
+    `upto` bounds the number of the event that shipped them; `above` the task's id (exclusive).
+    """
+
+    upto: int
+    above: int = 0
+    owner: str | None = None
+    lane: str | None = None
+    limit: int
+
+
+class ShippedTask(Struct, frozen=True, kw_only=True):
+    """A task that has shipped, as history tells it."""
+
+    task_id: int
+    title: str
+    lane: str | None
+    owner: str | None
+
+
+class TaskLookup(Struct, frozen=True):
+    """A question about shipped tasks, and what makes a reply of the answer."""
+
+    query: TaskQuery
+    complete: Callable[[list[ShippedTask]], Reply]
 
 
 class PostLookup(Struct, frozen=True):
@@ -96,7 +138,7 @@ class PostLookup(Struct, frozen=True):
     complete: Callable[[list[PostRecord]], Reply]
 
 
-Lookup = EventLookup | PostLookup
+Lookup = EventLookup | PostLookup | TaskLookup
 
 
 class Recall:

@@ -7,7 +7,7 @@ Anyone may acknowledge any post.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, ClassVar, assert_never
 
@@ -18,7 +18,7 @@ from engine import terms
 from engine.decision import Context, Decision
 from engine.fields import Shown
 from engine.keys import KeyBook, fingerprint
-from engine.lookups import AckFact, PostLookup, PostQuery, PostRecord, Recall
+from engine.lookups import ACKS_SHOWN_MAX, AckFact, PostLookup, PostQuery, PostRecord, Recall
 from engine.nearest import nearest
 from engine.open_posts import OpenPost, PostBook
 from engine.presence import PresenceBook
@@ -117,7 +117,10 @@ class AckRow(Struct, frozen=True, kw_only=True):
 
 
 class PostView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
-    """One post; `acked` is by the caller, `acked_by` is there only when asked with `from_me`."""
+    """One post; `acked` is by the caller, `acked_by` is there only when asked with `from_me`.
+
+    `acked_by` has the first `ACKS_SHOWN_MAX`; `acked_by_more` counts the others, up to `ACKS_COUNTED_MAX`.
+    """
 
     post_id: int
     sender: str
@@ -131,6 +134,7 @@ class PostView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     acked: bool
     reply_to: int | UnsetType = UNSET
     acked_by: list[AckRow] | UnsetType = UNSET
+    acked_by_more: int | UnsetType = UNSET
 
 
 class Posts(Reply, frozen=True, kw_only=True):
@@ -170,13 +174,16 @@ def decide(
             assert_never(command)
 
 
-def needed(book: PostBook, seq: int, command: Command) -> int | None:
-    """The post that must be fetched from history before this command can be decided."""
+def needed(book: PostBook, seq: int, command: PostCommand, reader: int) -> int | None:
+    """The post that must be fetched from history before this command of this reader can be decided."""
     match command:
-        case Ack(post_id=wanted) | Post(reply_to=int(wanted)) | ReadPosts(thread=int(wanted)):
-            return wanted if wanted <= seq and book.get(wanted) is None else None
+        case Ack(post_id=wanted):
+            known = book.owes(reader, wanted)  # who does not owe it may have acknowledged it before
+        case Post(reply_to=int(wanted)) | ReadPosts(thread=int(wanted)):
+            known = book.get(wanted) is not None
         case _:
             return None
+    return None if known or wanted > seq else wanted
 
 
 def post(book: PostBook, keys: KeyBook, presence: PresenceBook, command: Post, context: Context) -> Decision | Refusal:
@@ -206,21 +213,18 @@ def post(book: PostBook, keys: KeyBook, presence: PresenceBook, command: Post, c
         if thread is None:
             return not_found(f"no post {command.reply_to} to reply to.")
         posted = replace(posted, thread=thread)
-    return Decision(reply=_posted_post(context.seq + 1, context.now, command.to_lane, presence), events=(posted,))
+    return Decision(reply=_posted_post(context.seq + 1, context.at, command.to_lane, presence), events=(posted,))
 
 
 def ack(book: PostBook, command: Ack, context: Context) -> Decision | Refusal:
     """Acknowledge a post; the first time counts."""
     reader = context.caller.id
-    if (found := book.get(command.post_id)) is not None:
-        first = found.acks.get(reader)
-    elif (record := context.recall.get(command.post_id)) is not None:
-        first = next((fact.at for fact in record.acks if fact.by == reader), None)
-    else:
-        return not_found(f"no post {command.post_id}.")
-    if first is not None:
-        return Decision(reply=AckedPost(post_id=command.post_id, acked_at=first))
-    reply = AckedPost(post_id=command.post_id, acked_at=context.now)
+    if not book.owes(reader, command.post_id):
+        if (record := context.recall.get(command.post_id)) is None:
+            return not_found(f"no post {command.post_id}.")
+        if (first := next((fact.at for fact in record.acks if fact.by == reader), None)) is not None:
+            return Decision(reply=AckedPost(post_id=command.post_id, acked_at=first))
+    reply = AckedPost(post_id=command.post_id, acked_at=context.at)
     return Decision(reply=reply, events=(Acked(post_id=command.post_id),))
 
 
@@ -233,19 +237,23 @@ def read_posts(book: PostBook, lane: str | None, command: ReadPosts, context: Co
     upto = context.seq if command.before is None else min(context.seq, command.before - 1)
     if command.to_me and command.unacked_only:
         ids = _inbox(book, command, reader, thread, upto)
-        if not ids:
+        gone_upto = min(upto, book.inbox_gone_upto(reader))
+        if not ids and not gone_upto:
             return Decision(reply=Posts(posts=[]))
-        query = PostQuery(upto=upto, ids=tuple(ids), limit=command.limit)
+        if ids:
+            query = PostQuery(upto=upto, ids=tuple(ids), acks_of=(reader,), limit=command.limit)
+        else:
+            query = _query(lane, command, reader, thread, gone_upto)
     else:
         query = _query(lane, command, reader, thread, upto)
     return Decision(reply=PostLookup(query, _views(reader, with_acks=command.from_me)))
 
 
-def fold_posted(book: PostBook, keys: KeyBook, in_lane: set[int], event: Event, data: Posted) -> None:
+def fold_posted(book: PostBook, keys: KeyBook, in_lane: Iterable[int], event: Event, data: Posted) -> None:
     """Open the post and deliver it. `in_lane` are the readers in the post's lane."""
-    waiting = in_lane - {event.by}
+    readers = {reader for reader in in_lane if reader != event.by}
     if data.to_id is not None:
-        waiting.add(data.to_id)
+        readers.add(data.to_id)
     book.add(
         OpenPost(
             id=event.seq,
@@ -258,9 +266,9 @@ def fold_posted(book: PostBook, keys: KeyBook, in_lane: set[int], event: Event, 
             tag=data.tag,
             thread=data.thread,
             at=event.at,
-            waiting=waiting,
-            acks={},
-        )
+            in_backlog=data.to_lane is not None,
+        ),
+        readers,
     )
     if data.key is not None:
         keys.keep(event, data.key, _fingerprint(data))
@@ -268,16 +276,14 @@ def fold_posted(book: PostBook, keys: KeyBook, in_lane: set[int], event: Event, 
 
 def fold_acked(book: PostBook, event: Event, data: Acked) -> None:
     """Settle what the reader owed. A post that left the book earlier stays as history has it."""
-    if (found := book.get(data.post_id)) is not None:
-        book.acknowledge(found, event.by, event.at)
+    book.acknowledge(event.by, data.post_id)
 
 
 def deliver_lane(book: PostBook, reader: int, lane: str) -> None:
     """Give a newcomer the lane's posts that nobody has acknowledged, except their own."""
-    for post_id in book.unanswered_in(lane):
-        found = book[post_id]
-        if found.by != reader:
-            book.deliver(found, reader)
+    for post_id in list(book.backlog(lane)):
+        if book[post_id].by != reader:
+            book.deliver(post_id, reader)
 
 
 def fold_recall(recall: Recall, event: Event) -> None:
@@ -286,7 +292,7 @@ def fold_recall(recall: Recall, event: Event) -> None:
         recall.acknowledge(event.data.post_id, AckFact(by=event.by, actor=event.actor, at=event.at))
 
 
-def _fingerprint(data: Posted) -> str:
+def _fingerprint(data: Posted) -> bytes:
     return fingerprint("post", data.to_lane, data.to_id, data.subject, data.body, data.ref, data.tag, data.reply_to)
 
 
@@ -336,6 +342,7 @@ def _query(lane: str | None, command: ReadPosts, reader: int, thread: int | None
         tag=command.tag,
         thread=thread,
         unacked_by=reader if command.unacked_only else None,
+        acks_of=(reader,),
         limit=command.limit,
     )
 
@@ -359,7 +366,8 @@ def _view(record: PostRecord, reader: int, *, with_acks: bool) -> PostView:
         created_at=event.at,
         acked=any(fact.by == reader for fact in record.acks),
         reply_to=UNSET if data.reply_to is None else data.reply_to,
-        acked_by=[_ack_row(fact) for fact in record.acks] if with_acks else UNSET,
+        acked_by=[_ack_row(fact) for fact in record.acks[:ACKS_SHOWN_MAX]] if with_acks else UNSET,
+        acked_by_more=record.acks_more or UNSET if with_acks else UNSET,
     )
 
 

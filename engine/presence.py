@@ -10,10 +10,20 @@ from engine import terms
 from engine.decision import Context, Decision
 from engine.fields import Shown
 from engine.history import Liveness
+from engine.undo import Index, Ordered, Table, Undo
 from engine.vocabulary import Command, Event, EventData, Reply
 
 UNSET_LANE = "(unset)"
 """The lane of somebody who has not registered."""
+
+REGISTERED_MAX = 20_000
+"""Registrations that a project remembers. The oldest one is forgotten first; its reader registers again."""
+
+LANE_READERS_MAX = 500
+"""Readers to whom a post to a lane is delivered: those who registered last. Others find it with `to_lane`."""
+
+ACTIVE_SHOWN_MAX = 200
+"""As many rows as a page of anything else has."""
 
 
 class Register(Command, frozen=True, kw_only=True):
@@ -71,45 +81,63 @@ class Touched(Reply, frozen=True, kw_only=True):
 
 
 class Presence(Struct, frozen=True, kw_only=True):
-    """The lane a participant registered, and on what it works."""
+    """The lane a participant registered, and on what it works. `since` is the registration's event number."""
 
     reader: int
     lane: str
     status: str | None
+    since: int
 
 
 class PresenceBook:
-    """The registrations of a project by reader."""
+    """The registrations of a project: by reader, and by lane in the order in which they were made."""
 
-    __slots__ = ("_by_reader",)
+    __slots__ = ("_by_age", "_by_lane", "_by_reader")
 
-    def __init__(self, records: Iterable[Presence] = ()) -> None:
-        self._by_reader = {record.reader: record for record in records}
+    def __init__(self, undo: Undo) -> None:
+        self._by_reader: Table[int, Presence] = Table(undo)
+        self._by_lane: Index[str, tuple[int, int]] = Index(undo)
+        self._by_age: Ordered[tuple[int, int]] = Ordered(undo)
 
     def dump(self) -> list[Presence]:
-        """The records that make this book again."""
-        return list(self._by_reader.values())
+        """The records that make this book again, oldest first."""
+        return [self._by_reader[reader] for _, reader in self._by_age]
+
+    def load(self, records: Iterable[Presence]) -> None:
+        """Put dumped records into an empty book; in as many parts as needed."""
+        for record in records:
+            self.put(record)
 
     def get(self, reader: int) -> Presence | None:
         """The reader's registration."""
         return self._by_reader.get(reader)
 
     def put(self, presence: Presence) -> None:
-        """Put a reader into a lane."""
+        """Put a reader into a lane, and forget the oldest registration when there are too many."""
+        self._remove(presence.reader)
         self._by_reader[presence.reader] = presence
+        self._by_lane.add(presence.lane, (presence.since, presence.reader))
+        self._by_age.add((presence.since, presence.reader))
+        if len(self._by_age) > REGISTERED_MAX:
+            self._remove(self._by_age[0][1])
 
     def lane_of(self, reader: int) -> str | None:
         """The lane that the reader registered."""
         presence = self._by_reader.get(reader)
         return None if presence is None else presence.lane
 
-    def lanes(self) -> set[str]:
+    def lanes(self) -> Iterable[str]:
         """Every lane that somebody is in."""
-        return {presence.lane for presence in self._by_reader.values()}
+        return self._by_lane
 
-    def in_lane(self, lane: str) -> set[int]:
-        """The readers in a lane."""
-        return {reader for reader, presence in self._by_reader.items() if presence.lane == lane}
+    def in_lane(self, lane: str) -> list[int]:
+        """The readers in a lane who receive its posts: the `LANE_READERS_MAX` who registered last."""
+        return [reader for _, reader in self._by_lane.get(lane, ())[-LANE_READERS_MAX:]]
+
+    def _remove(self, reader: int) -> None:
+        if (before := self._by_reader.pop(reader)) is not None:
+            self._by_lane.discard(before.lane, (before.since, reader))
+            self._by_age.discard((before.since, reader))
 
 
 PresenceCommand = Register | WhoIsActive | Touch
@@ -130,19 +158,19 @@ def decide(book: PresenceBook, seen: Mapping[int, Liveness], command: PresenceCo
 
 def fold(book: PresenceBook, event: Event, data: Registered) -> None:
     """Put the participant into the lane."""
-    book.put(Presence(reader=event.by, lane=data.lane, status=data.status))
+    book.put(Presence(reader=event.by, lane=data.lane, status=data.status, since=event.seq))
 
 
 def register(command: Register, context: Context) -> Decision:
     """Work in a lane from now on."""
     reply = RegisteredLane(
-        actor=context.caller.actor, lane=command.lane, status=command.status, registered_at=context.now
+        actor=context.caller.actor, lane=command.lane, status=command.status, registered_at=context.at
     )
     return Decision(reply=reply, events=(Registered(lane=command.lane, status=command.status),))
 
 
 def who_is_active(book: PresenceBook, seen: Mapping[int, Liveness], command: WhoIsActive, context: Context) -> Decision:
-    """Who called within the window, latest first."""
+    """Who called within the window, latest first: the first `ACTIVE_SHOWN_MAX` of them."""
     window = timedelta(seconds=command.within_seconds or context.caller.liveness_window_seconds)
     rows = []
     for reader, liveness in seen.items():
@@ -153,4 +181,4 @@ def who_is_active(book: PresenceBook, seen: Mapping[int, Liveness], command: Who
             rows.append(ActiveRow(actor=liveness.actor, lane=lane, status=status, last_seen=liveness.at))
     rows.sort(key=lambda row: row.actor)
     rows.sort(key=lambda row: row.last_seen, reverse=True)
-    return Decision(reply=Active(active=rows))
+    return Decision(reply=Active(active=rows[:ACTIVE_SHOWN_MAX]))

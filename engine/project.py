@@ -7,9 +7,9 @@ on recovery alike. `snapshot` and `restore` keep the fold, so that recovery need
 Each rule gets the books of its concern. What crosses books is called here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import assert_never, cast
+from typing import Any, assert_never, cast
 
 import msgspec
 from msgspec import Struct
@@ -17,24 +17,28 @@ from msgspec import Struct
 from engine import leases, ledger, posts, presence, sequences, tasks
 from engine.decision import Context, Outcome
 from engine.errors import LedgerGap
-from engine.events import AnyEventData
+from engine.events import AnyEventData, Unknown
 from engine.identity import Principal
-from engine.keys import KeyBook, UsedKey
-from engine.leases import HeldLease, LeaseBook, LeaseCommand, LeaseEvent
+from engine.keys import UsedKey
+from engine.leases import HeldLease, LeaseCommand, LeaseEvent
 from engine.ledger import LedgerCommand
-from engine.open_posts import OpenPost, PostBook
+from engine.open_posts import Inbox, OpenPost
 from engine.posts import Acked, PostCommand, Posted
-from engine.presence import Presence, PresenceBook, PresenceCommand, Registered
+from engine.presence import Presence, PresenceCommand, Registered
 from engine.repairs import Lost
-from engine.sequences import Sequence, SequenceBook, SequenceCommand, SequenceEvent
+from engine.sequences import Sequence, SequenceCommand, SequenceEvent
 from engine.state import State
-from engine.tasks import Task, TaskBook, TaskCommand, TaskEvent
+from engine.task_graph import Task
+from engine.tasks import TaskCommand, TaskEvent
 from engine.vocabulary import Event, EventData
 
 AnyCommand = SequenceCommand | PresenceCommand | PostCommand | LeaseCommand | TaskCommand | LedgerCommand
 
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 """Changes when an old snapshot can no longer be read. The state is then rebuilt from history."""
+
+SLICE_RECORDS = 1_000
+"""Records that one step of a snapshot encodes or decodes, about a millisecond of work."""
 
 
 def decide(state: State, command: AnyCommand, context: Context) -> Outcome:
@@ -57,9 +61,9 @@ def decide(state: State, command: AnyCommand, context: Context) -> Outcome:
     assert_never(command)
 
 
-def needed(state: State, command: AnyCommand) -> int | None:
-    """The post that must be fetched from history (`Context.recall`) before this command can be decided."""
-    return posts.needed(state.posts, state.seq, command) if isinstance(command, PostCommand) else None
+def needed(state: State, command: AnyCommand, reader: int) -> int | None:
+    """The post that must be fetched from history (`Context.recall`) before this command of `reader` can be decided."""
+    return posts.needed(state.posts, state.seq, command, reader) if isinstance(command, PostCommand) else None
 
 
 def stamp(state: State, caller: Principal, now: datetime, happened: Iterable[EventData]) -> list[Event]:
@@ -78,19 +82,18 @@ def apply(state: State, event: Event) -> None:
     if event.seq != state.seq + 1:
         raise LedgerGap(state.seq + 1, event.seq)
     _fold(state, event)
-    state.seq = event.seq
-    state.at = event.at
+    state.end_at(event.seq, event.at)
 
 
 def _fold(state: State, event: Event) -> None:
-    data = cast("AnyEventData", event.data)
+    data = cast("AnyEventData | Unknown", event.data)
     if isinstance(data, SequenceEvent):
         sequences.fold(state.sequences, state.keys, event, data)
     elif isinstance(data, Registered):
         presence.fold(state.presence, event, data)
         posts.deliver_lane(state.posts, event.by, data.lane)
     elif isinstance(data, Posted):
-        in_lane = set[int]() if data.to_lane is None else state.presence.in_lane(data.to_lane)
+        in_lane = [] if data.to_lane is None else state.presence.in_lane(data.to_lane)
         posts.fold_posted(state.posts, state.keys, in_lane, event, data)
     elif isinstance(data, Acked):
         posts.fold_acked(state.posts, event, data)
@@ -98,61 +101,105 @@ def _fold(state: State, event: Event) -> None:
         leases.fold(state.leases, event, data)
     elif isinstance(data, TaskEvent):
         tasks.fold(state.tasks, data)
-    elif isinstance(data, Lost):
-        pass
+    elif isinstance(data, Lost | Unknown):
+        pass  # no book holds what these tell
     else:
         assert_never(data)
 
 
-class _Snapshot(Struct, kw_only=True):
-    """The stored form of a state: the records of its books. What can be derived is not kept."""
+class _Header(Struct, kw_only=True):
+    """The first line of a snapshot."""
 
     version: int
     seq: int
     at: datetime
-    sequences: list[Sequence]
-    presence: list[Presence]
-    posts: list[OpenPost]
-    leases: list[HeldLease]
-    tasks: list[Task]
-    keys: list[UsedKey]
+    last_task_id: int
+    posts_gone_upto: int
 
 
-_DECODER = msgspec.json.Decoder(_Snapshot)
+class _Slice(Struct, kw_only=True, omit_defaults=True):
+    """Each further line: some records of one book. What can be derived is not kept. The last line is the `end`."""
+
+    sequences: list[Sequence] = []
+    presence: list[Presence] = []
+    posts: list[OpenPost] = []
+    inboxes: list[Inbox] = []
+    leases: list[HeldLease] = []
+    tasks: list[Task] = []
+    keys: list[UsedKey] = []
+    end: bool = False
+
+
+_HEADERS = msgspec.json.Decoder(_Header)
+_SLICES = msgspec.json.Decoder(_Slice)
 
 
 def snapshot(state: State) -> bytes:
     """The state's events, folded, as bytes; cursors and liveness are kept elsewhere."""
-    return msgspec.json.encode(
-        _Snapshot(
-            version=SNAPSHOT_VERSION,
-            seq=state.seq,
-            at=state.at,
-            sequences=state.sequences.dump(),
-            presence=state.presence.dump(),
-            posts=state.posts.dump(),
-            leases=state.leases.dump(),
-            tasks=state.tasks.dump(),
-            keys=state.keys.dump(),
-        )
+    return b"".join(snapshot_steps(state))
+
+
+def snapshot_steps(state: State) -> Iterator[bytes]:
+    """The parts of a snapshot, in steps of a few milliseconds at most.
+
+    The first step takes hold of the state as it is then; events that are folded between the steps are not in it.
+    """
+    header = _Header(
+        version=SNAPSHOT_VERSION,
+        seq=state.seq,
+        at=state.at,
+        last_task_id=state.tasks.last_id,
+        posts_gone_upto=state.posts.gone_upto,
     )
+    books: list[tuple[str, list[Any]]] = [
+        ("sequences", state.sequences.dump()),
+        ("presence", state.presence.dump()),
+        ("posts", state.posts.dump()),
+        ("inboxes", state.posts.dump_inboxes()),
+        ("leases", state.leases.dump()),
+        ("tasks", state.tasks.dump()),
+        ("keys", state.keys.dump()),
+    ]
+    yield msgspec.json.encode(header)
+    for name, records in books:
+        for start in range(0, len(records), SLICE_RECORDS):
+            yield b"\n" + msgspec.json.encode({name: records[start : start + SLICE_RECORDS]})
+    yield b"\n" + msgspec.json.encode(_Slice(end=True))
 
 
 def restore(stored: bytes) -> State | None:
     """The inverse of `snapshot`; None for one of another version, or one that is damaged."""
+    *_, state = restore_steps(stored)
+    return state
+
+
+def restore_steps(stored: bytes) -> Iterator[State | None]:
+    """The inverse of `snapshot_steps`, in steps of a few milliseconds.
+
+    The last step gives the state, or None for a snapshot of another version or one that is damaged; the others None.
+    """
+    lines = iter(stored.split(b"\n"))
     try:
-        kept = _DECODER.decode(stored)
+        header = _HEADERS.decode(next(lines))
+        state = State(seq=header.seq, at=header.at)
+        state.tasks.load((), header.last_task_id)
+        state.posts.load_inboxes((), header.posts_gone_upto)
+        part = _Slice()
+        for line in lines if header.version == SNAPSHOT_VERSION else ():
+            part = _SLICES.decode(line)
+            _load(state, part)
+            yield None
     except msgspec.DecodeError:
-        return None
-    if kept.version != SNAPSHOT_VERSION:
-        return None
-    return State(
-        seq=kept.seq,
-        at=kept.at,
-        sequences=SequenceBook(kept.sequences),
-        presence=PresenceBook(kept.presence),
-        posts=PostBook(kept.posts),
-        leases=LeaseBook(kept.leases),
-        tasks=TaskBook(kept.tasks),
-        keys=KeyBook(kept.keys),
-    )
+        yield None
+        return
+    yield state if part.end else None
+
+
+def _load(state: State, part: _Slice) -> None:
+    state.sequences.load(part.sequences)
+    state.presence.load(part.presence)
+    state.posts.load(part.posts)
+    state.posts.load_inboxes(part.inboxes)
+    state.leases.load(part.leases)
+    state.tasks.load(part.tasks)
+    state.keys.load(part.keys)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import ClassVar, assert_never
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from engine import terms
 from engine.decision import Context, Decision
@@ -16,6 +17,7 @@ from engine.fields import Shown
 from engine.keys import KeyBook, fingerprint
 from engine.nearest import nearest
 from engine.refusals import Refusal, conflict
+from engine.undo import Ordered, Table, Undo
 from engine.vocabulary import Command, Event, EventData, Reply
 
 SEQUENCES_PER_PROJECT_MAX = 1_000
@@ -122,15 +124,16 @@ class LatestClaimRows(Reply, frozen=True, kw_only=True):
 
 
 class Latest(Struct, frozen=True, kw_only=True):
-    """The newest claim of a sequence, as the book keeps it."""
+    """The newest claim of a sequence, as the book keeps it. `id` is its event's number."""
 
+    id: int
     number: int
     formatted: str
     by: str
     at: datetime
 
 
-class Sequence(Struct, kw_only=True):
+class Sequence(Struct, frozen=True, kw_only=True):
     """A counter: the last number used, how its numbers look, and its newest claim."""
 
     name: str
@@ -145,16 +148,23 @@ class Sequence(Struct, kw_only=True):
 
 
 class SequenceBook:
-    """The sequences of a project by name."""
+    """The sequences of a project: by name, and by the age of their newest claim."""
 
-    __slots__ = ("_by_name",)
+    __slots__ = ("_by_name", "_claimed", "_names")
 
-    def __init__(self, records: Iterable[Sequence] = ()) -> None:
-        self._by_name = {record.name: record for record in records}
+    def __init__(self, undo: Undo) -> None:
+        self._by_name: Table[str, Sequence] = Table(undo)
+        self._names: Ordered[str] = Ordered(undo)
+        self._claimed: Ordered[tuple[int, str]] = Ordered(undo)
 
     def dump(self) -> list[Sequence]:
-        """The records that make this book again."""
-        return list(self._by_name.values())
+        """The records that make this book again: every sequence, by name."""
+        return [self._by_name[name] for name in self._names]
+
+    def load(self, records: Iterable[Sequence]) -> None:
+        """Put dumped records into an empty book; in as many parts as needed."""
+        for record in records:
+            self.put(record)
 
     def __len__(self) -> int:
         return len(self._by_name)
@@ -162,21 +172,33 @@ class SequenceBook:
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
-    def get(self, name: str) -> Sequence | None:
-        """The sequence of this name."""
-        return self._by_name.get(name)
+    def get(self, name: str) -> Sequence:
+        """The sequence of this name; a new one when the book has none."""
+        return self._by_name.get(name) or Sequence(name=name)
 
-    def find_or_make(self, name: str) -> Sequence:
-        """The sequence of this name, in the book from now on."""
-        return self._by_name.setdefault(name, Sequence(name=name))
+    def put(self, sequence: Sequence) -> None:
+        """Add a sequence, or replace the one of its name."""
+        before = self._by_name.get(sequence.name)
+        if before is None:
+            self._names.add(sequence.name)
+        elif before.latest is not None:
+            self._claimed.discard((before.latest.id, before.name))
+        if sequence.latest is not None:
+            self._claimed.add((sequence.latest.id, sequence.name))
+        self._by_name[sequence.name] = sequence
 
     def names(self) -> Iterable[str]:
-        """The name of every sequence."""
-        return self._by_name
+        """The name of every sequence, in order."""
+        return self._names
 
-    def in_order(self) -> list[Sequence]:
-        """Every sequence, by name."""
-        return [self._by_name[name] for name in sorted(self._by_name)]
+    def claimed_lately(self, limit: int) -> list[Sequence]:
+        """The sequences with the newest claims, newest first."""
+        return [self._by_name[name] for _, name in self._claimed[: -limit - 1 : -1]]
+
+    @property
+    def claimed(self) -> int:
+        """How many sequences have a claim."""
+        return len(self._claimed)
 
 
 SequenceCommand = Claim | SeedSequence | ListSequences | LatestClaims
@@ -201,17 +223,17 @@ def decide(book: SequenceBook, keys: KeyBook, command: SequenceCommand, context:
 def fold(book: SequenceBook, keys: KeyBook, event: Event, data: SequenceEvent) -> None:
     """Take a number, or set where a sequence stands."""
     is_new = data.sequence not in book
-    sequence = book.find_or_make(data.sequence)
+    sequence = book.get(data.sequence)
     match data:
         case Claimed():
-            sequence.current = data.number
-            sequence.latest = Latest(number=data.number, formatted=data.formatted, by=event.actor, at=event.at)
+            latest = Latest(id=event.seq, number=data.number, formatted=data.formatted, by=event.actor, at=event.at)
+            book.put(replace(sequence, current=data.number, latest=latest))
             if data.key is not None:
                 keys.keep(
                     event, data.key, _fingerprint(data), number=data.number, formatted=data.formatted, is_new=is_new
                 )
         case Seeded():
-            sequence.current, sequence.prefix, sequence.pad = data.current, data.prefix, data.pad
+            book.put(replace(sequence, current=data.current, prefix=data.prefix, pad=data.pad))
         case _:
             assert_never(data)
 
@@ -223,7 +245,7 @@ def claim(book: SequenceBook, keys: KeyBook, command: Claim, context: Context) -
         return used
     if used is not None:
         return Decision(reply=_answer(book, command, used.number, used.formatted, is_new=used.is_new))
-    sequence = book.get(command.sequence) or Sequence(name=command.sequence)
+    sequence = book.get(command.sequence)
     if (refused := _refused(book, command.sequence)) is not None:
         return refused
     number = sequence.current + 1
@@ -244,7 +266,7 @@ def seed(book: SequenceBook, command: SeedSequence) -> Decision | Refusal:
     """Set where a sequence stands. It never goes back, because its numbers were given away."""
     if (refused := _refused(book, command.sequence)) is not None:
         return refused
-    sequence = book.get(command.sequence) or Sequence(name=command.sequence)
+    sequence = book.get(command.sequence)
     if command.current < sequence.current:
         return conflict(
             f"sequence '{command.sequence}' stands at {sequence.current} and cannot go back to {command.current}."
@@ -270,7 +292,7 @@ def list_sequences(book: SequenceBook) -> Decision:
             next=sequence.current + 1,
             next_formatted=sequence.formatted(sequence.current + 1),
         )
-        for sequence in book.in_order()
+        for sequence in book.dump()
     ]
     return Decision(reply=Sequences(sequences=rows))
 
@@ -285,7 +307,7 @@ def latest_claims(book: SequenceBook) -> list[ClaimRow]:
             by=sequence.latest.by,
             at=sequence.latest.at,
         )
-        for sequence in book.in_order()
+        for sequence in book.dump()
         if sequence.latest is not None
     ]
 
@@ -297,7 +319,7 @@ def _refused(book: SequenceBook, name: str) -> Refusal | None:
     return conflict(f"this project has {SEQUENCES_PER_PROJECT_MAX} sequences already: use one of them.")
 
 
-def _fingerprint(claim: Claim | Claimed) -> str:
+def _fingerprint(claim: Claim | Claimed) -> bytes:
     return fingerprint("claim", claim.sequence, claim.note)
 
 

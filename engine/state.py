@@ -1,10 +1,12 @@
 """A project's state: the books of its concerns.
 
-A book holds only facts that decide the next command; what is settled (old events, posts that everybody acknowledged)
-is in the journal. `engine.project.apply` is the only writer of books. `seen` is no event and is set by the actor.
+A book holds only facts that decide the next command; what is settled (old events, posts that everybody acknowledged,
+tasks that shipped) is in the journal. `engine.project.apply` is the only writer of books. `seen` is no event
+and is set by the actor.
+
+Every collection of a book has a bound: the constants of the concern's module that end in `_MAX`.
 """
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from engine.history import Liveness
@@ -13,22 +15,51 @@ from engine.leases import LeaseBook
 from engine.open_posts import PostBook
 from engine.presence import PresenceBook
 from engine.sequences import SequenceBook
-from engine.tasks import TaskBook
+from engine.task_graph import TaskBook
+from engine.undo import Undo
 
 DAWN = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of an empty ledger."""
 
 
-@dataclass(slots=True)
 class State:
-    """Everything that decides a project's next command. `seq` and `at` are of the last event folded."""
+    """Everything that decides a project's next command. `seq` and `at` are of the last event folded.
 
-    seq: int = 0
-    at: datetime = DAWN
-    sequences: SequenceBook = field(default_factory=SequenceBook)
-    presence: PresenceBook = field(default_factory=PresenceBook)
-    posts: PostBook = field(default_factory=PostBook)
-    leases: LeaseBook = field(default_factory=LeaseBook)
-    tasks: TaskBook = field(default_factory=TaskBook)
-    keys: KeyBook = field(default_factory=KeyBook)
-    seen: dict[int, Liveness] = field(default_factory=dict)
+    Between `begin` and `keep`, the changes of a batch can be taken back: that costs what the batch changed.
+    """
+
+    __slots__ = (
+        "at", "keys", "leases", "posts", "presence", "seen", "seq", "sequences", "tasks", "undo"
+    )  # fmt: skip
+
+    def __init__(self, *, seq: int = 0, at: datetime = DAWN) -> None:
+        self.seq = seq
+        self.at = at
+        self.undo = Undo()
+        self.sequences = SequenceBook(self.undo)
+        self.presence = PresenceBook(self.undo)
+        self.posts = PostBook(self.undo)
+        self.leases = LeaseBook(self.undo)
+        self.tasks = TaskBook(self.undo)
+        self.keys = KeyBook(self.undo)
+        self.seen: dict[int, Liveness] = {}
+
+    def begin(self) -> None:
+        """Let the events folded from now on be taken back."""
+        self.undo.begin()
+
+    def keep(self) -> None:
+        """The events folded since `begin` stand."""
+        self.undo.keep()
+
+    def take_back(self) -> None:
+        """Be as before `begin`."""
+        self.undo.take_back()
+
+    def end_at(self, seq: int, at: datetime) -> None:
+        """Note the last event folded."""
+        self.undo.note(self._end_at, self.seq, self.at)
+        self._end_at(seq, at)
+
+    def _end_at(self, seq: int, at: datetime) -> None:
+        self.seq, self.at = seq, at

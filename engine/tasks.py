@@ -5,20 +5,28 @@ task wait for another: dependencies, given at creation, hold its start; blockers
 cycle. Shipping a task resolves the blockers that name it, each as an event of its own.
 """
 
-from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar, assert_never
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
 from engine import terms
 from engine.decision import Context, Decision
 from engine.fields import Shown
+from engine.lookups import ShippedTask, TaskLookup, TaskQuery
 from engine.refusals import Refusal, conflict, not_found
+from engine.task_graph import Blocker, Task, TaskBook
 from engine.terms import TaskStatus
 from engine.vocabulary import Command, EventData, Reply
 
+UNFINISHED_TASKS_MAX = 20_000
+"""Tasks of a project that have not shipped: far more than people and agents keep an eye on."""
+
 BLOCKERS_PER_TASK_MAX = 50
 """As many as a task may have dependencies. The search for a cycle goes over all of them."""
+
+BLOCKED_ON_ONE_MAX = 500
+"""Tasks that blockers may make wait for one task. Shipping it writes an event for each of them."""
 
 TRANSITIONS: dict[tuple[TaskStatus, str], TaskStatus] = {
     ("open", "task_assign"): "assigned",
@@ -196,64 +204,6 @@ class Tasks(Reply, frozen=True, kw_only=True):
     tasks: list[TaskRow]
 
 
-class Blocker(Struct, frozen=True, kw_only=True):
-    """What holds a task up, as the book keeps it."""
-
-    on: int | None
-    reason: str
-
-
-class Task(Struct, kw_only=True):
-    """A task and what holds it up."""
-
-    id: int
-    title: str
-    lane: str | None
-    owner: str | None
-    status: TaskStatus
-    depends_on: tuple[int, ...] = ()
-    blockers: tuple[Blocker, ...] = ()
-
-
-class TaskBook:
-    """The tasks of a project by id. `unfinished` are those that have not shipped."""
-
-    __slots__ = ("_by_id", "unfinished")
-
-    def __init__(self, records: Iterable[Task] = ()) -> None:
-        self._by_id = {record.id: record for record in records}
-        self.unfinished = {task_id: task for task_id, task in self._by_id.items() if task.status != "done"}
-
-    def dump(self) -> list[Task]:
-        """The records that make this book again."""
-        return list(self._by_id.values())
-
-    def __len__(self) -> int:
-        return len(self._by_id)
-
-    def __contains__(self, task_id: int) -> bool:
-        return task_id in self._by_id
-
-    def __getitem__(self, task_id: int) -> Task:
-        return self._by_id[task_id]
-
-    def get(self, task_id: int) -> Task | None:
-        """The task of this id."""
-        return self._by_id.get(task_id)
-
-    def newest_first(self) -> Iterator[Task]:
-        """Every task, shipped or not."""
-        return reversed(self._by_id.values())
-
-    def add(self, task: Task) -> None:
-        """Add a task; ids only grow."""
-        self._by_id[task.id] = self.unfinished[task.id] = task
-
-    def finish(self, task_id: int) -> None:
-        """The task has shipped."""
-        del self.unfinished[task_id]
-
-
 TaskCommand = TaskCreate | TaskAssign | TaskStart | TaskBlock | TaskResolve | TaskShip | ListTasks
 TaskEvent = TaskCreated | TaskAssigned | TaskStarted | TaskBlocked | TaskResolved | TaskShipped
 
@@ -274,7 +224,7 @@ def decide(book: TaskBook, command: TaskCommand, context: Context) -> Decision |
         case TaskShip():
             return ship(book, command)
         case ListTasks():
-            return list_tasks(book, command)
+            return list_tasks(book, command, context)
         case _:
             assert_never(command)
 
@@ -287,20 +237,18 @@ def fold(book: TaskBook, data: TaskEvent) -> None:
     task = book[data.task_id]
     match data:
         case TaskAssigned():
-            _advance(task, data.type)
-            task.owner = data.owner
+            book.put(replace(task, status=_after(task, data), owner=data.owner))
         case TaskStarted():
-            _advance(task, data.type)
+            book.put(replace(task, status=_after(task, data)))
         case TaskBlocked():
-            _advance(task, data.type)
-            task.blockers = (*task.blockers, Blocker(on=data.on, reason=data.reason))
+            blockers = (*task.blockers, Blocker(on=data.on, reason=data.reason))
+            book.put(replace(task, status=_after(task, data), blockers=blockers))
         case TaskResolved():
-            task.blockers = _without(task, data.blocker)
-            if not task.blockers:
-                _advance(task, data.type)
+            blockers = _without(task, data.blocker)
+            book.put(replace(task, status=task.status if blockers else _after(task, data), blockers=blockers))
         case TaskShipped():
-            _advance(task, data.type)
-            book.finish(data.task_id)
+            _after(task, data)
+            book.finish(task)
         case _:
             assert_never(data)
 
@@ -308,11 +256,13 @@ def fold(book: TaskBook, data: TaskEvent) -> None:
 def create(book: TaskBook, command: TaskCreate, context: Context) -> Decision | Refusal:
     """Write a task down, after the tasks it depends on."""
     depends_on = tuple(dict.fromkeys(command.depends_on))
-    if (missing := next((task_id for task_id in depends_on if task_id not in book), None)) is not None:
+    if (missing := next((task_id for task_id in depends_on if task_id > book.last_id), None)) is not None:
         return not_found(f"no task {missing} to depend on.")
+    if len(book) >= UNFINISHED_TASKS_MAX:
+        return conflict(f"this project has {UNFINISHED_TASKS_MAX} tasks that have not shipped: ship some first.")
     owner = None if command.owner is None else context.named()
     created = TaskCreated(
-        task_id=len(book) + 1,
+        task_id=book.last_id + 1,
         title=command.title,
         lane=command.lane,
         owner=None if owner is None else owner.actor,
@@ -351,13 +301,8 @@ def block(book: TaskBook, command: TaskBlock) -> Decision | Refusal:
         return status
     if len(book[command.task_id].blockers) >= BLOCKERS_PER_TASK_MAX:
         return conflict(f"task {command.task_id} has {BLOCKERS_PER_TASK_MAX} blockers already: resolve some first.")
-    if command.on is not None:
-        if (blocker := book.get(command.on)) is None:
-            return not_found(f"no task {command.on} to wait for.")
-        if blocker.status == "done":
-            return conflict(f"task {command.on} has shipped already: there is nothing to wait for.")
-        if _leads_to(book, command.on, command.task_id):
-            return conflict(f"task {command.on} itself waits for task {command.task_id}: that would be a cycle.")
+    if command.on is not None and (refused := _cannot_wait(book, command.task_id, command.on)) is not None:
+        return refused
     return _moved(command.task_id, status, TaskBlocked(task_id=command.task_id, on=command.on, reason=command.reason))
 
 
@@ -379,36 +324,29 @@ def ship(book: TaskBook, command: TaskShip) -> Decision | Refusal:
     status = _move(book, command.task_id, TaskShipped.type)
     if isinstance(status, Refusal):
         return status
-    freed = (
-        TaskResolved(task_id=task_id, blocker=command.task_id)
-        for task_id, task in book.unfinished.items()
-        if any(blocker.on == command.task_id for blocker in task.blockers)
-    )
+    freed = [TaskResolved(task_id=task_id, blocker=command.task_id) for task_id in book.blocked_on(command.task_id)]
     reply = TaskState(task_id=command.task_id, status=status)
     return Decision(reply=reply, events=(TaskShipped(task_id=command.task_id), *freed))
 
 
-def list_tasks(book: TaskBook, command: ListTasks) -> Decision:
-    """Tasks that match every filter, newest first."""
-    rows: list[TaskRow] = []
-    only_unfinished = command.ready or command.status not in {None, "done"}
-    candidates = reversed(book.unfinished.values()) if only_unfinished else book.newest_first()
-    for task in candidates:
-        if (
-            command.status in {None, task.status}
-            and command.owner in {None, task.owner}
-            and command.lane in {None, task.lane}
-            and not (command.ready and (task.status == "done" or waits_for(book, task)))
-        ):
-            rows.append(_row(book, task))
-            if len(rows) == command.limit:
-                break
-    return Decision(reply=Tasks(tasks=rows))
+def list_tasks(book: TaskBook, command: ListTasks, context: Context) -> Decision:
+    """Tasks that match every filter, newest first. Those that shipped are looked up in history."""
+    found = (
+        []
+        if command.status == "done"
+        else book.find(command.status, command.owner, command.lane, ready=command.ready, limit=command.limit)
+    )
+    rows = [_row(book, task) for task in found]
+    above = found[-1].id if len(found) == command.limit else 0
+    if command.ready or command.status not in {None, "done"} or not book.has_shipped_above(above):
+        return Decision(reply=Tasks(tasks=rows))
+    query = TaskQuery(upto=context.seq, above=above, owner=command.owner, lane=command.lane, limit=command.limit)
+    return Decision(reply=TaskLookup(query, lambda shipped: _merged(rows, shipped, command.limit)))
 
 
 def waits_for(book: TaskBook, task: Task) -> list[int]:
     """The task's dependencies that have not shipped."""
-    return [task_id for task_id in task.depends_on if book[task_id].status != "done"]
+    return [task_id for task_id in task.depends_on if task_id in book]
 
 
 def _created(data: TaskCreated) -> Task:
@@ -427,41 +365,39 @@ def _first_status(data: TaskCreated) -> TaskStatus:
 
 
 def _move(book: TaskBook, task_id: int, event_type: str) -> TaskStatus | Refusal:
-    if (task := book.get(task_id)) is None:
+    if task_id > book.last_id:
         return not_found(f"no task {task_id}.")
-    if (after := TRANSITIONS.get((task.status, event_type))) is None:
+    status = book[task_id].status if task_id in book else "done"
+    if (after := TRANSITIONS.get((status, event_type))) is None:
         needed = " or ".join(before for before, by in TRANSITIONS if by == event_type)
-        return conflict(f"task {task_id} is {task.status}; {event_type} needs it {needed}.")
+        return conflict(f"task {task_id} is {status}; {event_type} needs it {needed}.")
     return after
+
+
+def _cannot_wait(book: TaskBook, task_id: int, on: int) -> Refusal | None:
+    """Why a task cannot wait for task `on`, if it cannot."""
+    if on > book.last_id:
+        return not_found(f"no task {on} to wait for.")
+    if on not in book:
+        return conflict(f"task {on} has shipped already: there is nothing to wait for.")
+    if len(book.blocked_on(on)) >= BLOCKED_ON_ONE_MAX:
+        return conflict(f"task {on} holds up {BLOCKED_ON_ONE_MAX} tasks already: block this one without 'on'.")
+    waits = book.waits(on, task_id)
+    if waits is None:
+        return conflict(f"task {on} waits for too many others to rule out a cycle: block this one without 'on'.")
+    return conflict(f"task {on} itself waits for task {task_id}: that would be a cycle.") if waits else None
 
 
 def _moved(task_id: int, status: TaskStatus, event: TaskStarted | TaskBlocked | TaskResolved) -> Decision:
     return Decision(reply=TaskState(task_id=task_id, status=status), events=(event,))
 
 
-def _advance(task: Task, event_type: str) -> None:
-    task.status = TRANSITIONS[task.status, event_type]
+def _after(task: Task, data: TaskEvent) -> TaskStatus:
+    return TRANSITIONS[task.status, data.type]
 
 
 def _without(task: Task, blocker: int | None) -> tuple[Blocker, ...]:
     return () if blocker is None else tuple(row for row in task.blockers if row.on != blocker)
-
-
-def _leads_to(book: TaskBook, start_id: int, goal_id: int) -> bool:
-    seen, todo = set[int](), [start_id]
-    while todo:
-        task_id = todo.pop()
-        if task_id == goal_id:
-            return True
-        if task_id not in seen:
-            seen.add(task_id)
-            todo.extend(_edges(book, book[task_id]))
-    return False
-
-
-def _edges(book: TaskBook, task: Task) -> Iterator[int]:
-    yield from waits_for(book, task)
-    yield from (blocker.on for blocker in task.blockers if blocker.on is not None)
 
 
 def _names(task_ids: list[int]) -> str:
@@ -469,7 +405,6 @@ def _names(task_ids: list[int]) -> str:
 
 
 def _row(book: TaskBook, task: Task) -> TaskRow:
-    waiting = [] if task.status == "done" else waits_for(book, task)
     return TaskRow(
         task_id=task.id,
         title=task.title,
@@ -477,5 +412,13 @@ def _row(book: TaskBook, task: Task) -> TaskRow:
         owner=task.owner,
         status=task.status,
         blockers=[BlockerRow(on=blocker.on, reason=blocker.reason) for blocker in task.blockers],
-        waits_for=waiting or UNSET,
+        waits_for=waits_for(book, task) or UNSET,
     )
+
+
+def _merged(rows: list[TaskRow], shipped: list[ShippedTask], limit: int) -> Tasks:
+    done = [
+        TaskRow(task_id=task.task_id, title=task.title, lane=task.lane, owner=task.owner, status="done", blockers=[])
+        for task in shipped
+    ]
+    return Tasks(tasks=sorted([*rows, *done], key=lambda row: row.task_id, reverse=True)[:limit])

@@ -1,4 +1,4 @@
-"""Searches of the ledger: an `EventQuery` or a `PostQuery` as one SQL statement, and its rows as the engine wants them.
+"""Searches of the ledger: an `EventQuery`, `PostQuery` or `TaskQuery` as one SQL statement, and its rows.
 
 A statement is put together from fixed fragments, one for each field that is given, so that PostgreSQL sees only the
 conditions that hold and can use the index that migration 0001 has for each. It is planned every time: the best index
@@ -14,8 +14,20 @@ Events are numbered in the order of their times, so a bound in time is looked up
 
 from typing import Any
 
+import msgspec
+
 from engine.events import decode, payload
-from engine.lookups import AckFact, EventQuery, EventView, PostQuery, PostRecord
+from engine.lookups import (
+    ACKS_COUNTED_MAX,
+    ACKS_SHOWN_MAX,
+    AckFact,
+    EventQuery,
+    EventView,
+    PostQuery,
+    PostRecord,
+    ShippedTask,
+    TaskQuery,
+)
 from engine.vocabulary import Event
 from store.postgres.connection import Connection
 
@@ -85,18 +97,59 @@ _FOUND_BY_ID = """
   order by e.seq desc limit %(limit)s)
 """
 
-_POSTS = """
-select p.seq, p.at, p.actor, p.participation_id, p.data::text, acks.ids, acks.actors, acks.times
-  from (select seq from ({found}) as branch order by seq desc limit %(limit)s) as found
+_ACKS = """
+       select a.participation_id as id, a.actor, a.at, a.seq from events a
+        where a.project_id = %(project)s and a.type = 'ack' and (a.data ->> 'post_id')::bigint = p.seq"""
+
+_POSTS = f"""
+select p.seq, p.at, p.actor, p.participation_id, p.data::text, acks.ids, acks.actors, acks.times,
+       case when acks.first < {ACKS_SHOWN_MAX} then 0
+            else (select count(*) - {ACKS_SHOWN_MAX}
+                    from ({_ACKS} limit {ACKS_SHOWN_MAX + ACKS_COUNTED_MAX}) as counted) end
+  from (select seq from ({{found}}) as branch order by seq desc limit %(limit)s) as found
   join events p on p.project_id = %(project)s and p.seq = found.seq
  cross join lateral (
-       select array_agg(a.participation_id order by a.seq) as ids, array_agg(a.actor order by a.seq) as actors,
-              array_agg(a.at order by a.seq) as times
-         from events a
-        where a.project_id = %(project)s and a.type = 'ack' and (a.data ->> 'post_id')::bigint = p.seq
+       select array_agg(ack.id order by ack.seq) as ids, array_agg(ack.actor order by ack.seq) as actors,
+              array_agg(ack.at order by ack.seq) as times, count(*) as first
+         from (({_ACKS} order by a.seq limit {ACKS_SHOWN_MAX})
+               union ({_ACKS} and a.participation_id = any(%(acks_of)s::bigint[]))) as ack
        ) as acks
  order by p.seq desc
-"""
+"""  # noqa: S608 - put together from constants
+
+
+_OF_TASK = "from events e where e.project_id = %(project)s and (e.data ->> 'task_id')::bigint = task.id and e.type"
+
+_SHIPPED = """
+select (e.data ->> 'task_id')::bigint as id from events e
+ where e.project_id = %(project)s and e.type = 'task_ship' and (e.data ->> 'task_id')::bigint > %(above)s
+ order by 1 desc"""
+
+_BY_LANE = """
+select (e.data ->> 'task_id')::bigint as id from events e
+ where e.project_id = %(project)s and e.type = 'task_create' and e.data ->> 'lane' = %(lane)s
+   and (e.data ->> 'task_id')::bigint > %(above)s
+ order by 1 desc"""
+
+_BY_OWNER = """
+select distinct (e.data ->> 'task_id')::bigint as id from events e
+ where e.project_id = %(project)s and e.type in ('task_create', 'task_assign') and e.data ->> 'owner' = %(owner)s
+   and (e.data ->> 'task_id')::bigint > %(above)s
+ order by 1 desc"""
+
+# Task by task from the newest on, until there are enough; "offset 0" keeps it from being a join of everything.
+_TASKS = f"""
+select task.id, created.title, created.lane, coalesce(assigned.owner, created.owner)
+  from ({{candidates}} offset 0) as task
+ cross join lateral (select 1 {_OF_TASK} = 'task_ship' and e.seq <= %(upto)s limit 1) as shipped
+ cross join lateral (
+       select e.data ->> 'title' as title, e.data ->> 'lane' as lane, e.data ->> 'owner' as owner
+         {_OF_TASK} = 'task_create' limit 1) as created
+  left join lateral (
+       select e.data ->> 'owner' as owner {_OF_TASK} = 'task_assign' order by e.seq desc limit 1) as assigned on true
+ where {{conditions}}
+ order by task.id desc limit %(limit)s
+"""  # noqa: S608 - put together from constants
 
 
 async def find_events(connection: Connection, project_id: int, query: EventQuery) -> list[EventView]:
@@ -119,9 +172,10 @@ async def find_events(connection: Connection, project_id: int, query: EventQuery
 
 
 async def find_posts(connection: Connection, project_id: int, query: PostQuery) -> list[PostRecord]:
-    """The posts that match, newest first, each with all its acknowledgements."""
+    """The posts that match, newest first, each with its first acknowledgements and those of `acks_of`."""
     base = ["e.project_id = %(project)s", "e.type = 'post'", "e.seq <= %(upto)s"]
     parameters: dict[str, Any] = {"project": project_id, "upto": query.upto, "limit": query.limit}
+    parameters["acks_of"] = list(query.acks_of)
     filters = _given(query, _POST_FILTERS, parameters)
     extra = _given(query, _UNACKED_BY, parameters)
     if query.ids is not None:
@@ -136,6 +190,22 @@ async def find_posts(connection: Connection, project_id: int, query: PostQuery) 
     ]
     statement = _POSTS.format(found=" union ".join(found))
     return [_post_record(row) for row in await connection.fetch(statement, parameters)]
+
+
+async def find_shipped_tasks(connection: Connection, project_id: int, query: TaskQuery) -> list[ShippedTask]:
+    """The shipped tasks that match, newest first."""
+    candidates = _BY_OWNER if query.owner is not None else _BY_LANE if query.lane is not None else _SHIPPED
+    conditions = ["true"]
+    if query.owner is not None:
+        conditions.append("coalesce(assigned.owner, created.owner) = %(owner)s")
+    if query.lane is not None:
+        conditions.append("created.lane = %(lane)s")
+    statement = _TASKS.format(candidates=candidates, conditions=" and ".join(conditions))
+    parameters = {"project": project_id, **msgspec.structs.asdict(query)}
+    return [
+        ShippedTask(task_id=task_id, title=title, lane=lane, owner=owner)
+        for task_id, title, lane, owner in await connection.fetch(statement, parameters)
+    ]
 
 
 def _branches(query: PostQuery, filters: list[str], parameters: dict[str, Any]) -> list[list[str]]:
@@ -171,10 +241,10 @@ def _given(query: EventQuery | PostQuery, filters: dict[str, str], parameters: d
 
 
 def _post_record(row: tuple[Any, ...]) -> PostRecord:
-    seq, at, actor, by, data, ids, actors, times = row
+    seq, at, actor, by, data, ids, actors, times, more = row
     event = Event(seq=seq, at=at, actor=actor, by=by, data=decode("post", data))
     acks: dict[int, AckFact] = {}
     for reader, name, acked_at in zip(ids or (), actors or (), times or (), strict=True):
         # A ledger from elsewhere (store.legacy) may have a reader's acknowledgement again; the first one counts.
         acks.setdefault(reader, AckFact(by=reader, actor=name, at=acked_at))
-    return PostRecord(event=event, acks=tuple(acks.values()))
+    return PostRecord(event=event, acks=tuple(acks.values()), acks_more=more)

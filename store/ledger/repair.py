@@ -14,7 +14,6 @@ import structlog
 import trio
 from msgspec import Struct
 
-from engine.errors import UnknownEventType
 from engine.events import decode, encode
 from engine.project import apply
 from engine.repairs import Lost
@@ -129,7 +128,7 @@ def _folded(state: State, row: tuple[Any, ...]) -> Lost | None:
     seq, at, actor, by, type_name, data = row
     try:
         apply(state, Event(seq=seq, at=at, actor=actor, by=by, data=decode(type_name, data)))
-    except (LookupError, OverflowError, ValueError, msgspec.DecodeError, UnknownEventType):
+    except (LookupError, OverflowError, ValueError, msgspec.DecodeError):
         lost = Lost(reason="Without the events that were lost this one makes no sense.", was=type_name, data=data)
         apply(state, Event(seq=seq, at=at, actor=actor, by=by, data=lost))
         return lost

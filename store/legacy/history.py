@@ -17,9 +17,9 @@ from msgspec.structs import replace
 
 from engine.leases import HeldLease, Leased, Released
 from engine.posts import Acked, Posted
-from engine.presence import UNSET_LANE, Presence, Registered
+from engine.presence import UNSET_LANE, Registered
 from engine.refusals import Refusal
-from engine.sequences import Claimed, Seeded, Sequence
+from engine.sequences import Claimed, Seeded
 from engine.surfaces import meaning, parse
 from engine.vocabulary import Event, EventData
 from store.legacy.names import Names
@@ -136,7 +136,7 @@ class History:
                 return _read({"formatted": str(payload.get("number")), "note": None, **payload}, Claimed)
             case "seed":
                 name = str(payload.get("sequence"))
-                before = self._writer.state.sequences.get(name) or Sequence(name=name)
+                before = self._writer.state.sequences.get(name)
                 given = {name: value for name, value in payload.items() if value is not None}
                 return _read({"prefix": before.prefix, "pad": before.pad, **given}, Seeded)
             case "register":
@@ -198,7 +198,11 @@ class History:
     async def _settle_sequences(self) -> None:
         for name, current, prefix, pad in await self._source.fetch(_SEQUENCES, (self._project_id,)):
             known = self._writer.state.sequences.get(name)
-            if known is None or (known.current, known.prefix, known.pad) != (current, prefix, pad):
+            if name not in self._writer.state.sequences or (known.current, known.prefix, known.pad) != (
+                current,
+                prefix,
+                pad,
+            ):
                 await self._add(Seeded(sequence=name, current=current, prefix=prefix, pad=pad))
 
     async def _settle_presence(self) -> None:
@@ -206,8 +210,9 @@ class History:
             actor = self._names.member(reader)
             if last_seen is not None:
                 await self._target.execute(_ADD_LIVENESS, (self._project_id, reader, actor, last_seen))
-            registered = Presence(reader=reader, lane=lane, status=status)
-            if lane not in {None, UNSET_LANE} and self._writer.state.presence.get(reader) != registered:
+            known = self._writer.state.presence.get(reader)
+            is_known = known is not None and (known.lane, known.status) == (lane, status)
+            if lane not in {None, UNSET_LANE} and not is_known:
                 await self._add(Registered(lane=lane, status=status), reader, actor)
 
     async def _settle_leases(self) -> None:
@@ -219,7 +224,7 @@ class History:
             if (held.by, held.surface) not in wanted:
                 await self._add(Released(surface=held.surface), held.by, held.actor)
         for (reader, surface), (actor, note, acquired_at, expires_at) in wanted.items():
-            if not _is_same(self._writer.state.leases.get(reader, surface), note, expires_at):
+            if not _is_same(self._writer.state.leases.get(reader, surface, self._source.now), note, expires_at):
                 # Begun so that it ends when it did, to the moment, after a whole number of seconds.
                 begin = max(self._writer.state.at, acquired_at)
                 seconds = max(1, int((expires_at - begin).total_seconds()))

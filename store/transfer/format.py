@@ -12,8 +12,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from engine.errors import UnknownEventType
-from engine.events import decode, encode
+from engine.events import Unknown, decode, encode
 from engine.vocabulary import Event
 from store.errors import TransferRefused
 from store.people.grants import Kind
@@ -82,8 +81,8 @@ def from_line(line: bytes) -> Event:
         event = Event(seq=read.seq, at=read.at, actor=read.actor, by=read.by, data=decode(read.type, bytes(read.data)))
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise TransferRefused(f"it is no event: {wrong}") from wrong
-    except UnknownEventType as unknown:
-        raise TransferRefused(f"this version knows no events of type '{read.type}'") from unknown
+    if isinstance(event.data, Unknown):
+        raise TransferRefused(f"this version knows no events of type '{read.type}'")
     if event.at.utcoffset() != timedelta(0):
         raise TransferRefused("its time is not in UTC")
     # So that what is read is written again to the byte, and nothing that this version does not know is lost.

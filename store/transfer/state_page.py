@@ -10,7 +10,8 @@ from datetime import datetime
 from engine.open_posts import OpenPost
 from engine.sequences import latest_claims
 from engine.state import State
-from engine.tasks import Task, waits_for
+from engine.task_graph import Task
+from engine.tasks import waits_for
 from store.transfer.format import ExportedProject
 
 _MEANING = str.maketrans({character: f"\\{character}" for character in "\\`*[]<>|"} | {"\n": " ", "\r": " "})
@@ -40,8 +41,8 @@ def _claims(state: State) -> list[Sequence[str]]:
 
 def _tasks(state: State) -> list[Sequence[str]]:
     return [
-        (str(task_id), task.status, task.title, task.owner or "", task.lane or "", _held_up_by(state, task))
-        for task_id, task in state.tasks.unfinished.items()
+        (str(task.id), task.status, task.title, task.owner or "", task.lane or "", _held_up_by(state, task))
+        for task in state.tasks.dump()
     ]
 
 
@@ -58,7 +59,7 @@ def _leases(state: State) -> list[Sequence[str]]:
 def _posts(state: State) -> list[Sequence[str]]:
     return [
         (str(post.id), post.sender, _addressee(post), post.subject or "", post.ref or "", _time(post.at))
-        for post in state.posts
+        for post in state.posts.dump()
     ]
 
 

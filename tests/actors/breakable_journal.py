@@ -7,7 +7,7 @@ from datetime import datetime
 
 from engine.errors import JournalUnavailable, OutcomeUnknown
 from engine.history import Head, Kept, Liveness, Stored
-from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
+from engine.lookups import EventQuery, EventView, PostQuery, PostRecord, ShippedTask, TaskQuery
 from engine.vocabulary import Event
 from tests.actors.memory_journal import Fault, MemoryJournal, MemoryLedger
 
@@ -95,6 +95,10 @@ class BreakableJournal(MemoryJournal):
     async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
         await self._search()
         return await super().posts(project_id, query)
+
+    async def shipped_tasks(self, project_id: int, query: TaskQuery) -> list[ShippedTask]:
+        await self._search()
+        return await super().shipped_tasks(project_id, query)
 
     async def write_snapshot(
         self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None

@@ -18,7 +18,7 @@ from engine.errors import Contended
 from engine.events import payload
 from engine.history import EMPTY, Head, Kept, Liveness, Stored
 from engine.leases import Leased, Released
-from engine.lookups import EventQuery, PostQuery
+from engine.lookups import ACKS_SHOWN_MAX, EventQuery, PostQuery, ShippedTask, TaskQuery
 from engine.posts import Acked, Posted
 from engine.presence import Registered
 from engine.repairs import Lost
@@ -388,6 +388,7 @@ POST_QUERIES = {
     "tag": (PostQuery(upto=16, limit=9, tag="t"), [8, 6]),
     "thread": (PostQuery(upto=16, limit=9, thread=5), [9, 8, 5]),
     "unacked by bob": (PostQuery(upto=16, limit=9, unacked_by=BOB), [10, 8, 7, 6]),
+    "with an acknowledgement": (PostQuery(upto=16, limit=9, ids=(5,), acks_of=(BOB,)), [5]),
     "unacked by alice": (PostQuery(upto=16, limit=9, unacked_by=ALICE), [10, 9, 8, 7, 5]),
     "everything": (
         PostQuery(
@@ -427,6 +428,73 @@ async def test_posts_come_whole_with_their_acknowledgements_oldest_first(open_jo
     ]
 
 
+async def test_a_post_that_very_many_acknowledged_comes_with_the_first_and_those_asked_for(
+    open_journal: OpenJournal,
+) -> None:
+    journal = open_journal()
+    readers = range(1, ACKS_SHOWN_MAX + 6)
+    acks = [
+        Event(seq=reader + 1, at=BEGAN, actor=f"ann/{reader}", by=reader, data=Acked(post_id=1)) for reader in readers
+    ]
+    await journal.append(PROJECT, [post(1, to_lane="api"), *acks], {})
+    query = PostQuery(upto=999, limit=9, acks_of=(3, ACKS_SHOWN_MAX + 2, 9_999))
+    (record,) = await journal.posts(PROJECT, query)
+    assert [fact.by for fact in record.acks] == [*readers[:ACKS_SHOWN_MAX], ACKS_SHOWN_MAX + 2]
+    assert record.acks_more == 5
+
+
+def works() -> list[Event]:
+    """Tasks 1 to 6: 2 and 6 have not shipped; 3 went from bob to alice."""
+    data: list[EventData] = [
+        TaskCreated(task_id=1, title="one", lane="api", owner=None),
+        TaskCreated(task_id=2, title="two", lane="api", owner="ann/bob", owner_id=BOB),
+        TaskCreated(task_id=3, title="three", lane=None, owner="ann/bob", owner_id=BOB),
+        TaskCreated(task_id=4, title="four", lane="web", owner="ann/bob", owner_id=BOB),
+        TaskAssigned(task_id=1, owner="ann/alice", owner_id=ALICE),
+        TaskAssigned(task_id=3, owner="ann/alice", owner_id=ALICE),
+        TaskShipped(task_id=3),
+        TaskShipped(task_id=1),
+        TaskShipped(task_id=4),
+        TaskCreated(task_id=5, title="five", lane="web", owner="ann/bob", owner_id=BOB),
+        TaskShipped(task_id=5),
+        TaskCreated(task_id=6, title="six", lane="web", owner="ann/bob", owner_id=BOB),
+    ]
+    return [Event(seq=seq, at=BEGAN, actor="ann/bob", by=BOB, data=each) for seq, each in enumerate(data, start=1)]
+
+
+TASK_QUERIES = {
+    "all": (TaskQuery(upto=16, limit=9), [5, 4, 3, 1]),
+    "limit": (TaskQuery(upto=16, limit=2), [5, 4]),
+    "upto": (TaskQuery(upto=8, limit=9), [3, 1]),
+    "above": (TaskQuery(upto=16, above=3, limit=9), [5, 4]),
+    "owner": (TaskQuery(upto=16, owner="ann/bob", limit=9), [5, 4]),
+    "owner, limit": (TaskQuery(upto=16, owner="ann/bob", limit=1), [5]),
+    "another owner": (TaskQuery(upto=16, owner="ann/alice", limit=9), [3, 1]),
+    "lane": (TaskQuery(upto=16, lane="web", limit=9), [5, 4]),
+    "lane and owner": (TaskQuery(upto=16, lane="api", owner="ann/alice", limit=9), [1]),
+    "lane and another owner": (TaskQuery(upto=16, lane="api", owner="ann/bob", limit=9), []),
+    "everything": (TaskQuery(upto=9, above=1, lane="web", owner="ann/bob", limit=9), [4]),
+}
+
+
+@pytest.mark.parametrize("name", TASK_QUERIES)
+async def test_shipped_tasks_that_match(open_journal: OpenJournal, name: str) -> None:
+    journal = open_journal()
+    await journal.append(PROJECT, works(), {})
+    await journal.append(PROJECT + 1, works()[:1], {})
+    query, expected = TASK_QUERIES[name]
+    assert [task.task_id for task in await journal.shipped_tasks(PROJECT, query)] == expected
+
+
+async def test_a_shipped_task_is_told_with_its_last_owner(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    await journal.append(PROJECT, works(), {})
+    assert (await journal.shipped_tasks(PROJECT, TaskQuery(upto=16, limit=9)))[1:3] == [
+        ShippedTask(task_id=4, title="four", lane="web", owner="ann/bob"),
+        ShippedTask(task_id=3, title="three", lane=None, owner="ann/alice"),
+    ]
+
+
 async def test_a_cancelled_append_is_all_there_or_not_at_all(open_journal: OpenJournal) -> None:
     journal = open_journal()
     with trio.CancelScope() as scope:
@@ -440,7 +508,8 @@ async def test_a_cancelled_append_is_all_there_or_not_at_all(open_journal: OpenJ
 
 def test_every_filter_is_tried() -> None:
     """A filter added to a query shows here until it has a row above."""
-    for queries, cls in ((EVENT_QUERIES, EventQuery), (POST_QUERIES, PostQuery)):
+    tried: set[str]
+    for queries, cls in ((EVENT_QUERIES, EventQuery), (POST_QUERIES, PostQuery), (TASK_QUERIES, TaskQuery)):
         default = cls(upto=16, limit=9)
         tried = {
             field

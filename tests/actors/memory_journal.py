@@ -16,10 +16,11 @@ import trio
 from engine.errors import Contended
 from engine.events import payload
 from engine.history import EMPTY, Head, Kept, Liveness, Stored
-from engine.lookups import AckFact, EventQuery, EventView, PostQuery, PostRecord
+from engine.lookups import AckFact, EventQuery, EventView, PostQuery, PostRecord, ShippedTask, TaskQuery
 from engine.posts import Acked, Posted
 from engine.sequences import Claimed, Seeded
 from engine.vocabulary import Event
+from tests.history import shipped_tasks, with_first_acks
 
 Fault = Callable[[], Awaitable[None]]
 """What an append meets on its way: it may raise a `JournalError`, sleep, or write foreign events."""
@@ -169,7 +170,11 @@ class MemoryJournal:
     async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
         await trio.lowlevel.checkpoint()
         found = [record for record in self._posts(project_id) if _post_matches(record, query)]
-        return found[: -query.limit - 1 : -1]
+        return [with_first_acks(record, query) for record in found[: -query.limit - 1 : -1]]
+
+    async def shipped_tasks(self, project_id: int, query: TaskQuery) -> list[ShippedTask]:
+        await trio.lowlevel.checkpoint()
+        return shipped_tasks((row.event for row in self.ledger.rows[project_id]), query)
 
     def _posts(self, project_id: int) -> Iterator[PostRecord]:
         acks: defaultdict[int, list[AckFact]] = defaultdict(list)

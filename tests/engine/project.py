@@ -15,13 +15,24 @@ from engine.decision import Context, Decision, Outcome, Pending
 from engine.events import payload
 from engine.identity import OWNER, Addressee, Principal, Roster, resolve
 from engine.ledger import AdvanceCursor
-from engine.lookups import AckFact, EventLookup, EventQuery, EventView, PostLookup, PostQuery, PostRecord, Recall
+from engine.lookups import (
+    AckFact,
+    EventLookup,
+    EventQuery,
+    EventView,
+    PostLookup,
+    PostQuery,
+    PostRecord,
+    Recall,
+    TaskLookup,
+)
 from engine.posts import Acked, Posted
 from engine.project import AnyCommand, apply, decide, needed, restore, snapshot, stamp
 from engine.refusals import Code, Refusal
 from engine.sequences import Claimed, Seeded
 from engine.state import State
 from engine.vocabulary import Event, EventData, Reply
+from tests.history import shipped_tasks, with_first_acks
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 ROSTER = Roster(handle="kim", labels={"ada": 1, "ben": 2, "cay": 3})
@@ -112,8 +123,10 @@ class Project:
         return reply
 
     def decide(self, caller: Principal, command: AnyCommand, *, patient: bool = False) -> Outcome:
-        wanted = needed(self.state, command)
-        recall = Recall(record for record in self.records() if record.event.seq == wanted) if wanted else Recall()
+        wanted = needed(self.state, command, caller.id)
+        recall = Recall()
+        if wanted is not None:
+            recall = Recall(self.find_posts(PostQuery(upto=wanted, ids=(wanted,), acks_of=(caller.id,), limit=1)))
         addressee: Addressee | None = None
         if command.addressee_name is not None:
             found = resolve(command.addressee_name, ROSTER)
@@ -124,6 +137,7 @@ class Project:
             caller=caller,
             seq=self.state.seq,
             now=self.now,
+            at=max(self.now, self.state.at),
             cursor=self.cursors.get(caller.id),
             addressee=addressee,
             recall=recall,
@@ -141,6 +155,8 @@ class Project:
                 return complete(self.find_events(query))
             case PostLookup(query, complete):
                 return complete(self.find_posts(query))
+            case TaskLookup(query, complete):
+                return complete(shipped_tasks(self.events, query))
             case reply:
                 return reply
 
@@ -168,7 +184,7 @@ class Project:
 
     def find_posts(self, query: PostQuery) -> list[PostRecord]:
         found = [record for record in self.records() if record.event.seq <= query.upto and _is_asked(record, query)]
-        return found[: query.limit]
+        return [with_first_acks(record, query) for record in found[: query.limit]]
 
     def find_events(self, query: EventQuery) -> list[EventView]:
         found = [event for event in self.events if query.after < event.seq <= query.upto and _is_meant(event, query)]

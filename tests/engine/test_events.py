@@ -4,8 +4,7 @@ import msgspec
 import pytest
 
 from engine import leases, posts, presence, repairs, sequences, tasks
-from engine.errors import UnknownEventType
-from engine.events import EVENT_TYPES, EventType, decode, encode, payload, shown_fields
+from engine.events import EVENT_TYPES, EventType, Unknown, decode, encode, payload, shown_fields
 from engine.fields import Shown, is_shown
 from engine.leases import Leased, Released
 from engine.posts import Acked, Posted
@@ -95,9 +94,11 @@ def test_a_field_that_a_later_version_added_does_not_hinder(data: EventData) -> 
     assert decode(data.type, msgspec.json.encode(later)) == data
 
 
-def test_a_type_of_a_newer_version_is_named() -> None:
-    with pytest.raises(UnknownEventType, match=r"'teleport'.*newer version"):
-        decode("teleport", b"{}")
+def test_an_event_of_a_newer_version_is_kept_and_shows_nothing() -> None:
+    unknown = decode("teleport", b'{"to":"mars"}')
+    assert isinstance(unknown, Unknown)
+    assert (unknown.type, encode(unknown), payload(unknown)) == ("teleport", b'{"to":"mars"}', {})
+    assert decode("teleport", '{"to":"mars"}') == unknown
 
 
 def test_a_field_is_hidden_until_it_says_that_it_is_shown() -> None:

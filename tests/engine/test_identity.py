@@ -73,5 +73,5 @@ def test_a_command_that_names_somebody_is_never_decided_without_whom_it_means(co
         decide(
             project.state,
             command,
-            Context(caller=ada.principal, seq=project.state.seq, now=project.now, recall=Recall()),
+            Context(caller=ada.principal, seq=project.state.seq, now=project.now, at=project.now, recall=Recall()),
         )

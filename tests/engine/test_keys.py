@@ -1,10 +1,8 @@
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from engine.keys import UsedKey
 from engine.posts import Post
 from engine.project import AnyCommand
 from engine.refusals import Refusal
@@ -101,7 +99,7 @@ def test_keys_older_than_a_day_are_forgotten_when_the_next_is_kept() -> None:
     project.play([timedelta(hours=1), ada(Claim(sequence="adr", key="young")), DAY - timedelta(hours=1)])
     assert len(project.state.keys.dump()) == 6
     project.play([ada(Claim(sequence="adr", key="last"))])
-    assert [used.key for used in project.state.keys.dump()] == ["young", "last"]
+    assert [used.slot for used in project.state.keys.dump()] == ["1 young", "1 last"]
 
 
 def test_a_key_used_anew_is_young_again() -> None:
@@ -109,24 +107,23 @@ def test_a_key_used_anew_is_young_again() -> None:
     project.play([ada(CLAIM), timedelta(hours=1), ada(Claim(sequence="adr", key="later"))])
     project.play([DAY - timedelta(hours=1), ada(CLAIM)])
     later, again = project.state.keys.dump()
-    assert (later.key, again.key, again.at) == ("later", "k", T0 + DAY)
+    assert (later.slot, again.slot, again.at) == ("1 later", "1 k", T0 + DAY)
 
 
-class Counted(dict[tuple[int, str], UsedKey]):
-    """Keys that count how many of them were looked through."""
-
-    looked_at = 0
-
-    def __iter__(self) -> Iterator[tuple[int, str]]:
-        for slot in super().__iter__():
-            self.looked_at += 1
-            yield slot
-
-
-def test_keeping_a_key_does_not_look_through_all_of_them() -> None:
+def test_a_project_remembers_so_many_keys_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.keys.KEYS_MAX", 3)
     project = Project()
-    project.play([ada(Claim(sequence="adr", key=str(number))) for number in range(100)])
-    project.state.keys._used = counted = Counted(project.state.keys._used)
-    project.play([ada(Claim(sequence="adr", key="one more"))])
-    assert len(counted) == 101
-    assert counted.looked_at == 1
+    project.play([ada(Claim(sequence="adr", key=str(number))) for number in range(5)])
+    assert [used.slot for used in project.state.keys.dump()] == ["1 2", "1 3", "1 4"]
+    assert asked(project, ada(Claim(sequence="adr", key="0")))["number"] == 6
+
+
+def test_keys_that_are_too_old_are_forgotten_a_few_at_a_time() -> None:
+    project = Project()
+    project.play([ada(Claim(sequence="adr", key=str(number))) for number in range(25)])
+    project.play([DAY])
+    left = []
+    for number in range(3):
+        project.play([ada(Claim(sequence="adr", key=f"new {number}"))])
+        left.append(len(project.state.keys.dump()))
+    assert left == [16, 7, 3]

@@ -230,10 +230,13 @@ def test_every_grant_has_a_greater_fencing_token() -> None:
     assert tokens == sorted(set(tokens))
 
 
-def test_a_lease_that_ran_out_is_forgotten_at_the_next_grant() -> None:
+def test_leases_that_ran_out_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.leases.EXPIRED_KEPT_MAX", 2)
     project = Project()
-    project.play([ada(Lease(surface="a", ttl_seconds=1)), timedelta(seconds=1), ben(Lease(surface="b"))])
-    assert [held.surface for held in project.state.leases.dump()] == ["b"]
+    project.play([ada(Lease(surface=name, ttl_seconds=1)) for name in "abcd"])
+    project.play([timedelta(seconds=1), ben(Lease(surface="e"))])
+    assert [held.surface for held in project.state.leases.dump()] == ["c", "d", "e"]
+    assert [held.surface for held in project.state.leases.active(project.now)] == ["e"]
 
 
 def test_a_patient_caller_waits_for_whoever_ends_first() -> None:

@@ -240,21 +240,23 @@ def test_a_post_is_owed_by_whom_it_was_delivered_to(
 def test_a_post_that_all_acknowledged_leaves_the_state() -> None:
     project = Project()
     project.play([ada(TO_BEN), ada(TO_QA), cay(Ack(post_id=1))])
-    assert [post.id for post in project.state.posts] == [1, 2]
+    assert [post.id for post in project.state.posts.dump()] == [1, 2]
     project.play([ben(Ack(post_id=1)), cay(Ack(post_id=2))])
-    assert list(project.state.posts) == []
+    assert project.state.posts.dump() == []
 
 
 def test_within_one_batch_a_recalled_post_is_acknowledged_once() -> None:
     project = Project()
     project.play([ada(TO_BEN), ben(Ack(post_id=1))])
     command = Ack(post_id=1)
-    assert needed(project.state, command) == 1
+    assert needed(project.state, command, ada.id) == 1
     recall = Recall(project.records())
     outcomes = []
     for who in (cay, ben, cay):
         outcome = decide(
-            project.state, command, Context(caller=who.principal, seq=project.state.seq, now=project.now, recall=recall)
+            project.state,
+            command,
+            Context(caller=who.principal, seq=project.state.seq, now=project.now, at=project.now, recall=recall),
         )
         assert isinstance(outcome, Decision)
         outcomes.append(outcome.events)
@@ -281,7 +283,7 @@ def test_a_recall_ignores_what_it_does_not_hold() -> None:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        (Ack(post_id=1), None),
+        (Ack(post_id=1), 1),
         (Ack(post_id=2), 2),
         (Ack(post_id=3), 3),
         (Ack(post_id=4), None),
@@ -297,7 +299,21 @@ def test_a_recall_ignores_what_it_does_not_hold() -> None:
 def test_only_a_post_that_may_have_left_the_state_is_fetched(command: AnyCommand, expected: int | None) -> None:
     project = Project()
     project.play([ada(TO_QA), ada(TO_BEN), ben(Ack(post_id=2))])
-    assert needed(project.state, command) == expected
+    assert needed(project.state, command, cay.id) == expected
+
+
+def test_the_oldest_open_post_is_known() -> None:
+    project = Project()
+    assert project.state.posts.oldest is None
+    project.play([ada(TO_BEN), ada(TO_BEN), ben(Ack(post_id=1))])
+    assert project.state.posts.oldest is project.state.posts[2]
+
+
+def test_who_owes_a_post_acknowledges_it_without_a_look_at_history() -> None:
+    project = Project()
+    project.play([ada(TO_BEN)])
+    assert needed(project.state, Ack(post_id=1), ben.id) is None
+    assert needed(project.state, Ack(post_id=1), cay.id) == 1
 
 
 MAIL: History = [
@@ -405,7 +421,7 @@ def test_a_read_asks_history_only_for_what_was_durable() -> None:
     project.play([*IN_QA, cay(TO_QA)])
     outcome = project.decide(*ben(ReadPosts(to_me=True, unacked_only=True, before=50)))
     assert isinstance(outcome, Decision)
-    assert getattr(outcome.reply, "query", None) == PostQuery(upto=3, ids=(3,), limit=50)
+    assert getattr(outcome.reply, "query", None) == PostQuery(upto=3, ids=(3,), acks_of=(2,), limit=50)
     assert project.now == T0
 
 

@@ -396,3 +396,12 @@ def test_a_task_has_only_so_many_blockers(monkeypatch: pytest.MonkeyPatch) -> No
     project = Project()
     project.play([*history, ada(TaskResolve(task_id=1))])
     assert asked(project, one) == {"task_id": 1, "status": "blocked"}
+
+
+def test_the_id_of_a_shipped_task_is_not_given_again_after_a_restart() -> None:
+    project = Project()
+    project.play([ada(TaskCreate(title="one", owner="ada")), ada(TaskCreate(title="two", owner="ada"))])
+    project.play([ada(TaskStart(task_id=2)), ada(TaskShip(task_id=2))])
+    project.reopen()
+    assert asked(project, ada(TaskCreate(title="three")))["task_id"] == 3
+    assert [row["task_id"] for row in asked(project, ada(ListTasks()))["tasks"]] == [3, 2, 1]

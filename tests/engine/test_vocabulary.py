@@ -128,11 +128,11 @@ SHAPES: list[tuple[type[Struct], str]] = [
     (Posts, "posts"),
     (
         PostView,
-        "post_id from to_lane to_actor subject body ref tag created_at acked reply_to acked_by",
+        "post_id from to_lane to_actor subject body ref tag created_at acked reply_to acked_by acked_by_more",
     ),
     (AckRow, "actor at"),
     (AckedPost, "post_id acked_at"),
-    (GrantedLease, "lease_id surface expires_at others renewed"),
+    (GrantedLease, "lease_id surface expires_at others omitted renewed"),
     (OtherLease, "actor surface expires_at"),
     (ReleasedLeases, "released"),
     (Leases, "leases"),
@@ -150,7 +150,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
     ),
     (PostHead, "post_id from to_lane to_actor subject ref created_at"),
     (ActiveLease, "surface actor expires_at"),
-    (Omitted, "unacked_posts active_leases awaiting_ack"),
+    (Omitted, "unacked_posts active_leases awaiting_ack latest_claims"),
 ]
 
 

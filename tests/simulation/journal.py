@@ -17,7 +17,7 @@ from msgspec import Struct
 from actors.journal import Journal
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
 from engine.history import Head, Kept, Liveness, Stored
-from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
+from engine.lookups import EventQuery, EventView, PostQuery, PostRecord, ShippedTask, TaskQuery
 from engine.vocabulary import Event
 
 LATE_SECONDS_MAX = 6.0
@@ -195,6 +195,10 @@ class FaultyJournal:
     async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
         await self._read()
         return await self._inner.posts(project_id, query)
+
+    async def shipped_tasks(self, project_id: int, query: TaskQuery) -> list[ShippedTask]:
+        await self._read()
+        return await self._inner.shipped_tasks(project_id, query)
 
     @asynccontextmanager
     async def turn(self, project_id: int) -> AsyncIterator[None]:

@@ -4,9 +4,6 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 from itertools import pairwise
-from typing import Any
-
-import msgspec
 
 from actors import Answer
 from engine import surfaces
@@ -91,22 +88,9 @@ def fold(ledger: Iterable[Event]) -> State:
     return state
 
 
-def facts(state: State) -> Any:
+def facts(state: State) -> bytes:
     """A state as comparable data."""
-    return facts_of_snapshot(snapshot(state))
-
-
-def facts_of_snapshot(stored: bytes) -> Any:
-    """A kept state as comparable data."""
-    data = msgspec.json.decode(stored)
-    for post in data["posts"]:
-        post["waiting"].sort()
-    return {name: _sorted(records) for name, records in data.items()}
-
-
-def _sorted(records: Any) -> Any:
-    """Records in an order of their own: that of a book may differ after changes were taken back."""
-    return sorted(records, key=msgspec.json.encode) if isinstance(records, list) else records
+    return snapshot(state)
 
 
 def _evidence(attempt: Attempt, answer: Answer, ledger: list[Event]) -> Event | None:
@@ -134,7 +118,8 @@ def _evidence(attempt: Attempt, answer: Answer, ledger: list[Event]) -> Event | 
             assert isinstance(event.data, Leased)
             assert isinstance(command, Lease)
             assert (event.data.note, event.data.surface) == (command.note, surfaces.parse(command.surface))
-            assert event.at + timedelta(seconds=command.ttl_seconds) == expires_at
+            ends = event.data.expires_at or event.at + timedelta(seconds=command.ttl_seconds)
+            assert ends == expires_at
             return event
         case RegisteredLane(status=status, registered_at=at):
             return _only(e for e in fresh if isinstance(e.data, Registered) and (e.data.status, e.at) == (status, at))

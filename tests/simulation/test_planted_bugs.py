@@ -9,13 +9,15 @@ from msgspec.structs import replace
 from actors import Directory
 from actors.commits import Commit
 from actors.pace import Pace
-from actors.project import ProjectActor
-from engine import keys, ledger, presence
+from actors.replica import Replica
+from engine import ledger, posts
+from engine.keys import KeyBook
+from engine.open_posts import PostBook
 from tests.actors.memory_journal import MemoryJournal
 from tests.simulation.journal import FaultyJournal
 from tests.simulation.world import Failover, simulate
 
-SEEDS_MAX = 200
+SEEDS_MAX = 600
 STEPS = 15
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -50,15 +52,20 @@ def remembers_only_the_last_unknown_commit(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def keeps_what_a_failed_commit_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ProjectActor, "_take_back", lambda _: None)
+    monkeypatch.setattr(Replica, "take_back", lambda _: None)
 
 
 def forgets_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "replay", lambda *_: None)
+    monkeypatch.setattr(KeyBook, "used", lambda *_: None)
 
 
 def gives_a_newcomer_nothing_of_the_lane(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "deliver_lane", lambda *_: None)
+    monkeypatch.setattr(posts, "deliver_lane", lambda *_: None)
+
+
+def reads_a_snapshot_of_an_older_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the release that wrote it had no inboxes, and its version were still the same."""
+    monkeypatch.setattr(PostBook, "dump_inboxes", lambda _: [])
 
 
 def moves_the_cursor_before_the_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +123,7 @@ def _simulate_many(failover: Failover | None) -> None:
         keeps_what_a_failed_commit_decided,
         forgets_keys,
         gives_a_newcomer_nothing_of_the_lane,
+        reads_a_snapshot_of_an_older_shape,
         moves_the_cursor_before_the_read,
         loses_news_with_its_process,
         never_gives_way,

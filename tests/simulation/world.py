@@ -18,13 +18,14 @@ from trio._core import _run as trio_run  # seeding the scheduler has no public n
 from actors import Answer, Directory, Limits, batch, replica
 from engine import project
 from engine.posts import ReadPosts
+from engine.project import restore
 from engine.sequences import Claim
 from engine.vocabulary import Event
 from tests.actors.memory_journal import MemoryJournal, MemoryLedger
 from tests.simulation.attempts import Attempt, Life
 from tests.simulation.clients import CALLERS, PROJECT, Client
 from tests.simulation.journal import LATE_SECONDS_MAX, FaultyJournal, Weather
-from tests.simulation.judge import facts, facts_of_snapshot, fold, judge_failover, judge_history, judge_ledger
+from tests.simulation.judge import facts, fold, judge_failover, judge_history, judge_ledger
 from tests.simulation.model import Model
 
 DAWN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -321,6 +322,7 @@ class World:
         await self.look()
         kept = await self._eye.load(PROJECT)
         if kept is not None:
-            kept_facts, true_facts = facts_of_snapshot(kept.state), facts(fold(self.ledger[: kept.seq]))
-            of_another_ledger = self._failover is not None and kept_facts["at"] != true_facts["at"]
-            assert of_another_ledger or kept_facts == true_facts
+            state, truth = restore(kept.state), fold(self.ledger[: kept.seq])
+            assert state is not None
+            of_another_ledger = self._failover is not None and state.at != truth.at
+            assert of_another_ledger or kept.state == facts(truth)

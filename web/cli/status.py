@@ -129,8 +129,8 @@ async def _overdue(store: Store, which: NamedProject, before: datetime) -> list[
             subject=post.subject,
             at=post.at,
         )
-        for post in state.posts
-        if post.at < before and not post.acks
+        for post in state.posts.dump()
+        if post.at < before and not post.answered
     ]
 
 

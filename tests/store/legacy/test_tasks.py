@@ -11,7 +11,7 @@ import pytest
 
 from engine.project import apply
 from engine.state import State
-from engine.tasks import Blocker
+from engine.task_graph import Blocker
 from engine.vocabulary import Event, EventData
 from store.legacy.names import Names
 from store.legacy.play import UNKNOWN_REASON, Played, play

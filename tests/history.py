@@ -1,0 +1,40 @@
+"""What a journal answers about history, the dullest way: by going through every event."""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from engine.lookups import ACKS_COUNTED_MAX, ACKS_SHOWN_MAX, PostQuery, PostRecord, ShippedTask, TaskQuery
+from engine.tasks import TaskAssigned, TaskCreated, TaskShipped
+from engine.vocabulary import Event
+
+
+def shipped_tasks(events: Iterable[Event], query: TaskQuery) -> list[ShippedTask]:
+    """The shipped tasks that match, newest first."""
+    known: dict[int, ShippedTask] = {}
+    shipped = set[int]()
+    for event in events:
+        match event.data:
+            case TaskCreated(task_id=task_id, title=title, lane=lane, owner=owner):
+                known[task_id] = ShippedTask(task_id=task_id, title=title, lane=lane, owner=owner)
+            case TaskAssigned(task_id=task_id, owner=owner):
+                known[task_id] = replace(known[task_id], owner=owner)
+            case TaskShipped(task_id=task_id) if event.seq <= query.upto:
+                shipped.add(task_id)
+            case _:
+                pass
+    found = [
+        known[task_id]
+        for task_id in sorted(shipped, reverse=True)
+        if task_id > query.above
+        and query.owner in {None, known[task_id].owner}
+        and query.lane in {None, known[task_id].lane}
+    ]
+    return found[: query.limit]
+
+
+def with_first_acks(record: PostRecord, query: PostQuery) -> PostRecord:
+    """The record with no more acknowledgements than a journal returns."""
+    first, further = record.acks[:ACKS_SHOWN_MAX], record.acks[ACKS_SHOWN_MAX:]
+    asked = tuple(fact for fact in further if fact.by in query.acks_of)
+    return replace(record, acks=(*first, *asked), acks_more=min(len(further), ACKS_COUNTED_MAX))
