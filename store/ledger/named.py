@@ -1,5 +1,6 @@
 """Projects by the names that people type: `shop`, or `ann/shop` where two owners have one. Reads only."""
 
+from datetime import datetime
 from difflib import get_close_matches
 
 from msgspec import Struct
@@ -9,7 +10,7 @@ from store.people.names import TEMPORARY_DOMAIN
 from store.postgres.connection import Connection
 
 _ALL = """
-select j.id, j.owner_id, o.handle, j.slug
+select j.id, j.owner_id, o.handle, j.slug, j.archived_at
   from projects j join owners o on o.id = j.owner_id
  where o.email not like '%%@' || %s
  order by o.handle, j.slug
@@ -23,6 +24,7 @@ class NamedProject(Struct, frozen=True, kw_only=True):
     owner_id: int
     handle: str
     slug: str
+    archived_at: datetime | None
 
     @property
     def name(self) -> str:

@@ -4,6 +4,8 @@ Functions over a session; those that write want it in a transaction. Every query
 project answers exactly as a missing one.
 """
 
+from typing import Literal
+
 from msgspec import Struct
 
 from store.errors import NameTaken, UniqueTaken
@@ -30,6 +32,10 @@ insert into projects (owner_id, slug, name) values (%s, %s, %s) on conflict do n
 _CHANGE = f"""
 update projects set slug = %s, name = %s, liveness_window_seconds = %s where id = %s returning {_COLUMNS}
 """  # noqa: S608  # made of literals
+
+_ARCHIVE = "update projects set archived_at = now() where id = %s and archived_at is null"
+
+_UNARCHIVE = "update projects set archived_at = null where id = %s and archived_at is not null"
 
 _LOCK_LEDGER = "select pg_advisory_xact_lock(%s, (%s::bigint & 2147483647)::int)"
 
@@ -134,6 +140,17 @@ async def delete(connection: Connection, owner_id: int, project_id: int, *, by: 
             await connection.execute(_DELETE_EVENTS, (deleted_id, first + DELETE_CHUNK_EVENTS - 1))
     for statement in _DELETE_FOLD:
         await connection.execute(statement, (deleted,))
+    return True
+
+
+async def archive(connection: Connection, owner_id: int, project_id: int, *, archived: bool, by: str) -> bool:
+    """Let nobody into the owner's project any more, or again; nothing of it changes. False when there is none."""
+    rows = await connection.fetch(_FIND_TO_CHANGE, (owner_id, project_id))
+    if not rows:
+        return False
+    if await connection.execute(_ARCHIVE if archived else _UNARCHIVE, (project_id,)):
+        action: Literal["project_archive", "project_unarchive"] = "project_archive" if archived else "project_unarchive"
+        await audit.record(connection, owner_id, project_id, by, action, slug=_project(rows[0]).slug)
     return True
 
 

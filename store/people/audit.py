@@ -23,6 +23,8 @@ Action = Literal[
     "sign_in",
     "project_add",
     "project_change",
+    "project_archive",
+    "project_unarchive",
     "project_delete",
     "participant_change",
     "participant_delete",

@@ -19,7 +19,7 @@ from store.postgres.connection import Connection
 Kind = Literal["agent", "human"]
 
 _PROJECT = """
-select j.id, j.owner_id, j.slug, j.name, o.handle, o.suspended_at is not null
+select j.id, j.owner_id, j.slug, j.name, o.handle, o.suspended_at is not null or j.archived_at is not null
   from projects j join owners o on o.id = j.owner_id where j.id = %s
 """
 
@@ -73,7 +73,7 @@ class Project(Struct, frozen=True, kw_only=True):
     slug: str
     name: str
     handle: str
-    owner_suspended: bool
+    is_closed: bool
 
 
 class ParticipantRow(Struct, frozen=True, kw_only=True):
@@ -115,8 +115,8 @@ async def find_project(connection: Connection, project_id: int) -> Project:
     rows = await connection.fetch(_PROJECT_TO_CHANGE, (project_id,))
     if not rows:
         raise InvalidName("this project no longer exists.")
-    id_, owner_id, slug, name, handle, suspended = rows[0]
-    return Project(id=id_, owner_id=owner_id, slug=slug, name=name, handle=handle, owner_suspended=suspended)
+    id_, owner_id, slug, name, handle, is_closed = rows[0]
+    return Project(id=id_, owner_id=owner_id, slug=slug, name=name, handle=handle, is_closed=is_closed)
 
 
 async def roster(connection: Connection, project_id: int) -> Roster | None:

@@ -48,6 +48,7 @@ _FIND_BOUND = f"""
 select i.email, i.project_id, j.name, o.handle, i.label
   from invites i join projects j on j.id = i.project_id join owners o on o.id = j.owner_id
  where i.sha256 = %s and i.revoked_at is null and i.email is not null and o.suspended_at is null
+   and j.archived_at is null
    and {_MAKER_MAY}
 """  # noqa: S608  # made of literals
 
@@ -277,7 +278,7 @@ async def _open(connection: Connection, code: str, email: str | None) -> tuple[_
         return "invalid"
     invite = _Row(*rows[0])
     project = await grants.find_project(connection, invite.project_id)
-    if project.owner_suspended:
+    if project.is_closed:
         return "invalid"
     if invite.is_expired:
         return "expired"

@@ -16,7 +16,7 @@ TOKEN_PREFIX = "llmbus_"  # noqa: S105  # what every token begins with, not one
 
 _AUTHENTICATE = """
 select p.id, p.project_id, o.handle, a.label, j.slug, p.is_admin, j.liveness_window_seconds,
-       o.id, a.id, o.suspended_at is not null
+       o.id, a.id, o.suspended_at is not null, j.archived_at is not null
   from tokens t
   join participations p on p.id = t.participation_id
   join participants a on a.id = p.participant_id
@@ -31,7 +31,7 @@ select t.sha256
   join participations p on p.id = t.participation_id
   join projects j on j.id = p.project_id
   join owners o on o.id = j.owner_id
- where t.sha256 = any(%s) and t.revoked_at is null and o.suspended_at is null
+ where t.sha256 = any(%s) and t.revoked_at is null and o.suspended_at is null and j.archived_at is null
 """
 
 _MINT = "insert into tokens (participation_id, sha256) values (%s, %s)"
@@ -44,13 +44,17 @@ returning sha256
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """What a valid token stands for. The token of a suspended owner is valid, and must be refused by who asks."""
+    """What a valid token stands for.
+
+    The token of a suspended owner, or of an archived project, is valid, and must be refused by who asks.
+    """
 
     principal: Principal
     owner_id: int
     participant_id: int
     participation_id: int
     suspended: bool
+    archived: bool = False
 
 
 async def authenticate(connection: Connection, token_hash: bytes) -> Grant | None:
@@ -58,7 +62,8 @@ async def authenticate(connection: Connection, token_hash: bytes) -> Grant | Non
     rows = await connection.fetch(_AUTHENTICATE, (token_hash,), prepare=True)
     if not rows:
         return None
-    participation_id, project_id, handle, label, slug, is_admin, window, owner_id, participant_id, suspended = rows[0]
+    participation_id, project_id, handle, label, slug, is_admin, window, *of_whom = rows[0]
+    owner_id, participant_id, suspended, archived = of_whom
     principal = Principal(
         id=participation_id,
         project_id=project_id,
@@ -74,11 +79,12 @@ async def authenticate(connection: Connection, token_hash: bytes) -> Grant | Non
         participant_id=participant_id,
         participation_id=participation_id,
         suspended=suspended,
+        archived=archived,
     )
 
 
 async def still_valid(connection: Connection, token_hashes: Collection[bytes]) -> set[bytes]:
-    """Which of these tokens work now: not revoked, and of an owner who is not suspended."""
+    """Which of these tokens work now: not revoked, nor of a suspended owner or an archived project."""
     return {row[0] for row in await connection.fetch(_STILL_VALID, (list(token_hashes),))}
 
 

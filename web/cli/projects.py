@@ -6,13 +6,13 @@ import click
 import trio
 
 from store import Store
-from store.ledger import named, overview
+from store.ledger import named, overview, projects
 from store.ledger.named import NamedProject
 from store.ledger.overview import ProjectOverview
 from web.cli.database import on_store
 from web.cli.options import data_options, json_option
-from web.cli.terminal import say_json, table
-from web.config import read_settings
+from web.cli.terminal import say, say_json, table
+from web.config import Settings, read_settings
 
 
 @click.group()
@@ -30,8 +30,39 @@ def list_projects(*, as_json: bool, **flags: str | None) -> None:
         say_json({"projects": [describe(*each) for each in found]})
         return
     rows = [tuple(describe(*each).values()) for each in found]
-    headings = ("project", "participants", "active", "events", "open handoffs", "last event")
+    headings = ("project", "participants", "active", "events", "open handoffs", "last event", "archived")
     table(headings, rows, nothing="There are no projects yet: 'llm-bus token mint --help' tells how to make one.")
+
+
+@project.command("archive")
+@click.argument("project", metavar="PROJECT")
+@json_option
+@data_options
+def archive_project(project: str, *, as_json: bool, **flags: str | None) -> None:
+    """Keep a PROJECT as it is, and let nobody in."""
+    _archive(project, read_settings(**flags), archived=True, as_json=as_json)
+
+
+@project.command("unarchive")
+@click.argument("project", metavar="PROJECT")
+@json_option
+@data_options
+def unarchive_project(project: str, *, as_json: bool, **flags: str | None) -> None:
+    """Take a PROJECT out of the archive. Its tokens work again."""
+    _archive(project, read_settings(**flags), archived=False, as_json=as_json)
+
+
+def _archive(project: str, settings: Settings, *, archived: bool, as_json: bool) -> None:
+    async def change(store: Store) -> str:
+        which = await store.read(named.find, project)
+        await store.write(projects.archive, which.owner_id, which.id, archived=archived, by="cli")
+        return which.name
+
+    name = trio.run(partial(on_store, settings, change))
+    if as_json:
+        say_json({"project": name, "archived": archived})
+    else:
+        say(f"Archived {name}: its tokens are refused, and nothing is lost." if archived else f"{name} is open again.")
 
 
 async def all_projects(store: Store) -> list[tuple[NamedProject, ProjectOverview]]:
@@ -51,4 +82,5 @@ def describe(which: NamedProject, row: ProjectOverview) -> dict[str, object]:
         "events": row.events,
         "open_handoffs": row.open_posts,
         "last_event_at": row.last_event_at,
+        "archived_at": which.archived_at,
     }

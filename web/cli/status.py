@@ -144,7 +144,7 @@ def _show(found: Status) -> None:
     room = f", {int(str(database['free_bytes'])) / 2**30:.1f} GiB free" if "free_bytes" in database else ""
     say(f"database  PostgreSQL {database['version']}, {database['name']}{room}")
     say()
-    headings = ("project", "participants", "active", "events", "open handoffs", "last event")
+    headings = ("project", "participants", "active", "events", "open handoffs", "last event", "archived")
     rows = [tuple(row.values()) for row in found.projects]
     table(headings, rows, nothing="There are no projects yet: 'llm-bus up' makes the first.")
     if found.active:

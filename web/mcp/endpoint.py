@@ -79,6 +79,8 @@ class McpEndpoint:
         exchange.principal, exchange.token_hash = grant.principal, token_hash
         if grant.suspended:
             return problems.SUSPENDED
+        if grant.archived:
+            return problems.ARCHIVED
         return None if _is_json(request.header(b"content-type")) else problems.NOT_JSON
 
     async def answer(self, exchange: Exchange, body: bytes) -> Answer | Problem:

@@ -93,7 +93,7 @@ async def as_refusal(call: Awaitable[Result]) -> Result | Refusal:
 async def _look_again(services: Services, token_hash: bytes) -> None:
     """Check the token again after registering the wait: an earlier revocation could not end it."""
     grant = await services.authenticator.authenticate(token_hash)
-    if grant is None or grant.suspended:
+    if grant is None or grant.suspended or grant.archived:
         raise NoLongerAdmitted
 
 

@@ -47,6 +47,9 @@ WITH_IDS: dict[str, Callable[[Store, int, Ids], Awaitable[Any]]] = {
     "projects.change": lambda store, owner, ids: store.write(
         projects.change, owner, ids["project_id"], slug="bees", name="Bees", liveness_window_seconds=60, by="x"
     ),
+    "projects.archive": lambda store, owner, ids: store.write(
+        projects.archive, owner, ids["project_id"], archived=True, by="x"
+    ),
     "projects.delete": lambda store, owner, ids: store.write(projects.delete, owner, ids["project_id"], by="x"),
     "participants.change_participant": lambda store, owner, ids: store.write(
         participants.change_participant, owner, ids["participant_id"], label="boss", kind="human", by="x"

@@ -26,6 +26,8 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
         {"slug": "shop", "before": "demo"},
         "changed the project's settings, and its slug from demo to shop",
     ),
+    "project_archive": ({"slug": "shop"}, "archived the project shop"),
+    "project_unarchive": ({"slug": "shop"}, "took the project shop out of the archive"),
     "project_delete": ({"slug": "shop", "name": "Shop"}, "deleted the project shop with its ledger"),
     "participant_change": (
         {"participant": "scout", "kind": "agent", "before": "bob"},

@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,6 +88,23 @@ def test_a_revoked_token_and_a_revoked_invite_work_no_more(server: Running, data
     (invite,) = asked(database, "invite", "list", "shop")["invites"]
     assert asked(database, "invite", "revoke", "shop", str(invite["id"])) == {"revoked": True}
     assert asked(database, "invite", "list", "shop") == {"invites": []}
+
+
+def test_an_archived_project_lets_nobody_in_until_it_is_opened_again(
+    server: Running, database: str, token: str
+) -> None:
+    assert llm_bus("project", "archive", "shop", "--database-url", database).returncode == 0
+    [row] = [row for row in asked(database, "project", "list")["projects"] if row["project"] == "ann/shop"]
+    assert row["archived_at"] is not None
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).encode()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    asking = urllib.request.Request(f"{server.url}/mcp", data=body, headers=headers)
+    with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+        urllib.request.urlopen(asking, timeout=30)
+    assert json.load(refused.value)["error"] == "archived"
+    assert asked(database, "project", "unarchive", "ann/shop") == {"project": "ann/shop", "archived": False}
+    with urllib.request.urlopen(asking, timeout=30) as answer:
+        assert answer.status == 200
 
 
 @pytest.mark.parametrize(
