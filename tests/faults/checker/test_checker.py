@@ -321,6 +321,14 @@ def test_a_digest_may_begin_after_what_an_answer_could_have_shown_on_which_the_c
     assert rules(story) == set()
 
 
+def test_a_digest_may_begin_after_any_of_those_before_it() -> None:
+    story = a_right_history()
+    story.digest("web", 0, 8)
+    story.digest("web", 0, 2)
+    story.digest("web", 8, 8)
+    assert rules(story) == set()
+
+
 def test_an_asynchronous_failover_excuses_what_came_after_the_standbys_end_and_nothing_else() -> None:
     story = Story()
     story.claim("api", 1, "k1")

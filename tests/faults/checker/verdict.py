@@ -126,7 +126,7 @@ def _judge_digests(
             yield Violation("digest skips", f"its events have gaps: {ids} after {since}", digest.began)
         if any(types.get(event["id"]) != event["type"] for event in digest.answer["events"]):
             yield Violation("digest differs", f"{_shown(digest)}", digest.began)
-        shown[digest.client] = since + len(ids)
+        shown[digest.client] = max(shown[digest.client], since + len(ids))
 
 
 class _Order:
