@@ -116,11 +116,11 @@ def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
 def _listener(services: Services) -> Listener:
     """What news from other processes means here."""
 
-    def identity() -> None:
-        services.people.changed()
+    def identity(owner_id: int | None, project_id: int | None) -> None:
+        services.people.changed(owner_id=owner_id, project_id=project_id)
 
     def gap() -> None:
-        identity()
+        services.people.changed()
         services.directory.missed_news()
 
     return Listener(project=services.directory.heard, identity=identity, gap=gap)

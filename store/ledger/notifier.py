@@ -38,23 +38,25 @@ _TELL = f"select pg_notify('{CHANNEL}', news) from unnest(%s::text[]) as told (n
 
 
 class News(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A writer wrote to a project, or to more than can be named; or identities changed."""
+    """A writer wrote to a project, or to more than can be named; or identities changed, of this owner or project."""
 
     writer: int | None = None
     project: int | None = None
-    identity: bool = False
     anything: bool = False
+    identity: bool = False
+    of_owner: int | None = None
+    of_project: int | None = None
 
 
 class Listener(Struct, frozen=True, kw_only=True):
     """What to do on news; none of it may block.
 
-    `project` gets the id of one that was written to. `identity`: somebody's rights or names changed. `gap`: news may
-    have been missed, about anything.
+    `project` gets the id of one that was written to. `identity`: rights or names changed, of this owner and in this
+    project; None stands for any. `gap`: news may have been missed, about anything.
     """
 
     project: Callable[[int], None]
-    identity: Callable[[], None]
+    identity: Callable[[int | None, int | None], None]
     gap: Callable[[], None]
 
 
@@ -122,8 +124,8 @@ def pass_on(payloads: Iterable[str], listener: Listener, own_writer: int) -> Non
     except msgspec.DecodeError:  # PostgreSQL lets every role of the database say anything here
         listener.gap()
         return
-    if any(news.identity for news in heard):
-        listener.identity()
+    for owner_id, project_id in {(news.of_owner, news.of_project) for news in heard if news.identity}:
+        listener.identity(owner_id, project_id)
     foreign = [news for news in heard if news.writer != own_writer]
     if any(news.anything for news in foreign):
         listener.gap()

@@ -18,7 +18,7 @@ class Heard:
         self._said, self._hears = trio.open_memory_channel[object](math.inf)
         self.listener = Listener(
             project=self._said.send_nowait,
-            identity=lambda: self._said.send_nowait("identity"),
+            identity=lambda *_: self._said.send_nowait("identity"),
             gap=lambda: self._said.send_nowait("gap"),
         )
 

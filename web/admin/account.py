@@ -39,7 +39,9 @@ def account_pages(context: AdminContext) -> Blueprint:
         if (wanted := form.fields) is None:
             return await _page(context, form), 400
         try:
-            await context.services.people.change(store.write(owners.rename, owner.id, wanted.handle, by=owner.handle))
+            await context.services.people.change(
+                store.write(owners.rename, owner.id, wanted.handle, by=owner.handle), owner_id=owner.id
+            )
         except InvalidName as error:
             status = form.refuse(error, "handle")
             return await _page(context, form), status

@@ -50,7 +50,7 @@ def member_pages(context: AdminContext) -> Blueprint:
             is_admin=is_admin,
             by=owner.handle,
         )
-        found(await people.change(changing))
+        found(await people.change(changing, project_id=project_id))
 
     @pages.post("/rotate")
     async def rotate(project_id: int, participation_id: int) -> ResponseReturnValue:

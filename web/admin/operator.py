@@ -38,14 +38,14 @@ def operator_pages(context: AdminContext) -> Blueprint:
             return await refusal_page(
                 409, "That is you", "You cannot suspend yourself: nobody might be left to restore you."
             )
-        if not await people.change(store.write(owners.suspend, owner_id, by=operator.handle)):
+        if not await people.change(store.write(owners.suspend, owner_id, by=operator.handle), owner_id=owner_id):
             abort(404)
         await context.store.write(sessions.close_all_sessions, owner_id)
         return see_other(PATH)
 
     @pages.post("/owners/<int:owner_id>/restore")
     async def restore(owner_id: int) -> Response:
-        if not await people.change(store.write(owners.restore, owner_id, by=current_owner().handle)):
+        if not await people.change(store.write(owners.restore, owner_id, by=current_owner().handle), owner_id=owner_id):
             abort(404)
         return see_other(PATH)
 

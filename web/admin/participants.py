@@ -61,7 +61,7 @@ def participant_pages(context: AdminContext) -> Blueprint:
             by=owner.handle,
         )
         try:
-            found(await people.change(changing))
+            found(await people.change(changing, owner_id=owner.id))
         except InvalidName as error:
             status = form.refuse(error, "label")
             return await _person_page(person, form), status
@@ -79,7 +79,9 @@ def participant_pages(context: AdminContext) -> Blueprint:
             form.wrong["label"] = "This is not the participant's name; nothing was deleted."
         if form.wrong:
             return await _deletion_page(person, form), 400
-        await people.change(store.write(participants.delete_participant, owner.id, participant_id, by=owner.handle))
+        await people.change(
+            store.write(participants.delete_participant, owner.id, participant_id, by=owner.handle), owner_id=owner.id
+        )
         return redirect("/admin/participants?done=participant-deleted", 303)
 
     return pages

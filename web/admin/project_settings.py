@@ -59,7 +59,7 @@ def setting_pages(context: AdminContext) -> Blueprint:
             by=owner.handle,
         )
         try:
-            found(await context.services.people.change(changing))
+            found(await context.services.people.change(changing, project_id=project_id))
         except InvalidName as error:
             status = form.refuse(error, "slug")
             return await _settings_page(project, form), status
@@ -87,7 +87,9 @@ async def _delete(context: AdminContext, project: ProjectRow) -> None:
     """Delete the project while nobody is served in it; one that has just gone is gone."""
     owner, services = current_owner(), context.services
     async with services.directory.forgetting(project.id):
-        await services.people.change(context.store.write(projects.delete, owner.id, project.id, by=owner.handle))
+        await services.people.change(
+            context.store.write(projects.delete, owner.id, project.id, by=owner.handle), project_id=project.id
+        )
 
 
 async def _settings_page(project: ProjectRow, form: forms.AnyForm) -> str:

@@ -57,6 +57,14 @@ class Authenticator:
         """Ask the store about every token when it comes next: after a change of names or rights."""
         self._grants.expire()
 
+    def forget_owner(self, owner_id: int) -> None:
+        """Ask the store about the tokens of this owner's participants when they come next."""
+        self._grants.expire(lambda grant: grant.owner_id == owner_id)
+
+    def forget_project(self, project_id: int) -> None:
+        """Ask the store about the tokens of this project when they come next."""
+        self._grants.expire(lambda grant: grant.principal.project_id == project_id)
+
 
 def hash_of(authorization: bytes | None) -> bytes | None:
     """The SHA-256 of the token in an `Authorization` header; the scheme's case does not matter (RFC 9110 §11.1)."""

@@ -7,6 +7,7 @@ case that the store cannot be asked.
 
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
+from math import inf
 from typing import Generic, TypeVar
 
 import trio
@@ -75,10 +76,15 @@ class AgeingCache(Generic[Key, Value]):
         for key in keys:
             self._entries.pop(key, None)
 
-    def expire(self) -> None:
-        """Take everything for old now."""
+    def expire(self, matching: Callable[[Value], bool] | None = None) -> None:
+        """Take everything for old now, or every value that matches."""
         self._changes += 1
-        self._epoch += 1
+        if matching is None:
+            self._epoch += 1
+            return
+        for entry in self._entries.values():
+            if matching(entry.value):
+                entry.fresh_until = -inf
 
     def _keep(self, key: Key, value: Value | None) -> None:
         self._entries.pop(key, None)

@@ -36,14 +36,29 @@ class People:
         self._waits = waits
         self.quotas = quotas
 
-    def changed(self) -> None:
-        """Take what is remembered of names, rights and tokens for old: some may have changed, here or elsewhere."""
-        self._authenticator.forget_all()
-        self._rosters.forget_all()
+    def changed(self, *, owner_id: int | None = None, project_id: int | None = None) -> None:
+        """Take what is remembered of names, rights and tokens for old: some may have changed, here or elsewhere.
+
+        Only those of this project, or else of this owner, where one is given: nobody's changes cost every other owner
+        the caches.
+        """
+        if project_id is not None:
+            self._authenticator.forget_project(project_id)
+            self._rosters.forget(project_id)
+        elif owner_id is not None:
+            self._authenticator.forget_owner(owner_id)
+            self._rosters.forget_all()
+        else:
+            self._authenticator.forget_all()
+            self._rosters.forget_all()
         self._waits.doubt()
 
-    async def change(self, change: Awaitable[Result]) -> Result:
+    async def change(
+        self, change: Awaitable[Result], *, owner_id: int | None = None, project_id: int | None = None
+    ) -> Result:
         """Await a change of identity (a `store.write`) and make it hold in this process at once.
+
+        It concerns this project only, or else this owner, or else anybody.
 
         A falsy result says that nothing was changed: then nothing is forgotten, or looking for somebody who does not
         exist would cost every tenant its cache.
@@ -51,10 +66,11 @@ class People:
         try:
             result = await change
         except StoreUnavailable:
-            self.changed()  # the outcome may be unknown: it may have happened
+            # The outcome may be unknown: it may have happened.
+            self.changed(owner_id=owner_id, project_id=project_id)
             raise
         if result:
-            self.changed()
+            self.changed(owner_id=owner_id, project_id=project_id)
         return result
 
     async def participants(self, project_id: int) -> list[ParticipantRow]:
@@ -78,18 +94,18 @@ class People:
             is_admin=is_admin,
             by=by,
         )
-        return await self.change(provisioning)
+        return await self.change(provisioning, project_id=project_id)
 
     async def rotate(self, project_id: int, name: str, *, by: str) -> Provisioned | None:
         """A new token for a participant, whose old ones stop working; None when the project has no such one."""
-        rotated = await self.change(self._store.write(grants.rotate, project_id, name, by=by))
+        rotated = await self.change(self._store.write(grants.rotate, project_id, name, by=by), project_id=project_id)
         if rotated is not None:
             self._stop(rotated.revoked_hashes)
         return rotated
 
     async def revoke(self, project_id: int, name: str, *, by: str) -> int:
         """Stop all tokens of a participant from working; how many that were."""
-        revoked = await self.change(self._store.write(grants.revoke, project_id, name, by=by))
+        revoked = await self.change(self._store.write(grants.revoke, project_id, name, by=by), project_id=project_id)
         self._stop(revoked)
         return len(revoked)
 

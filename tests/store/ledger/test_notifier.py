@@ -7,9 +7,9 @@ import trio
 from engine.history import Liveness
 from engine.sequences import Claimed
 from engine.vocabulary import Event
-from store import Store, open_store
+from store import Listener, Store, open_store
 from store.ledger.notifier import TOLD_MAX, news_of, pass_on
-from store.people import owners
+from store.people import links, minting, owners
 from store.postgres.connection import Connection
 from tests.postgres import query
 from tests.store.hearing import Heard, until
@@ -65,7 +65,7 @@ async def test_a_server_on_its_own_tells_nobody(conninfo: str) -> None:
         await bystander.fetch("select 1")  # a session that only listened is taken for an older release
         await store.journal.append(7, [claim(1)], {})
         await trio.sleep(TRUST)
-        await store.write(owners.ensure_owner, "ann@example.com")
+        await store.write(minting.mint, "ann@example.com", "bus", "lead")
         heard = await bystander.notified(within_seconds=20)
         assert all("identity" in payload for payload in heard)
         bystander.close()
@@ -87,8 +87,24 @@ async def test_every_change_of_identity_is_heard(store: Store) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(store.listen, heard.listener)
         assert await heard.next() == "gap"
-        await store.write(owners.ensure_owner, "ann@example.com")
+        await store.write(minting.mint, "ann@example.com", "bus", "lead")
         assert await heard.next() == "identity"
+        nursery.cancel_scope.cancel()
+
+
+async def test_identity_news_says_whose_and_what_changes_no_right_is_not_told(conninfo: str) -> None:
+    told: list[tuple[int | None, int | None]] = []
+    async with open_store(conninfo, trust_seconds=TRUST) as store, trio.open_nursery() as nursery:
+        gap = trio.Event()
+        listener = Listener(project=lambda _: None, identity=lambda *whose: told.append(whose), gap=gap.set)
+        nursery.start_soon(store.listen, listener)
+        await gap.wait()
+        minted = await store.write(minting.mint, "ann@example.com", "bus", "lead")
+        await until(lambda: len(told) == 1)
+        await store.write(links.make, "ann@example.com", by="cli")
+        await store.write(owners.suspend, minted.owner.id, by="cli")
+        await until(lambda: len(told) > 1)
+        assert told == [(minted.owner.id, minted.project.id), (minted.owner.id, None)]
         nursery.cancel_scope.cancel()
 
 
@@ -113,6 +129,6 @@ async def test_what_nobody_of_us_said_is_a_gap_and_no_accident(store: Store, con
         assert await heard.next() == "gap"
         await trio.to_thread.run_sync(query, conninfo, "select pg_notify('llm_bus', 'not ours')")
         assert await heard.next() == "gap"
-        await store.write(owners.ensure_owner, "ann@example.com")
+        await store.write(minting.mint, "ann@example.com", "bus", "lead")
         assert await heard.next() == "identity"
         nursery.cancel_scope.cancel()

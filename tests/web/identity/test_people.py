@@ -13,6 +13,7 @@ from store.errors import ConnectionLost, InvalidName
 from store.people import grants, minting, owners
 from store.people.invites import Redeemed
 from store.people.owners import OwnerRow
+from store.people.tokens import Grant
 from store.postgres.connection import Connection
 from tests.web.bus import Bus
 from web.config import Settings
@@ -149,8 +150,8 @@ async def test_looking_for_somebody_who_does_not_exist_costs_nobody_the_cache(
     services = join(store, Settings(data_dir=Path("unused"), public_url=bus.url), trio.Event())
     project = (await store.write(minting.mint, "ada@example.com", "demo", "scout")).project
     dropped: list[str] = []
-    monkeypatch.setattr(services.authenticator, "forget_all", lambda: dropped.append("tokens"))
-    monkeypatch.setattr(services.rosters, "forget_all", lambda: dropped.append("names"))
+    monkeypatch.setattr(services.authenticator, "forget_project", lambda _: dropped.append("tokens"))
+    monkeypatch.setattr(services.rosters, "forget", lambda _: dropped.append("names"))
     assert await services.people.revoke(project.id, "nobody", by="ada") == 0
     assert await services.people.rotate(project.id, "nobody", by="ada") is None
     with pytest.raises(InvalidName):
@@ -158,6 +159,35 @@ async def test_looking_for_somebody_who_does_not_exist_costs_nobody_the_cache(
     assert dropped == []
     assert await services.people.revoke(project.id, "scout", by="ada") == 1
     assert dropped == ["tokens", "names"]
+
+
+async def test_ones_changes_cost_no_other_owner_the_cache(bus: Bus, store: Store) -> None:
+    services = join(store, Settings(data_dir=Path("unused"), public_url=bus.url), trio.Event())
+    asked: list[bytes] = []
+    find = services.authenticator._find_grant
+
+    async def count(token_hash: bytes) -> Grant | None:
+        asked.append(token_hash)
+        return await find(token_hash)
+
+    services.authenticator._find_grant = count
+    ada = await store.write(minting.mint, "ada@example.com", "demo", "scout")
+    eve = await store.write(minting.mint, "eve@example.com", "shop", "spy")
+    hashes = [sha256(each.provisioned.token.encode()).digest() for each in (ada, eve)]
+
+    async def authenticate() -> list[bytes]:
+        asked.clear()
+        for token_hash in hashes:
+            assert await services.authenticator.authenticate(token_hash) is not None
+        return list(asked)
+
+    assert await authenticate() == hashes
+    await services.people.provision(ada.project.id, "other", kind=None, lane=None, is_admin=None, by="ada")
+    assert await authenticate() == hashes[:1]
+    services.people.changed(owner_id=eve.owner.id)
+    assert await authenticate() == hashes[1:]
+    services.people.changed()
+    assert await authenticate() == hashes
 
 
 async def test_a_revocation_whose_answer_was_lost_holds_at_once(
