@@ -56,13 +56,15 @@ class Commit:
         self._totals.events += len(work.events)
 
     async def _append(self, work: Work) -> None:
-        deadline = trio.current_time() + self._limits.commit_seconds_max
+        began = trio.current_time()
+        deadline = began + self._limits.commit_seconds_max
         with trio.CancelScope(shield=True, deadline=deadline) as scope:
             await self._journal.append(
                 self._project_id, work.events, work.cursors, predecessor=work.predecessor, holding_turn=self.in_turn
             )
         if scope.cancelled_caught:
             raise OutcomeUnknown("the commit took too long")
+        self._totals.commit_seconds.observe(trio.current_time() - began)
 
     async def happened(self) -> Work | None:
         """The work that is durable after all, of those whose outcome was unknown; any of them may land late.

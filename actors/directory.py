@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ from actors.mailbox import Request
 from actors.pace import Stopwatch
 from actors.project import Passivated, ProjectActor
 from actors.retrying import Backoff, doubled
-from actors.statistics import DirectoryStatistics, Totals
+from actors.statistics import ACTIVE_SECONDS, DirectoryStatistics, Figures, Totals
 from engine.decision import Decision, Pending
 from engine.errors import JournalUnavailable, TooSlow
 from engine.identity import Addressee, Principal
@@ -177,6 +177,21 @@ class Directory:
             waiting=sum(actor.waiting for actor in actors),
             read_only=sum(actor.read_only for actor in actors),
             totals=copy(self._totals),
+        )
+
+    def figures(self) -> Figures:
+        """What the projects in memory hold."""
+        now = self._clock()
+        states = [actor.state for actor in self._actors.values() if actor.state is not None]
+        oldest = [next(iter(state.posts)).at for state in states if len(state.posts)]
+        since = now - timedelta(seconds=ACTIVE_SECONDS)
+        return Figures(
+            events=sum(state.seq for state in states),
+            agents=sum(liveness.at >= since for state in states for liveness in state.seen.values()),
+            leases=sum(1 for state in states for _ in state.leases.active(now)),
+            tasks_unfinished=sum(len(state.tasks) for state in states),
+            handoffs_open=sum(len(state.posts) for state in states),
+            handoff_oldest_seconds=max(((now - at).total_seconds() for at in oldest), default=0.0),
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

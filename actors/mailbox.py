@@ -30,6 +30,7 @@ class Request:
     """One call of one caller, and what became of it.
 
     `cursor` is where the caller's `whats_new` goes on, if the command needs it; `patient`: the caller can wait.
+    `asked_at` is Trio's time when it was accepted.
     """
 
     caller: Principal
@@ -37,6 +38,7 @@ class Request:
     addressee: Addressee | None = None
     cursor: int | None = None
     patient: bool = False
+    asked_at: float = 0.0
     done: trio.Event = field(default_factory=trio.Event)
     result: Settled | ActorError | None = None
 

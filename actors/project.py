@@ -112,6 +112,7 @@ class ProjectActor:
         """
         if self.closed:
             raise Passivated
+        request.asked_at = trio.current_time()
         try:
             self._mailbox.put(request)
         except Busy:
@@ -150,6 +151,11 @@ class ProjectActor:
     def open_posts(self) -> int | None:
         """How many posts somebody still has to acknowledge; None while the state is not in memory."""
         return None if self._replica.state is None else len(self._replica.state.posts)
+
+    @property
+    def state(self) -> State | None:
+        """What the project holds, to be looked at and not to be kept; None while it is not in memory."""
+        return self._replica.state
 
     @property
     def mailbox_depth(self) -> int:
@@ -225,7 +231,7 @@ class ProjectActor:
     async def _try(self, commit: Commit) -> Work | None:
         """One try of the batch: what to answer, all of it durable; None if it must be tried again in turn."""
         self._replica.stale |= commit.in_turn
-        self._batch += self._mailbox.take(self._limits.batch_size_max - len(self._batch))
+        self._take()
         while True:
             self._phases.enter(Phase.READING)
             current = self._replica.must_read
@@ -246,6 +252,13 @@ class ProjectActor:
             self._phases.enter(Phase.COMMITTING)
             await commit.append(work)
         return work
+
+    def _take(self) -> None:
+        """Fill the batch from the mailbox."""
+        taken, now = self._mailbox.take(self._limits.batch_size_max - len(self._batch)), trio.current_time()
+        for request in taken:
+            self._totals.queue_seconds.observe(now - request.asked_at)
+        self._batch += taken
 
     async def _happened(self, commit: Commit, state: State) -> Work | None:
         self._phases.enter(Phase.SETTLING)
@@ -292,6 +305,7 @@ class ProjectActor:
         self._batch.clear()
         self._totals.batches += 1
         self._totals.commands += len(work.answers)
+        self._totals.batch_commands.observe(len(work.answers))
         if self._replica.recording:  # else the events were found, and told of when they were read
             self._replica.keep()
             for event in work.events:

@@ -5,6 +5,7 @@ not change. A snapshot that cannot be written is tried again later; nothing depe
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain
 
 import structlog
@@ -54,14 +55,14 @@ class Snapshots:
         if state.seq > self._replica.snapshot_seq or self._replica.snapshot_unreadable:
             await self._write(*_begun(state))
 
-    async def _write(self, seq: int, open_posts: int, steps: Iterator[bytes]) -> None:
+    async def _write(self, seq: int, at: datetime, open_posts: int, steps: Iterator[bytes]) -> None:
         try:
             stored: list[bytes] = []
             self._pace.begin()
             for part in steps:
                 stored.append(part)
                 await self._pace.give_way_when_spent()
-            await self._journal.write_snapshot(self._project_id, seq, b"".join(stored), open_posts=open_posts)
+            await self._journal.write_snapshot(self._project_id, seq, b"".join(stored), open_posts=open_posts, at=at)
             self._replica.snapshot_seq, self._replica.snapshot_unreadable = seq, False
             self._totals.snapshots += 1
         except JournalError as error:
@@ -70,7 +71,7 @@ class Snapshots:
             self._writing = False
 
 
-def _begun(state: State) -> tuple[int, int, Iterator[bytes]]:
+def _begun(state: State) -> tuple[int, datetime, int, Iterator[bytes]]:
     """What a snapshot of this moment needs; the copy is taken now, and encoded later."""
     steps = snapshot_steps(state)
-    return state.seq, len(state.posts), chain([next(steps)], steps)
+    return state.seq, state.at, len(state.posts), chain([next(steps)], steps)

@@ -1,4 +1,4 @@
-"""PostgreSQL: a native Trio driver, the journal, the accounts, migrations, and an embedded server."""
+"""Everything kept in PostgreSQL: ledgers, people, and the sessions with the database itself."""
 
 from store.embedded import embedded_postgres, keep_running
 from store.ledger.notifier import Listener

@@ -5,18 +5,29 @@ Every label has a bounded set of values; nothing that a client chooses freely be
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import accumulate
 from time import perf_counter
 
 import msgspec
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from actors.statistics import Distribution
+from web import VERSION
 from web.http.exchange import Exchange
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
-_TOTALS = frozenset({"opened", "discarded", "calls_refused", "writes_refused"})
+_TOTALS = frozenset({"opened", "discarded", "calls_refused", "writes_refused", "turned_away"})
 """Fields that only grow, where a struct does not part them from the others."""
 
 
@@ -34,8 +45,13 @@ class Metrics:
         # prometheus_client takes a lock to find a child; there are few, and they never go.
         self._count: Callable[[str, str], Counter] = cache(requests.labels)
         self._time: Callable[[str], Histogram] = cache(seconds.labels)
+        _describe_process(registry)
         for name, read in sources.items():
-            self._registry.register(_Statistics(f"llm_bus_{name}", read))
+            self.add(name, read)
+
+    def add(self, name: str, read: Callable[[], Struct]) -> None:
+        """Report one more subsystem's statistics."""
+        self._registry.register(_Statistics(f"llm_bus_{name}", read))
 
     def observe(self, exchange: Exchange) -> None:
         """Count a request that has ended."""
@@ -46,6 +62,14 @@ class Metrics:
     def scrape(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+def _describe_process(registry: CollectorRegistry) -> None:
+    """What runs, and what it takes of the machine; the latter only where the system tells, as Linux does."""
+    build = Gauge("llm_bus_build_info", "The version that runs; always 1.", ["version"], registry=registry)
+    build.labels(VERSION).set(1)
+    PlatformCollector(registry=registry)
+    ProcessCollector(registry=registry)
 
 
 class _Statistics(Collector):
@@ -67,9 +91,18 @@ def _families(prefix: str, statistics: Struct, *, totals: bool) -> Iterator[Metr
         value = getattr(statistics, field.name)
         name = f"{prefix}_{field.name}"
         text = f"{type(statistics).__name__}.{field.name}"
-        if isinstance(value, Struct):
+        if isinstance(value, Distribution):
+            yield _histogram(name, text, value)
+        elif isinstance(value, Struct):
             yield from _families(prefix, value, totals=True)
         elif totals or field.name in _TOTALS:
             yield CounterMetricFamily(name, text, value=value)
         else:
             yield GaugeMetricFamily(name, text, value=value)
+
+
+def _histogram(name: str, text: str, values: Distribution) -> HistogramMetricFamily:
+    """Prometheus counts what is at most each bound, so every count includes those before it."""
+    bounds = [*(f"{bound:g}" for bound in values.bounds), "+Inf"]
+    buckets = list(zip(bounds, accumulate(map(float, values.counts)), strict=True))
+    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=values.total)

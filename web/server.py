@@ -25,7 +25,7 @@ from web.http.app import Application, create_pages
 from web.http.hosts import HostGuard
 from web.http.listener import Listener as HttpListener
 from web.http.proxies import Proxies
-from web.http.serving import Server
+from web.http.serving import Server as HttpServer
 from web.identity.authenticator import Authenticator
 from web.identity.people import People
 from web.identity.rosters import Rosters
@@ -70,9 +70,7 @@ async def run_bus(
             nursery.start_soon(counts.run)
         app = create_app(services, store, settings, providers, counts=counts)
         nursery.start_soon(app.write_log)
-        server = Server(
-            app, services.proxies, keep_alive_seconds=settings.keep_alive_seconds, has_fast_way=has_fast_way
-        )
+        server = create_server(app, services, settings, has_fast_way=has_fast_way)
         await server.run(listeners, stopping, ready)
         await services.directory.stop()
         nursery.cancel_scope.cancel()
@@ -137,6 +135,7 @@ def create_app(
     """The application on top of these parts. `settings` are bound; everybody sees the `counts` if there are any."""
     sources: dict[str, Callable[[], Struct]] = {
         "actors": services.directory.statistics,
+        "projects": services.directory.figures,
         "pool": store.pool.statistics,
         "history_pool": store.history.statistics,
         "clock": store.clock.statistics,
@@ -156,3 +155,12 @@ def create_app(
     return Application(
         services, metrics, pages, HostGuard(services.public_url, settings.allowed_hosts, settings.allowed_origins)
     )
+
+
+def create_server(app: Application, services: Services, settings: Settings, *, has_fast_way: bool = True) -> HttpServer:
+    """The HTTP server for this application, which reports on it too."""
+    server = HttpServer(
+        app, services.proxies, keep_alive_seconds=settings.keep_alive_seconds, has_fast_way=has_fast_way
+    )
+    app.watch("http", server.statistics)
+    return server

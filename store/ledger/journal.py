@@ -1,7 +1,7 @@
 """The journal on PostgreSQL: what an actor appends, and what it and its callers read back.
 
-It has the promises of `actors.journal.Journal`, which it does not import; both floors know `engine` only. Here are the
-writes and the reads that rebuild a state; searching history is `store.ledger.history`.
+It keeps the promises of `actors.journal.Journal` without importing it: `actors` and `store` only know `engine`. The
+writes are here, and the reads that rebuild a state; searches are in `store.ledger.history`.
 
 Invariants: an append is one statement, so one round trip and one transaction. Errors of this package are translated to
 `engine.errors` here and nowhere else.
@@ -31,7 +31,7 @@ from store.postgres.connection import Connection
 from store.postgres.pool import ACQUIRE_TIMEOUT_SECONDS, Pool
 
 TURN_IDLE_TIMEOUT_MS = 10_000
-"""How long a process may sit on its turn without a sign of life before the server gives it to the next."""
+"""How long a turn may be held without a statement before PostgreSQL ends it."""
 
 _ENTER_TURN = """
 select set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true),
@@ -85,8 +85,8 @@ _APPEND = {
 
 _HEAD = "select seq, at from events where project_id = %s order by seq desc limit 1"
 
-# A message to nobody in the write-ahead log: its commit is flushed, and waits for the synchronous standby, like any
-# other, and so vouches for everything that was visible before it.
+# A message in the write-ahead log that nobody reads. Its commit is flushed and waits for the synchronous standby like
+# any other, which proves that everything visible before it is as durable.
 _CONFIRM = f"""
 select last.seq, last.at
   from pg_logical_emit_message(true, 'llm-bus', '') left join lateral ({_HEAD}) as last on true
@@ -282,7 +282,7 @@ class PostgresJournal:
         """Return once appending is allowed: the time is known, and the other servers know of this one."""
         if (trouble := self._clock.trouble) is not None:
             raise JournalUnavailable(trouble)
-        if self._peers is not None:
+        if self._peers is not None and not self._peers.is_admitted:
             with trio.move_on_after(ACQUIRE_TIMEOUT_SECONDS) as patience:
                 await self._peers.admitted()
             if patience.cancelled_caught:

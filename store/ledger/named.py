@@ -42,14 +42,14 @@ async def projects(connection: Connection) -> list[NamedProject]:
 async def find(connection: Connection, wanted: str) -> NamedProject:
     """The project that these words name; raises `NoSuchName` for none, and for several."""
     known = await projects(connection)
-    handle, _, slug = wanted.rpartition("/")
+    handle, _, slug = wanted.strip().lower().rpartition("/")
     found = [project for project in known if project.slug == slug and handle in ("", project.handle)]
     if len(found) == 1:
         return found[0]
     if found:
         names = " or ".join(project.name for project in found)
         raise NoSuchName(f"several owners have a project '{wanted}': say {names}.")
-    near = resembling(wanted, [name for project in known for name in (project.slug, project.name)])
+    near = resembling(wanted.strip().lower(), [name for project in known for name in (project.slug, project.name)])
     raise NoSuchName(f"there is no project '{wanted}'.{f' Did you mean {near}?' if near else ''}")
 
 

@@ -1,7 +1,7 @@
-"""What a dashboard shows: an owner's projects, and for an operator all owners, with a few figures each.
+"""Figures for dashboards: an owner's projects, and for an operator all owners.
 
-Reads only, one statement each. How many events a ledger has is its last event's number, because they have no gaps; so
-no figure here costs more for a longer ledger.
+Reads only, one statement each. A ledger's last event number is its number of events, because ledgers have no gaps; so
+no figure costs more for a longer ledger.
 """
 
 from datetime import datetime

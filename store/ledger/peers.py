@@ -110,9 +110,14 @@ class Peers:
         since = self._nobody_since
         return since is not None and not self.deaf and trio.current_time() - since >= self._trust_seconds
 
+    @property
+    def is_admitted(self) -> bool:
+        """Whether this process may append; one that serves nobody always may."""
+        return not self._is_running or trio.current_time() >= self._admitted_at
+
     async def admitted(self) -> None:
-        """Return once this server may append; at once in a process that serves nobody."""
-        if self._is_running:
+        """Return once this server may append."""
+        while not self.is_admitted:
             await self._registered.wait()
             await trio.sleep_until(self._admitted_at)
 

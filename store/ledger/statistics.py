@@ -1,8 +1,8 @@
-"""Counts over everything here, for whoever may see them: how much is said, and how much of it is taken over.
+"""Counts over all projects of this database: events, posts, and how many posts were acknowledged.
 
-A ledger only grows, and whether an event is a post, carries a ref, or is the first acknowledgement of its post never
-changes. So nothing is counted twice: a `PublicCounter` remembers how far it has counted every ledger and looks at what
-came after, in pieces of `EVENTS_PER_LOOK_MAX`. What it costs depends on what is new, not on how long the ledgers are.
+A ledger only grows, and what was counted of an event never changes. So a `PublicCounter` remembers how far it has
+counted every ledger and reads only what came after, in pieces of `EVENTS_PER_LOOK_MAX`. Its cost depends on what is
+new, not on how long the ledgers are.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _PARTICIPANTS = """
 select count(*) from participants a join owners o on o.id = a.owner_id where o.email not like '%%@' || %s
 """
 
-# A post counts as acknowledged with the first ack of it, by whomever; later ones add nothing.
+# A post counts as acknowledged with its first acknowledgement; later ones add nothing.
 _COUNT = """
 select count(*) filter (where e.type = 'post'),
        count(*) filter (where e.type = 'post' and e.data ->> 'ref' is not null),
@@ -78,7 +78,7 @@ class PublicCounter:
         self._counted = {project: self._counted.get(project, _Counted()) for project in ledgers}
         for project, end in ledgers.items():
             for until in self._steps(project, end):
-                # A session is lent for one piece only, so that a long first count is in nobody's way.
+                # A session is lent for one piece only, so that a long first count does not hold one.
                 async with self._pool.connection() as connection:
                     await self._look(connection, project, until)
         counted = self._counted.values()

@@ -1,4 +1,4 @@
-"""Random codes that open something for whoever holds them: made here, and known to the database only as SHA-256."""
+"""Random codes (tokens, links, invites, sessions); the database keeps only their SHA-256."""
 
 import secrets
 from hashlib import sha256
@@ -7,10 +7,10 @@ CODE_BYTES = 32
 
 
 def new_code() -> str:
-    """A code that nobody can guess, safe in URLs and cookies."""
+    """A random code, safe in URLs and cookies."""
     return secrets.token_urlsafe(CODE_BYTES)
 
 
 def digest(code: str) -> bytes:
-    """What is stored of a code; whatever strangers send in its place has one too."""
+    """SHA-256 of `code`. Accepts any string and never raises."""
     return sha256(code.encode(errors="replace")).digest()

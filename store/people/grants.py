@@ -1,4 +1,4 @@
-"""Participants in projects: who is granted a place, with which lane and rights, and with which tokens.
+"""Places of participants in projects: granted, with a lane and rights, and with tokens.
 
 Functions over a session; those that write want it in a transaction. A participation's row is locked while its tokens
 change: the second of two concurrent rotations waits, and then revokes the first one's token.
@@ -23,7 +23,7 @@ select j.id, j.owner_id, j.slug, j.name, o.handle, o.suspended_at is not null or
   from projects j join owners o on o.id = j.owner_id where j.id = %s
 """
 
-# Whoever adds something to a project keeps it from being deleted meanwhile.
+# A change in a project keeps the project from being deleted until the transaction ends.
 _PROJECT_TO_CHANGE = f"{_PROJECT} for key share of j"
 
 _ROSTER = """

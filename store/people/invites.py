@@ -1,4 +1,4 @@
-"""Invites: codes with which others join a project by themselves, so many times and so long.
+"""Invites: codes that let their holders join a project, with a limit of uses and an end.
 
 As with tokens, only a code's SHA-256 is stored. An invite's row is locked while it is redeemed, so that uses are
 counted exactly. Time is the database's. Functions over a session that is in a transaction.
@@ -83,7 +83,7 @@ _REVOKE = "update invites set revoked_at = now() where id = %s"
 _COUNT_USE = "update invites set uses = uses + 1 where id = %s"
 
 RedeemRefusal = Literal["invalid", "expired", "exhausted", "name_required", "name_taken"]
-"""Why a code let nobody in; none of them uses it up."""
+"""Why a code was refused; a refusal does not use the code up."""
 
 
 class Invite(Struct, frozen=True, kw_only=True):
@@ -94,7 +94,7 @@ class Invite(Struct, frozen=True, kw_only=True):
 
 
 class BoundInvite(Struct, frozen=True, kw_only=True):
-    """An invite for whoever has this email: into whose project, and as whom if that is settled."""
+    """An invite bound to an email: its project, and the participant if the invite names one."""
 
     email: str
     project_id: int
@@ -272,7 +272,7 @@ def _row(row: Row) -> InviteRow:
 
 
 async def _open(connection: Connection, code: str, email: str | None) -> tuple[_Row, Project] | RedeemRefusal:
-    """The invite, locked, and where it leads; or why it lets nobody in who has this email."""
+    """The invite, locked, with its project; or why it is refused for this email."""
     rows = await connection.fetch(_LOCK, (digest(code), email))
     if not rows:
         return "invalid"

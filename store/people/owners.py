@@ -54,7 +54,7 @@ class OwnerRow(Struct, frozen=True, kw_only=True):
 
 
 async def find_owner(connection: Connection, email: str) -> OwnerRow | None:
-    """The owner with this email, in whatever case it is written."""
+    """The owner with this email; the case of ASCII letters does not matter."""
     rows = await connection.fetch(_FIND_OWNER, (email.strip(),))
     return owner_of(rows[0]) if rows else None
 

@@ -29,7 +29,7 @@ _LIVE = (
     f"(last_seen_at > now() - interval '{IDLE_HOURS} hours' and created_at > now() - interval '{AGE_DAYS_MAX} days')"
 )
 
-# Of two who open a session of one owner, the second waits here, so that both are counted.
+# Concurrent openings for one owner wait here for each other, so that each counts the others.
 _LOCK_OWNER = "select handle from owners where id = %s for no key update"
 
 _OPEN = "insert into sessions (sha256, owner_id, user_agent) values (%s, %s, %s)"
@@ -71,7 +71,7 @@ class OpenedSession(Struct, frozen=True, kw_only=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """An open session and whose it is. A suspended owner's is found too, and must be refused by who asks."""
+    """An open session and whose it is. A suspended owner's is found too; the caller must refuse it."""
 
     key: int
     owner: OwnerRow

@@ -1,7 +1,7 @@
 """Bearer tokens: making one, keeping only its SHA-256, finding the grant behind it, taking it back.
 
 A token is 32 random bytes, URL-safe, behind a prefix that secret scanners know. It exists in clear only in the answer
-to whoever asked for it. Functions over a session; those that write want it in a transaction.
+that hands it out. Functions over a session; those that write want it in a transaction.
 """
 
 from collections.abc import Collection
@@ -46,7 +46,7 @@ returning sha256
 class Grant(Struct, frozen=True, kw_only=True):
     """What a valid token stands for.
 
-    The token of a suspended owner, or of an archived project, is valid, and must be refused by who asks.
+    The caller must refuse the token of a suspended owner, and of an archived project.
     """
 
     principal: Principal

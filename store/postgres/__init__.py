@@ -1,1 +1,1 @@
-"""One PostgreSQL: the Trio driver, sessions, pools, migrations, the embedded server and how a database is doing."""
+"""One PostgreSQL: the Trio driver, sessions, pools, the clock, migrations and checks of a database."""

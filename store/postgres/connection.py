@@ -1,9 +1,9 @@
 """One session with PostgreSQL, as the rest of this package uses it: statements in, rows out, our own errors.
 
-Here psycopg ends: its types and exceptions do not pass this module. A `Connection` is used by one task at a time.
+psycopg's types and exceptions do not leave this module. A `Connection` is used by one task at a time.
 
 Invariants: autocommit, so a statement outside `transaction` is a transaction of its own in one round trip. After any
-statement the session is idle (or in the caller's transaction), or it is closed; never half-way. All times are UTC.
+statement the session is idle, in the caller's transaction, or closed. All times are UTC.
 """
 
 import select
@@ -35,7 +35,7 @@ STATEMENT_TIMEOUT_SECONDS = 15.0
 """After this the server gives a statement up, so that nothing abandoned by us runs or commits much later."""
 
 SILENCE_GRACE_SECONDS = 5.0
-"""How much longer we wait than the server does: past that it is not slow but gone."""
+"""How much longer than the server's own limit a statement is waited for; then the server is gone."""
 
 ANSWER_GRACE_SECONDS = 0.5
 """How long an answer may take that was on its way when the server was asked about its statement."""
@@ -44,10 +44,10 @@ Row = tuple[Any, ...]
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 _LAST_WORDS = {"FATAL", "PANIC"}
-"""Severities after which the server hangs up, whether the statement's commit was already on its way or not."""
+"""Severities after which the server closes the session; the statement may have been committed or not."""
 
-# Every read here has an index that gives its order and stops at its limit. With statistics that are missing or old,
-# as after a burst of writes, PostgreSQL would rather collect half a ledger in a bitmap and sort it, and compile that.
+# Every read here has an index that gives its order and stops at its limit. With missing or old statistics, as after a
+# burst of writes, PostgreSQL would instead collect half a ledger in a bitmap, sort it, and compile the plan.
 _SETTINGS = """
 select clock_timestamp(), pg_backend_pid(),
        set_config('TimeZone', 'UTC', false),
@@ -95,7 +95,7 @@ class Connection:
         try:
             session = await open_session(conninfo, timeout_seconds=connect_timeout_seconds)
         except psycopg.ProgrammingError:
-            # Not even as the cause: its text may quote the password.
+            # Not as the cause either: its text may quote the password.
             raise StoreUnavailable("the database URL is neither a postgresql:// URL nor key=value pairs") from None
         except psycopg.Error as error:
             raise StoreUnavailable(f"cannot connect to PostgreSQL: {error}") from error
@@ -124,7 +124,7 @@ class Connection:
 
     @property
     def unfit(self) -> bool:
-        """Whether it went in a way that its sisters share: silence, read-only, rights that were taken away."""
+        """Whether it failed in a way that the pool's other sessions share: silence, read-only, or revoked rights."""
         return self._unfit
 
     @property
@@ -199,7 +199,7 @@ class Connection:
         try:
             yield
             await self.execute("commit")
-        except Exception:  # whatever it was goes on to the caller; only the session is made fit for its next use
+        except Exception:  # any error goes on to the caller; only the session is made usable again
             if not self.closed:
                 await self.execute("rollback")
             raise

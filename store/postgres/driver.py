@@ -1,11 +1,11 @@
 """psycopg 3 on Trio: only the lock and the two waits are ours, the protocol is psycopg's.
 
-psycopg separates talking to PostgreSQL (generators that yield "wait until readable") from waiting. `TrioConnection`
+psycopg separates the protocol (generators that yield "wait until readable") from the waiting. `TrioConnection`
 drives those generators with `trio.lowlevel`; `open_session` does the part of connecting that libpq cannot do without
-blocking: it resolves host names, and tries every address with a timeout of its own. Nothing here runs in a thread but
-name resolution.
+blocking: it resolves host names, and tries every address with a timeout of its own. Only name resolution
+runs in a thread.
 
-Invariant: a wait that does not end normally (cancelled, interrupted) closes the session. It is never left half-way.
+Invariant: a wait that does not end normally (cancelled, interrupted) closes the session.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -195,7 +195,7 @@ async def _ready(fd: int, want: Wait) -> Ready:
 
 
 async def _readable_or_writable(fd: int) -> Ready:
-    # Only a statement larger than the socket's buffer comes here: the server may want to be heard before it listens on.
+    # Only for statements larger than the socket's buffer: the server may need us to read before it reads on.
     ready = Ready.NONE
     async with trio.open_nursery() as nursery:
 

@@ -2,8 +2,8 @@
 
 A task that finds no idle session opens one; there is no background task. A session that broke, or was left in a
 transaction, is closed instead of kept. A session that rested answers a round trip before it is lent, so a restarted
-PostgreSQL is simply connected to again. When a session went in a way that its sisters share (silence, read-only, rights
-taken away), the idle ones are closed too: sixteen dead sessions cost one wait, not sixteen.
+PostgreSQL is simply connected to again. When a session failed in a way that the others share (silence, read-only,
+revoked rights), the idle ones are closed too: sixteen dead sessions cost one wait, not sixteen.
 
 Invariant: at most `size_max` sessions exist, each lent to one task.
 """
@@ -121,7 +121,7 @@ class Pool:
         raise StoreUnavailable(f"no session with PostgreSQL within {self._acquire_timeout_seconds:g} s")
 
     async def _take_idle(self) -> Connection | None:
-        # The one given back last is the likeliest to be alive and warm.
+        # The session that was returned last is the most likely to be alive and warm.
         while self._idle:
             connection, since = self._idle.pop()
             try:

@@ -1,4 +1,4 @@
-"""How a database is, for whoever looks after it: version, role, clock. Reads only, and needs no schema."""
+"""The health of a database: version, role, clock. Reads only, and needs no schema."""
 
 from datetime import datetime
 
@@ -36,7 +36,7 @@ class Vitals(Struct, frozen=True, kw_only=True):
 
 
 async def examine(conninfo: str) -> Vitals:
-    """Ask a database how it is; raises `StoreUnavailable` when it does not answer."""
+    """Read the vitals of a database; raises `StoreUnavailable` when it does not answer."""
     connection = await Connection.open(conninfo)
     try:
         began = trio.current_time()

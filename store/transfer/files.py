@@ -1,6 +1,6 @@
 """The files of an export: a ledger that only grows, and small files that are replaced whole.
 
-Blocking on purpose: whoever exports does nothing else meanwhile.
+Blocking on purpose: an export does nothing else meanwhile.
 
 Invariant: `ledger.jsonl` is at every moment a beginning of the project's ledger, except for a last line that a crash
 cut off; the next export takes that line off and goes on.
@@ -77,7 +77,7 @@ def open_ledger(directory: Path) -> Iterator[LedgerFile]:
     directory.mkdir(parents=True, exist_ok=True)
     _check_ours(directory)
     path = directory / LEDGER_FILE
-    if path.is_symlink():  # in a repository of somebody else's it could lead to any file of ours
+    if path.is_symlink():  # in a cloned repository it could lead to any file of ours
         raise TransferRefused(f"{path} is a symbolic link: choose another directory.")
     if not path.exists():
         path.touch()

@@ -2,7 +2,7 @@
 
 Every line is proved before anything is committed: it is exactly what export writes for an event that this version
 knows, its number is the next, its time not before the last one's, and the whole of it folds. Tokens are not in an
-export, so participants are restored without; an owner's email is not either, so whoever imports gives one.
+export, so participants are restored without; an owner's email is not either, so the import asks for one.
 """
 
 from collections.abc import Iterator

@@ -11,6 +11,7 @@ from msgspec import Struct
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "docs" / "deploy" / "llm-bus.service"
 CADDYFILES = (ROOT / "docs" / "deploy" / "Caddyfile", ROOT / "docs" / "deploy" / "Caddyfile.header")
+NGINX = ROOT / "docs" / "deploy" / "nginx.conf"
 DOCKERFILE = ROOT / "Dockerfile"
 COMPOSE = ROOT / "compose.yaml"
 EXAMPLE = ROOT / ".env.example"

@@ -11,7 +11,7 @@ _REFUSALS: dict[int, tuple[str, str]] = {
         "This was not accepted",
         "The page may be older than your sign-in. Go back, reload it and try again; nothing was changed.",
     ),
-    404: ("There is nothing here", "It does not exist, or it is not yours."),
+    404: ("Page not found", "It does not exist, or it is not yours."),
     405: ("That cannot be done here", "Go back and use the buttons of the page."),
     408: ("That took too long", "Your request did not arrive in time. Try again."),
     413: ("That is too much", "What was sent is larger than a form here can be."),

@@ -7,7 +7,7 @@ import trio
 
 from store.embedded.upgrade import Upgraded, upgrade
 from store.transfer.backup import BackedUp, back_up, put_back
-from web.cli.database import bring_up_to_date, open_database
+from web.cli.database import bring_up_to_date, expect_database, open_database
 from web.cli.options import data_options, json_option
 from web.cli.terminal import note, say, say_json, working
 from web.config import Settings, read_settings
@@ -43,6 +43,7 @@ def backup(file: Path, *, as_json: bool, **flags: str | None) -> None:
     """Write the whole database into FILE, and verify it."""
 
     async def run(settings: Settings) -> BackedUp:
+        expect_database(settings)
         async with open_database(settings) as conninfo:
             with working(f"Writing {file}"):
                 return await back_up(conninfo, file)

@@ -5,6 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 from store import Store, embedded_postgres, migrate, open_store
+from store.embedded import has_cluster
+from store.errors import EmbeddedUnavailable
 from web.cli.terminal import working
 from web.config import Settings
 
@@ -25,8 +27,24 @@ async def open_database(settings: Settings) -> AsyncIterator[str]:
         yield conninfo
 
 
-async def on_store(settings: Settings, work: Callable[[Store], Awaitable[Result]]) -> Result:
-    """What `work` gives with the open store of an up-to-date database."""
+def expect_database(settings: Settings) -> None:
+    """Raise `EmbeddedUnavailable` where a database would be made only to find nothing in it."""
+    if settings.database_url is None and not has_cluster(settings.data_dir):
+        raise EmbeddedUnavailable(
+            f"there is no database in {settings.data_dir} yet: 'llm-bus up' makes one; or give --data-dir, or "
+            "DATABASE_URL."
+        )
+
+
+async def on_store(
+    settings: Settings, work: Callable[[Store], Awaitable[Result]], *, makes_database: bool = False
+) -> Result:
+    """What `work` gives with the open store of an up-to-date database.
+
+    Raises `EmbeddedUnavailable` where there is none, unless it `makes_database`.
+    """
+    if not makes_database:
+        expect_database(settings)
     async with open_database(settings) as conninfo:
         await bring_up_to_date(conninfo)
         async with open_store(conninfo, pool_size_max=1) as store:

@@ -102,7 +102,7 @@ async def _examine_database(settings: Settings, report: Report, *, round_trip: b
                 async with temporary_bus(settings, conninfo) as client:
                     await check_writing(client, report)
     except (EmbeddedUnavailable, OSError) as error:
-        report(fail("database", str(error), "Give another --data-dir, or a --database-url."))
+        report(fail("database", str(error), "Do what it says, or give another --data-dir or DATABASE_URL."))
 
 
 def check_disk(disk: DiskStatistics) -> Finding:

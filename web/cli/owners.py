@@ -56,7 +56,7 @@ def add_owner(email: str, *, operator: bool, as_json: bool, **flags: str | None)
     async def add(store: Store) -> owners.OwnerRow:
         return await store.write(owners.ensure_owner, email, is_operator=operator)
 
-    added = trio.run(on_store, read_settings(**flags), add)
+    added = trio.run(partial(on_store, read_settings(**flags), add, makes_database=True))
     if as_json:
         about = {"owner": added.email, "handle": added.handle}
         say_json({**about, "is_operator": added.is_operator, "created": added.created})

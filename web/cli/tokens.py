@@ -71,7 +71,7 @@ def mint_token(
                 await _refuse_slips(connection, email, project)
             return await minting.mint(connection, email, project, participant, kind=kind, lane=lane, is_admin=admin)
 
-    minted = trio.run(partial(on_store, settings, mint))
+    minted = trio.run(partial(on_store, settings, mint, makes_database=True))
     url = settings.public_url or settings.local_url
     if as_json:
         say_json(_described(minted, url))

@@ -45,6 +45,8 @@ class Application:
         kernel = Kernel(Toolbox(services))
         self._mcp = McpEndpoint(kernel, services.authenticator, services.public_url)
         self._metrics = metrics
+        self.watch = metrics.add
+        """Reports the statistics of one more part."""
         self._log = RequestLog()
         self.write_log = self._log.run
         """Writes the lines of requests until cancelled."""

@@ -30,13 +30,14 @@ class Places:
         self._per_address_max = max(1, connections_max // SHARE_OF_ADDRESS)
         self._by_address: Counter[str] = Counter()
         self.open = 0
+        self.turned_away = 0
 
     def take(self, address: str | None) -> Place:
         """Take a place for a connection from `address`; None: a trusted proxy's. Ends with `give_back`."""
         group = None if address is None else group_of(address)
-        if self.open >= self._connections_max + PROBE_PLACES:
-            return Place.NOTHING
-        if group is not None and self._by_address[group] >= self._per_address_max:
+        is_full = self.open >= self._connections_max + PROBE_PLACES
+        if is_full or (group is not None and self._by_address[group] >= self._per_address_max):
+            self.turned_away += 1
             return Place.NOTHING
         place = Place.ANYTHING if self.open < self._connections_max else Place.PROBES
         self.open += 1

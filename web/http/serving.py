@@ -14,6 +14,7 @@ import structlog
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.trio.lifespan import Lifespan
+from msgspec import Struct
 
 from web.http.answer import Answer, render
 from web.http.asgi import Receive, Scope, Send
@@ -67,6 +68,15 @@ class Application(Protocol):
         ...
 
 
+class HttpStatistics(Struct, frozen=True):
+    """What the front door holds, and what it turned away since the start."""
+
+    connections: int
+    unsent_bytes: int
+    arriving_bytes: int
+    turned_away: int
+
+
 class Server:
     """What the connections of one process share."""
 
@@ -114,6 +124,12 @@ class Server:
                 log.warning("requests cut off", after_seconds=DRAIN_SECONDS_MAX)
             await lifespan.wait_for_shutdown()
             lifespans.cancel_scope.cancel()
+
+    def statistics(self) -> HttpStatistics:
+        """The state of this moment."""
+        return HttpStatistics(
+            self.places.open, self.unsent.held_bytes, self.arriving.held_bytes, self.places.turned_away
+        )
 
     def client_address(self, peer: str, request: Request) -> str:
         """Whose request it is: the peer's, or the one that trusted proxies name."""

@@ -14,7 +14,7 @@ from tests.docs.reference.story import PUBLIC_URL, tell, teller
 from tests.docs.reference.task_states import task_states_picture
 from tests.docs.reference.tools import tools_page
 from web.config import read_settings
-from web.server import create_app, join
+from web.server import create_app, create_server, join
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -22,7 +22,9 @@ DOCS = Path(__file__).parents[3] / "docs"
 async def write_pages(store: Store) -> dict[str, str]:
     """Every page as it should be, made on an empty store."""
     settings = read_settings({}, public_url=PUBLIC_URL, data_dir="unused", public_stats="1")
-    application = create_app(join(store, settings, trio.Event()), store, settings)
+    services = join(store, settings, trio.Event())
+    application = create_app(services, store, settings)
+    create_server(application, services, settings)
     async with teller(store) as storyteller:
         calls = await tell(storyteller)
         happened = await storyteller.ledger()

@@ -216,7 +216,7 @@ async def test_errors_are_pages_here_and_json_elsewhere(ada: AdminClient) -> Non
     missing = await ada.get("/admin/nothing")
     assert missing.status_code == 404
     assert missing.headers["content-type"].startswith("text/html")
-    assert "There is nothing here" in missing.text
+    assert "Page not found" in missing.text
     wrong_way = await ada.get("/admin/sign-out")
     assert wrong_way.status_code == 405
     assert "POST" in wrong_way.headers["allow"]

@@ -155,6 +155,16 @@ def test_watching_shows_what_happened_and_what_happens(server: Running, database
     assert after["data"]["sequence"] == "seen"
 
 
+@pytest.mark.parametrize(
+    "arguments", [("status",), ("owner", "list"), ("watch", "shop"), ("backup", "file"), ("token", "list", "shop")]
+)
+def test_looking_makes_no_database(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = llm_bus(*arguments, "--data-dir", tmp_path / "data")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "'llm-bus up' makes one" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_can_complete_commands(shell: str, tmp_path: Path) -> None:
     assert "_LLM_BUS_COMPLETE" in llm_bus("completion", shell).stdout

@@ -1,0 +1,168 @@
+"""Who leans on the door: places come back, memory stays bounded, and health is answered meanwhile. Small and quick."""
+
+import json
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from random import Random
+
+import pytest
+import trio
+
+from store import Store
+from tests.web.bus import Bus, running_bus
+from tests.web.http.test_limits import PING, connect, head, read_answer, read_some
+from web.http import connection, serving
+from web.http.budget import ByteBudget
+from web.http.places import PROBE_PLACES, Place, Places, group_of
+
+SOCKETS = 40
+PATHS = ("/join", "/admin/sign-in", "/healthz", "/mcp", "/nothing")
+
+
+def number_of(metrics: str, name: str) -> float:
+    return next(float(line.split()[1]) for line in metrics.splitlines() if line.startswith(name + " "))
+
+
+async def until(bus: Bus, name: str, holds: Callable[[float], bool]) -> None:
+    with trio.fail_after(30):
+        while not holds(number_of((await bus.http.get("/metrics")).text, name)):
+            pass
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_unfinished_requests_on_any_route_lose_their_places(
+    store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """A head without its end, or a head and one byte of the body: all places, and then some."""
+    for name in ("HEAD_SECONDS_MAX", "ARRIVAL_SECONDS_MAX", "LINGER_SECONDS_MAX"):
+        monkeypatch.setattr(connection, name, 0.5)
+    random = Random(seed)
+    async with running_bus(store, conninfo, connections_max=SOCKETS) as bus, AsyncExitStack() as held:
+        token = await bus.mint()
+        streams = [await connect(bus) for _ in range(SOCKETS + PROBE_PLACES // 2)]
+        for stream in streams:
+            await held.enter_async_context(stream)
+            begun = f"POST {random.choice(PATHS)} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+            begun += "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{"
+            await stream.send_all(begun[: random.choice((0, 1, 20, len(begun)))].encode())
+        with trio.fail_after(60):
+            assert (await bus.http.get("/healthz")).status_code == 200
+            for stream in streams:
+                while await read_some(stream):
+                    pass
+            assert (await bus.ask(token, "ping")).status_code == 200
+        await until(bus, "llm_bus_http_connections", lambda open_: open_ <= 2)
+
+
+async def test_a_trickle_does_not_prolong_a_head(store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS_MAX", 0.5)
+    async with running_bus(store, conninfo) as bus:
+        stream = await connect(bus)
+        async with stream:
+            await stream.send_all(b"GET / HTTP/1.1\r\nX: ")
+            with trio.fail_after(30):
+                while await sends(stream, b"x"):  # noqa: ASYNC110 - a slow sender is what this is about
+                    await trio.sleep(0.05)
+
+
+async def sends(stream: trio.SocketStream, data: bytes) -> bool:
+    try:
+        await stream.send_all(data)
+    except trio.BrokenResourceError:
+        return False
+    return True
+
+
+async def test_answers_that_nobody_takes_are_bounded(
+    store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty connections of one token ask for large pages and do not read; another one's page still comes."""
+    bound = 6_000_000
+    monkeypatch.setattr(serving, "UNSENT_BYTES_MAX", bound)
+    monkeypatch.setattr(serving, "UNSENT_BYTES_PER_PAYER_MAX", bound // 2)
+    async with running_bus(store, conninfo) as bus, AsyncExitStack() as held:
+        greedy, other = await bus.mint("greedy"), await bus.mint("other")
+        for _ in range(20):
+            await bus.call(greedy, "post", to_lane="all", body="\N{ROCKET}" * 8_000)
+        message = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read_posts"}}'
+        asked = head(bus, greedy, f"Content-Length: {len(message)}") + message
+        for _ in range(30):
+            stream = await held.enter_async_context(await connect(bus))
+            stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 4096)
+            await stream.send_all(asked)
+        await until(bus, "llm_bus_http_connections", lambda open_: open_ <= 4)
+        held_bytes = number_of((await bus.http.get("/metrics")).text, "llm_bus_http_unsent_bytes")
+        assert 0 < held_bytes <= bound
+        assert (await bus.call(other, "read_posts"))["posts"]
+        assert (await bus.http.get("/healthz")).status_code == 200
+
+
+async def test_large_bodies_of_one_address_are_bounded(
+    store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "ARRIVING_BYTES_PER_PAYER_MAX", 500_000)
+    begun = b"POST /join HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 400000\r\n\r\n{"
+    async with running_bus(store, conninfo) as bus, AsyncExitStack() as held:
+        first, second = [await held.enter_async_context(await connect(bus)) for _ in range(2)]
+        await first.send_all(begun)
+        await until(bus, "llm_bus_http_arriving_bytes", lambda arriving: arriving > 0)
+        await second.send_all(begun)
+        with trio.fail_after(20):
+            status, body = await read_answer(second)
+        assert (status, json.loads(body)["error"]) == (503, "busy")
+
+
+async def test_one_address_has_a_share_and_behind_a_proxy_it_is_the_clients(store: Store, conninfo: str) -> None:
+    async with running_bus(store, conninfo, connections_max=8, trusted_proxies=()) as bus, AsyncExitStack() as held:
+        first, second, third = [await held.enter_async_context(await connect(bus)) for _ in range(3)]
+        with trio.fail_after(20):
+            assert (await read_answer(third))[0] == 503
+        await first.send_all(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert (await read_answer(first))[0] == 200
+        await second.aclose()
+    async with running_bus(store, conninfo, connections_max=8) as bus:
+        token = await bus.mint()
+        wait = {"name": "read_posts", "arguments": {"to_me": True, "wait_seconds": 55}}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": wait}
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                for _ in range(2):
+                    nursery.start_soon(bus.send, message, token, {"X-Forwarded-For": "203.0.113.5"})
+                await until(bus, "llm_bus_actors_waiting", lambda waiting: waiting == 2)
+                ping = json.loads(PING)
+                assert (await bus.send(ping, token, {"X-Forwarded-For": "203.0.113.5"})).status_code == 503
+                assert (await bus.send(ping, token, {"X-Forwarded-For": "203.0.113.6"})).status_code == 200
+                nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_places_are_given_back(seed: int) -> None:
+    random, places, taken = Random(seed), Places(40), list[str | None]()
+    addresses = [None, "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "::ffff:192.0.2.1"]
+    for _ in range(2_000):
+        if taken and random.random() < 0.5:
+            places.give_back(taken.pop(random.randrange(len(taken))))
+        else:
+            address = random.choice(addresses)
+            group = address and group_of(address)
+            has_share = address is None or sum(one is not None and group_of(one) == group for one in taken) < 10
+            place = places.take(address)
+            assert (place is not Place.NOTHING) == (has_share and len(taken) < 40 + PROBE_PLACES)
+            if place is not Place.NOTHING:
+                taken.append(address)
+        assert places.open == len(taken)
+
+
+def test_a_budget_is_for_each_payer_and_for_all_and_comes_back() -> None:
+    budget = ByteBudget(1_000, 300)
+    with budget.reserved("a", 400) as first, budget.reserved("a", 1) as second, budget.reserved("b", 600) as third:
+        assert (first, second, third) == (True, False, True)
+        with budget.reserved("c", 1) as too_much:
+            assert not too_much
+        assert budget.held_bytes == 1_000
+    assert budget.held_bytes == 0
+
+
+def test_a_subscriber_is_one_client() -> None:
+    assert group_of("2001:db8::1") == group_of("2001:db8::ffff:1") != group_of("2001:db8:0:1::1")
+    assert group_of("::ffff:192.0.2.1") == group_of("192.0.2.1")
