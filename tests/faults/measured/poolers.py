@@ -2,7 +2,7 @@
 
 from contextlib import AsyncExitStack
 from pathlib import Path
-from subprocess import PIPE, STDOUT
+from subprocess import STDOUT
 
 import trio
 from psycopg.conninfo import make_conninfo
@@ -46,7 +46,7 @@ async def _say(command: str, url: str) -> str:
     port = ["--port", "0"] if command == "serve" else []
     with trio.move_on_after(SECONDS_MAX):
         done = await trio.run_process(
-            [*LLM_BUS, command, *port, "--database-url", url], stdout=PIPE, stderr=STDOUT, check=False
+            [*LLM_BUS, command, *port, "--database-url", url], capture_stdout=True, stderr=STDOUT, check=False
         )
         lines = [line.strip() for line in done.stdout.decode().splitlines()]
         said = next((line for line in lines if "transaction" in line), lines[-1] if lines else "")

@@ -36,13 +36,13 @@ insert into participations (participant_id, project_id) select made.id, projects
 
 @question("speed", f"{CLIENTS} clients claim in one project, over 1, 2 and 3 servers")
 async def small(directory: Path) -> str:
-    async with world(directory, Shape(servers=3, clients=CLIENTS)) as here:
+    async with world(directory, Shape(servers=3, clients=CLIENTS, environment={"CALLS_PER_SECOND": "0"})) as here:
         return await _rates(here)
 
 
 @question("speed-large", f"The same with {TASKS:,} shipped tasks and {PARTICIPANTS:,} participants")
 async def large(directory: Path) -> str:
-    async with world(directory, Shape(servers=3, clients=CLIENTS)) as here:
+    async with world(directory, Shape(servers=3, clients=CLIENTS, environment={"CALLS_PER_SECOND": "0"})) as here:
         for bus in here.buses:
             await bus.kill()
         await trio.to_thread.run_sync(here.primary.query, _SHIPPED_TASKS)
