@@ -8,7 +8,7 @@ conflicts, or when the wait is over.
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from heapq import merge, nsmallest
+from heapq import merge, nlargest
 from itertools import islice
 from math import ceil
 from typing import Annotated, ClassVar, assert_never
@@ -132,7 +132,7 @@ class LeaseRow(Struct, frozen=True, kw_only=True):
 
 
 class Leases(Reply, frozen=True, kw_only=True):
-    """Active leases, ordered by expiry."""
+    """Active leases, newest grant first."""
 
     leases: list[LeaseRow]
 
@@ -325,16 +325,14 @@ def release(book: LeaseBook, command: Release, context: Context) -> Decision | R
 
 
 def who_holds(book: LeaseBook, command: WhoHolds, context: Context) -> Decision | Refusal:
-    """Active leases, ordered by expiry: the first `LEASES_SHOWN_MAX` of them."""
+    """Active leases, newest grant first: the first `LEASES_SHOWN_MAX` of them."""
     surface = None if command.surface is None else surfaces.parse(command.surface)
     if isinstance(surface, Refusal):
         return surface
     if surface is None:
-        found = list(islice(book.active(context.now), LEASES_SHOWN_MAX))
+        newest = book.newest(context.now, LEASES_SHOWN_MAX)
     else:
-        found = nsmallest(
-            LEASES_SHOWN_MAX, book.overlapping(surface, context.now), key=lambda held: (held.expires_at, held.id)
-        )
+        newest = nlargest(LEASES_SHOWN_MAX, book.overlapping(surface, context.now), key=lambda held: held.id)
     rows = [
         LeaseRow(
             surface=held.surface,
@@ -344,9 +342,8 @@ def who_holds(book: LeaseBook, command: WhoHolds, context: Context) -> Decision 
             note=held.note,
             mode=held.mode,
         )
-        for held in found
+        for held in newest
     ]
-    rows.sort(key=lambda row: (row.expires_at, row.surface))
     return Decision(reply=Leases(leases=rows))
 
 

@@ -57,7 +57,7 @@ class RegisteredLane(Reply, frozen=True, kw_only=True):
 
     actor: str
     lane: str
-    status: str | None
+    status: str
     registered_at: datetime
 
 
@@ -66,7 +66,7 @@ class ActiveRow(Struct, frozen=True, kw_only=True):
 
     actor: str
     lane: str
-    status: str | None
+    status: str
     last_seen: datetime
 
 
@@ -164,9 +164,9 @@ def fold(book: PresenceBook, event: Event, data: Registered) -> None:
 def register(command: Register, context: Context) -> Decision:
     """Work in a lane from now on."""
     reply = RegisteredLane(
-        actor=context.caller.actor, lane=command.lane, status=command.status, registered_at=context.at
+        actor=context.caller.actor, lane=command.lane, status=command.status or "", registered_at=context.at
     )
-    return Decision(reply=reply, events=(Registered(lane=command.lane, status=command.status),))
+    return Decision(reply=reply, events=(Registered(lane=command.lane, status=command.status or ""),))
 
 
 def who_is_active(book: PresenceBook, seen: Mapping[int, Liveness], command: WhoIsActive, context: Context) -> Decision:
@@ -177,7 +177,7 @@ def who_is_active(book: PresenceBook, seen: Mapping[int, Liveness], command: Who
         presence = book.get(reader)
         lane = UNSET_LANE if presence is None else presence.lane
         if context.now - liveness.at <= window and command.lane in {None, lane}:
-            status = None if presence is None else presence.status
+            status = "" if presence is None else presence.status or ""
             rows.append(ActiveRow(actor=liveness.actor, lane=lane, status=status, last_seen=liveness.at))
     rows.sort(key=lambda row: row.actor)
     rows.sort(key=lambda row: row.last_seen, reverse=True)

@@ -307,7 +307,10 @@ def block(book: TaskBook, command: TaskBlock) -> Decision | Refusal:
 
 
 def resolve(book: TaskBook, command: TaskResolve) -> Decision | Refusal:
-    """Take off the blockers on one task, or all of them."""
+    """Take off the blockers on one task, or all of them. A task that is not blocked has none, and stays as it is."""
+    now = _status(book, command.task_id)
+    if now is not None and now != "blocked":
+        return Decision(reply=TaskState(task_id=command.task_id, status=now))
     status = _move(book, command.task_id, TaskResolved.type)
     if isinstance(status, Refusal):
         return status
@@ -364,10 +367,16 @@ def _first_status(data: TaskCreated) -> TaskStatus:
     return "open" if data.owner is None else "assigned"
 
 
-def _move(book: TaskBook, task_id: int, event_type: str) -> TaskStatus | Refusal:
+def _status(book: TaskBook, task_id: int) -> TaskStatus | None:
+    """Where a task stands; None when there is none."""
     if task_id > book.last_id:
+        return None
+    return book[task_id].status if task_id in book else "done"
+
+
+def _move(book: TaskBook, task_id: int, event_type: str) -> TaskStatus | Refusal:
+    if (status := _status(book, task_id)) is None:
         return not_found(f"no task {task_id}.")
-    status = book[task_id].status if task_id in book else "done"
     if (after := TRANSITIONS.get((status, event_type))) is None:
         needed = " or ".join(before for before, by in TRANSITIONS if by == event_type)
         return conflict(f"task {task_id} is {status}; {event_type} needs it {needed}.")

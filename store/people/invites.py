@@ -133,6 +133,7 @@ class Redeemed(Struct, frozen=True, kw_only=True):
     handle: str
     participant: str
     created: bool
+    is_admin: bool
     token: str
 
 
@@ -318,5 +319,6 @@ async def _let_in(connection: Connection, invite: _Row, project: Project, label:
         handle=project.handle,
         participant=label,
         created=granted.created,
+        is_admin=granted.is_admin,
         token=token,
     )

@@ -76,10 +76,10 @@ def arrival(story: Story) -> None:
     story.tell("scout", "whoami", story.myself("scout", is_admin=False))
     registered = {"actor": story.lead, "lane": "core", "status": STATUS, "registered_at": TIME}
     story.tell("lead", "register", registered, lane="core", status=STATUS)  # event 1
-    registered = {"actor": story.scout, "lane": "api", "status": None, "registered_at": TIME}
+    registered = {"actor": story.scout, "lane": "api", "status": "", "registered_at": TIME}
     story.tell("scout", "register", registered, lane="api")  # 2
     lead = {"actor": story.lead, "lane": "core", "status": STATUS, "last_seen": TIME}
-    scout = {"actor": story.scout, "lane": "api", "status": None, "last_seen": TIME}
+    scout = {"actor": story.scout, "lane": "api", "status": "", "last_seen": TIME}
     story.tell("lead", "who_is_active", {"active": [lead, scout]})
     story.tell("lead", "who_is_active", {"active": [scout]}, lane="api", within_seconds=3600)
     story.tell("lead", "register", Refused("invalid", "lane"), lane="")
@@ -144,7 +144,7 @@ def surfaces(story: Story) -> None:
     lead = {**story.lead_holds, "expires_in_seconds": seconds_up_to(600), "note": "renaming", "mode": "exclusive"}
     held = {"surface": "src/auth/login.py", "actor": story.scout, "expires_at": TIME}
     scout = {**held, "expires_in_seconds": seconds_up_to(1800), "note": None, "mode": "exclusive"}
-    story.tell("lead", "who_holds", {"leases": [lead, scout]})
+    story.tell("lead", "who_holds", {"leases": [scout, lead]})
     story.tell("lead", "who_holds", {"leases": [lead]}, surface="src/auth/*/token.py")
     story.tell("lead", "who_holds", {"leases": []}, surface="src/[auth]/login.py")
     story.tell("scout", "release", {"released": 1}, surface="src/auth/../auth/login.py")  # 13
@@ -216,7 +216,7 @@ def digest(story: Story) -> None:
 
     first = [
         event(1, story.lead, "register", lane="core", status=STATUS),
-        event(2, story.scout, "register", lane="api", status=None),
+        event(2, story.scout, "register", lane="api", status=""),
     ]
     third = event(3, story.lead, "seed", **SEED)
     story.tell("scout", "whats_new", caught_up(0, first, 27), limit=2, advance_cursor=False)

@@ -89,7 +89,7 @@ def text_like(name: str, pattern: str) -> Like:
     return Like(name, lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None)
 
 
-TIME = text_like("UTC time", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+TIME = text_like("UTC time", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 TOKEN = text_like("token", r"llmbus_[A-Za-z0-9_-]{43}")
 TEXT = text_like("text", r"(?s).*\S.*")
 

@@ -201,7 +201,7 @@ def test_renewing_replaces_mode_note_and_end() -> None:
     assert asked(project, ada(WhoHolds())) == {"leases": [held(ada, "a", 60, 60)]}
 
 
-def test_who_holds_shows_what_ends_first_first_and_only_what_is_active() -> None:
+def test_who_holds_shows_the_newest_grant_first_and_only_what_is_active() -> None:
     project = Project()
     project.play(
         [
@@ -293,7 +293,7 @@ def test_a_surface_has_only_so_many_wildcards() -> None:
     check([], ada(WhoHolds(surface=most + "?")), refused)
 
 
-def test_who_holds_shows_no_more_than_a_page_of_what_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_holds_shows_no_more_than_a_page_of_the_newest_grants(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "LEASES_SHOWN_MAX", 2)
     history: History = [ada(Lease(surface=name, ttl_seconds=ttl)) for name, ttl in [("a", 30), ("b", 10), ("c", 20)]]
-    check(history, ben(WhoHolds()), {"leases": [held(ada, "b", 10, 10), held(ada, "c", 20, 20)]})
+    check(history, ben(WhoHolds()), {"leases": [held(ada, "c", 20, 20), held(ada, "b", 10, 10)]})

@@ -118,7 +118,7 @@ def test_a_digest_tells_what_happened_and_what_the_caller_holds_and_owes() -> No
                     "ts": after(),
                     "actor": "kim/ben",
                     "type": "register",
-                    "payload": {"lane": "qa", "status": None},
+                    "payload": {"lane": "qa", "status": ""},
                 },
                 {
                     "id": 2,

@@ -74,6 +74,9 @@ def test_the_table_is_the_contracts() -> None:
 def test_a_task_moves_by_the_table_and_not_otherwise(status: TaskStatus, move: str) -> None:
     command, event, more = MOVES[move]
     after = LEGAL.get((status, move))
+    if move == "task_resolve" and status != "blocked":
+        check(REACHED[status], ben(command), {"task_id": 1, "status": status})
+        return
     # Ben is nobody's assignee: whoever does it, it counts.
     if after is None:
         needed = " or ".join(before for before, by in LEGAL if by == move)

@@ -11,7 +11,7 @@ from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
-from kit.bundle import installer
+from kit.bundle import installer, text
 from kit.rules import protocol, repository_rules
 
 TOKEN_VARIABLE = "LLM_BUS_TOKEN"  # noqa: S105 - the name of a variable, not a secret
@@ -42,6 +42,11 @@ NEXT = (
 """What somebody does who has just joined."""
 
 
+def guide(*, lead: bool) -> str:
+    """The guide for who joins; a lead's has the lead's rules too."""
+    return f"{GUIDE}\n\n{text('instructions/lead.md').strip()}\n" if lead else GUIDE
+
+
 def mcp_url(public_url: str) -> str:
     """Where MCP clients connect."""
     return f"{public_url}/mcp"
@@ -67,11 +72,11 @@ def mcp_json(public_url: str) -> dict[str, Any]:
     return {"mcpServers": {SERVER_NAME: server}}
 
 
-def files_to_write(public_url: str, token: str) -> dict[str, Any]:
-    """What Claude Code reads, by path: the server, safe to commit, and the token, which is not."""
+def files_to_write(public_url: str, token: str) -> dict[str, str]:
+    """What Claude Code reads, as JSON text by path: the server, safe to commit, and the token, which is not."""
     return {
-        ".mcp.json": mcp_json(public_url),
-        ".claude/settings.local.json": {"env": {TOKEN_VARIABLE: token}},
+        ".mcp.json": json.dumps(mcp_json(public_url), indent=2),
+        ".claude/settings.local.json": json.dumps({"env": {TOKEN_VARIABLE: token}}, indent=2),
     }
 
 
@@ -110,7 +115,9 @@ def invite_prompt(public_url: str, code: str, expires_at: datetime, participant_
     return (
         f"Join this project's LLM Bus, where its agents coordinate.{name} Run: {call}\n"
         "The answer holds your token, the files to write and what to do next. "
-        f"Keep the token out of version control. The code works until {expires_at:%Y-%m-%d %H:%M} UTC."
+        f"Keep the token out of version control. The code works until {expires_at:%Y-%m-%d %H:%M} UTC.\n"
+        "If you have no network (a sandbox), do not try again: ask your human to run that command and to give you its "
+        "answer.\nWhen you are connected and restarted, call whoami."
     )
 
 

@@ -87,6 +87,6 @@ def _welcome(public_url: str, redeemed: Redeemed) -> dict[str, Any]:
         "token": redeemed.token,
         "connect_command": texts.connect_command(public_url, redeemed.token),
         "files": texts.files_to_write(public_url, redeemed.token),
-        "guide": texts.GUIDE,
+        "guide": texts.guide(lead=redeemed.is_admin),
         "next": texts.NEXT,
     }

@@ -36,8 +36,9 @@ async def test_the_holder_of_a_code_gets_a_token_that_works_and_all_it_takes_to_
     }
     assert (answer["ok"], answer["project"], answer["participant"], answer["created"]) == (True, "demo", "scout", True)
     assert token in answer["connect_command"]
-    assert token not in json.dumps(answer["files"][".mcp.json"])
-    assert answer["files"][".claude/settings.local.json"] == {"env": {"LLM_BUS_TOKEN": token}}
+    assert token not in answer["files"][".mcp.json"]
+    assert json.loads(answer["files"][".mcp.json"])["mcpServers"]["llm-bus"]["type"] == "http"
+    assert json.loads(answer["files"][".claude/settings.local.json"]) == {"env": {"LLM_BUS_TOKEN": token}}
     me = await bus.result(token, "whoami")
     assert me["structuredContent"]["label"] == "scout"
 
