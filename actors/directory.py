@@ -32,7 +32,7 @@ from engine.ledger import AdvanceCursor, WhatsNew
 from engine.lookups import EventLookup, Lookup, PostLookup, TaskLookup
 from engine.project import AnyCommand
 from engine.refusals import Refusal
-from engine.vocabulary import ANY, Reply
+from engine.vocabulary import Reply
 
 log = structlog.get_logger(__name__)
 
@@ -117,7 +117,7 @@ class Directory:
                     if reply.is_news or not patient:
                         return answer
             with trio.move_on_at(until):
-                await actor.changed(command.awaits or {ANY}, settled.seq)
+                await actor.changed(outcome.awaits, settled.seq)
         return answer
 
     async def follow_up(self, caller: Principal, answer: Answer) -> None:

@@ -155,6 +155,7 @@ class Replica:
                 self.gap = gap
                 return
             self._pass_over(row.event)
+            self.passed_over |= isinstance(row.event.data, Unknown)
             self.foreign |= row.writer != self._journal.writer
             came(row.event)
             await self._pace.give_way_when_spent()

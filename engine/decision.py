@@ -8,7 +8,7 @@ from engine.errors import MissingAddressee
 from engine.identity import Addressee, Principal
 from engine.lookups import Lookup, Recall
 from engine.refusals import Refusal
-from engine.vocabulary import EventData, Reply
+from engine.vocabulary import EventData, Reply, Topic
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -46,19 +46,21 @@ class Decision(Struct, frozen=True, kw_only=True):
     """What a command comes to: an answer (or how to look it up), and the events to write first.
 
     `cursor`: the last event that `whats_new` showed the caller, to be kept. `advances`: the same, to be kept once the
-    reply has reached the caller.
+    reply has reached the caller. `awaits`: the topics that could make the answer worth having, for a caller that waits.
     """
 
     reply: Reply | Lookup
     events: tuple[EventData, ...] = ()
     cursor: int | None = None
     advances: int | None = None
+    awaits: tuple[Topic, ...] = ()
 
 
-class Pending(Struct, frozen=True):
-    """Nothing was decided: others hold what the caller is ready to wait for, at the latest `until`."""
+class Pending(Struct, frozen=True, kw_only=True):
+    """Nothing was decided: others hold what the caller waits for, until one of these topics or `until`."""
 
     until: datetime
+    awaits: tuple[Topic, ...]
 
 
 Outcome = Decision | Pending | Refusal

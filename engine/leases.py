@@ -21,7 +21,7 @@ from engine.fields import Shown
 from engine.refusals import Refusal, conflict
 from engine.terms import ID_MAX
 from engine.undo import Index, Ordered, Table, Undo
-from engine.vocabulary import Command, Event, EventData, Reply
+from engine.vocabulary import Command, Event, EventData, Reply, Topic
 
 LEASES_PER_HOLDER_MAX = 500
 """Active leases of one holder: far more than anybody works on at once."""
@@ -45,8 +45,6 @@ LEASES_SHOWN_MAX = 200
 
 class Lease(Command, frozen=True, kw_only=True):
     """Announce work on a surface for a while."""
-
-    awaits: ClassVar[frozenset[str] | None] = frozenset({"lease", "release"})
 
     surface: terms.Surface
     ttl_seconds: terms.TtlSeconds = 1800
@@ -83,12 +81,20 @@ class Leased(EventData, frozen=True, kw_only=True):
     mode: Shown[terms.LeaseMode] = "exclusive"
     expires_at: Shown[datetime | None] = None
 
+    def topics(self, by: int) -> tuple[Topic, ...]:
+        """The holder's lease of the surface."""
+        return (_topic(by, self.surface),)
+
 
 class Released(EventData, frozen=True, kw_only=True):
     """The caller's lease of a surface ended early."""
 
     type: ClassVar[str] = "release"
     surface: Shown[str]
+
+    def topics(self, by: int) -> tuple[Topic, ...]:
+        """The holder's lease of the surface."""
+        return (_topic(by, self.surface),)
 
 
 class OtherLease(Struct, frozen=True, kw_only=True):
@@ -292,7 +298,8 @@ def lease(book: LeaseBook, command: Lease, context: Context) -> Decision | Pendi
         if held.by != context.caller.id and not (held.mode == command.mode == "shared")
     ]
     if conflicts and context.patient:
-        return Pending(until=min(held.expires_at for held in conflicts))
+        last = max(conflicts, key=lambda held: held.expires_at)  # nothing can be granted while this one is held
+        return Pending(until=last.expires_at, awaits=(_topic(last.by, last.surface),))
     ttl = timedelta(seconds=command.ttl_seconds)
     expires_at = context.now + ttl
     shown = [OtherLease(actor=held.actor, surface=held.surface, expires_at=held.expires_at) for held in conflicts]
@@ -356,3 +363,7 @@ def _too_many(book: LeaseBook, surface: str, context: Context) -> Refusal | None
     if book.active_count(context.now) >= LEASES_PER_PROJECT_MAX:
         return conflict(f"this project has {LEASES_PER_PROJECT_MAX} active leases already: release some first.")
     return None
+
+
+def _topic(holder: int, surface: str) -> Topic:
+    return f"lease:{holder} {surfaces.meaning(surface)}"

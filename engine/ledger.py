@@ -18,7 +18,7 @@ from engine.open_posts import OpenPost
 from engine.presence import Touched
 from engine.refusals import Refusal, invalid
 from engine.state import State
-from engine.vocabulary import Command, Reply
+from engine.vocabulary import ANY, Command, Reply
 
 NEWCOMER_EVENTS_MAX = 100
 """How far back a caller's first digest begins, in events."""
@@ -178,10 +178,10 @@ def whats_new(state: State, command: WhatsNew, context: Context) -> Decision:
     # A cursor of 0 is kept too: its reader has looked once and is no newcomer at the next look.
     advances = dealt_with if command.advance_cursor and (cursor is None or dealt_with > cursor) else None
     if upto == since:
-        return Decision(reply=digest, advances=advances)
+        return Decision(reply=digest, advances=advances, awaits=(ANY,))
     query = EventQuery(after=since, upto=upto, oldest_first=True, limit=command.limit)
     reply = EventLookup(query, lambda views: _with_events(digest, views))
-    return Decision(reply=reply, advances=advances)
+    return Decision(reply=reply, advances=advances, awaits=(ANY,))
 
 
 def advance_cursor(command: AdvanceCursor, context: Context) -> Decision:

@@ -23,7 +23,7 @@ from engine.nearest import nearest
 from engine.open_posts import OpenPost, PostBook
 from engine.presence import PresenceBook
 from engine.refusals import Refusal, invalid, not_found
-from engine.vocabulary import Command, Event, EventData, Reply
+from engine.vocabulary import Command, Event, EventData, Reply, Topic
 
 
 class Post(Command, frozen=True, kw_only=True):
@@ -51,8 +51,6 @@ class Post(Command, frozen=True, kw_only=True):
 
 class ReadPosts(Command, frozen=True, kw_only=True):
     """Read posts, newest first."""
-
-    awaits: ClassVar[frozenset[str] | None] = frozenset({"post", "register"})
 
     to_lane: Annotated[terms.Lane | None, Meta(description="To whoever works in this lane, now or later.")] = None
     to_me: Annotated[bool, Meta(description="Only what is addressed to the caller or to the lane it registered.")] = (
@@ -90,6 +88,11 @@ class Posted(EventData, frozen=True, kw_only=True):
     to_id: int | None = None
     reply_to: Shown[int | None] = None
     key: str | None = None
+
+    def topics(self, by: int) -> tuple[Topic, ...]:
+        """Everything by which somebody may look for the post."""
+        named = {"to": self.to_id, "lane": self.to_lane, "ref": self.ref, "tag": self.tag, "thread": self.thread}
+        return (self.type, *(f"{name}:{value}" for name, value in named.items() if value is not None))
 
 
 class Acked(EventData, frozen=True, kw_only=True):
@@ -239,14 +242,15 @@ def read_posts(book: PostBook, lane: str | None, command: ReadPosts, context: Co
         ids = _inbox(book, command, reader, thread, upto)
         gone_upto = min(upto, book.inbox_gone_upto(reader))
         if not ids and not gone_upto:
-            return Decision(reply=Posts(posts=[]))
+            return Decision(reply=Posts(posts=[]), awaits=_awaits(lane, command, reader, thread))
         if ids:
             query = PostQuery(upto=upto, ids=tuple(ids), acks_of=(reader,), limit=command.limit)
         else:
             query = _query(lane, command, reader, thread, gone_upto)
     else:
         query = _query(lane, command, reader, thread, upto)
-    return Decision(reply=PostLookup(query, _views(reader, with_acks=command.from_me)))
+    reply = PostLookup(query, _views(reader, with_acks=command.from_me))
+    return Decision(reply=reply, awaits=_awaits(lane, command, reader, thread))
 
 
 def fold_posted(book: PostBook, keys: KeyBook, in_lane: Iterable[int], event: Event, data: Posted) -> None:
@@ -319,6 +323,14 @@ def _inbox(book: PostBook, command: ReadPosts, reader: int, thread: int | None, 
             if len(found) == command.limit:
                 break
     return found
+
+
+def _awaits(lane: str | None, command: ReadPosts, reader: int, thread: int | None) -> tuple[Topic, ...]:
+    """What could add a post to those that are read."""
+    if command.to_me:
+        return (f"to:{reader}", f"register:{reader}", *(() if lane is None else (f"lane:{lane}",)))
+    named = {"thread": thread, "lane": command.to_lane, "ref": command.ref, "tag": command.tag}
+    return next(((f"{name}:{value}",) for name, value in named.items() if value is not None), (Posted.type,))
 
 
 def _matches(candidate: OpenPost, command: ReadPosts, reader: int, thread: int | None) -> bool:

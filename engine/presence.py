@@ -11,7 +11,7 @@ from engine.decision import Context, Decision
 from engine.fields import Shown
 from engine.history import Liveness
 from engine.undo import Index, Ordered, Table, Undo
-from engine.vocabulary import Command, Event, EventData, Reply
+from engine.vocabulary import Command, Event, EventData, Reply, Topic
 
 UNSET_LANE = "(unset)"
 """The lane of somebody who has not registered."""
@@ -50,6 +50,10 @@ class Registered(EventData, frozen=True, kw_only=True):
     type: ClassVar[str] = "register"
     lane: Shown[str]
     status: Shown[str | None]
+
+    def topics(self, by: int) -> tuple[Topic, ...]:
+        """The participant gets the lane's posts."""
+        return (f"{self.type}:{by}",)
 
 
 class RegisteredLane(Reply, frozen=True, kw_only=True):

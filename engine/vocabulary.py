@@ -10,7 +10,8 @@ from typing import ClassVar
 from msgspec import Struct
 
 Topic = str
-"""What an event is news about. A waiting caller names topics, and events of these topics wake it."""
+"""What an event is news about, such as `post`, `lane:api` or `to:7`. A waiting caller names topics, and events of these
+topics wake it: those that could end its wait, and few others."""
 
 ANY: Topic = "any"
 """The topic of every event."""
@@ -20,11 +21,8 @@ class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a caller can ask of a project.
 
     The fields are the arguments of the MCP tool: one declaration validates them, describes them, and is what
-    `engine.project.decide` matches on. `awaits` are the event types that can end a wait (`wait_seconds`); None means
-    any.
+    `engine.project.decide` matches on.
     """
-
-    awaits: ClassVar[frozenset[str] | None] = None
 
     @property
     def addressee_name(self) -> str | None:
@@ -46,6 +44,10 @@ class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     type: ClassVar[str]
 
+    def topics(self, by: int) -> tuple[Topic, ...]:
+        """What this is news about when `by` did it."""
+        return ()
+
 
 class Event(Struct, frozen=True, kw_only=True):
     """One row of a project's ledger.
@@ -63,7 +65,7 @@ class Event(Struct, frozen=True, kw_only=True):
     @property
     def topics(self) -> tuple[Topic, ...]:
         """What this is news about."""
-        return (ANY, self.data.type)
+        return (ANY, *self.data.topics(self.by))
 
 
 class Reply(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,9 @@ from trio.testing import MockClock
 
 from actors import Answer, Directory, Unavailable
 from engine.errors import JournalUnavailable
+from engine.events import Unknown
 from engine.history import Kept
+from engine.leases import Lease, Leases, WhoHolds
 from engine.project import snapshot
 from engine.sequences import Claim, Claimed, ClaimedNumber, ListSequences, Sequences
 from engine.state import State
@@ -57,6 +59,31 @@ async def test_a_ledger_with_a_gap_is_read_up_to_it_and_not_written(
     assert await number(directory) == 12, "it goes on as soon as the gap is closed"
     assert directory.statistics().read_only == 0
     assert directory.statistics().totals.crashes == 0
+
+
+async def test_a_ledger_that_lost_its_end_goes_on_from_what_is_left(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal, logs: list[Any]
+) -> None:
+    for _ in range(8):
+        await number(directory)
+    del journal.ledger.rows[PROJECT][5:]
+    assert await number(directory) == 6
+    assert [row.event.seq for row in journal.ledger.rows[PROJECT]] == [1, 2, 3, 4, 5, 6]
+    assert directory.statistics().totals.ledgers_lost == 1
+    assert [entry["event"] for entry in logs] == ["the ledger lost events that were durable"]
+
+
+async def test_a_ledger_that_parted_is_not_written_on_though_it_has_as_many_events(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal
+) -> None:
+    for _ in range(8):
+        await number(directory)
+    del journal.ledger.rows[PROJECT][5:]
+    others = [claimed(6, hours=1), claimed(7, hours=1), claimed(8, hours=1)]
+    await MemoryJournal(journal.ledger).append(PROJECT, others, {})
+    assert await number(directory) == 9
+    assert [row.event.at for row in journal.ledger.rows[PROJECT][5:8]] == [event.at for event in others]
+    assert directory.statistics().totals.ledgers_lost == 1
 
 
 async def test_events_that_were_lost_are_not_read_from_memory(
@@ -114,3 +141,34 @@ async def test_a_failure_in_the_middle_of_catching_up_leaves_nothing_out(
     journal.before_tail.extend([trio.lowlevel.checkpoint, raising(JournalUnavailable("down"))])
     assert await number(directory) == 8
     assert directory.statistics().totals.ledgers_lost == 0
+
+
+async def test_events_of_a_newer_version_are_passed_over_and_no_snapshot_is_written(
+    autojump_clock: MockClock, open_directory: OpenDirectory, journal: BreakableJournal
+) -> None:
+    unknown = Event(seq=1, at=DAWN, actor=A.actor, by=A.id, data=Unknown(name="teleport", stored="{}"))
+    await MemoryJournal(journal.ledger).append(PROJECT, [unknown], {})
+    directory = await open_directory(snapshot_every_events=2)
+    assert [await number(directory) for _ in range(5)] == [1, 2, 3, 4, 5]
+    await directory.stop()
+    assert journal.ledger.snapshots == {}
+
+
+async def test_a_lease_runs_out_at_its_time_though_the_ledger_has_an_event_of_an_hour_ahead(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal
+) -> None:
+    await MemoryJournal(journal.ledger).append(PROJECT, [claimed(1, hours=1)], {})
+    await ask(directory, A, Lease(surface="src/a", ttl_seconds=1800))
+    await trio.sleep(1799)
+    assert await held(directory) == ["src/a"]
+    await trio.sleep(2)
+    assert await held(directory) == []
+    times = [row.event.at for row in journal.ledger.rows[PROJECT]]
+    assert times == sorted(times), "the ledger's own time does not run backwards"
+
+
+async def held(directory: Directory) -> list[str]:
+    answer = await ask(directory, A, WhoHolds())
+    assert isinstance(answer, Answer)
+    assert isinstance(answer.reply, Leases)
+    return [row.surface for row in answer.reply.leases]

@@ -239,17 +239,17 @@ def test_leases_that_ran_out_are_forgotten_when_there_are_too_many(monkeypatch: 
     assert [held.surface for held in project.state.leases.active(project.now)] == ["e"]
 
 
-def test_a_patient_caller_waits_for_whoever_ends_first() -> None:
+def test_a_patient_caller_waits_for_the_lease_that_ends_last() -> None:
     project = Project()
     project.play([ben(Lease(surface="a", ttl_seconds=60)), cay(Lease(surface="a", ttl_seconds=30))])
     before = snapshot(project.state)
     patient = project.ask(*ada(Lease(surface="a", wait_seconds=55)), patient=True)
-    assert patient == Pending(until=T0 + timedelta(seconds=30))
+    assert patient == Pending(until=T0 + timedelta(seconds=60), awaits=("lease:2 a",))
     assert snapshot(project.state) == before
-    project.now += timedelta(seconds=30)
-    patient = project.ask(*ada(Lease(surface="a", wait_seconds=55)), patient=True)
-    assert patient == Pending(until=T0 + timedelta(seconds=60))
     project.play([ben(Release(surface="a"))])
+    patient = project.ask(*ada(Lease(surface="a", wait_seconds=55)), patient=True)
+    assert patient == Pending(until=T0 + timedelta(seconds=30), awaits=("lease:3 a",))
+    project.now += timedelta(seconds=30)
     assert encoded(project.ask(*ada(Lease(surface="a")), patient=True)) == granted(4, "a", 1830)
 
 

@@ -7,7 +7,6 @@ import pytest
 from msgspec import Struct
 
 from engine import leases, ledger, posts, presence, sequences, tasks
-from engine.events import EVENT_TYPES
 from engine.leases import GrantedLease, Lease, LeaseRow, Leases, OtherLease, ReleasedLeases
 from engine.ledger import ActiveLease, Digest, Events, Omitted, PostHead, QueryEvents, WhatsNew
 from engine.lookups import EventView
@@ -91,10 +90,6 @@ def test_only_three_commands_wait_and_only_if_asked_to() -> None:
     fields = {cls for cls in get_args(AnyCommand) if "wait_seconds" in cls.__struct_fields__}
     assert fields == {type(command) for command in WAITING}
     assert Claim(sequence="adr").wait_seconds == 0
-
-
-def test_what_ends_a_wait_is_an_event_that_exists() -> None:
-    assert all(cls.awaits is None or cls.awaits <= set(EVENT_TYPES) for cls in get_args(AnyCommand))
 
 
 @pytest.mark.parametrize(
