@@ -17,7 +17,7 @@ from engine.vocabulary import Event
 
 
 class Commit:
-    """The way of one batch into the ledger."""
+    """The way of a batch into the ledger, and of those that follow it in the same turn."""
 
     def __init__(self, project_id: int, journal: Journal, limits: Limits, totals: Totals) -> None:
         self._project_id = project_id
@@ -30,6 +30,10 @@ class Commit:
     def turn(self) -> AbstractAsyncContextManager[None]:
         """While this is open other servers do not write to the project, if the batch is served in turn."""
         return self._journal.turn(self._project_id) if self.in_turn else nullcontext()
+
+    def begin_next(self) -> None:
+        """The batch is answered; the next one follows in the same turn."""
+        self._unsettled.clear()
 
     @property
     def unsettled(self) -> bool:

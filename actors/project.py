@@ -213,10 +213,8 @@ class ProjectActor:
             self._phases.enter(Phase.GATHERING)
             try:
                 async with commit.turn():
-                    work = await self._try(commit)
-                if work is not None:
-                    await self._answer(work)
-                    return
+                    if await self._serve_in(commit):
+                        return
             except JournalError as error:
                 self._phases.enter(Phase.RETRYING)
                 self._replica.take_back()
@@ -228,9 +226,26 @@ class ProjectActor:
                     return
             commit.in_turn = True
 
+    async def _serve_in(self, commit: Commit) -> bool:
+        """Serve the batch and, if in turn, those that come right after it; False if it must be tried again in turn."""
+        turn_ends_at = trio.current_time() + self._limits.turn_seconds_max
+        self._replica.stale |= commit.in_turn
+        while (work := await self._try(commit)) is not None:
+            await self._answer(work)
+            if not commit.in_turn or not await self._more_until(turn_ends_at):
+                return True
+            commit.begin_next()
+            self._phases.enter(Phase.GATHERING)
+        return False
+
+    async def _more_until(self, turn_ends_at: float) -> bool:
+        """Whether another command comes within the turn, and soon."""
+        with trio.move_on_at(min(turn_ends_at, trio.current_time() + self._limits.turn_pause_seconds_max)):
+            await self._mailbox.arrived()
+        return len(self._mailbox) > 0 and trio.current_time() < turn_ends_at
+
     async def _try(self, commit: Commit) -> Work | None:
         """One try of the batch: what to answer, all of it durable; None if it must be tried again in turn."""
-        self._replica.stale |= commit.in_turn
         self._take()
         while True:
             self._phases.enter(Phase.READING)
