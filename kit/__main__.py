@@ -11,7 +11,7 @@ import os
 import sys
 
 OLDEST = (3, 9)
-COMMANDS = {"install": "install", "uninstall": "install", "audit": "audit"}
+COMMANDS = {"install": "install", "uninstall": "install", "worktree": "joining", "audit": "audit"}
 
 
 def main():  # type: ignore[no-untyped-def]  # noqa: D103 - annotations came after the Pythons that may read this
@@ -25,7 +25,7 @@ def main():  # type: ignore[no-untyped-def]  # noqa: D103 - annotations came aft
     if os.path.basename(package) == "kit":  # not the archive, which Python itself looks into
         sys.path.insert(0, os.path.dirname(package))
     module = importlib.import_module("kit." + COMMANDS.get(name or "", "hook"))
-    return module.main(sys.argv[2:] if name in ("install", "audit") else sys.argv[1:])
+    return module.main(sys.argv[1:] if name in (None, "uninstall") else sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -171,6 +171,56 @@ class JsonHooks:
         return _print(settings, text) if settings not in ({}, self.base) else None
 
 
+@dataclass(frozen=True)
+class JsonMember:
+    """One member of a JSON file, inside of others: `path` leads to it. What stands beside it stays."""
+
+    path: tuple[str, ...]
+    value: Any
+
+    def add(self, text: str | None) -> str:
+        """The file with the member."""
+        document = _parse(text)
+        inner = document
+        for name in self.path[:-1]:
+            inner = inner.setdefault(name, {})
+            if not isinstance(inner, dict):
+                raise CannotEdit(f"its '{name}' is not an object")
+        if inner.get(self.path[-1]) == self.value:
+            return text or ""
+        inner[self.path[-1]] = self.value
+        return _print(document, text)
+
+    def remove(self, text: str | None) -> str | None:
+        """The file without the member, and without what is empty because of it; None when nothing is left."""
+        document = {} if text is None else _parse(text)
+        way = [document]
+        for name in self.path[:-1]:
+            way.append(way[-1].get(name, {}))
+        if text is None or self.path[-1] not in way[-1]:
+            return text
+        for inner, name in zip(reversed(way), reversed(self.path)):
+            if name == self.path[-1] or not inner[name]:
+                del inner[name]
+        return _print(document, text) if document else None
+
+
+@dataclass(frozen=True)
+class Both:
+    """Two edits of one file."""
+
+    first: JsonHooks
+    second: JsonMember
+
+    def add(self, text: str | None) -> str | None:
+        """The file with both."""
+        return self.second.add(self.first.add(text))
+
+    def remove(self, text: str | None) -> str | None:
+        """The file without either."""
+        return self.first.remove(self.second.remove(text))
+
+
 def _is_ours(text: str) -> bool:
     return PROGRAM in text or _FORMER_PROGRAM in text
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from kit import git_hook
 from kit.bundle import program, text
 from kit.client_files import CLIENT_FILES, PRIVATE_PATHS, Edit, clients_of
-from kit.edits import Block, CannotEdit, Own, Retired, Seed
+from kit.edits import Block, Both, CannotEdit, JsonHooks, JsonMember, Own, Retired, Seed
 from kit.git import CONFIG_NAME, STATE_NAME, NotInGit, Repository
 from kit.managers import generator_of, manager_edits
 from kit.receipt import Receipt
@@ -36,6 +36,7 @@ LOGS = ("pending.log", "pending.log.1", "overrides.log", "overrides.log.1", ".gi
 _WIKI = ("index.md", "log.md", "overview.md")
 _MARKERS = ("<!-- llm-bus:begin -->", "<!-- llm-bus:end -->")
 _PINS = ("# llm-bus:begin", "# llm-bus:end")
+_CONNECTION = ".mcp.json"
 _RULES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md")
 
 
@@ -55,6 +56,8 @@ class Wishes:
     insecure: bool = False
     shared_hooks: bool = False
     clients: tuple[str, ...] = ()
+    token: str | None = None
+    """An identity for this work tree; it goes only into files that git leaves out."""
 
 
 @dataclass
@@ -103,10 +106,12 @@ def uninstall(directory: Path, wishes: Wishes | None = None) -> Outcome:
     """
     wishes = wishes or Wishes()
     repository = Repository.around(directory)
-    everything = Wishes(with_wiki=True, clients=("all",), shared_hooks=wishes.shared_hooks)
+    work = _Work(repository)
+    # A connection that somebody else has written stays.
+    token = "" if work.own.knows(Path(os.path.realpath(repository.root)) / _CONNECTION) else None
+    everything = Wishes(with_wiki=True, clients=("all",), shared_hooks=wishes.shared_hooks, token=token)
     plan = _plan(repository, everything)
     _refuse_unsafe(repository, plan, everything)
-    work = _Work(repository)
     work.take_out(plan.own, work.own)
     if _others_use(repository):
         work.outcome.changes.append("left the hooks: another work tree of this repository uses them")
@@ -144,7 +149,7 @@ def _plan(repository: Repository, wishes: Wishes) -> _Plan:
     }
     own: dict[Path, Edit] = {
         root / CONFIG_NAME: Seed(json.dumps(_config(repository, pins), indent=2) + "\n"),
-        **_client_edits(root, wishes),
+        **_client_edits(root, wishes, pins),
         **manager_edits(root),
         **_former(root),
     }
@@ -176,8 +181,8 @@ def _config(repository: Repository, pins: dict[str, str]) -> dict[str, object]:
     return {**named, "sequences": derived(repository.tracked), "leases": "warn", "autoLease": True}
 
 
-def _client_edits(root: Path, wishes: Wishes) -> dict[Path, Edit]:
-    """Hooks and rules for the clients of a repository."""
+def _client_edits(root: Path, wishes: Wishes, pins: dict[str, str]) -> dict[Path, Edit]:
+    """Hooks and rules for the clients of a repository, and the connection for an identity."""
     block = Block(repository_rules(lead=wishes.lead), *_MARKERS)
     found: dict[Path, Edit] = {}
     rules = {root / "AGENTS.md"}
@@ -186,10 +191,21 @@ def _client_edits(root: Path, wishes: Wishes) -> dict[Path, Edit]:
         for hooks_path in filter(None, (files.hooks_path, files.private_path)):
             found[root / hooks_path] = files.hooks()
         rules.add(root / files.rules)
+    if wishes.token is not None:
+        private, variable = root / ".claude" / "settings.local.json", pins["tokenEnv"]
+        hooks = CLIENT_FILES["claude-code"].hooks()
+        assert isinstance(hooks, JsonHooks)  # noqa: S101 - what that client's file is made of
+        found[private] = Both(hooks, JsonMember(("env", variable), wishes.token))
+        found[root / _CONNECTION] = JsonMember(("mcpServers", "llm-bus"), mcp_server(pins["endpoint"], variable))
     for path in sorted(rules):
         if not _reads_agents_file(path):
             found[path] = block
     return found
+
+
+def mcp_server(endpoint: str, variable: str) -> dict[str, object]:
+    """How Claude Code connects; the token stays in its environment."""
+    return {"type": "http", "url": endpoint, "headers": {"Authorization": f"Bearer ${{{variable}}}"}}
 
 
 def _reads_agents_file(path: Path) -> bool:
@@ -346,7 +362,7 @@ class _Work:
                 logs.rmdir()
         for place in (receipt.path.parent / "sessions", receipt.path.parent):
             for left in place.iterdir() if place.is_dir() else ():
-                if left.is_file() and left.name not in ("installed.json", "shared.json", "kit.pyz", "token"):
+                if left.is_file() and left.name not in ("installed.json", "shared.json", "kit.pyz"):
                     left.unlink()
             receipt.path.unlink(missing_ok=True)
             if place.is_dir() and not any(place.iterdir()):
@@ -385,6 +401,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--server", help=f"where the bus is; default: as before, or {DEFAULT_SERVER}")
     parser.add_argument("--project", help="the project that this repository belongs to")
     parser.add_argument("--token-env", help=f"the variable that holds tokens; default: {TOKEN_VARIABLE}")
+    parser.add_argument("--join", metavar="CODE", help="redeem an invite first, and write this work tree's identity")
+    parser.add_argument("--as", dest="name", metavar="NAME", help="with --join: the name to join under")
     parser.add_argument("--insecure", action="store_true", help="allow plain HTTP beyond this machine")
     parser.add_argument("--shared-hooks", action="store_true", help="allow hooks that several repositories share")
     clients = ["all", *CLIENT_FILES]
@@ -404,6 +422,12 @@ def main(arguments: Sequence[str]) -> int:
     )
     takes_out = given.uninstall or arguments[:1] == ["uninstall"]
     try:
+        if given.join:
+            from kit.joining import join  # noqa: PLC0415 - it installs, too
+
+            joined = join(given.directory, wishes, given.join, given.name)
+            sys.stdout.write("".join(f"{line}\n" for line in joined))
+            return 0
         outcome = uninstall(given.directory, wishes) if takes_out else install(given.directory, wishes)
     except (Refused, NotInGit) as reason:
         sys.stderr.write("".join(f"install: {row}\n" for row in str(reason).splitlines()))

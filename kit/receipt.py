@@ -30,6 +30,10 @@ class Receipt:
             return self._before[name]
         return edit.remove(current)
 
+    def knows(self, path: Path) -> bool:
+        """Whether the installer has changed a file."""
+        return str(path) in self._left
+
     def remember(self, path: Path, before: str | None, left: str) -> None:
         """Note a change that is about to be made."""
         self._before[str(path)] = before

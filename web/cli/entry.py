@@ -41,6 +41,8 @@ _SECTIONS = {
         "connect": "web.cli.connect:connect",
         "call": "web.cli.call:call",
         "stdio": "web.cli.stdio:stdio",
+        "join": "web.cli.kit:join_bus",
+        "worktree": "web.cli.kit:worktree",
         "kit": "web.cli.kit:kit",
     },
     "Keep and move data": {

@@ -1,12 +1,19 @@
-"""`llm-bus kit install`: put the adherence kit into a repository, or take it out again."""
+"""`llm-bus kit`, `join` and `worktree`: the adherence kit and identities, for repositories."""
 
+import json
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from kit.audit import audit
+from kit.audit import told as told_findings
+from kit.bus import Doubt
 from kit.client_files import CLIENT_FILES
 from kit.git import NotInGit
 from kit.install import Outcome, Refused, Wishes, install, told, uninstall
+from kit.joining import add_worktree, join
 from web.cli.terminal import note, say
 from web.config import read_settings
 from web.onboarding.texts import TOKEN_VARIABLE
@@ -18,6 +25,13 @@ and llm-bus.config.json, which says which files are numbered. Again brings it up
   llm-bus kit install --server https://bus.example.com
   llm-bus kit install ../shop --with-wiki
   llm-bus kit install --uninstall
+"""
+
+_AUDIT_EPILOG = """\b
+For CI, with a token in LLM_BUS_TOKEN and, where the kit is not installed, LLM_BUS_URL:
+\b
+  llm-bus kit audit origin/main..HEAD
+  llm-bus kit audit origin/main..HEAD --json
 """
 
 
@@ -80,3 +94,50 @@ def _tell(outcome: Outcome) -> int:
     for line in told(outcome):
         say(line)
     return 1 if outcome.problems else 0
+
+
+@kit.command("audit", epilog=_AUDIT_EPILOG)
+@click.argument("commits", metavar="[RANGE]", default="HEAD")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+def audit_kit(commits: str, *, as_json: bool) -> int:
+    """Compare the numbers of the files that a RANGE of commits added with the ledger.
+
+    It exits with 1 when a number was claimed by nobody, is in two files, or was claimed for another file.
+    """
+    try:
+        found = audit(Path.cwd(), commits)
+    except (Doubt, NotInGit) as reason:
+        raise click.ClickException(str(reason)) from reason
+    if as_json:
+        say(json.dumps({"findings": [asdict(finding) for finding in found]}))
+    else:
+        for row in told_findings(found):
+            say(row)
+    return 1 if found else 0
+
+
+@click.command("join")
+@click.argument("url", callback=_without_path)
+@click.argument("code")
+@click.option("--as", "name", metavar="NAME", help="The name to join under, unless the invite has one.")
+@click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
+def join_bus(url: str, code: str, *, name: str | None, insecure: bool) -> int:
+    """Redeem an invite CODE of the bus at URL, and prepare the work tree you are in for a session."""
+    return _say_all(lambda: join(Path.cwd(), Wishes(server=url, insecure=insecure), code, name))
+
+
+@click.command("worktree")
+@click.argument("name")
+def worktree(name: str) -> int:
+    """Add a git work tree with a branch and an identity called NAME, ready for a session. For leads."""
+    return _say_all(lambda: add_worktree(Path.cwd(), name))
+
+
+def _say_all(prepare: Callable[[], list[str]]) -> int:
+    try:
+        lines = prepare()
+    except (Refused, NotInGit) as reason:
+        raise click.ClickException("; ".join(str(reason).splitlines())) from reason
+    for line in lines:
+        say(line)
+    return 0

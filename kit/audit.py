@@ -1,0 +1,124 @@
+"""`kit audit`: joins the history of a repository with the ledger, for CI.
+
+Hooks can be bypassed, and git has none for a clean cherry-pick. This finds the numbers that nobody claimed, that two
+files have, or that were claimed for another file, among the files that a range of commits added.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kit.bus import Bus, Doubt
+from kit.git import NotInGit, Repository
+from kit.ledger import Ledger
+from kit.numbers import Numbered, Numbering
+from kit.settings import Settings, read_settings
+from kit.words import flat, line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SECONDS_MAX = 60
+FOUND, FAILED = 1, 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One added file whose number is not its own: `fault` is unclaimed, duplicate or foreign."""
+
+    commit: str
+    path: str
+    sequence: str
+    number: int
+    fault: str
+    detail: str
+
+
+def audit(directory: Path, commits: str) -> list[Finding]:
+    """What a range of commits (`main..HEAD`) added that is wrong; raises `Doubt` and `NotInGit`."""
+    repository = Repository.around(directory)
+    settings = read_settings(repository)
+    added = _added(repository, commits)
+    numbering = Numbering(settings.sequences, [*repository.tracked, *added])
+    here = numbering.of(repository.tracked)
+    new = {file.unit: file for file in numbering.of(added) if file.path in set(repository.tracked)}
+    token = settings.token(repository.git_dir)
+    ledger = Ledger(Bus(settings.checked_endpoint(), token, SECONDS_MAX), settings)
+    claims = ledger.claims(list(new.values()))
+    found = []
+    for file in new.values():
+        claim = claims.get((file.sequence, file.number), {})
+        payload = claim.get("payload")
+        note = payload.get("note") if isinstance(payload, dict) else None
+        fault = _fault(file, here, claimed=bool(claim), note=note, settings=settings)
+        if fault:
+            found.append(Finding(added[file.path], file.path, file.sequence, file.number, *fault))
+    return found
+
+
+def _fault(
+    file: Numbered, here: list[Numbered], *, claimed: bool, note: object, settings: Settings
+) -> tuple[str, str] | None:
+    same = (file.sequence, file.number, file.place)
+    twins = [other for other in here if (other.sequence, other.number, other.place) == same and other.stem != file.stem]
+    if twins:
+        return "duplicate", f"{flat(twins[0].path)} has it too"
+    if not claimed:
+        return "unclaimed", "nobody claimed it"
+    other = (
+        Numbering(settings.sequences).find(f"{note}{file.path[len(file.unit) :]}") if isinstance(note, str) else None
+    )
+    if other is not None and str(other) == str(file) and other.stem != file.stem:
+        return "foreign", f"it was claimed for {line(other.unit)}"
+    return None
+
+
+def _added(repository: Repository, commits: str) -> dict[str, str]:
+    """The paths that a range of commits added, merges left out, each with the short hash of its commit."""
+    command = ["git", "-C", str(repository.root), "log", "--no-merges", "--no-renames", "--diff-filter=A", "-z"]
+    ran = subprocess.run(  # noqa: S603 - git, no shell, and a revision that cannot be an option
+        [*command, "--format=%x01%h", "--name-only", "--end-of-options", commits, "--"],
+        capture_output=True,
+        check=False,
+        timeout=SECONDS_MAX,
+    )
+    if ran.returncode != 0:
+        raise Doubt(line(ran.stderr.decode("utf-8", "replace") or "git does not know these commits"))
+    found: dict[str, str] = {}
+    commit = ""
+    for part in ran.stdout.decode("utf-8", "surrogateescape").split("\0"):
+        name = part.lstrip("\n")
+        if name.startswith("\x01"):
+            commit = name[1:]
+        elif name:
+            found.setdefault(name, commit)
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command: 0 when nothing is wrong, 1 when something is, 2 when it could not be told."""
+    parser = argparse.ArgumentParser(prog="audit", description="Compares the numbers of added files with the ledger.")
+    parser.add_argument("range", nargs="?", default="HEAD", help="commits, such as main..HEAD; default: all of HEAD")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    given = parser.parse_args(arguments)
+    try:
+        found = audit(Path.cwd(), given.range)
+    except (Doubt, NotInGit) as reason:
+        sys.stderr.write(f"llm-bus: {reason}\n")
+        return FAILED
+    if given.json:
+        sys.stdout.write(json.dumps({"findings": [asdict(finding) for finding in found]}) + "\n")
+    else:
+        sys.stdout.write("".join(f"{row}\n" for row in told(found)))
+    return FOUND if found else 0
+
+
+def told(found: list[Finding]) -> list[str]:
+    """The findings in words."""
+    return [f"{one.commit} {one.fault}: {one.sequence} {one.number} in {flat(one.path)}, {one.detail}" for one in found]

@@ -1,0 +1,140 @@
+"""An identity for a work tree: an invite that is redeemed, or a work tree that a lead prepares for another session.
+
+The token is written into files that git leaves out, and into the git directory of this work tree alone, so that ten
+sessions in ten work trees are ten participants. It is never printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from kit.bus import Bus, Doubt, object_in, text_of
+from kit.git import NotInGit, Repository
+from kit.install import Refused, Wishes, install, told
+from kit.settings import TOKEN_FILE, TOKEN_VARIABLE, read_settings, travels_in_clear
+from kit.words import line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SECONDS_MAX = 20
+ANSWER_BYTES_MAX = 100_000
+
+
+def join(directory: Path, wishes: Wishes, code: str, name: str | None) -> list[str]:
+    """Redeem an invite and prepare the work tree around a directory for a session; what was done, in lines.
+
+    Raises `Refused` and `NotInGit`, before the invite is used where that can be known.
+    """
+    if not wishes.server:
+        raise Refused("say where the bus is")
+    if travels_in_clear(wishes.server) and not wishes.insecure:
+        raise Refused(f"the token would travel from {wishes.server} in clear: use https, or say --insecure")
+    repository = Repository.around(directory)
+    joined = _redeem(wishes.server, code, name)
+    token, project = str(joined.get("token")), str(joined.get("project"))
+    return _prepare(repository.root, replace(wishes, token=token, project=project))
+
+
+def add_worktree(directory: Path, name: str) -> list[str]:
+    """A new work tree beside this one, with a branch and an identity of the same name; what was done, in lines.
+
+    The caller must be a lead. Raises `Refused` and `NotInGit`.
+    """
+    repository = Repository.around(directory)
+    try:
+        settings = read_settings(repository, needs_file=False)
+        bus = Bus(settings.checked_endpoint(), settings.token(repository.git_dir), SECONDS_MAX)
+        who = bus.call("whoami")
+        if who.get("is_admin") is not True:
+            raise Refused(f"{line(who.get('actor'))} is no lead, and cannot make an identity: ask a lead for an invite")
+        place = repository.root.parent / f"{repository.root.name}-{name}"
+        _git(repository.root, "worktree", "add", "-b", name, "--", str(place))
+        try:
+            token = text_of(bus.call("admin_provision", participant_name=name), "token")
+        except Doubt:
+            with suppress(Refused):
+                _git(repository.root, "worktree", "remove", "--force", "--", str(place))
+                _git(repository.root, "branch", "-D", "--", name)
+            raise
+    except Doubt as doubt:
+        raise Refused(str(doubt)) from doubt
+    server = settings.endpoint.removesuffix("/mcp")
+    wishes = Wishes(server=server, project=str(who.get("project")), token=token, insecure=settings.insecure)
+    return [f"created the work tree {place} on branch {name}", *_prepare(place, wishes)]
+
+
+def _redeem(server: str, code: str, name: str | None) -> dict[str, Any]:
+    sent = {"code": code} if name is None else {"code": code, "name": name}
+    request = Request(  # noqa: S310 - the scheme was checked, and the address is the caller's own
+        f"{server.rstrip('/')}/join", json.dumps(sent).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urlopen(request, timeout=SECONDS_MAX) as response:  # noqa: S310 - the same
+            answer = object_in(response.read(ANSWER_BYTES_MAX))
+    except HTTPError as error:
+        answer = object_in(error.read(ANSWER_BYTES_MAX))
+    except (URLError, OSError, ValueError) as error:
+        raise Refused(f"{server} does not answer: {line(getattr(error, 'reason', error))}") from error
+    if answer.get("ok") is not True:
+        raise Refused(line(answer.get("message") or f"{server} is no LLM Bus"))
+    return answer
+
+
+def _prepare(root: Path, wishes: Wishes) -> list[str]:
+    """Write everything, and see whether it works."""
+    outcome = install(root, wishes)
+    repository = Repository.around(root)
+    path = repository.own_state / TOKEN_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        file.write(f"{wishes.token}\n")
+    (repository.root / ".claude" / "settings.local.json").chmod(0o600)
+    try:
+        settings = read_settings(repository, needs_file=False)
+        who = Bus(settings.checked_endpoint(), wishes.token or "", SECONDS_MAX).call("whoami")
+    except Doubt as doubt:
+        raise Refused(f"everything is written, but a check failed: {doubt}") from doubt
+    variable = settings.token_variable or TOKEN_VARIABLE
+    return [
+        *told(outcome),
+        f"you are {line(who.get('actor'))} in project {line(who.get('project'))}",
+        f"next: cd {repository.root} && claude",
+        f'other clients: export {variable}="$(cat "$(git rev-parse --git-dir)/llm-bus/{TOKEN_FILE}")", then start them',
+    ]
+
+
+def _git(directory: Path, *arguments: str) -> None:
+    ran = subprocess.run(  # noqa: S603 - git, and no shell
+        ["git", "-C", str(directory), *arguments],  # noqa: S607 - as the user's PATH finds it
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=SECONDS_MAX,
+    )
+    if ran.returncode != 0:
+        raise Refused(ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else "git fails")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command `worktree NAME` of the copy in `.git`."""
+    parser = argparse.ArgumentParser(prog="worktree", description="Adds a work tree with an identity; for leads.")
+    parser.add_argument("name", help="of the branch and the identity")
+    given = parser.parse_args(arguments)
+    try:
+        lines = add_worktree(Path.cwd(), given.name)
+    except (Refused, NotInGit) as reason:
+        sys.stderr.write("".join(f"worktree: {row}\n" for row in str(reason).splitlines()))
+        return 1
+    sys.stdout.write("".join(f"{row}\n" for row in lines))
+    return 0

@@ -1,0 +1,97 @@
+"""From an invite, or a lead's wish, to a work tree that is ready for a session."""
+
+import json
+import stat
+from typing import Any
+
+from tests.kit.scratch import HOOK, Identity, WorkTree, repository
+from tests.web.bus import Bus
+
+
+async def invite(bus: Bus, **wishes: Any) -> str:
+    code: str = (await bus.call(await bus.mint("lead"), "create_invite", **wishes))["code"]
+    return code
+
+
+async def test_an_invite_becomes_an_identity_of_this_work_tree(bus: Bus, alice: WorkTree) -> None:
+    tree = await repository(alice.path.parent / "shop", Identity(bus.url, None))
+    before = tree.tree()
+    code = await invite(bus)
+    ran = await tree.hook("install", "--server", bus.url, "--join", code, "--as", "carol")
+    assert (ran.code, ran.err) == (0, "")
+    assert "you are ada/carol in project demo" in ran.out
+    token = json.loads((tree.path / ".claude/settings.local.json").read_text())["env"]["LLM_BUS_TOKEN"]
+    assert token not in ran.out
+    for place in (".claude/settings.local.json", ".git/llm-bus/token"):
+        assert token in (tree.path / place).read_text()
+        assert stat.S_IMODE((tree.path / place).stat().st_mode) == 0o600
+    await tree.git("add", "--all")
+    assert token not in (await tree.git("diff", "--cached")).out
+    await tree.git("reset", "--quiet")
+    # Without the variable, the hook takes the identity of the work tree.
+    await tree.stage("docs/decisions/0001-x.md")
+    assert "adr 1 is now claimed for you" in (await tree.git("commit", "--message", "one")).err
+    await tree.git("update-ref", "-d", "HEAD")
+    await tree.git("rm", "--quiet", "-r", "--cached", ".")
+    await tree.hook("install", "--uninstall")
+    (tree.path / "docs/decisions/0001-x.md").unlink()
+    assert {name for name in tree.tree() if not name.startswith((".git", "docs"))} == {
+        name for name in before if not name.startswith(".git")
+    }
+
+
+async def test_an_invite_that_is_not_good_is_a_sentence_and_nothing_is_written(bus: Bus, alice: WorkTree) -> None:
+    tree = await repository(alice.path.parent / "shop", Identity(bus.url, None))
+    before = tree.tree()
+    for server, why in ((bus.url, "this code is not known"), ("http://127.0.0.1:1", "does not answer")):
+        ran = await tree.hook("install", "--server", server, "--join", "nonsense", "--as", "carol")
+        assert (ran.code, ran.out) == (1, "")
+        assert why in ran.err
+        assert len(ran.err.splitlines()) == 1
+    ran = await tree.hook("install", "--server", "http://bus.example.com", "--join", "nonsense")
+    assert "in clear" in ran.err
+    assert tree.tree() == before
+
+
+async def test_a_lead_adds_work_trees_for_other_sessions(bus: Bus, alice: WorkTree) -> None:
+    lead = WorkTree(alice.path, Identity(alice.who.endpoint, await bus.mint("boss")))
+    await lead.stage("file")
+    await lead.git("commit", "--quiet", "--message", "one")
+    for name in ("first", "second"):
+        ran = await lead.hook("worktree", name)
+        assert (ran.code, ran.err) == (0, "")
+        assert f"you are ada/{name} in project demo" in ran.out
+    first, second = (WorkTree(lead.path.parent / f"alice-{name}", Identity("", None)) for name in ("first", "second"))
+    await first.told_of(first.write("src/a.py"))
+    told = (await second.told_of(second.write("src/a.py"))).out
+    assert "src/a.py is leased by ada/first" in told
+    assert await bus.mint("boss") not in (first.path / ".claude/settings.local.json").read_text()
+
+
+async def test_who_is_no_lead_adds_nothing(alice: WorkTree) -> None:
+    await alice.stage("file")
+    await alice.git("commit", "--quiet", "--message", "one")
+    ran = await alice.hook("worktree", "first")
+    assert (ran.code, ran.out) == (1, "")
+    assert "ada/alice is no lead" in ran.err
+    assert (await alice.git("worktree", "list")).out.count("\n") == 1
+
+
+async def test_the_audit_finds_what_no_hook_has_seen(bus: Bus, alice: WorkTree) -> None:
+    await alice.stage("docs/decisions/0001-a.md")
+    await alice.hook("--staged")
+    await alice.git("commit", "--quiet", "--message", "claimed")
+    assert (await alice.hook("audit")).code == 0
+    await alice.stage("docs/decisions/0001-b.md", "docs/decisions/0007-c.md")
+    await alice.git("commit", "--quiet", "--no-verify", "--message", "bypassed")
+    ran = await alice.hook("audit", "HEAD~1..HEAD", "--json")
+    assert ran.code == 1
+    found = {row["path"]: row["fault"] for row in json.loads(ran.out)["findings"]}
+    assert found == {"docs/decisions/0001-b.md": "duplicate", "docs/decisions/0007-c.md": "unclaimed"}
+    await alice.git("rm", "--quiet", "docs/decisions/0001-a.md", "docs/decisions/0007-c.md")
+    await alice.git("commit", "--quiet", "--no-verify", "--message", "taken")
+    ran = await alice.hook("audit", "HEAD~2..HEAD")
+    assert ran.code == 1
+    assert "foreign: adr 1 in docs/decisions/0001-b.md, it was claimed for docs/decisions/0001-a.md" in ran.out
+    assert (await alice.hook("audit", "nonsense")).code == 2
+    assert HOOK.exists()
