@@ -69,6 +69,9 @@ def _paths_meet(a: Sequence[str], b: Sequence[str]) -> bool:
         return _ends_meet(a, b) and _ends_meet(a[::-1], b[::-1])
     if ANY_PATH not in a and ANY_PATH not in b:
         return len(a) == len(b) and all(map(_texts_meet, a, b))
+    wild, fixed = (a, b) if ANY_PATH in a else (b, a)
+    if wild.count(ANY_PATH) == 1:
+        return len(fixed) >= len(wild) - 1 and _ends_meet(wild, fixed) and _ends_meet(wild[::-1], fixed[::-1])
     # Each pair of names is compared once, however often the surfaces repeat them, and not at all without a wildcard.
     places: dict[str, int] = {}
     for j, name in enumerate(b):
@@ -102,6 +105,8 @@ def _texts_meet(a: str, b: str) -> bool:
         )
     if _ANY_TEXT not in a and _ANY_TEXT not in b:
         return len(a) == len(b) and _alike(a, b)
+    if _ANY_CHARACTER not in a and _ANY_CHARACTER not in b:
+        return _matches(a, b) if _ANY_TEXT in a else _matches(b, a)
     places: dict[str, int] = {}
     for j, character in enumerate(b):
         places[character] = places.get(character, 0) | 1 << j
@@ -120,6 +125,21 @@ def _ends_meet(a: Sequence[str], b: Sequence[str]) -> bool:
             break
         if not _texts_meet(mine, yours):
             return False
+    return True
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Whether a pattern with `*` and no `?` matches a text that has neither."""
+    first, *middle, last = pattern.split(_ANY_TEXT)
+    end = len(text) - len(last)
+    if end < len(first) or not (text.startswith(first) and text.endswith(last)):
+        return False
+    place = len(first)
+    for piece in middle:
+        place = text.find(piece, place, end)
+        if place < 0:
+            return False
+        place += len(piece)
     return True
 
 

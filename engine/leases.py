@@ -8,7 +8,7 @@ conflicts, or when the wait is over.
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from heapq import merge, nlargest
+from heapq import nlargest
 from itertools import islice
 from math import ceil
 from typing import Annotated, ClassVar, assert_never
@@ -27,7 +27,7 @@ LEASES_PER_HOLDER_MAX = 500
 """Active leases of one holder: far more than anybody works on at once."""
 
 LEASES_PER_PROJECT_MAX = 3_000
-"""Active leases of a project. A glob that can begin anywhere is compared with all of them."""
+"""Active leases of a project. A surface that begins with a wildcard is compared with all of them."""
 
 EXPIRED_KEPT_MAX = 1_000
 """Expired leases that stay in memory. They are not dropped at once because an event's time may be ahead of the time of
@@ -35,6 +35,9 @@ day, and a lease ends by the time of day."""
 
 OTHERS_SHOWN_MAX = 50
 """Conflicting leases that an answer names; it counts the others."""
+
+_LAST = "\U0010ffff"
+"""Sorts after every name of a path."""
 
 _FORGOTTEN_AT_ONCE = 10
 """More than a grant adds, so that expired leases go, and few enough to cost nothing."""
@@ -156,19 +159,20 @@ class HeldLease(Struct, frozen=True, kw_only=True):
 
 
 class LeaseBook:
-    """The leases of a project: by holder and surface, by age, by expiry, and by what their surfaces begin with.
+    """The leases of a project: by holder and surface, by age, by expiry, and by the stems of their surfaces.
 
     It may still hold leases that have expired, at most `EXPIRED_KEPT_MAX` and those of the last grants.
     """
 
-    __slots__ = ("_by_expiry", "_by_head", "_by_holder", "_by_id", "_by_slot", "_ids")
+    __slots__ = ("_by_expiry", "_by_holder", "_by_id", "_by_slot", "_by_stem", "_ids", "_stems")
 
     def __init__(self, undo: Undo) -> None:
         self._by_id: Table[int, HeldLease] = Table(undo)
         self._ids: Ordered[int] = Ordered(undo)
         self._by_slot: Table[tuple[int, str], int] = Table(undo)
         self._by_holder: Index[int, int] = Index(undo)
-        self._by_head: Index[str | None, int] = Index(undo)
+        self._by_stem: Index[surfaces.Stem, int] = Index(undo)
+        self._stems: Ordered[surfaces.Stem] = Ordered(undo)
         self._by_expiry: Ordered[tuple[datetime, int]] = Ordered(undo)
 
     def dump(self) -> list[HeldLease]:
@@ -204,13 +208,8 @@ class LeaseBook:
         return list(islice((held for held in newest_first if held.expires_at > now), limit))
 
     def overlapping(self, surface: str, now: datetime) -> Iterator[HeldLease]:
-        """Active leases that overlap a surface, ordered by age. Compares it with those that can begin alike."""
-        head = surfaces.head(surface)
-        if head is None:
-            candidates: Iterable[int] = self._ids
-        else:
-            candidates = merge(self._by_head.get(head, ()), self._by_head.get(None, ()))
-        for lease_id in candidates:
+        """Active leases that overlap a surface, ordered by age."""
+        for lease_id in sorted(self._candidates(surface)):
             held = self._by_id[lease_id]
             if held.expires_at > now and surfaces.overlap(held.surface, surface):
                 yield held
@@ -232,7 +231,9 @@ class LeaseBook:
         self._ids.add(lease.id)
         self._by_slot[lease.by, surfaces.meaning(lease.surface)] = lease.id
         self._by_holder.add(lease.by, lease.id)
-        self._by_head.add(surfaces.head(lease.surface), lease.id)
+        for stem in surfaces.stems(lease.surface):
+            self._by_stem.add(stem, lease.id)
+            self._stems.add(stem)
         self._by_expiry.add((lease.expires_at, lease.id))
 
     def _remove(self, lease: HeldLease) -> None:
@@ -240,8 +241,21 @@ class LeaseBook:
         self._ids.discard(lease.id)
         del self._by_slot[lease.by, surfaces.meaning(lease.surface)]
         self._by_holder.discard(lease.by, lease.id)
-        self._by_head.discard(surfaces.head(lease.surface), lease.id)
+        for stem in surfaces.stems(lease.surface):
+            self._by_stem.discard(stem, lease.id)
+            if stem not in self._by_stem:
+                self._stems.discard(stem)
         self._by_expiry.discard((lease.expires_at, lease.id))
+
+    def _candidates(self, surface: str) -> set[int]:
+        """Leases with a stem that is the beginning of one of the surface's stems, or that begins with one of them."""
+        found = set[int]()
+        for stem in surfaces.stems(surface):
+            for length in range(len(stem)):
+                found.update(self._by_stem.get(stem[:length], ()))
+            for longer in self._stems[self._stems.below(stem) : self._stems.below((*stem, _LAST))]:
+                found.update(self._by_stem[longer])
+        return found
 
     def _expired(self, now: datetime) -> int:
         """How many leases have run out; they come first in the order by expiry."""

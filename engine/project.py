@@ -37,8 +37,8 @@ AnyCommand = SequenceCommand | PresenceCommand | PostCommand | LeaseCommand | Ta
 SNAPSHOT_VERSION = 3
 """Changes when an old snapshot can no longer be read. The state is then rebuilt from history."""
 
-SLICE_RECORDS = 1_000
-"""Records that one step of a snapshot encodes or decodes, about a millisecond of work."""
+SLICE_RECORDS = 200
+"""Records that one step of a snapshot encodes or loads, about a millisecond of work."""
 
 
 def decide(state: State, command: AnyCommand, context: Context) -> Outcome:

@@ -13,11 +13,13 @@ letters.
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import islice, product
+from itertools import islice, product, takewhile
 
 from engine import globs
 from engine.names import tidied, unseen
 from engine.refusals import Refusal, invalid
+
+Stem = tuple[str, ...]
 
 ROOT = "."
 """The whole repository."""
@@ -131,14 +133,15 @@ def overlap(a: str, b: str) -> bool:
     )
 
 
-def head(surface: str) -> str | None:
-    """What every surface that overlaps this parsed one also begins with, unless its own head is None."""
+@lru_cache(maxsize=_PARSED_MAX)
+def stems(surface: str) -> frozenset[Stem]:
+    """What the paths of a parsed surface begin with, up to their first wildcard; a namespace counts as the first name.
+
+    Two surfaces overlap only if a stem of one is the beginning of a stem of the other.
+    """
     namespace, paths = _paths(surface)
-    if namespace:
-        return namespace
-    heads = {path[0] if path else globs.ANY_PATH for path in paths}
-    first = heads.pop()
-    return None if heads or globs.is_glob(first) else first
+    first = (namespace,) if namespace else ()
+    return frozenset((*first, *takewhile(lambda segment: not globs.is_glob(segment), path)) for path in paths)
 
 
 def wildcards(surface: str) -> int:
