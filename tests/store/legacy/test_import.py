@@ -295,8 +295,8 @@ async def test_what_no_event_told_is_added_so_that_the_fold_says_it(
     done = await move(old, source, target)
     state = await state_of(target, lead.project_id)
     assert _held(state) == _leased(old, old.rows("projects")[0])
-    assert len(state.tasks) == 2
-    assert sorted(task.status for task in state.tasks.dump()) == sorted(row["status"] for row in old.rows("tasks"))
+    unshipped = [row["status"] for row in old.rows("tasks") if row["status"] != "done"]
+    assert sorted(task.status for task in state.tasks.dump()) == sorted(unshipped)
     assert [(one.reader, one.lane) for one in state.presence.dump()] == [(lead.id, old.presence(lead)["lane"])]
     assert {(one.name, one.current) for one in state.sequences.dump()} == {
         (row["name"], row["current"]) for row in old.rows("sequences")
