@@ -252,3 +252,13 @@ def test_details_of_a_task_are_in_the_ledger() -> None:
     assert task["payload"] == {"task_id": 1, "title": "t", "lane": None, "owner": "kim/ben", "detail": "long"}
     assert lease["payload"] == {"surface": "a", "ttl_seconds": 1800, "note": "n"}
     assert release["payload"] == {"surface": "a"}
+
+
+def test_a_look_after_an_event_starts_there_and_confirms_no_more_than_that() -> None:
+    project = Project()
+    project.play([ada(Claim(sequence="adr"))] * 5)
+    assert ids(asked(project, ben(WhatsNew(after=2)))) == [3, 4, 5]
+    assert project.cursors == {ben.id: 2}
+    assert ids(asked(project, ben(WhatsNew(after=1, limit=2)))) == [2, 3]
+    assert ids(asked(project, ben(WhatsNew()))) == [3, 4, 5]
+    assert ids(asked(project, ben(WhatsNew(after=99)))) == []
