@@ -49,6 +49,13 @@ async def echo_server(log: Path) -> AsyncIterator[Served]:
         yield served
 
 
+@asynccontextmanager
+async def limit_server(log: Path) -> AsyncIterator[Served]:
+    """`web.bench.limit` on a free port."""
+    async with _server(("-c", _RUN_MODULE, "web.bench.limit"), log) as served:
+        yield served
+
+
 async def run_job(module: str, job: Struct, kind: Any) -> Any:
     """Run `python -m module` with `job` as its input; gives what it wrote, as `kind`. Raises `BenchFailed`."""
     done = await trio.run_process(

@@ -3,7 +3,22 @@
 from collections.abc import Sequence
 from statistics import median
 
-from web.bench.results import DASHBOARD, ECHO, PLAIN_SQUEEZED, TOOLS, Results, Row, Target, durable_to, targets
+from web.bench.results import (
+    CONNECTIONS,
+    CURVE_CONNECTIONS,
+    CURVE_TOOLS,
+    DASHBOARD,
+    ECHO,
+    LIMIT,
+    PLAIN_SQUEEZED,
+    TOOLS,
+    Results,
+    Row,
+    Target,
+    durable_to,
+    share_of_limit,
+    targets,
+)
 
 _MEGABYTE = 1_000_000
 
@@ -19,6 +34,8 @@ _EXPLANATION = """\
 
 - **echo**: Hypercorn on Trio as it comes, with an application that reads a POST's body and answers with JSON
   (`web/bench/echo.py`). Whatever Python serves over HTTP starts from there.
+- **httptools echo**: the same over `httptools` alone (`web/bench/limit.py`), the parser that our server reads with. A
+  server on Trio in Python cannot be faster.
 - **claim, whoami, post, whats_new, read_posts**: the tool called over MCP (2025-11-25), answered by `llm-bus serve` in
   a process of its own that also writes its log. Every claim takes a number of the same sequence. `whats_new` does not
   move the cursor, so each call reads 100 events; `read_posts` reads the 20 newest unread posts. After claims, the
@@ -33,6 +50,7 @@ _EXPLANATION = """\
   UPDATE … RETURNING`, then a row of an events table with the number. One sequence for all, as above, so transactions
   queue for its row. *In one statement* both are one round trip, the strongest form that we know; the application then
   does not see its number before the event is written.
+- **one commit**: the same claim in one statement on one connection, so one commit and its round trip.
 - **history**: the events in the ledger before. A tenth are posts to the caller; {unread:,} of {posts:,} are unread at
   {large:,} events. Both sizes have a database and a server of their own. Small projects are new for every sample.
 - **one token against everybody else**: one call repeated on 32 connections in a project that was prepared for it
@@ -54,6 +72,7 @@ def page(results: Results) -> str:
         _INTRODUCTION,
         _targets(targets(results)),
         _strongest(results),
+        _curve(results),
         _numbers(results.rows),
         _recovery(results),
         _disturbances(results),
@@ -93,6 +112,23 @@ def _strongest(results: Results) -> str:
     )
 
 
+def _curve(results: Results) -> str:
+    """What a call costs as connections grow, and what share of the limit is reached."""
+    rows = []
+    for connections in sorted((*CONNECTIONS, *CURVE_CONNECTIONS)):
+        tools = [results.row(tool, results.small_events, connections) for tool in CURVE_TOOLS]
+        costs = (results.row(ECHO, None, connections), results.row(LIMIT, None, connections), *tools)
+        cells = [_number(row.median("cpu_ms"), ".3f") for row in costs]
+        shares = [f"{share_of_limit(results, tool, connections):.2f}" for tool in CURVE_TOOLS]
+        rows.append((str(connections), *cells, *shares))
+    head = ("connections", "echo", "httptools echo", *CURVE_TOOLS, *(f"{tool} to the limit" for tool in CURVE_TOOLS))
+    return (
+        "## From 1 to 256 connections\n\n"
+        "Processor time of the server per request in ms, and requests/s beside those of the httptools echo.\n\n"
+        f"{_table(head, rows)}"
+    )
+
+
 def _numbers(rows: list[Row]) -> str:
     cells = [
         (
@@ -113,7 +149,7 @@ def _numbers(rows: list[Row]) -> str:
 
 
 def _place(row: Row) -> tuple[int, int, int]:
-    order = (ECHO, *TOOLS, DASHBOARD)
+    order = (ECHO, LIMIT, *TOOLS, DASHBOARD)
     return order.index(row.subject) if row.subject in order else len(order), row.events or 0, row.connections
 
 

@@ -8,6 +8,7 @@ the large one is the same all along.
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -20,17 +21,21 @@ from web.bench.attacks import ATTACKS, attacked_bus, disturbance
 from web.bench.crowd import CROWD_CONNECTIONS, CROWD_PROJECTS, Crowd, open_crowd
 from web.bench.durable import Activation, DurableClaims
 from web.bench.generator import Load
-from web.bench.processes import Served, bus_server, echo_server, resident_bytes, run_job
+from web.bench.processes import Served, bus_server, echo_server, limit_server, resident_bytes, run_job
 from web.bench.results import (
+    COMMIT,
     CONNECTIONS,
     CROWD,
     CROWD_OF_ONE,
+    CURVE_CONNECTIONS,
+    CURVE_TOOLS,
     DASHBOARD,
     DASHBOARD_CONNECTIONS,
     DURABLE,
     DURABLE_CROWD,
     DURABLE_TASKS,
     ECHO,
+    LIMIT,
     PLAIN,
     PLAIN_CONNECTIONS,
     PLAIN_SQUEEZED,
@@ -75,15 +80,16 @@ class Plan(Struct, frozen=True, kw_only=True):
     @property
     def small_projects(self) -> int:
         """One for every sample of a tool, one for the claims without HTTP in each round, and one to warm up."""
-        return self.rounds * (len(TOOLS) * len(CONNECTIONS) + 1) + 1
+        curve = len(CURVE_TOOLS) * len(CURVE_CONNECTIONS)
+        return self.rounds * (len(TOOLS) * len(CONNECTIONS) + curve + 1) + 1
 
     @property
     def measuring_steps(self) -> int:
         """Samples to be taken."""
         crowds = 2 * 2 + 1
-        return len(ATTACKS) + self.rounds * (
-            len(CONNECTIONS) * (2 * len(TOOLS) + 1) + len(DASHBOARD_CONNECTIONS) + 6 + crowds
-        )
+        curve = (len(CURVE_TOOLS) + 2) * len(CURVE_CONNECTIONS)
+        tools = (2 * len(TOOLS) + 2) * len(CONNECTIONS)
+        return len(ATTACKS) + self.rounds * (tools + curve + len(DASHBOARD_CONNECTIONS) + 7 + crowds)
 
 
 @dataclass(slots=True)
@@ -107,7 +113,7 @@ class Run:
         self._plan = plan
         self._workspace = workspace
         self._small, self._large = small, large
-        self._echo: Served | None = None
+        self._echoes: dict[str, Served] = {}
         self._session_id = ""
         self._crowds: list[Crowd] = []
         self._samples: dict[tuple[str, int | None, int], list[Sample]] = {}
@@ -170,7 +176,8 @@ class Run:
     @asynccontextmanager
     async def _servers(self) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            self._echo = await stack.enter_async_context(echo_server(self._workspace / "echo.log"))
+            for subject, server in ((ECHO, echo_server), (LIMIT, limit_server)):
+                self._echoes[subject] = await stack.enter_async_context(server(self._workspace / "echo.log"))
             for name, size in (("small", self._small), ("large", self._large)):
                 log = self._workspace / f"{name}.log"
                 size.served = await stack.enter_async_context(bus_server(size.conninfo, self._workspace, log))
@@ -184,13 +191,19 @@ class Run:
     async def _round(self, advance: Advance) -> None:
         for connections in CONNECTIONS:
             await self._measure_tool(self._small, "claim", connections, advance)
-            await self._measure_echo(connections, advance)
+            await self._measure_echoes(connections, advance)
             await self._measure_tool(self._large, "claim", connections, advance)
             for tool in TOOLS[1:]:
                 for size in (self._small, self._large):
                     await self._measure_tool(size, tool, connections, advance)
             if connections in DASHBOARD_CONNECTIONS:
                 await self._measure_dashboard(connections, advance)
+        for connections in CURVE_CONNECTIONS:
+            await self._measure_echoes(connections, advance)
+            for tool in CURVE_TOOLS:
+                await self._measure_tool(self._small, tool, connections, advance)
+        await self._measure_plain(self._small, COMMIT, None, 1, squeezed=True)
+        advance(1)
         for size in (self._small, self._large):
             await self._measure_without_http(size, advance)
         await self._measure_crowds(advance)
@@ -206,11 +219,12 @@ class Run:
         self._keep(DURABLE_CROWD, 0, DURABLE_TASKS, await run_job("web.bench.durable", job, Sample))
         advance(1)
 
-    async def _measure_echo(self, connections: int, advance: Advance) -> None:
-        assert self._echo is not None  # noqa: S101 - the servers run
-        load = bench_load.tool_load(self._echo, "claim", "llmbus_", connections=connections, seconds=self._plan.seconds)
-        self._keep(ECHO, None, connections, await bench_load.measure(load, self._echo, self._workspace))
-        advance(1)
+    async def _measure_echoes(self, connections: int, advance: Advance) -> None:
+        for subject, served in self._echoes.items():
+            seconds = self._plan.seconds
+            load = bench_load.tool_load(served, "claim", "llmbus_", connections=connections, seconds=seconds)
+            self._keep(subject, None, connections, await bench_load.measure(load, served, self._workspace))
+            advance(1)
 
     async def _measure_tool(self, size: _Size, tool: str, connections: int, advance: Advance) -> None:
         assert size.served is not None  # noqa: S101 - the servers run
@@ -237,15 +251,15 @@ class Run:
         job = DurableClaims(projects=[size.next_project()], tasks=DURABLE_TASKS, seconds=self._plan.seconds)
         self._keep(DURABLE, size.events, DURABLE_TASKS, await run_job("web.bench.durable", job, Sample))
         for subject, squeezed in ((PLAIN, False), (PLAIN_SQUEEZED, True)):
-            sample = await bench_plain.measure(
-                size.conninfo,
-                self._workspace,
-                connections=PLAIN_CONNECTIONS,
-                seconds=self._plan.seconds,
-                squeezed=squeezed,
-            )
-            self._keep(subject, size.events, PLAIN_CONNECTIONS, sample)
+            await self._measure_plain(size, subject, size.events, PLAIN_CONNECTIONS, squeezed=squeezed)
         advance(3)
+
+    async def _measure_plain(
+        self, size: _Size, subject: str, events: int | None, connections: int, *, squeezed: bool
+    ) -> None:
+        seconds, conninfo = self._plan.seconds, size.conninfo
+        measuring = partial(bench_plain.measure, connections=connections, seconds=seconds, squeezed=squeezed)
+        self._keep(subject, events, connections, await measuring(conninfo, self._workspace))
 
     def _load(self, size: _Size, tool: str, connections: int) -> Load:
         assert size.served is not None  # noqa: S101 - the servers run
