@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from engine import terms
 from engine.decision import Context, Decision
 from engine.events import EventType
-from engine.lookups import EventLookup, EventQuery, EventView
+from engine.lookups import EventLookup, EventQuery, EventView, within_a_page
 from engine.open_posts import OpenPost
 from engine.presence import Touched
 from engine.refusals import Refusal, invalid
@@ -71,9 +71,13 @@ class AdvanceCursor(Command, frozen=True, kw_only=True):
 
 
 class Events(Reply, frozen=True, kw_only=True):
-    """Events, newest first."""
+    """Events, newest first.
+
+    `omitted` is there only when a page became too large: so many older ones were found, to be read with `before`.
+    """
 
     events: list[EventView]
+    omitted: int | UnsetType = UNSET
 
 
 class PostHead(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
@@ -158,7 +162,12 @@ def query_events(command: QueryEvents, context: Context) -> Decision | Refusal:
         until=command.until,
         limit=command.limit if command.last_n is None else command.last_n,
     )
-    return Decision(reply=EventLookup(query, lambda views: Events(events=views)))
+    return Decision(reply=EventLookup(query, _page))
+
+
+def _page(views: list[EventView]) -> Events:
+    shown, omitted = within_a_page(views)
+    return Events(events=shown, omitted=omitted or UNSET)
 
 
 def whats_new(state: State, command: WhatsNew, context: Context) -> Decision:

@@ -8,8 +8,9 @@ A `Recall` goes the other way: posts that were fetched from history before a bat
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -20,6 +21,11 @@ ACKS_SHOWN_MAX = 100
 
 ACKS_COUNTED_MAX = 1_000
 """Further acknowledgements that are counted."""
+
+PAGE_BYTES_MAX = 500_000
+"""How large the items of one page may be together, as JSON; an answer holds them twice."""
+
+Item = TypeVar("Item", bound=Struct)
 
 
 class EventQuery(Struct, frozen=True, kw_only=True):
@@ -157,3 +163,13 @@ class Recall:
         """Add an acknowledgement that is not in history yet; no-op for a post that was not fetched."""
         if (record := self._records.get(post_id)) is not None:
             self._records[post_id] = replace(record, acks=(*record.acks, fact))
+
+
+def within_a_page(items: list[Item]) -> tuple[list[Item], int]:
+    """As many of the first items as fit into `PAGE_BYTES_MAX`, one at least; and how many are left out."""
+    room = PAGE_BYTES_MAX
+    for number, item in enumerate(items):
+        room -= len(msgspec.json.encode(item))
+        if room < 0 and number > 0:
+            return items[:number], len(items) - number
+    return items, 0

@@ -18,7 +18,7 @@ from engine import terms
 from engine.decision import Context, Decision
 from engine.fields import Shown
 from engine.keys import KeyBook, fingerprint
-from engine.lookups import ACKS_SHOWN_MAX, AckFact, PostLookup, PostQuery, PostRecord, Recall
+from engine.lookups import ACKS_SHOWN_MAX, AckFact, PostLookup, PostQuery, PostRecord, Recall, within_a_page
 from engine.nearest import nearest
 from engine.open_posts import OpenPost, PostBook
 from engine.presence import PresenceBook
@@ -141,9 +141,13 @@ class PostView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
 
 
 class Posts(Reply, frozen=True, kw_only=True):
-    """Posts, newest first."""
+    """Posts, newest first.
+
+    `omitted` is there only when a page became too large: so many older ones were found, to be read with `before`.
+    """
 
     posts: list[PostView]
+    omitted: int | UnsetType = UNSET
 
     @property
     def is_news(self) -> bool:
@@ -360,7 +364,11 @@ def _query(lane: str | None, command: ReadPosts, reader: int, thread: int | None
 
 
 def _views(reader: int, *, with_acks: bool) -> Callable[[list[PostRecord]], Posts]:
-    return lambda records: Posts(posts=[_view(record, reader, with_acks=with_acks) for record in records])
+    def page(records: list[PostRecord]) -> Posts:
+        shown, omitted = within_a_page([_view(record, reader, with_acks=with_acks) for record in records])
+        return Posts(posts=shown, omitted=omitted or UNSET)
+
+    return page
 
 
 def _view(record: PostRecord, reader: int, *, with_acks: bool) -> PostView:

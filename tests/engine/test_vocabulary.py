@@ -120,7 +120,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
     (Active, "active"),
     (ActiveRow, "actor lane status last_seen"),
     (PostedPost, "post_id event_id created_at nobody_in_lane nearest_lane"),
-    (Posts, "posts"),
+    (Posts, "posts omitted"),
     (
         PostView,
         "post_id from to_lane to_actor subject body ref tag created_at acked reply_to acked_by acked_by_more",
@@ -137,7 +137,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
     (Tasks, "tasks"),
     (TaskRow, "task_id title lane owner status blockers waits_for"),
     (BlockerRow, "on reason"),
-    (Events, "events"),
+    (Events, "events omitted"),
     (EventView, "id ts actor type payload"),
     (
         Digest,

@@ -3,6 +3,7 @@
 `python -m web.bench.durable`: a `DurableClaims` or an `Activation` in, a `Sample` or a list of seconds out, as JSON.
 """
 
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from engine.sequences import Claim
 from store import open_store
 from web.bench.results import Sample, percentile
 from web.bench.seed import Project
+from web.logs import configure_logs
 
 
 class DurableClaims(Struct, frozen=True, kw_only=True, tag=True):
@@ -95,5 +97,6 @@ async def main(job: DurableClaims | Activation) -> Sample | list[float]:
 
 
 if __name__ == "__main__":
+    configure_logs("text", level=logging.WARNING)  # on standard error: standard output is the answer's
     given = msgspec.json.decode(sys.stdin.buffer.read(), type=DurableClaims | Activation)
     sys.stdout.buffer.write(msgspec.json.encode(trio.run(main, given)))

@@ -5,6 +5,7 @@ import json
 import pytest
 import trio
 
+from engine.lookups import PAGE_BYTES_MAX
 from tests.web.bus import REVISIONS, Bus
 from web.mcp.tools import DESCRIPTION_LENGTH_MAX, TOOLS
 
@@ -137,3 +138,20 @@ async def test_a_wait_ends_with_the_news_it_waits_for(bus: Bus, token: str) -> N
                 pass
             await bus.call(token, "post", to_actor="scout", body="News")
     assert [post["body"] for post in found] == ["News"]
+
+
+async def test_a_page_of_large_posts_is_cut_by_its_bytes_and_goes_on_with_before(bus: Bus, token: str) -> None:
+    for number in range(20):
+        await bus.call(token, "post", to_lane="all", subject=str(number), body="\N{ROCKET}" * 8_000)
+    found: list[str] = []
+    before: dict[str, int] = {}
+    omitted = 1
+    while omitted:
+        response = await bus.ask(token, "tools/call", {"name": "read_posts", "arguments": before})
+        assert len(response.content) < 3 * PAGE_BYTES_MAX
+        page = response.json()["result"]["structuredContent"]
+        found += [post["subject"] for post in page["posts"]]
+        omitted = page.get("omitted", 0)
+        before = {"before": page["posts"][-1]["post_id"]}
+        assert len(found) + omitted == 20
+    assert found == [str(number) for number in reversed(range(20))]
