@@ -26,11 +26,11 @@ ROOT = "."
 
 LENGTH_MAX = 200
 
-ALTERNATIVES_MAX = 16
+ALTERNATIVES_MAX = 8
 """How many paths the braces of one surface may stand for. Each is compared with each of another surface."""
 
 WILDCARDS_MAX = 16
-"""Of all alternatives together. What two surfaces cost to compare grows with their wildcards."""
+"""Wildcards of a surface, of all its alternatives together: far more than people write."""
 
 _PARSED_MAX = 4096
 """How many surfaces are kept ready to be compared: more than a busy project has leases."""

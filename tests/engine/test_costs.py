@@ -13,12 +13,14 @@ import pytest
 from engine.decision import Decision
 from engine.leases import Lease, Release, WhoHolds
 from engine.ledger import QueryEvents, WhatsNew
+from engine.open_posts import LANE_BACKLOG_MAX
 from engine.posts import Ack, Post, ReadPosts
 from engine.presence import Register, WhoIsActive
-from engine.project import AnyCommand, apply, stamp
+from engine.project import AnyCommand, apply, snapshot, stamp
+from engine.refusals import Refusal
 from engine.sequences import Claim, LatestClaims, ListSequences, SeedSequence
 from engine.tasks import ListTasks, TaskAssign, TaskBlock, TaskCreate, TaskResolve, TaskShip, TaskStart
-from tests.engine.project import History, Project, ada, ben
+from tests.engine.project import History, Project, ada, asked, ben, cay
 
 OPEN: History = [
     ben(Register(lane="qa")),
@@ -143,3 +145,119 @@ def test_looking_for_a_circle_goes_over_every_task_once() -> None:
         return bytecodes_run(project, *ada(TaskBlock(task_id=goal, on=goal - 1, reason="r")))
 
     assert cost(16) < 3 * cost(8)
+
+
+def leased(count: int) -> Project:
+    """A project in which others hold so many leases, far from what is asked for."""
+    project = Project()
+    for number in range(count):
+        who = (ben, cay)[number % 2]
+        project.play([who(Lease(surface=f"src/module{number}/a.py", ttl_seconds=3600 + number))])
+    project.play([ada(Lease(surface="src/mine/a.py")), ben(Lease(surface="src/mine/*"))])
+    return project
+
+
+@pytest.mark.parametrize(
+    "command",
+    [Lease(surface="src/mine/b.py"), Release(surface="src/mine/a.py"), WhoHolds(surface="src/mine/a.py"), WhatsNew()],
+    ids=repr,
+)
+def test_leases_of_other_places_cost_nothing(command: AnyCommand) -> None:
+    bytecodes_run(leased(1), *ada(command))  # so that surfaces are parsed
+    few, many = (bytecodes_run(leased(count), *ada(command)) for count in (50, 400))
+    assert few == many
+
+
+def test_ready_tasks_are_not_searched_for_among_those_that_wait() -> None:
+    def cost(waiting: int) -> int:
+        project = Project()
+        project.play([ada(TaskCreate(title="first")), ada(TaskCreate(title="ready", lane="qa"))])
+        project.play([ada(TaskCreate(title="waits", depends_on=(1,))) for _ in range(waiting)])
+        return sum(
+            bytecodes_run(project, *ada(command))
+            for command in (ListTasks(ready=True), ListTasks(lane="qa"), ListTasks(ready=True, lane="none"))
+        )
+
+    assert cost(20) == cost(200)
+
+
+def test_a_search_for_a_cycle_ends_when_it_has_cost_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.task_graph.CYCLE_SEARCH_MAX", 20)
+    project = Project()
+    project.play([ada(TaskCreate(title="t", owner="ada")), ada(TaskStart(task_id=1))])
+    project.play([ada(TaskCreate(title="t", depends_on=(1,))) for _ in range(20)])
+    project.play([ada(TaskCreate(title="t")) for _ in range(20)])
+    project.play([ada(TaskCreate(title="t", depends_on=tuple(range(22, 42))))])
+    refused = project.ask(*ada(TaskBlock(task_id=1, on=42, reason="r")))
+    assert isinstance(refused, Refusal)
+    assert "too many others" in refused.message
+
+
+def test_a_task_holds_up_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.tasks.BLOCKED_ON_ONE_MAX", 2)
+    project = Project()
+    project.play([ada(TaskCreate(title="t", owner="ada")) for _ in range(4)])
+    project.play([ada(TaskStart(task_id=number)) for number in range(1, 5)])
+    project.play([ada(TaskBlock(task_id=number, on=4, reason="r")) for number in (1, 2)])
+    refused = project.ask(*ada(TaskBlock(task_id=3, on=4, reason="r")))
+    assert isinstance(refused, Refusal)
+    assert "holds up 2 tasks" in refused.message
+
+
+def test_a_project_has_so_many_unfinished_tasks_and_leases_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.tasks.UNFINISHED_TASKS_MAX", 1)
+    monkeypatch.setattr("engine.leases.LEASES_PER_PROJECT_MAX", 1)
+    project = Project()
+    project.play([ada(TaskCreate(title="t", owner="ada")), ada(Lease(surface="a", ttl_seconds=1))])
+    assert isinstance(project.ask(*ada(TaskCreate(title="t"))), Refusal)
+    assert isinstance(project.ask(*ada(Lease(surface="b"))), Refusal)
+    project.play([ada(Lease(surface="a", ttl_seconds=1)), ada(TaskStart(task_id=1)), ada(TaskShip(task_id=1))])
+    project.play([ada(TaskCreate(title="t")), timedelta(seconds=1), ada(Lease(surface="b"))])
+
+
+def test_registering_costs_what_a_lane_keeps_and_not_what_was_ever_posted_there() -> None:
+    def cost(posts: int) -> int:
+        project = Project()
+        project.play([ada(Post(to_lane="qa", body="b")) for _ in range(posts)])
+        found = bytecodes_run(project, *ben(Register(lane="qa")))
+        assert len(project.state.posts) == project.state.posts.unread(ben.id) == min(posts, LANE_BACKLOG_MAX)
+        return found
+
+    assert cost(LANE_BACKLOG_MAX) == cost(LANE_BACKLOG_MAX + 50)
+
+
+def test_an_inbox_keeps_the_newest_and_older_pages_come_from_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.open_posts.INBOX_MAX", 3)
+    project = Project()
+    project.play([ada(Post(to_actor="ben", body="b")) for _ in range(5)])
+    project.reopen()
+    assert project.state.posts.unread(ben.id) == len(project.state.posts) == 3
+    mine = ReadPosts(to_me=True, unacked_only=True, limit=3)
+    assert [post["post_id"] for post in asked(project, ben(mine))["posts"]] == [5, 4, 3]
+    older = ReadPosts(to_me=True, unacked_only=True, limit=3, before=3)
+    assert [post["post_id"] for post in asked(project, ben(older))["posts"]] == [2, 1]
+    project.play([ben(Ack(post_id=1)), ben(Ack(post_id=4))])
+    assert [post["post_id"] for post in asked(project, ben(older))["posts"]] == [2]
+
+
+def test_a_project_keeps_the_newest_open_posts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.open_posts.OPEN_POSTS_MAX", 3)
+    project = Project()
+    project.play([ben(Register(lane="qa")), *(ada(Post(to_lane="qa", body="b")) for _ in range(5))])
+    project.reopen()
+    assert [post.id for post in project.state.posts.dump()] == project.state.posts.inbox(ben.id) == [4, 5, 6]
+    assert project.state.posts.inbox_gone_upto(ben.id) == 3
+    project.play([ben(Ack(post_id=number)) for number in range(2, 7)])
+    assert (len(project.state.posts), project.state.posts.unread(ben.id)) == (0, 0)
+
+
+def test_shipped_tasks_and_acknowledged_posts_leave_nothing_behind() -> None:
+    def size(rounds: int) -> int:
+        project = Project()
+        for number in range(1, rounds + 1):
+            project.play([ada(TaskCreate(title="t", owner="ada")), ada(TaskStart(task_id=number))])
+            project.play([ada(TaskShip(task_id=number)), ada(Post(to_actor="ben", body="b"))])
+            project.play([ben(Ack(post_id=project.state.seq)), ada(Lease(surface="a"))])
+        return len(snapshot(project.state))
+
+    assert size(60) - size(20) < 20

@@ -5,6 +5,7 @@ from pathlib import Path
 import trio
 
 from store import Store
+from tests.docs.reference.bounds import bounds_page
 from tests.docs.reference.commands import commands_page
 from tests.docs.reference.events import events_page
 from tests.docs.reference.metrics import metrics_page
@@ -35,5 +36,6 @@ async def write_pages(store: Store) -> dict[str, str]:
         "reference/http.md": routes_page(application),
         "reference/events.md": events_page(happened),
         "reference/metrics.md": metrics_page(application),
+        "reference/bounds.md": bounds_page(),
         "images/task-states.svg": task_states_picture(),
     }
