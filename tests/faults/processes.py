@@ -133,6 +133,7 @@ async def let_in(bus: Bus, labels: Sequence[str], project: str = "demo") -> dict
     minted = await trio.run_process(
         [*bus.command, *MINT, "--database-url", bus.database_url, "--project", project, "--participant", first],
         capture_stdout=True,
+        capture_stderr=True,
         env={**os.environ, **bus.environment},
     )
     tokens = {first: str(json.loads(minted.stdout)["token"])}

@@ -26,7 +26,7 @@ This page is written by the run that it tells of. Real servers, a real PostgreSQ
 breaks: while clients work without a pause, faults strike, and every answer that any client got is held against the
 ledger. [What the proof proves](what-the-proof-proves.md) says how that is decided, and what it does not cover.
 
-Repeat it with `make reliability` (about half an hour), or in small with `make faults`. Every run has a seed;
+Repeat it with `make reliability` (about an hour on two cores), or in small with `make faults`. Every run has a seed;
 `make faults RUNS=1 SEED=…` repeats one.
 
 """
