@@ -183,7 +183,7 @@ class Directory:
         """What the projects in memory hold."""
         now = self._clock()
         states = [actor.state for actor in self._actors.values() if actor.state is not None]
-        oldest = [next(iter(state.posts)).at for state in states if len(state.posts)]
+        oldest = [found.at for state in states if (found := state.posts.oldest) is not None]
         since = now - timedelta(seconds=ACTIVE_SECONDS)
         return Figures(
             events=sum(state.seq for state in states),

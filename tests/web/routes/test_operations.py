@@ -72,3 +72,10 @@ async def test_requests_are_counted_by_tool_and_outcome(bus: Bus, token: str) ->
     assert counted["llm_bus_actors_actors", frozenset()] == 1
     assert counted["llm_bus_pool_size_max", frozenset()] > 0
     assert not any("unheard_of" in str(name) for name in counted)
+
+
+async def test_the_metrics_tell_of_open_handoffs(bus: Bus, token: str) -> None:
+    await bus.call(token, "post", to_lane="docs", body="The tutorial is yours.")
+    response = await bus.http.get("/metrics")
+    assert response.status_code == 200
+    assert "handoffs_open 1.0" in response.text
