@@ -261,3 +261,33 @@ def test_shipped_tasks_and_acknowledged_posts_leave_nothing_behind() -> None:
         return len(snapshot(project.state))
 
     assert size(60) - size(20) < 20
+
+
+def test_an_inbox_forgets_what_the_project_no_longer_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.open_posts.OPEN_POSTS_MAX", 2)
+    monkeypatch.setattr("engine.open_posts.INBOX_MAX", 3)
+    project = Project()
+    project.play([ada(Post(to_actor="ben", body="b")) for _ in range(5)])
+    assert project.state.posts.inbox(ben.id) == [4, 5]
+    assert project.state.posts.inbox_gone_upto(ben.id) == 3
+
+
+def test_a_post_that_left_the_backlog_stays_while_somebody_owes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.open_posts.LANE_BACKLOG_MAX", 1)
+    monkeypatch.setattr("engine.open_posts.INBOX_MAX", 2)
+    project = Project()
+    project.play([ben(Register(lane="qa")), *(ada(Post(to_lane="qa", body="b")) for _ in range(2))])
+    assert (project.state.posts.inbox(ben.id), list(project.state.posts.backlog("qa"))) == ([2, 3], [3])
+    project.play([cay(Register(lane="qa")), ada(Post(to_lane="qa", body="b"))])
+    assert [project.state.posts.inbox(who.id) for who in (ben, cay)] == [[3, 5], [3, 5]]
+    assert [post.id for post in project.state.posts.dump()] == [3, 5]
+    project.play([ada(Post(to_actor="ben", to_lane="qa", body="b")), ada(Post(to_actor="ben", body="b"))])
+    assert project.state.posts.inbox(ben.id) == [6, 7]
+
+
+def test_a_post_that_left_an_inbox_still_waits_for_newcomers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.open_posts.INBOX_MAX", 1)
+    project = Project()
+    project.play([ben(Register(lane="qa")), *(ada(Post(to_lane="qa", body="b")) for _ in range(2))])
+    assert project.state.posts.inbox(ben.id) == [3]
+    assert [post.id for post in project.state.posts.dump()] == list(project.state.posts.backlog("qa")) == [2, 3]

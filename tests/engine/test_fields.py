@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import pytest
 from msgspec import Meta
 
-from engine import terms
+from engine import fields, terms
 from engine.fields import Shown, described, hint, is_shown
 
 Named = Annotated[str, Meta(pattern="x", description="A name.", extra={"hint": "be an x"})]
@@ -37,3 +37,8 @@ def test_only_the_mark_shows_a_field() -> None:
     data: Any = Shown
     assert is_shown(data[str | None])
     assert not is_shown(Named)
+
+
+def test_a_name_says_that_it_is_one() -> None:
+    assert fields.is_name(terms.Lane)
+    assert not fields.is_name(Named)

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from engine.history import Liveness
+from engine.posts import Post
 from engine.presence import Register, Registered, Touch, WhoIsActive
 from tests.engine.project import T0, Person, Project, ada, after, asked, ben, cay, check
 
@@ -65,3 +66,19 @@ def test_who_called_at_the_same_time_comes_by_name() -> None:
 
 def test_a_touch_says_nothing_and_writes_nothing() -> None:
     check([], ada(Touch()), {})
+
+
+def test_a_project_remembers_so_many_registrations_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.presence.REGISTERED_MAX", 2)
+    project = Project()
+    project.play([who(Register(lane="qa")) for who in (ada, ben, cay)])
+    assert [presence.reader for presence in project.state.presence.dump()] == [ben.id, cay.id]
+    project.play([ben(Register(lane="ops"))])
+    assert project.state.presence.in_lane("qa") == [cay.id]
+
+
+def test_a_post_to_a_lane_reaches_those_who_registered_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.presence.LANE_READERS_MAX", 1)
+    project = Project()
+    project.play([ben(Register(lane="qa")), cay(Register(lane="qa")), ada(Post(to_lane="qa", body="b"))])
+    assert [project.state.posts.unread(who.id) for who in (ben, cay)] == [0, 1]

@@ -125,3 +125,22 @@ def test_a_snapshot_of_the_first_release_is_left_alone() -> None:
 
 def test_a_torn_snapshot_is_left_alone() -> None:
     assert restore(snapshot(State())[:-1]) is None
+
+
+def test_what_is_kept_is_not_taken_back() -> None:
+    project = Project()
+    project.state.begin()
+    project.play(STORY)
+    project.state.keep()
+    kept = snapshot(project.state)
+    project.state.take_back()
+    assert snapshot(project.state) == kept
+
+
+def test_blockers_on_tasks_survive_a_restart() -> None:
+    project = Project()
+    project.play([ada(TaskCreate(title="t", owner="ada")), ada(TaskCreate(title="t", owner="ada"))])
+    project.play([ada(TaskStart(task_id=1)), ada(TaskStart(task_id=2)), ada(TaskBlock(task_id=2, on=1, reason="r"))])
+    project.reopen()
+    project.play([ada(TaskShip(task_id=1))])
+    assert project.state.tasks[2].status == "in_progress"

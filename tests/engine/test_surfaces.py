@@ -270,3 +270,28 @@ def test_names_that_come_again_and_again_are_compared_once() -> None:
 )
 def test_wildcards_are_counted_and_stars_in_a_row_are_one(surface: str, count: int) -> None:
     assert wildcards(surface) == count
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "meet"),
+    [
+        ("**/a/**/b.x", "a/b.x", True),
+        ("**/a/**/b.x", "c/a/c/c/b.x", True),
+        ("**/a/**/b.x", "c/c/b.x", False),
+        ("**/a*/**/?.x", "c/ab/c/b.x", True),
+        ("a/**/c*/**/b.x", "a/b/c/b.x", True),
+        ("a/**/c*/**/b.x", "a/b/b.x", False),
+        ("a/**/c/**/b.x", "a/*/b.x", True),
+        ("a/**/c/**/b.x", "a/?/c*/*.x", True),
+        ("a*c.x", "a?c.x", True),
+        ("a*c*e.x", "acce.x", True),
+        ("a*c*e.x", "abde.x", False),
+        ("a*ab.x", "ab.x", False),
+    ],
+)
+def test_several_wildcards_meet_what_has_none_of_their_kind(glob: str, path: str, meet: bool) -> None:
+    assert overlap(glob, path) is overlap(path, glob) is meet
+
+
+def test_quotes_that_a_line_number_hid_are_taken_off_too() -> None:
+    assert parse('"a.py":10') == "a.py"
