@@ -65,7 +65,7 @@ async def alternating(directory: Path) -> str:
 @question("deaf", "The same while the session that listens for news falls silent, again and again")
 async def deaf(directory: Path) -> str:
     times = 0
-    async with world(directory, Shape(servers=2, clients=6)) as here, trio.open_nursery() as nursery:
+    async with world(directory, Shape(servers=2, clients=6)) as here:
 
         async def deafen() -> None:
             nonlocal times
@@ -74,10 +74,11 @@ async def deaf(directory: Path) -> str:
                 wire.cut(Cut.SILENCE, listening_only=True)
                 times += 1
 
-        nursery.start_soon(deafen)
-        await _alternate(here)
-        nursery.cancel_scope.cancel()
-    return f"{len(here.record.attempts):,} calls, {times} times deaf: {told(violations(here))}"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(deafen)
+            await _alternate(here)
+            nursery.cancel_scope.cancel()
+        return f"{len(here.record.attempts):,} calls, {times} times deaf: {told(violations(here))}"
 
 
 async def _alternate(here: World) -> None:

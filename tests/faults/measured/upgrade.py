@@ -24,7 +24,7 @@ select count(*) from snapshots s, jsonb_each_text(s.written) as counted (reader,
 """
 
 
-@question("rolling-upgrade", "Three servers are upgraded one after the other, from the release before, and back")
+@question("rolling-upgrade", "Three servers are upgraded one after the other, from the first release")
 async def rolling(directory: Path) -> str:
     older = directory / "older"
     if not _check_out(older):
@@ -44,7 +44,8 @@ async def rolling(directory: Path) -> str:
             await bus.terminate()
         [(wrong,)] = here.primary.query(_WRONG_COUNTS)
         found = [each for each in violations(here) if each.rule not in OLDER_RULES]
-        return f"{len(here.record.attempts):,} calls: {told(found)}; {wrong} wrong counts beside snapshots"
+        calls, counts = len(here.record.attempts), f"{wrong} wrong counts beside snapshots"
+        return f"{calls:,} calls: {told(found)} of what both promise; {counts}"
 
 
 OLDER_RULES = {"stale read", "read goes back", "lease untold", "digest skips"}
