@@ -89,10 +89,12 @@ class Connection:
         finally:
             self.socket.close()
 
-    def end_pause(self) -> None:
-        """Close now if no request is being answered."""
-        if self._idle.deadline < inf:
+    def end_pause(self) -> bool:
+        """Close now if no request is being answered; whether that is so."""
+        is_idle = self._idle.deadline < inf
+        if is_idle:
             self._idle.cancel()
+        return is_idle
 
     # Reading
 

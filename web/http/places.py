@@ -7,7 +7,8 @@ from enum import Enum
 from ipaddress import IPv6Address, ip_address
 
 PROBE_PLACES = 32
-"""Beyond the bound so many connections are still read, but only health checks are answered there."""
+"""Beyond the bound so many connections are still read, but only health checks are answered there. The oldest one that
+has not asked for anything makes room for a new one, so silent connections cannot hold these places."""
 
 SHARE_OF_ADDRESS = 4
 """One address may have a quarter of all places."""
@@ -20,6 +21,7 @@ class Place(Enum):
     PROBES = "probes"
     """Ask for health, nothing else: the server is full."""
     NOTHING = "nothing"
+    """Nothing: its address has its share already."""
 
 
 class Places:
@@ -30,14 +32,11 @@ class Places:
         self._per_address_max = max(1, connections_max // SHARE_OF_ADDRESS)
         self._by_address: Counter[str] = Counter()
         self.open = 0
-        self.turned_away = 0
 
     def take(self, address: str | None) -> Place:
         """Take a place for a connection from `address`; None: a trusted proxy's. Ends with `give_back`."""
         group = None if address is None else group_of(address)
-        is_full = self.open >= self._connections_max + PROBE_PLACES
-        if is_full or (group is not None and self._by_address[group] >= self._per_address_max):
-            self.turned_away += 1
+        if group is not None and self._by_address[group] >= self._per_address_max:
             return Place.NOTHING
         place = Place.ANYTHING if self.open < self._connections_max else Place.PROBES
         self.open += 1

@@ -23,7 +23,7 @@ from web.http.connection import READ_BYTES_MAX, Connection
 from web.http.exchange import Exchange
 from web.http.fallback import Fallback
 from web.http.listener import CONNECTIONS_MAX, Listener
-from web.http.places import Place, Places
+from web.http.places import PROBE_PLACES, Place, Places
 from web.http.problems import TOO_BUSY, Problem
 from web.http.proxies import Proxies
 from web.http.request import Request
@@ -100,6 +100,9 @@ class Server:
         self._proxies = proxies
         self.places = Places(CONNECTIONS_MAX)
         self._connections: set[Connection] = set()
+        self._probing: dict[Connection, None] = {}
+        """Those beyond the bound, the oldest first."""
+        self._turned_away = 0
 
     async def run(self, listeners: Sequence[Listener], stopping: trio.Event, ready: Callable[[], object]) -> None:
         """Serve until `stopping` is set and running requests have ended; closes the listeners.
@@ -127,9 +130,7 @@ class Server:
 
     def statistics(self) -> HttpStatistics:
         """The state of this moment."""
-        return HttpStatistics(
-            self.places.open, self.unsent.held_bytes, self.arriving.held_bytes, self.places.turned_away
-        )
+        return HttpStatistics(self.places.open, self.unsent.held_bytes, self.arriving.held_bytes, self._turned_away)
 
     def client_address(self, peer: str, request: Request) -> str:
         """Whose request it is: the peer's, or the one that trusted proxies name."""
@@ -143,9 +144,33 @@ class Server:
         address = None if self._proxies.trusts(peer) else peer
         place = self.places.take(address)
         if place is Place.NOTHING:
-            _turn_away(client)
-        else:
-            connections.start_soon(self._serve, Connection(self, client, peer, place), address)
+            self._turn_away(client)
+            return
+        connection = Connection(self, client, peer, place)
+        if place is Place.PROBES:
+            if not self._has_room_for_probe():
+                self.places.give_back(address)
+                self._turn_away(client)
+                return
+            self._probing[connection] = None
+        connections.start_soon(self._serve, connection, address)
+
+    def _has_room_for_probe(self) -> bool:
+        """Whether a connection beyond the bound may be read; the oldest that is silent makes room for it."""
+        if len(self._probing) < PROBE_PLACES:
+            return True
+        silent = next((connection for connection in self._probing if connection.end_pause()), None)
+        if silent is not None:
+            del self._probing[silent]
+        return silent is not None
+
+    def _turn_away(self, client: socket.socket) -> None:
+        """Say that there is no room, as far as that works without waiting."""
+        self._turned_away += 1
+        with client, suppress(OSError):
+            client.send(render(TOO_BUSY.answer(), closes=True))
+            client.shutdown(socket.SHUT_WR)
+            client.recv(READ_BYTES_MAX)  # unread bytes would turn the goodbye into a reset
 
     async def _serve(self, connection: Connection, address: str | None) -> None:
         """One connection's life; its failure is its own."""
@@ -156,17 +181,10 @@ class Server:
             log.exception("connection failed")
         finally:
             self._connections.discard(connection)
+            self._probing.pop(connection, None)
             self.places.give_back(address)
 
     def _drain(self) -> None:
         self.is_open = False
         for connection in self._connections:
             connection.end_pause()
-
-
-def _turn_away(client: socket.socket) -> None:
-    """Say that there is no room, as far as that works without waiting."""
-    with client, suppress(OSError):
-        client.send(render(TOO_BUSY.answer(), closes=True))
-        client.shutdown(socket.SHUT_WR)
-        client.recv(READ_BYTES_MAX)  # unread bytes would turn the goodbye into a reset
