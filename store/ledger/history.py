@@ -107,12 +107,14 @@ select p.seq, p.at, p.actor, p.participation_id, p.data::text, acks.ids, acks.ac
             else (select count(*) - {ACKS_SHOWN_MAX}
                     from ({_ACKS} limit {ACKS_SHOWN_MAX + ACKS_COUNTED_MAX}) as counted) end
   from (select seq from ({{found}}) as branch order by seq desc limit %(limit)s) as found
-  join events p on p.project_id = %(project)s and p.seq = found.seq
+ cross join lateral (select p.* from events p where p.project_id = %(project)s and p.seq = found.seq limit 1) as p
  cross join lateral (
        select array_agg(ack.id order by ack.seq) as ids, array_agg(ack.actor order by ack.seq) as actors,
               array_agg(ack.at order by ack.seq) as times, count(*) as first
          from (({_ACKS} order by a.seq limit {ACKS_SHOWN_MAX})
-               union ({_ACKS} and a.participation_id = any(%(acks_of)s::bigint[]))) as ack
+               union (select one.* from unnest(%(acks_of)s::bigint[]) as wanted (reader)
+                       cross join lateral ({_ACKS} and a.participation_id = wanted.reader
+                                           order by a.participation_id, a.seq limit 1) as one)) as ack
        ) as acks
  order by p.seq desc
 """  # noqa: S608 - put together from constants

@@ -10,5 +10,5 @@ create index tasks_by_owner on events (project_id, (data ->> 'owner'), ((data ->
     where type in ('task_create', 'task_assign') and (data ->> 'owner') is not null;
 
 -- Whether a reader has acknowledged a post, also one that very many have acknowledged.
-create index acks_by_post_and_reader on events (project_id, ((data ->> 'post_id')::bigint), participation_id)
+create index acks_by_post_and_reader on events (project_id, ((data ->> 'post_id')::bigint), participation_id, seq)
     where type = 'ack';

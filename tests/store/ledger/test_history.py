@@ -7,8 +7,8 @@ from typing import Any, LiteralString
 
 import pytest
 
-from engine.lookups import EventQuery, PostQuery
-from store.ledger.history import find_events, find_posts
+from engine.lookups import ACKS_COUNTED_MAX, ACKS_SHOWN_MAX, EventQuery, PostQuery, TaskQuery
+from store.ledger.history import find_events, find_posts, find_shipped_tasks
 from store.postgres.connection import Connection
 from tests.postgres import query
 from tests.store.history_of_many import generate
@@ -116,6 +116,52 @@ def check(name: str, explaining: Explaining, limit: int, probed: int = 0) -> Non
     assert "Index" in plan, f"{name}:\n{plan}"
     assert "Seq Scan on events" not in plan, f"{name}:\n{plan}"
     assert explaining.entries_read <= READS_MAX + ROWS_READ_PER_ROW_MAX * limit + probed, f"{name}:\n{plan}"
+
+
+TASKS_MAKE = """
+insert into events (project_id, seq, at, actor, participation_id, type, data, writer)
+select 2, n, timestamptz '2026-01-01Z' + n * interval '1 second', 'ann/a', 1, kind, data, 0
+  from (select 3 * n - 2 as n, 'task_create' as kind, jsonb_build_object('task_id', n, 'title', 't', 'lane',
+               'lane-' || n % 17, 'owner', 'ann/agent-' || n % 50) as data from generate_series(1, 10000) as n
+        union all select 3 * n - 1, 'task_assign', jsonb_build_object('task_id', n, 'owner', 'ann/agent-' || n % 7)
+          from generate_series(1, 10000) as n
+        union all select 3 * n, 'task_ship', jsonb_build_object('task_id', n)
+          from generate_series(1, 10000) as n where n % 100 > 0) as told
+"""
+"""10,000 tasks, of which every hundredth has not shipped."""
+
+TASK_SEARCHES: dict[str, dict[str, Any]] = {
+    "newest": {},
+    "lane": {"lane": "lane-3"},
+    "owner": {"owner": "ann/agent-3"},
+    "nobody": {"owner": "ann/nobody"},
+    "no such lane": {"lane": "nothing"},
+    "above": {"above": 9_900},
+}
+
+
+async def test_searches_of_shipped_tasks_walk_an_index(explaining: Explaining, conninfo: str) -> None:
+    query(conninfo, TASKS_MAKE)
+    query(conninfo, "analyze events")
+    for name, fields in TASK_SEARCHES.items():
+        await find_shipped_tasks(explaining, 2, TaskQuery(**{"upto": 30_000, "limit": 50, **fields}))  # type: ignore[arg-type]
+        check(f"tasks by {name}", explaining, limit=50)
+
+
+async def test_a_post_that_very_many_acknowledged_is_read_by_its_first_acknowledgements(
+    explaining: Explaining, conninfo: str
+) -> None:
+    query(
+        conninfo,
+        "insert into events"
+        " select 3, n, now(), 'ann/a', n, 'ack', '{\"post_id\": 1}', 0 from generate_series(2, 20000) as n",
+    )
+    query(
+        conninfo,
+        "insert into events select 3, 1, now(), 'ann/a', 1, 'post', '{\"body\": \"b\", \"thread\": 1}', 0",
+    )
+    await find_posts(explaining, 3, PostQuery(upto=20_000, ids=(1,), acks_of=(19_000,), limit=1))  # type: ignore[arg-type]
+    check("a post", explaining, limit=1, probed=ACKS_SHOWN_MAX + ACKS_COUNTED_MAX)
 
 
 RARE_SEARCHES: dict[str, dict[str, Any]] = {
