@@ -1,4 +1,4 @@
-"""One server process: the store, the actors and the application joined, from the first signal of life to the last.
+"""One server process: it joins store, actors and application, runs them, and shuts them down.
 
 Shutdown, on SIGTERM or SIGINT: accept nothing more, let waits answer with what they have, let running requests end,
 then drain the actors. A second signal cuts all that short.

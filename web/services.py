@@ -1,4 +1,4 @@
-"""What the edge stands on: the parts below, joined once per process and handed to whoever answers requests."""
+"""The parts that answer requests, joined once per process."""
 
 from dataclasses import dataclass, field
 

@@ -1,8 +1,8 @@
-"""Which hosts and origins this server answers to: the guard against DNS rebinding.
+"""The guard against DNS rebinding: which Host and Origin headers this server accepts.
 
-A page in a browser can make any name resolve to this machine; it cannot forge the `Host` and `Origin` that the browser
-then sends. So only names the operator stands for pass: the public URL's, loopback, and `ALLOWED_HOSTS`. Ports and
-letter case do not matter.
+A page in a browser can make any name resolve to this machine, but it cannot forge the `Host` and `Origin` that the
+browser sends. So only known names pass: the public URL's, loopback, `ALLOWED_HOSTS`, and for origins `ALLOWED_ORIGINS`.
+Letter case does not matter, and ports do not matter for hosts.
 """
 
 import ipaddress

@@ -85,5 +85,5 @@ TOO_MANY_BODIES = Problem.of(503, "busy", "too many large bodies are arriving; t
 
 
 def internal(request_id: str) -> Problem:
-    """What nobody foresaw; the log has the reason under this id."""
+    """The problem for an unforeseen exception; the log has its traceback under this id."""
     return Problem.of(500, "internal", f"something went wrong here; the server's log has it as request {request_id}.")

@@ -5,7 +5,7 @@ from collections import deque
 import trio
 
 KEYS_MAX = 10_000
-"""Callers remembered at once; past that the one not seen for longest is forgotten, and starts afresh."""
+"""Callers remembered at once; beyond it the least recently seen one is forgotten and starts again."""
 
 
 class RateLimit:

@@ -1,8 +1,8 @@
-"""Who is calling: from the `Authorization` header to a grant.
+"""The authenticator: from a bearer token's hash to the grant of its holder.
 
-Tokens are compared only as SHA-256, in memory first and in the store behind it. Strangers always cost one read of the
-store and get one and the same answer; unknown tokens are never kept. This module forgets a token at once when told
-(`forget`, `forget_all`), and whatever nobody told of after `GRANT_SECONDS_MAX`.
+Tokens are compared only as SHA-256, first in memory and then in the store. An unknown token always costs one read of
+the store, gets the same answer, and is never kept. A change in this process drops a token at once (`forget`,
+`forget_all`); a change elsewhere whose news is lost is noticed after `GRANT_SECONDS_MAX`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable

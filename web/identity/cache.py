@@ -1,8 +1,8 @@
-"""A bounded cache whose entries grow old: what was read from the store a moment ago, kept in memory.
+"""A bounded cache with a time to live, filled from the store.
 
-A change made by this process calls `drop` and holds at once, also against a read that was already under way; a change
-made elsewhere holds once somebody tells (`expire`), or the entry is `ttl_seconds` old. Old entries are kept, for the
-case that the store cannot be asked.
+A change in this process calls `drop`, which holds at once, even against a read that is under way. A change elsewhere
+holds when its news arrives (`expire`) or when the entry is `ttl_seconds` old. Expired entries are kept for times when
+the store cannot be read (`get_old`).
 """
 
 from collections.abc import Awaitable, Callable, Hashable
@@ -32,9 +32,9 @@ class AgeingCache(Generic[Key, Value]):
         self._entries_max = entries_max
         self._entries: dict[Key, _Entry[Value]] = {}
         self._epoch = 0
-        """Counts the times everything grew old at once."""
+        """Counts how often all entries expired at once."""
         self._changes = 0
-        """Counts whatever makes a read that is under way worthless."""
+        """Counts changes; a read that began before the last one is not kept."""
         self._loading = trio.CapacityLimiter(loads_max)
 
     def get(self, key: Key) -> Value | None:
@@ -47,7 +47,7 @@ class AgeingCache(Generic[Key, Value]):
     async def load(
         self, key: Key, read: Callable[[Key], Awaitable[Value | None]], *, outdated: Value | None = None
     ) -> Value | None:
-        """The value, read anew unless somebody else just did; None is not kept.
+        """The value, read again unless another task has just read it; None is not kept.
 
         `outdated` is a value from `get` that will not do; it stays for everybody else until there is a newer one.
         At most `loads_max` reads are under way at once, so that strangers cannot take the whole store. Raises what
@@ -63,7 +63,7 @@ class AgeingCache(Generic[Key, Value]):
             return value
 
     def get_old(self, key: Key, age_seconds_max: float, again_after_seconds: float) -> Value | None:
-        """The value although it is old, because it cannot be read; taken for fresh until somebody should try again."""
+        """The expired value, because the store cannot be read; it counts as fresh for `again_after_seconds`."""
         entry, now = self._entries.get(key), trio.current_time()
         if entry is None or now > entry.read_at + age_seconds_max:
             return None

@@ -1,8 +1,8 @@
-"""Granting, rotating, revoking and inviting, for whoever has the right to: the tools of leads and the web admin.
+"""Changes of participants, tokens and invites, for the tools of leads and for the web admin.
 
-The store makes the change and its audit record in one transaction; this module then makes it hold in this process at
-once, by dropping what is remembered of tokens and names, and ending the waits of tokens that no longer work. Whether
-the caller may is decided before, by whoever calls.
+The store makes the change and its audit record in one transaction. This module makes it hold in this process at once:
+it drops cached tokens and names, and ends the waits of tokens that no longer work. The caller checks the right to make
+the change.
 """
 
 from collections.abc import Awaitable

@@ -1,7 +1,7 @@
-"""Names in commands: whom `to_actor` or `owner` means, from a roster kept in memory.
+"""Names in commands: which participant `to_actor` or `owner` means, from a cached roster.
 
-A name that is missing there may have been added by another process a moment ago, so it is looked for once more in the
-store before anybody hears `not_found`.
+Another process may have added a name a moment ago. So a name that the cache does not have is looked up in the store
+before the answer is `not_found`.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,9 +1,8 @@
 """Calls that wait for news: how many one participant may have, and their end when its token stops working.
 
-Waiting itself is done by `actors.directory`; here it is counted, and ended for who may no longer ask: at once for
-tokens that this process takes back, otherwise as soon as somebody doubts (`doubt`) and the store says so (`run`). Who
-begins to wait must look once more whether its token still works, after its place is taken: until then nobody could
-have told.
+`actors.directory` does the waiting. This module counts the waits and ends those of revoked tokens: at once when this
+process revokes the token, otherwise when the store confirms a doubt (`doubt`, `run`). A caller re-checks its token
+after it has registered its wait: an earlier revocation could not signal it.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""`/mcp`: Streamable HTTP without sessions, in front of everything else.
+"""`/mcp`: Streamable HTTP without sessions.
 
 One POST, one JSON answer: authenticate, read, find the era the client speaks, hand one request to the kernel, write its
 result. Identity is in the token and state in the project's actor, so nothing is kept between requests and
@@ -54,7 +54,7 @@ _ROUTING = {name.encode(): name for name in (MCP_PROTOCOL_VERSION_HEADER, MCP_ME
 
 
 class McpEndpoint:
-    """Answers whatever is sent to `/mcp`."""
+    """Answers requests to `/mcp`."""
 
     def __init__(self, kernel: Kernel, authenticator: Authenticator, public_url: str) -> None:
         self._kernel = kernel
@@ -64,7 +64,7 @@ class McpEndpoint:
         self._stranger = problems.STRANGER.with_header(b"www-authenticate", challenge)
 
     async def refuse(self, exchange: Exchange) -> Problem | None:
-        """What the headers alone rule out. Strangers learn nothing else."""
+        """Why the headers alone rule a request out; None when they do not. Without a valid token it is always 401."""
         request = exchange.request
         if request.method != "POST":
             return problems.POST_ONLY.with_header(b"allow", b"POST")
@@ -113,7 +113,7 @@ class McpEndpoint:
     async def _ask_kernel(
         self, exchange: Exchange, request_id: str | int, message: Message, route: InboundModernRoute
     ) -> Reply:
-        """The kernel's result, or its error; what nobody foresaw is logged and stays here."""
+        """The kernel's result, or its error; an unforeseen exception is logged and becomes a 500."""
         try:
             result = await self._kernel.answer(exchange, request_id, message.method, message.params, route)
             return 200, jsonrpc.write_result(request_id, result)

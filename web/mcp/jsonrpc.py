@@ -57,7 +57,7 @@ def _read_leniently(body: bytes) -> Message | types.ErrorData:
 
 
 def internal_error(request_id: str) -> types.ErrorData:
-    """What nobody foresaw; the log has the reason under this id."""
+    """The error for an unforeseen exception; the log has its traceback under this id."""
     message = f"Internal error; the server's log has it as request {request_id}"
     return types.ErrorData(code=types.INTERNAL_ERROR, message=message)
 

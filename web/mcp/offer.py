@@ -1,4 +1,4 @@
-"""What the bus offers to MCP clients, whatever wire they come by: its name, instructions, tools and the guide.
+"""What MCP clients are offered, over HTTP and stdio alike: name, instructions, tools and the guide.
 
 All of it is the same for everybody and changes only with a new version of this program. How requests arrive and who
 runs a tool is said by `web.mcp.kernel` (HTTP) and `web.cli.stdio_bridge`.

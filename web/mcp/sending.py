@@ -1,4 +1,4 @@
-"""A command on its way from a request to the project's actor: who is meant, waiting while the client does, what failed.
+"""Sends a tool's command to the project's actor: resolves names, waits as long as the client does, translates errors.
 
 What the floors below raise and a caller may see becomes a refusal here, in `as_refusal`, once for all tools.
 """

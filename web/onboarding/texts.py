@@ -1,4 +1,4 @@
-"""The words that bring somebody onto the bus: guide, instructions, connect commands, client configuration.
+"""The texts with which an agent is connected: guide, instructions, connect commands, client configuration.
 
 Tools, pages and the command line get them here. The rules among them are those of `kit.rules`. A function that takes a
 `token` returns a secret: show it once, never log it.

@@ -1,4 +1,4 @@
-"""`POST /join`: whoever holds an invite code becomes a participant, and is told everything needed to connect.
+"""`POST /join`: redeem an invite code; the answer holds all that is needed to connect.
 
 Public, so it is limited by the caller's address. The answer holds the new token, once; nothing of it is logged.
 """

@@ -1,4 +1,4 @@
-"""What probes, scrapers and discovering clients ask: is it up, is it ready, what are the numbers, who guards it.
+"""Routes for health checks, Prometheus, and clients that look for an authorization server.
 
 No authentication, no secrets, nothing about projects.
 """
