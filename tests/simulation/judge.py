@@ -22,6 +22,7 @@ from engine.tasks import (
     TaskBlocked,
     TaskCreate,
     TaskCreated,
+    TaskResolve,
     TaskResolved,
     TaskShipped,
     TaskStarted,
@@ -133,12 +134,21 @@ def _evidence(attempt: Attempt, answer: Answer, ledger: list[Event]) -> Event | 
             return _newest(fresh, caller, Released)
         case AssignedTask(task_id=task_id):
             return _newest(fresh, caller, TaskAssigned, task_id=task_id)
+        case TaskState(task_id=task_id, status=status) if isinstance(command, TaskResolve):
+            resolved = _resolution(fresh, caller, command)
+            assert resolved is not None or status != "blocked", f"task {task_id} is blocked, and nothing was resolved"
+            return resolved  # None: nothing blocked the task, so nothing had to happen
         case TaskState(task_id=task_id):
             return _newest(
                 fresh, caller, TaskCreated, TaskStarted, TaskBlocked, TaskResolved, TaskShipped, task_id=task_id
             )
         case _:
             return None
+
+
+def _resolution(events: list[Event], caller: int, command: TaskResolve) -> Event | None:
+    wanted = (caller, TaskResolved(task_id=command.task_id, blocker=command.blocker))
+    return next((event for event in reversed(events) if (event.by, event.data) == wanted), None)
 
 
 def _numbered(ledger: list[Event], seq: int, kind: type[EventData]) -> Event:
