@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from msgspec import Struct
@@ -29,6 +30,9 @@ from tests.web.bus import Bus
 pytestmark = pytest.mark.clients
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "clients.md"
+KEPT = PAGE.parents[2] / "build" / "clients.json"
+"""What former runs have seen: a run of one client, or of the wakes alone, takes minutes."""
+
 SECONDS_MAX = 150
 WAKES = 50
 QUIET_SECONDS = float(os.environ.get("LLM_BUS_QUIET_SECONDS", "180"))
@@ -167,10 +171,17 @@ SEEN: dict[str, Seen] = {}
 
 @pytest.fixture(scope="module", autouse=True)
 def page() -> Iterator[None]:
-    """The page is written from what the tests of this module have seen."""
+    """The page is written from what this run and former ones have seen, as soon as that is every client."""
     yield
-    if len(SEEN) == len(WAYS):
-        PAGE.write_text(_page(), "utf-8")
+    kept = msgspec.json.decode(KEPT.read_bytes(), type=dict[str, Seen]) if KEPT.exists() else {}
+    for client, seen in SEEN.items():
+        former = kept.get(client, Seen())
+        kept[client] = msgspec.structs.replace(former, wake=seen.wake) if seen.packet is None else seen
+        kept[client].wake = kept[client].wake or former.wake
+    KEPT.parent.mkdir(exist_ok=True)
+    KEPT.write_bytes(msgspec.json.encode(kept))
+    if len(kept) == len(WAYS):
+        PAGE.write_text(_page(kept), "utf-8")
 
 
 @contextmanager
@@ -309,7 +320,7 @@ def _is_waiting(process: Path, who: WorkTree) -> bool:
         return False
 
 
-def _page() -> str:
+def _page(kept: dict[str, Seen]) -> str:
     """The page, from what was seen."""
 
     def cell(value: float | None) -> str:
@@ -320,9 +331,9 @@ def _page() -> str:
         + " | ".join(cell(value) for value in (s.packet, s.lease, s.collision, s.handoff, s.turn_end))
         + f" | {cell(median(s.wake)) if s.wake else '-'} |"
         for name, way in WAYS.items()
-        for s in [SEEN[name]]
+        for s in [kept[name]]
     ]
-    wakes = SEEN["claude-code"].wake
+    wakes = kept["claude-code"].wake
     woken = (
         f"Claude Code was woken {len(wakes)} times, once by each post: median {median(wakes) * 1000:.0f} ms, at most "
         f"{max(wakes) * 1000:.0f} ms until its model was asked; then nothing happened for {QUIET_SECONDS:.0f} s, and "
