@@ -306,7 +306,7 @@ async def _waits(who: WorkTree) -> None:
     """Until a process waits for the idle session. It is looked for by name: a probe would take its lock."""
     with trio.fail_after(SECONDS_MAX):
         while not any(  # noqa: ASYNC110 - nothing tells of it
-            _is_waiting(Path(name), who) for name in os.scandir("/proc") if name.name.isdigit()
+            _is_waiting(Path("/proc", name), who) for name in os.listdir("/proc") if name.isdigit()
         ):
             await trio.sleep(0.1)
     await trio.sleep(1.0)  # until it has asked the bus
