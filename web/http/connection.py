@@ -64,6 +64,9 @@ SMALL_BODY_BYTES_MAX = 64 * 1024
 
 CLIENT_GONE = 499
 
+UNREADABLE = Request("-", b"-", [])
+"""Stands in the log for bytes that are no request."""
+
 
 class Connection:
     """Serves the requests that come over one socket."""
@@ -103,12 +106,22 @@ class Connection:
         self._idle.deadline = trio.current_time() + patience
         while (request := await self._next_request()) is not None:
             self._idle.deadline = inf
-            if not await self._serve(request):
+            if not await self._serve(request) or not self._server.is_open:
                 return
             self._idle.deadline = trio.current_time() + self._server.keep_alive_seconds
         if self._parser.problem is not None:
-            await self.send(render(self._parser.problem.answer(), closes=True), self.peer)
-            await self._linger()
+            await self._refuse_unread(self._parser.problem)
+
+    async def _refuse_unread(self, problem: Problem) -> None:
+        """Answer bytes that are no request, and record that; the connection ends here."""
+        self._idle.deadline = inf
+        exchange = Exchange(UNREADABLE, self.peer, self.until_gone, status=problem.status, outcome=problem.name)
+        try:
+            await self.send(render(problem.answer(), closes=True), self.peer)
+            exchange.is_answered = True
+        finally:
+            self._server.app.record(exchange)
+        await self._linger()
 
     async def _next_request(self) -> Request | None:
         """The next request once its head is complete; None at the end, or when nothing can be read any more."""

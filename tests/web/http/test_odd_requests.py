@@ -11,6 +11,7 @@ from store import Store
 from tests.web.bus import Bus, running_bus
 from tests.web.test_logs import lines_of
 from web.http.listener import listen
+from web.http.serving import DRAIN_SECONDS_MAX
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 ROUTES = (
@@ -170,6 +171,38 @@ async def test_the_outcome_is_aborted_until_an_answer_goes_out(bus: Bus, token: 
     await stream.aclose()
     (line,) = (await lines_of(logged, 1)).splitlines()
     assert json.loads(line)["outcome"] == "disconnected"
+
+
+async def test_what_is_no_request_is_recorded_too(bus: Bus, logged: io.StringIO) -> None:
+    assert await status_of(bus, "\x16\x03\x01") == 400
+    (line,) = map(json.loads, (await lines_of(logged, 1)).splitlines())
+    assert (line["status"], line["outcome"], line["method"]) == (400, "malformed", "-")
+    assert 'llm_bus_requests_total{outcome="malformed",tool="http"} 1.0' in (await bus.http.get("/metrics")).text
+
+
+async def test_a_connection_of_pages_ends_with_the_server(bus: Bus) -> None:
+    """Hypercorn does not know that the server is stopping; the connection does."""
+    port, body = int(bus.url.rpartition(":")[2]), b"x" * 100_000
+    stream = await trio.open_tcp_stream("127.0.0.1", port)
+    async with stream:
+        await stream.send_all(b"POST /join HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n")
+        while "llm_bus_http_arriving_bytes 100000.0" not in (await bus.http.get("/metrics")).text:
+            pass
+        bus.stopping.set()
+        while await accepts(port):
+            pass
+        await stream.send_all(body)
+        with trio.fail_after(DRAIN_SECONDS_MAX / 2):
+            while await stream.receive_some():
+                pass
+
+
+async def accepts(port: int) -> bool:
+    try:
+        await (await trio.open_tcp_stream("127.0.0.1", port)).aclose()
+    except OSError:
+        return False
+    return True
 
 
 async def test_every_address_means_both_families() -> None:
