@@ -62,7 +62,7 @@ async def freeze(world: World, rng: random.Random) -> None:
 async def read_only(world: World, rng: random.Random) -> None:
     with _altered(world, "alter database bus set default_transaction_read_only = on"):
         await trio.sleep(rng.uniform(*REFUSING_SECONDS))
-    world.primary.query("alter database bus reset default_transaction_read_only")
+    world.primary.query("alter database bus reset default_transaction_read_only", "postgres")
 
 
 @fault("PostgreSQL has no slot for a session")
