@@ -9,7 +9,7 @@ from tests.web.admin.fingerprint import fingerprint
 from tests.web.admin.places import all_of, places, url_map
 from tests.web.bus import Bus
 
-EXEMPT = {"/join"}
+EXEMPT = {"/join", "/register", "/authorize", "/token"}
 """Why nothing can be forged there is told in `places.PUBLIC`."""
 
 
