@@ -122,14 +122,20 @@ def audit_kit(commits: str, *, as_json: bool) -> int:
 @click.option("--as", "name", metavar="NAME", help="The name to join under, unless the invite has one.")
 @click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
 def join_bus(url: str, code: str, *, name: str | None, insecure: bool) -> int:
-    """Redeem an invite CODE of the bus at URL, and prepare the work tree you are in for a session."""
+    """Redeem an invite and prepare this work tree for a session.
+
+    CODE is the invite's, URL the address of the bus.
+    """
     return _say_all(lambda: join(Path.cwd(), Wishes(server=url, insecure=insecure), code, name))
 
 
 @click.command("worktree")
 @click.argument("name")
 def worktree(name: str) -> int:
-    """Add a git work tree with a branch and an identity called NAME, ready for a session. For leads."""
+    """Add a work tree for a session, with an identity. For leads.
+
+    Its branch, its directory and its identity are called NAME.
+    """
     return _say_all(lambda: add_worktree(Path.cwd(), name))
 
 

@@ -73,7 +73,7 @@ def test_what_makes_no_sense_is_told_beside_its_field_and_stays_as_it_was_typed(
 def test_the_bounds_are_those_of_the_tools() -> None:
     form = read(CreateInvite, {"participant_name": "a/b", "uses": "51", "ttl_hours": "169", "kind": "robot"})
     assert form.wrong == {
-        "participant_name": "This must be a name without '/' and without spaces at its ends.",
+        "participant_name": "This must be a name without '/'.",
         "uses": "This must be at most 50.",
         "ttl_hours": "This must be at most 168.",
         "kind": "This must be one of: agent, human.",

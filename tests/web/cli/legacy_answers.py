@@ -4,7 +4,7 @@ Ids were global there; `Before` tells which of a project's own each one is now: 
 place, a task's place.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -39,7 +39,7 @@ select name, prefix, pad, current as last_used, current + 1 as next, prefix || l
 """
 
 _ACTIVE = """
-select o.username || '/' || a.name as actor, s.lane, s.status, s.last_seen
+select o.username || '/' || a.name as actor, s.lane, coalesce(s.status, '') as status, s.last_seen
   from presence s join participations p on p.id = s.participation_id join participants a on a.id = p.participant_id
   join owners o on o.id = a.owner_id
  where s.project_id = %s and s.participation_id <> {me} order by s.last_seen desc, actor
@@ -47,7 +47,7 @@ select o.username || '/' || a.name as actor, s.lane, s.status, s.last_seen
 
 _LEASES = """
 select surface, actor_name as actor, expires_at, note, 'exclusive' as mode
-  from leases where project_id = %s and released_at is null and expires_at > now() order by expires_at, surface
+  from leases where project_id = %s and released_at is null and expires_at > now() order by id desc
 """
 
 _TASKS = """
@@ -151,7 +151,7 @@ def encoded(value: object) -> Any:
 def _in_milliseconds(value: object) -> object:
     match value:
         case datetime():
-            return value.replace(microsecond=value.microsecond // 1000 * 1000)
+            return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         case dict():
             return {name: _in_milliseconds(one) for name, one in value.items()}
         case _:
