@@ -55,7 +55,7 @@ SENTENCES = {
 
 
 async def test_every_event_is_told_in_a_sentence_and_its_payload_is_at_hand(bus: Bus, ada: AdminClient) -> None:
-    assert SENTENCES.keys() == EVENT_TYPES.keys()
+    assert SENTENCES.keys() == EVENT_TYPES.keys() - {"lost"}  # no tool writes that: llm-bus repair does
     await one_of_each(bus)
     there = await project_of(bus, ada)
     for event_type, sentence in SENTENCES.items():
