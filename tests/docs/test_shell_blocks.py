@@ -66,9 +66,9 @@ def unlike_the_page(blocks: list[Block], printed: str) -> dict[int, str]:
 
 def clone(directory: Path) -> Path:
     """What a clone has after `make` has installed everything."""
-    directory.mkdir()
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, directory)
+    (directory / "web" / "cli").mkdir(parents=True)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "web/cli/port.py"):
+        shutil.copy(ROOT / name, directory / name)
     (directory / ".venv").mkdir()
     (directory / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
     (directory / ".venv" / ".installed").touch()
