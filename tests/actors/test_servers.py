@@ -105,7 +105,7 @@ async def test_servers_that_meet_take_turns_and_lose_one_race_at_most(
     totals = [directory.statistics().totals for directory in (first, second)]
     assert sum(each.conflicts for each in totals) <= 2
     assert min(journal.appends, elsewhere.appends) >= 15, "neither waits for the other to have nothing to do"
-    assert journal.appends + elsewhere.appends <= 60, "a turn takes along what gathered meanwhile"
+    assert journal.appends + elsewhere.appends <= 120, "a turn takes along what gathered meanwhile"
 
 
 async def test_turns_end_when_the_other_server_is_gone(

@@ -7,17 +7,14 @@ from contextlib import AsyncExitStack
 import pytest
 import trio
 
-from store import open_store
 from tests.faults.checker import read_ledger
 from tests.faults.cluster import Cluster
 from tests.faults.processes import Bus
 from tests.load import Answered, Client, Team, receive_response, request
-from tests.web.bus import running_bus
 
 IDLE = 2000
 OPEN_FILES = IDLE + 500
 CALLS = 100
-BOUND = 50
 
 
 @pytest.fixture
@@ -105,31 +102,3 @@ async def test_clients_that_never_read_their_answers_hold_nobody_up(
             nursery.start_soon(ask_and_never_read)
         await claim_often(busy)
     nursery.cancel_scope.cancel()
-
-
-async def test_no_more_connections_are_open_than_the_bound_and_the_next_one_waits_its_turn(
-    durable: Cluster, team: Team, stack: AsyncExitStack, nursery: trio.Nursery
-) -> None:
-    """In this process, where the bound can be chosen."""
-    async with (
-        open_store(durable.conninfo()) as store,
-        running_bus(store, durable.conninfo(), connections_max=BOUND) as bus,
-    ):
-        port = int(bus.url.rpartition(":")[2])
-        async with team.client("planner", port) as inside:
-            assert isinstance(await inside.call("whoami"), Answered)
-            others = [await connect(stack, port) for _ in range(BOUND - 1)]
-            outside = team.client("builder", port)
-            nursery.start_soon(claim_once, outside)
-            for _ in range(CALLS):
-                assert isinstance(await inside.call("whoami"), Answered)
-            assert team.record.answered("claim") == []
-            await others[0].aclose()
-            with trio.fail_after(60):
-                while not team.record.answered("claim"):
-                    assert isinstance(await inside.call("whoami"), Answered)
-
-
-async def claim_once(client: Client) -> None:
-    async with client:
-        await client.call("claim", sequence="adr")
