@@ -72,6 +72,7 @@ class Deciding:
             at=max(self._now, state.at),
             addressee=request.addressee,
             cursor=request.cursor,
+            since=request.since,
             recall=self._recall,
             patient=request.patient,
         )

@@ -97,15 +97,17 @@ class Directory:
         """
         deadline = trio.current_time() + command.wait_seconds
         answer: Answer | None = None
+        since: int | None = None
         while answer is None or not self._stopping.is_set():
             patient = trio.current_time() < deadline
             actor = self._find(caller.project_id)
             cursor = await self._cursor(caller) if isinstance(command, WhatsNew) else None
             try:
-                settled = await actor.submit(Request(caller, command, addressee, cursor, patient))
+                settled = await actor.submit(Request(caller, command, addressee, cursor, since, patient))
             except Passivated:
                 continue
             outcome, until = settled.outcome, deadline
+            since = settled.seq if since is None else since
             match outcome:
                 case Refusal():
                     return outcome
@@ -265,16 +267,17 @@ class Directory:
                 del self._actors[project_id]
 
     async def _complete(self, project_id: int, reply: Reply | Lookup) -> Reply:
-        """Look up in history what the state does not hold."""
+        """Look up in history what the state does not hold; an answer may lead to the next question."""
         match reply:
             case EventLookup():
-                return reply.complete(await self._read(lambda: self._journal.events(project_id, reply.query)))
+                found = reply.complete(await self._read(lambda: self._journal.events(project_id, reply.query)))
             case PostLookup():
-                return reply.complete(await self._read(lambda: self._journal.posts(project_id, reply.query)))
+                found = reply.complete(await self._read(lambda: self._journal.posts(project_id, reply.query)))
             case TaskLookup():
-                return reply.complete(await self._read(lambda: self._journal.shipped_tasks(project_id, reply.query)))
+                found = reply.complete(await self._read(lambda: self._journal.finished_tasks(project_id, reply.query)))
             case _:
                 return reply
+        return await self._complete(project_id, found)
 
     async def _cursor(self, reader: Principal) -> int | None:
         for done in list(self._advancing.get((reader.project_id, reader.id), ())):

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from engine.history import Head, Kept, Liveness, Stored
-from engine.lookups import EventQuery, EventView, PostQuery, PostRecord, ShippedTask, TaskQuery
+from engine.lookups import EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 
 
@@ -112,6 +112,6 @@ class Journal(Protocol):
         """The posts that match, newest first, with bodies and acknowledgements, read by index."""
         ...
 
-    async def shipped_tasks(self, project_id: int, query: TaskQuery) -> list[ShippedTask]:
-        """The shipped tasks that match, newest first, read by index."""
+    async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
+        """The finished tasks that match, newest first, read by index."""
         ...

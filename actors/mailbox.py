@@ -29,14 +29,15 @@ class Settled:
 class Request:
     """One call of one caller, and what became of it.
 
-    `cursor` is where the caller's `whats_new` goes on, if the command needs it; `patient`: the caller can wait.
-    `asked_at` is Trio's time when it was accepted.
+    `cursor` is where the caller's `whats_new` goes on, if the command needs it. `since`: the ledger's last event when a
+    call that waits was first decided. `patient`: the caller can wait. `asked_at` is Trio's time when it was accepted.
     """
 
     caller: Principal
     command: AnyCommand
     addressee: Addressee | None = None
     cursor: int | None = None
+    since: int | None = None
     patient: bool = False
     asked_at: float = 0.0
     done: trio.Event = field(default_factory=trio.Event)

@@ -18,7 +18,8 @@ class Context(Struct, frozen=True, kw_only=True):
     whole milliseconds: deadlines are compared with it. `at` is the time that this decision's events get: `now`, or the
     last event's time when that is later.
 
-    `cursor` is the last event that `whats_new` showed the caller. `addressee` is whom the command's `addressee_name`
+    `cursor` is the last event that `whats_new` showed the caller. `since` was the ledger's last event when a call that
+    waits was decided first; None then. `addressee` is whom the command's `addressee_name`
     means. `recall` has the posts that `engine.project.needed` asked for. `patient`: the caller can wait and will ask
     again, so a lease need not be granted into a conflict yet.
     """
@@ -28,6 +29,7 @@ class Context(Struct, frozen=True, kw_only=True):
     now: datetime
     at: datetime
     cursor: int | None = None
+    since: int | None = None
     addressee: Addressee | None = None
     recall: Recall
     patient: bool = False

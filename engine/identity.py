@@ -28,6 +28,7 @@ class Principal(Struct, frozen=True, kw_only=True):
     project: str
     is_admin: bool = False
     liveness_window_seconds: int = 900
+    stale_after_seconds: int = 1800
 
     @property
     def actor(self) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, assert_never
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
-from engine import terms
+from engine import task_queries, terms
 from engine.decision import Context, Decision
 from engine.events import EventType
 from engine.lookups import EventLookup, EventQuery, EventView, within_a_page
@@ -25,6 +25,9 @@ NEWCOMER_EVENTS_MAX = 100
 
 DIGEST_CLAIMS_MAX = 100
 """How many sequences a digest shows the newest claim of: those that were claimed last."""
+
+STALE_TASKS_SEARCHED_MAX = 200
+"""The caller's tasks in progress that a digest looks at to find stale ones: the most urgent."""
 
 DIGEST_ITEMS_MAX = 20
 """How many posts, leases and awaited acks a digest shows; it counts the rest."""
@@ -109,10 +112,19 @@ class Omitted(Struct, frozen=True, kw_only=True, omit_defaults=True):
     latest_claims: int = 0
 
 
+class StaleTask(Struct, frozen=True, kw_only=True):
+    """A task that the caller made and whose owner has not been seen for long."""
+
+    task_id: int
+    title: str
+    owner: str | None
+
+
 class Digest(Reply, frozen=True, kw_only=True):
     """What happened since the cursor, oldest first, and what the caller holds and owes.
 
-    `remaining` counts the events after the last one returned. `omitted` is there only when a list was cut.
+    `remaining` counts the events after the last one returned. `stale_tasks` and `omitted` are there only when they say
+    something: the one when a task of the caller is stale, the other when a list was cut.
     """
 
     since_event_id: int
@@ -122,6 +134,7 @@ class Digest(Reply, frozen=True, kw_only=True):
     awaiting_ack: list[PostHead]
     active_leases: list[ActiveLease]
     latest_claims: dict[str, str]
+    stale_tasks: list[StaleTask] | UnsetType = UNSET
     omitted: Omitted | UnsetType = UNSET
 
     @property
@@ -176,13 +189,13 @@ def whats_new(state: State, command: WhatsNew, context: Context) -> Decision:
     The cursor moves once the events have reached the caller: to the last one shown, or, if the caller says what they
     have dealt with, to that.
     """
-    reader, cursor = context.caller.id, context.cursor
+    cursor = context.cursor
     since = command.after
     if since is None:
         since = max(0, state.seq - NEWCOMER_EVENTS_MAX) if cursor is None else cursor
     since = min(since, state.seq)
     upto = min(state.seq, since + command.limit)
-    digest = _digest(state, reader, since, state.seq - upto, context.now)
+    digest = _digest(state, since, state.seq - upto, context)
     dealt_with = upto if command.after is None else since
     # A cursor of 0 is kept too: its reader has looked once and is no newcomer at the next look.
     advances = dealt_with if command.advance_cursor and (cursor is None or dealt_with > cursor) else None
@@ -202,7 +215,8 @@ def _with_events(digest: Digest, views: list[EventView]) -> Digest:
     return replace(digest, events=views)
 
 
-def _digest(state: State, reader: int, since: int, remaining: int, now: datetime) -> Digest:
+def _digest(state: State, since: int, remaining: int, context: Context) -> Digest:
+    reader, now = context.caller.id, context.now
     inbox, unanswered = state.posts.inbox(reader), state.posts.unanswered_from(reader)
     leases = state.leases.newest(now, DIGEST_ITEMS_MAX)
     claims = state.sequences.claimed_lately(DIGEST_CLAIMS_MAX)
@@ -224,8 +238,18 @@ def _digest(state: State, reader: int, since: int, remaining: int, now: datetime
         latest_claims={
             name: latest.formatted for name, latest in sorted((each.name, each.latest) for each in claims) if latest
         },
+        stale_tasks=_stale_tasks(state, context) or UNSET,
         omitted=UNSET if omitted == Omitted() else omitted,
     )
+
+
+def _stale_tasks(state: State, context: Context) -> list[StaleTask]:
+    made = state.tasks.in_progress_made_by(context.caller.id, STALE_TASKS_SEARCHED_MAX)
+    return [
+        StaleTask(task_id=task.id, title=task.title, owner=task.owner)
+        for task in made
+        if task_queries.is_stale(state.seen, task, context)
+    ][:DIGEST_ITEMS_MAX]
 
 
 def _heads(state: State, ids: Sequence[int]) -> list[PostHead]:

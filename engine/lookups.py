@@ -8,7 +8,7 @@ A `Recall` goes the other way: posts that were fetched from history before a bat
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -41,6 +41,7 @@ class EventQuery(Struct, frozen=True, kw_only=True):
     type: str | None = None
     sequence: str | None = None
     number: int | None = None
+    task_id: int | None = None
     ref: str | None = None
     tag: str | None = None
     since: datetime | None = None
@@ -60,10 +61,10 @@ class EventView(Struct, frozen=True, kw_only=True):
 
 
 class EventLookup(Struct, frozen=True):
-    """A question about events, and what makes a reply of the answer."""
+    """A question about events, and what makes a reply of the answer, or the next question."""
 
     query: EventQuery
-    complete: Callable[[list[EventView]], Reply]
+    complete: "Callable[[list[EventView]], Reply | Lookup]"
 
 
 class PostQuery(Struct, frozen=True, kw_only=True):
@@ -109,39 +110,42 @@ class PostRecord(Struct, frozen=True, kw_only=True):
 
 
 class TaskQuery(Struct, frozen=True, kw_only=True):
-    """Shipped tasks of one project, newest first, that match every given field.
+    """Finished tasks of one project, newest first, that match every given field.
 
-    `upto` bounds the number of the event that shipped them; `above` the task's id (exclusive).
+    `upto` bounds the number of the event that finished them; `above` the task's id (exclusive). `status` is `done` or
+    `cancelled`.
     """
 
     upto: int
     above: int = 0
+    status: str | None = None
     owner: str | None = None
     lane: str | None = None
     limit: int
 
 
-class ShippedTask(Struct, frozen=True, kw_only=True):
-    """A task that has shipped, as history tells it."""
+class FinishedTask(Struct, frozen=True, kw_only=True):
+    """A task that was shipped or cancelled, as history tells it."""
 
     task_id: int
     title: str
     lane: str | None
     owner: str | None
+    status: Literal["done", "cancelled"]
 
 
 class TaskLookup(Struct, frozen=True):
-    """A question about shipped tasks, and what makes a reply of the answer."""
+    """A question about finished tasks, and what makes a reply of the answer, or the next question."""
 
     query: TaskQuery
-    complete: Callable[[list[ShippedTask]], Reply]
+    complete: "Callable[[list[FinishedTask]], Reply | Lookup]"
 
 
 class PostLookup(Struct, frozen=True):
-    """A question about posts, and what makes a reply of the answer."""
+    """A question about posts, and what makes a reply of the answer, or the next question."""
 
     query: PostQuery
-    complete: Callable[[list[PostRecord]], Reply]
+    complete: "Callable[[list[PostRecord]], Reply | Lookup]"
 
 
 Lookup = EventLookup | PostLookup | TaskLookup

@@ -14,7 +14,7 @@ from typing import Any, assert_never, cast
 import msgspec
 from msgspec import Struct
 
-from engine import leases, ledger, posts, presence, sequences, tasks
+from engine import leases, ledger, posts, presence, sequences, task_rules
 from engine.decision import Context, Outcome
 from engine.errors import LedgerGap
 from engine.events import AnyEventData, Unknown
@@ -34,7 +34,7 @@ from engine.vocabulary import Event, EventData
 
 AnyCommand = SequenceCommand | PresenceCommand | PostCommand | LeaseCommand | TaskCommand | LedgerCommand
 
-SNAPSHOT_VERSION = 3
+SNAPSHOT_VERSION = 4
 """Changes when an old snapshot can no longer be read. The state is then rebuilt from history."""
 
 SLICE_RECORDS = 200
@@ -55,7 +55,7 @@ def decide(state: State, command: AnyCommand, context: Context) -> Outcome:
     if isinstance(command, LeaseCommand):
         return leases.decide(state.leases, command, context)
     if isinstance(command, TaskCommand):
-        return tasks.decide(state.tasks, command, context)
+        return task_rules.decide(state.tasks, state.seen, command, context)
     if isinstance(command, LedgerCommand):
         return ledger.decide(state, command, context)
     assert_never(command)
@@ -100,7 +100,7 @@ def _fold(state: State, event: Event) -> None:
     elif isinstance(data, LeaseEvent):
         leases.fold(state.leases, event, data)
     elif isinstance(data, TaskEvent):
-        tasks.fold(state.tasks, data)
+        task_rules.fold(state.tasks, event, data)
     elif isinstance(data, Lost | Unknown):
         pass  # no book holds what these tell
     else:

@@ -1,11 +1,16 @@
-"""The book of `engine.tasks`: tasks that have not shipped, found by status, owner and lane, and what waits for what.
+"""The book of `engine.tasks`: unfinished tasks, found by status, owner and lane, and what waits for what.
 
 Two kinds of edges make a task wait for another: dependencies, and blockers that name a task. Both are kept in both
-directions, so that shipping a task finds the tasks that it sets free. A task that has shipped leaves the book: ids are
-counted, so an absent id up to `last_id` has shipped.
+directions, so that finishing a task finds the tasks that it sets free. A task that shipped or was cancelled leaves the
+book: ids are counted, so an absent id up to `last_id` has.
+
+Every index holds ranks, `(priority, id)`: the highest priority and the newest task come last.
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
@@ -16,23 +21,43 @@ CYCLE_SEARCH_MAX = 5_000
 """Edges that the search for a cycle follows before it gives up, some milliseconds of work."""
 
 
+Rank = tuple[int, int]
+"""A task's place among others: its priority, then its id."""
+
+
 class Blocker(Struct, frozen=True, kw_only=True):
-    """What holds a task up: a reason, and perhaps another task."""
+    """What holds a task up since `at`: a reason, and perhaps another task."""
 
     on: int | None
     reason: str
+    at: datetime
 
 
 class Task(Struct, frozen=True, kw_only=True):
-    """A task that has not shipped, and what holds it up."""
+    """An unfinished task, and what holds it up.
+
+    `owner_id` and `made_by` are readers' ids; `former` are those who had the task before it was handed over. `changed`
+    and `moved_at` are the number and the time of its last event.
+    """
 
     id: int
     title: str
     lane: str | None
     owner: str | None
+    owner_id: int | None
+    made_by: int
+    priority: int
     status: TaskStatus
+    changed: int
+    moved_at: datetime
     depends_on: tuple[int, ...] = ()
     blockers: tuple[Blocker, ...] = ()
+    former: tuple[int, ...] = ()
+
+    @property
+    def rank(self) -> Rank:
+        """Its place in every index."""
+        return self.priority, self.id
 
     @property
     def blocked_on(self) -> set[int]:
@@ -41,32 +66,37 @@ class Task(Struct, frozen=True, kw_only=True):
 
 
 class TaskBook:
-    """The unshipped tasks of a project.
+    """The unfinished tasks of a project.
 
-    `_missing` counts the dependencies of a task that have not shipped; a task without any is in `_ready`.
+    `_missing` counts the dependencies of a task that are unfinished; a task without any is in `_ready`. `_free` has the
+    ready tasks that nobody has started: without an owner under the lane (and None for all lanes), assigned ones under
+    the owner's id. `_working` has the tasks in progress, by their owner's id.
     """
 
     __slots__ = (
-        "_blocked", "_by_id", "_by_lane", "_by_owner", "_by_status", "_dependents", "_ids", "_last_id", "_missing",
-        "_ready", "_undo",
+        "_blocked", "_by_id", "_by_lane", "_by_owner", "_by_status", "_dependents", "_free", "_last_id", "_made",
+        "_missing", "_ranks", "_ready", "_undo", "_working",
     )  # fmt: skip
 
     def __init__(self, undo: Undo) -> None:
         self._undo = undo
         self._last_id = 0
         self._by_id: Table[int, Task] = Table(undo)
-        self._ids: Ordered[int] = Ordered(undo)
-        self._ready: Ordered[int] = Ordered(undo)
+        self._ranks: Ordered[Rank] = Ordered(undo)
+        self._ready: Ordered[Rank] = Ordered(undo)
         self._missing: Table[int, int] = Table(undo)
         self._dependents: Index[int, int] = Index(undo)
         self._blocked: Index[int, int] = Index(undo)
-        self._by_status: Index[str, int] = Index(undo)
-        self._by_owner: Index[str, int] = Index(undo)
-        self._by_lane: Index[str, int] = Index(undo)
+        self._by_status: Index[str, Rank] = Index(undo)
+        self._by_owner: Index[str, Rank] = Index(undo)
+        self._by_lane: Index[str, Rank] = Index(undo)
+        self._free: Index[str | int | None, Rank] = Index(undo)
+        self._working: Index[int, Rank] = Index(undo)
+        self._made: Index[int, Rank] = Index(undo)
 
     def dump(self) -> list[Task]:
-        """The records that make this book again, with `last_id`: every unshipped task, by id."""
-        return [self._by_id[task_id] for task_id in self._ids]
+        """The records that make this book again, with `last_id`: every unfinished task, by id."""
+        return [self._by_id[task_id] for task_id in sorted(self._by_id)]
 
     def load(self, records: Iterable[Task], last_id: int = 0) -> None:
         """Put dumped records into an empty book; in as many parts as needed."""
@@ -83,23 +113,28 @@ class TaskBook:
     def __getitem__(self, task_id: int) -> Task:
         return self._by_id[task_id]
 
+    def get(self, task_id: int) -> Task | None:
+        """The task, if it is unfinished."""
+        return self._by_id.get(task_id)
+
     @property
     def last_id(self) -> int:
         """The id of the newest task."""
         return self._last_id
 
-    def has_shipped_above(self, task_id: int) -> bool:
-        """Whether a task with a larger id has shipped."""
-        return len(self._ids) - self._ids.below(task_id + 1) < self._last_id - task_id
+    @property
+    def finished(self) -> int:
+        """How many tasks have shipped or were cancelled."""
+        return self._last_id - len(self._by_id)
 
     def find(self, status: str | None, owner: str | None, lane: str | None, *, ready: bool, limit: int) -> list[Task]:
-        """The newest tasks that match, found in the smallest index."""
-        indexes: list[Sequence[int]] = [self._ready if ready else self._ids]
+        """The tasks that match, highest priority first, then newest; found in the smallest index."""
+        indexes: list[Sequence[Rank]] = [self._ready if ready else self._ranks]
         for index, key in ((self._by_status, status), (self._by_owner, owner), (self._by_lane, lane)):
             if key is not None:
                 indexes.append(index.get(key, ()))
         found: list[Task] = []
-        for task_id in min(indexes, key=len)[::-1]:
+        for _, task_id in min(indexes, key=len)[::-1]:
             task = self._by_id[task_id]
             if (
                 status in {None, task.status}
@@ -111,6 +146,33 @@ class TaskBook:
                 if len(found) == limit:
                     break
         return found
+
+    def best_free(self, reader: int, lane: str | None) -> Task | None:
+        """The task to take next: highest priority, then oldest, of those without an owner and those of the reader."""
+        ranks = [_best(self._free.get(lane, ()))]
+        mine = self._free.get(reader, ())
+        if lane is None:
+            ranks.append(_best(mine))
+        else:
+            ranks += [task.rank for task in map(self._at, mine) if task.lane == lane]
+        best = min((rank for rank in ranks if rank is not None), key=_urgency, default=None)
+        return None if best is None else self._at(best)
+
+    def working(self) -> Iterator[int]:
+        """Whoever has tasks in progress, by reader's id."""
+        return iter(self._working)
+
+    def in_progress_of(self, owner_id: int) -> list[Task]:
+        """Somebody's tasks in progress, highest priority first."""
+        return [self._at(rank) for rank in self._working.get(owner_id, ())[::-1]]
+
+    def in_progress_made_by(self, reader: int, limit: int) -> list[Task]:
+        """At most `limit` tasks in progress that this reader made, highest priority first."""
+        return [self._at(rank) for rank in self._made.get(reader, ())[: -limit - 1 : -1]]
+
+    def dependents(self, task_id: int) -> Sequence[int]:
+        """The unfinished tasks that depend on this one, ascending."""
+        return self._dependents.get(task_id, ())
 
     def blocked_on(self, task_id: int) -> Sequence[int]:
         """The tasks with a blocker that names this one, ascending."""
@@ -144,14 +206,14 @@ class TaskBook:
         self._undo.note(self._count, self._last_id)
         self._count(max(self._last_id, task.id))
         self._by_id[task.id] = task
-        self._ids.add(task.id)
+        self._ranks.add(task.rank)
         missing = [task_id for task_id in task.depends_on if task_id in self._by_id]
         for task_id in missing:
             self._dependents.add(task_id, task.id)
         if missing:
             self._missing[task.id] = len(missing)
         else:
-            self._ready.add(task.id)
+            self._ready.add(task.rank)
         self._file(task)
         for task_id in task.blocked_on:
             self._blocked.add(task_id, task.id)
@@ -159,44 +221,72 @@ class TaskBook:
     def put(self, task: Task) -> None:
         """Replace a task by what it is now."""
         before = self._by_id[task.id]
+        self._unfile(before)
         self._by_id[task.id] = task
-        if (before.status, before.owner) != (task.status, task.owner):
-            self._unfile(before)
-            self._file(task)
+        self._file(task)
         for task_id in before.blocked_on - task.blocked_on:
             self._blocked.discard(task_id, task.id)
         for task_id in task.blocked_on - before.blocked_on:
             self._blocked.add(task_id, task.id)
 
     def finish(self, task: Task) -> None:
-        """Let a shipped task go; tasks of which it was the last dependency are ready."""
+        """Let a task go that shipped or was cancelled; tasks of which it was the last dependency are ready."""
         self._unfile(task)
-        self._ready.discard(task.id)
-        self._ids.discard(task.id)
+        self._ready.discard(task.rank)
+        self._ranks.discard(task.rank)
+        for task_id in task.blocked_on:
+            self._blocked.discard(task_id, task.id)
+        for task_id in task.depends_on:
+            self._dependents.discard(task_id, task.id)
+        self._missing.pop(task.id)
         del self._by_id[task.id]
         for waiting in self._dependents.pop(task.id) or ():
-            left = self._missing[waiting] - 1
-            if left:
-                self._missing[waiting] = left
-            else:
-                del self._missing[waiting]
-                self._ready.add(waiting)
+            self._let_on(waiting)
+
+    def _let_on(self, task_id: int) -> None:
+        """One dependency less holds this task up."""
+        left = self._missing[task_id] - 1
+        if left:
+            self._missing[task_id] = left
+            return
+        task = self._by_id[task_id]
+        del self._missing[task_id]
+        self._ready.add(task.rank)
+        self._file(task)
+
+    def _at(self, rank: Rank) -> Task:
+        return self._by_id[rank[1]]
 
     def _count(self, last_id: int) -> None:
         self._last_id = last_id
 
     def _file(self, task: Task) -> None:
         for index, key in self._places(task):
-            if key is not None:
-                index.add(key, task.id)
+            index.add(key, task.rank)
 
     def _unfile(self, task: Task) -> None:
         for index, key in self._places(task):
-            if key is not None:
-                index.discard(key, task.id)
+            index.discard(key, task.rank)
 
-    def _places(self, task: Task) -> tuple[tuple[Index[str, int], str | None], ...]:
-        return (self._by_status, task.status), (self._by_owner, task.owner), (self._by_lane, task.lane)
+    def _places(self, task: Task) -> Iterator[tuple[Index[Any, Rank], str | int | None]]:
+        """Every index that has the task as it is now, and under what."""
+        yield self._by_status, task.status
+        if task.owner is not None:
+            yield self._by_owner, task.owner
+        if task.lane is not None:
+            yield self._by_lane, task.lane
+        if task.status == "in_progress":
+            yield self._made, task.made_by
+            if task.owner_id is not None:
+                yield self._working, task.owner_id
+        if task.id in self._missing:
+            return
+        if task.status == "open":
+            yield self._free, None
+            if task.lane is not None:
+                yield self._free, task.lane
+        elif task.status == "assigned" and task.owner_id is not None:
+            yield self._free, task.owner_id
 
     def _waited_for(self, task_id: int) -> list[int]:
         task = self._by_id[task_id]
@@ -204,3 +294,16 @@ class TaskBook:
 
     def _waiting_for(self, task_id: int) -> list[int]:
         return [*self._dependents.get(task_id, ()), *self._blocked.get(task_id, ())]
+
+
+def _best(ranks: Sequence[Rank]) -> Rank | None:
+    """The oldest of those with the highest priority."""
+    if not ranks:
+        return None
+    priority, _ = ranks[-1]
+    return ranks[bisect_left(ranks, (priority, 0))]
+
+
+def _urgency(rank: Rank) -> tuple[int, int]:
+    priority, task_id = rank
+    return -priority, task_id

@@ -16,7 +16,7 @@ LeaseMode = Annotated[
     Literal["exclusive", "shared"],
     Meta(description="`shared` conflicts with `exclusive` only; `exclusive` with both."),
 ]
-TaskStatus = Literal["open", "assigned", "in_progress", "blocked", "done"]
+TaskStatus = Literal["open", "assigned", "in_progress", "blocked", "done", "cancelled"]
 
 # `$` alone lets a trailing newline through in Python; the lookahead refuses it there and is harmless in ECMAScript.
 SequenceName = Annotated[
@@ -91,6 +91,7 @@ Surface = Annotated[
 ]
 Title = Annotated[str, Meta(min_length=1, max_length=200, description="The task in one line.")]
 Detail = Annotated[str, Meta(max_length=4000, description="Whatever its owner needs to know.")]
+Priority = Annotated[int, Meta(ge=0, le=4, description="How urgent it is: 4 goes first, 2 is normal.")]
 Reason = Annotated[str, Meta(min_length=1, max_length=500, description="Why it cannot go on.")]
 
 TaskIds = Annotated[tuple[Id, ...], Meta(max_length=50, description="Tasks that must ship before this one can start.")]

@@ -4,29 +4,33 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from engine.lookups import ACKS_COUNTED_MAX, ACKS_SHOWN_MAX, PostQuery, PostRecord, ShippedTask, TaskQuery
-from engine.tasks import TaskAssigned, TaskCreated, TaskShipped
+from engine.lookups import ACKS_COUNTED_MAX, ACKS_SHOWN_MAX, FinishedTask, PostQuery, PostRecord, TaskQuery
+from engine.tasks import TaskAssigned, TaskCancelled, TaskCreated, TaskShipped
 from engine.vocabulary import Event
 
 
-def shipped_tasks(events: Iterable[Event], query: TaskQuery) -> list[ShippedTask]:
-    """The shipped tasks that match, newest first."""
-    known: dict[int, ShippedTask] = {}
-    shipped = set[int]()
+def finished_tasks(events: Iterable[Event], query: TaskQuery) -> list[FinishedTask]:
+    """The finished tasks that match, newest first."""
+    known: dict[int, FinishedTask] = {}
+    finished = set[int]()
     for event in events:
         match event.data:
             case TaskCreated(task_id=task_id, title=title, lane=lane, owner=owner):
-                known[task_id] = ShippedTask(task_id=task_id, title=title, lane=lane, owner=owner)
+                known[task_id] = FinishedTask(task_id=task_id, title=title, lane=lane, owner=owner, status="done")
             case TaskAssigned(task_id=task_id, owner=owner):
                 known[task_id] = replace(known[task_id], owner=owner)
             case TaskShipped(task_id=task_id) if event.seq <= query.upto:
-                shipped.add(task_id)
+                finished.add(task_id)
+            case TaskCancelled(task_id=task_id) if event.seq <= query.upto:
+                known[task_id] = replace(known[task_id], status="cancelled")
+                finished.add(task_id)
             case _:
                 pass
     found = [
         known[task_id]
-        for task_id in sorted(shipped, reverse=True)
+        for task_id in sorted(finished, reverse=True)
         if task_id > query.above
+        and query.status in {None, known[task_id].status}
         and query.owner in {None, known[task_id].owner}
         and query.lane in {None, known[task_id].lane}
     ]

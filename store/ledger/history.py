@@ -23,9 +23,9 @@ from engine.lookups import (
     AckFact,
     EventQuery,
     EventView,
+    FinishedTask,
     PostQuery,
     PostRecord,
-    ShippedTask,
     TaskQuery,
 )
 from engine.vocabulary import Event
@@ -38,6 +38,7 @@ _EVENT_FILTERS = {
     "actor": "e.actor = %(actor)s",
     "type": "e.type = %(type)s",
     "sequence": "e.type in ('claim', 'seed') and e.data ->> 'sequence' = %(sequence)s",
+    "task_id": "(e.data ->> 'task_id')::bigint = %(task_id)s",
     "ref": "e.type = 'post' and e.data ->> 'ref' = %(ref)s",
     "tag": "e.type = 'post' and e.data ->> 'tag' = %(tag)s",
 }
@@ -122,9 +123,10 @@ select p.seq, p.at, p.actor, p.participation_id, p.data::text, acks.ids, acks.ac
 
 _OF_TASK = "from events e where e.project_id = %(project)s and (e.data ->> 'task_id')::bigint = task.id and e.type"
 
-_SHIPPED = """
+_FINISHED = """
 select (e.data ->> 'task_id')::bigint as id from events e
- where e.project_id = %(project)s and e.type = 'task_ship' and (e.data ->> 'task_id')::bigint > %(above)s
+ where e.project_id = %(project)s and e.type in ('task_ship', 'task_cancel')
+   and (e.data ->> 'task_id')::bigint > %(above)s
  order by 1 desc"""
 
 _BY_LANE = """
@@ -141,9 +143,10 @@ select distinct (e.data ->> 'task_id')::bigint as id from events e
 
 # Task by task from the newest on, until there are enough; "offset 0" keeps it from being a join of everything.
 _TASKS = f"""
-select task.id, created.title, created.lane, coalesce(assigned.owner, created.owner)
+select task.id, created.title, created.lane, coalesce(assigned.owner, created.owner),
+       case ended.type when 'task_ship' then 'done' else 'cancelled' end
   from ({{candidates}} offset 0) as task
- cross join lateral (select 1 {_OF_TASK} = 'task_ship' and e.seq <= %(upto)s limit 1) as shipped
+ cross join lateral (select e.type {_OF_TASK} in ('task_ship', 'task_cancel') and e.seq <= %(upto)s limit 1) as ended
  cross join lateral (
        select e.data ->> 'title' as title, e.data ->> 'lane' as lane, e.data ->> 'owner' as owner
          {_OF_TASK} = 'task_create' limit 1) as created
@@ -194,19 +197,21 @@ async def find_posts(connection: Connection, project_id: int, query: PostQuery) 
     return [_post_record(row) for row in await connection.fetch(statement, parameters)]
 
 
-async def find_shipped_tasks(connection: Connection, project_id: int, query: TaskQuery) -> list[ShippedTask]:
-    """The shipped tasks that match, newest first."""
-    candidates = _BY_OWNER if query.owner is not None else _BY_LANE if query.lane is not None else _SHIPPED
+async def find_finished_tasks(connection: Connection, project_id: int, query: TaskQuery) -> list[FinishedTask]:
+    """The finished tasks that match, newest first."""
+    candidates = _BY_OWNER if query.owner is not None else _BY_LANE if query.lane is not None else _FINISHED
     conditions = ["true"]
     if query.owner is not None:
         conditions.append("coalesce(assigned.owner, created.owner) = %(owner)s")
     if query.lane is not None:
         conditions.append("created.lane = %(lane)s")
+    if query.status is not None:
+        conditions.append("ended.type = case %(status)s when 'done' then 'task_ship' else 'task_cancel' end")
     statement = _TASKS.format(candidates=candidates, conditions=" and ".join(conditions))
     parameters = {"project": project_id, **msgspec.structs.asdict(query)}
     return [
-        ShippedTask(task_id=task_id, title=title, lane=lane, owner=owner)
-        for task_id, title, lane, owner in await connection.fetch(statement, parameters)
+        FinishedTask(task_id=task_id, title=title, lane=lane, owner=owner, status=status)
+        for task_id, title, lane, owner, status in await connection.fetch(statement, parameters)
     ]
 
 

@@ -20,7 +20,7 @@ from msgspec import Struct
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown, TooSlow
 from engine.events import decode, encode
 from engine.history import EMPTY, Head, Kept, Liveness, Stored
-from engine.lookups import EventQuery, EventView, PostQuery, PostRecord, ShippedTask, TaskQuery
+from engine.lookups import EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 from store.errors import ConnectionLost, StatementTimeout, StoreUnavailable, UniqueTaken
 from store.ledger import history
@@ -339,10 +339,10 @@ class PostgresJournal:
         async with self._searching() as connection:
             return await history.find_posts(connection, project_id, query)
 
-    async def shipped_tasks(self, project_id: int, query: TaskQuery) -> list[ShippedTask]:
-        """The shipped tasks that match, newest first; raises `TooSlow` also."""
+    async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
+        """The finished tasks that match, newest first; raises `TooSlow` also."""
         async with self._searching() as connection:
-            return await history.find_shipped_tasks(connection, project_id, query)
+            return await history.find_finished_tasks(connection, project_id, query)
 
     @asynccontextmanager
     async def _searching(self) -> AsyncIterator[Connection]:

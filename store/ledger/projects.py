@@ -10,14 +10,14 @@ from msgspec import Struct
 
 from store.errors import NameTaken, UniqueTaken
 from store.people import audit
-from store.people.names import checked_liveness_window, checked_project_name, checked_slug
+from store.people.names import checked_liveness_window, checked_project_name, checked_slug, checked_stale_after
 from store.postgres.advisory_locks import WRITER_LOCK
 from store.postgres.connection import Connection, Row
 
 DELETE_CHUNK_EVENTS = 50_000
 """Events deleted by one statement: a fraction of a second's work, so a ledger of any length meets no time limit."""
 
-_COLUMNS = "id, owner_id, slug, name, liveness_window_seconds"
+_COLUMNS = "id, owner_id, slug, name, liveness_window_seconds, stale_after_seconds"
 
 _FIND = f"select {_COLUMNS} from projects where owner_id = %s and id = %s"  # noqa: S608  # made of literals
 
@@ -30,7 +30,8 @@ insert into projects (owner_id, slug, name) values (%s, %s, %s) on conflict do n
 """  # noqa: S608  # made of literals
 
 _CHANGE = f"""
-update projects set slug = %s, name = %s, liveness_window_seconds = %s where id = %s returning {_COLUMNS}
+update projects set slug = %s, name = %s, liveness_window_seconds = %s, stale_after_seconds = %s
+ where id = %s returning {_COLUMNS}
 """  # noqa: S608  # made of literals
 
 _ARCHIVE = "update projects set archived_at = now() where id = %s and archived_at is null"
@@ -68,6 +69,7 @@ class ProjectRow(Struct, frozen=True, kw_only=True):
     slug: str
     name: str
     liveness_window_seconds: int
+    stale_after_seconds: int
     created: bool = False
 
 
@@ -102,21 +104,34 @@ async def change(
     slug: str,
     name: str,
     liveness_window_seconds: int,
+    stale_after_seconds: int | None = None,
     by: str,
 ) -> ProjectRow | None:
-    """Give the owner's project all of this; None when there is none with this id."""
-    wanted = (checked_slug(slug), checked_project_name(name), checked_liveness_window(liveness_window_seconds))
+    """Give the owner's project all of this; None when there is none with this id. What is None stays."""
+    wanted = (
+        checked_slug(slug),
+        checked_project_name(name),
+        checked_liveness_window(liveness_window_seconds),
+        None if stale_after_seconds is None else checked_stale_after(stale_after_seconds),
+    )
     rows = await connection.fetch(_FIND_TO_CHANGE, (owner_id, project_id))
     if not rows:
         return None
     before = _project(rows[0])
-    if wanted == (before.slug, before.name, before.liveness_window_seconds):
+    wanted = (*wanted[:3], wanted[3] or before.stale_after_seconds)
+    if wanted == (before.slug, before.name, before.liveness_window_seconds, before.stale_after_seconds):
         return before
     try:
         (row,) = await connection.fetch(_CHANGE, (*wanted, project_id))
     except UniqueTaken as taken:
         raise _taken(slug) from taken
-    detail = {"slug": slug, "name": wanted[1], "liveness_window_seconds": wanted[2], "before": before.slug}
+    detail = {
+        "slug": slug,
+        "name": wanted[1],
+        "liveness_window_seconds": wanted[2],
+        "stale_after_seconds": wanted[3],
+        "before": before.slug,
+    }
     await audit.record(connection, owner_id, project_id, by, "project_change", **detail)
     return _project(row)
 
@@ -170,5 +185,13 @@ def _taken(slug: str) -> NameTaken:
 
 
 def _project(row: Row, *, created: bool = False) -> ProjectRow:
-    id_, owner_id, slug, name, window = row
-    return ProjectRow(id=id_, owner_id=owner_id, slug=slug, name=name, liveness_window_seconds=window, created=created)
+    id_, owner_id, slug, name, window, stale_after = row
+    return ProjectRow(
+        id=id_,
+        owner_id=owner_id,
+        slug=slug,
+        name=name,
+        liveness_window_seconds=window,
+        stale_after_seconds=stale_after,
+        created=created,
+    )

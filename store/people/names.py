@@ -19,6 +19,8 @@ EMAIL_LENGTH_MAX = 254
 PROJECT_NAME_LENGTH_MAX = 100
 LANE_LENGTH_MAX = 64
 LIVENESS_WINDOW_SECONDS_MAX = 86_400
+STALE_AFTER_SECONDS_MIN = 60
+STALE_AFTER_SECONDS_MAX = 604_800
 
 HANDLE_OF_NOBODY = "owner"
 """For an email whose local part has no letter or digit that a handle could have."""
@@ -118,6 +120,16 @@ def checked_liveness_window(seconds: int) -> int:
     if not 1 <= seconds <= LIVENESS_WINDOW_SECONDS_MAX:
         raise InvalidName(
             f"the liveness window is 1 to {LIVENESS_WINDOW_SECONDS_MAX} seconds.", field="liveness_window_seconds"
+        )
+    return seconds
+
+
+def checked_stale_after(seconds: int) -> int:
+    """How long an owner of a task in progress may be unseen; raises `InvalidName` when that is no sensible time."""
+    if not STALE_AFTER_SECONDS_MIN <= seconds <= STALE_AFTER_SECONDS_MAX:
+        raise InvalidName(
+            f"a task is stale after {STALE_AFTER_SECONDS_MIN} to {STALE_AFTER_SECONDS_MAX} seconds.",
+            field="stale_after_seconds",
         )
     return seconds
 

@@ -15,7 +15,7 @@ from store.postgres.connection import Connection
 TOKEN_PREFIX = "llmbus_"  # noqa: S105  # what every token begins with, not one
 
 _AUTHENTICATE = """
-select p.id, p.project_id, o.handle, a.label, j.slug, p.is_admin, j.liveness_window_seconds,
+select p.id, p.project_id, o.handle, a.label, j.slug, p.is_admin, j.liveness_window_seconds, j.stale_after_seconds,
        o.id, a.id, o.suspended_at is not null, j.archived_at is not null
   from tokens t
   join participations p on p.id = t.participation_id
@@ -62,7 +62,7 @@ async def authenticate(connection: Connection, token_hash: bytes) -> Grant | Non
     rows = await connection.fetch(_AUTHENTICATE, (token_hash,), prepare=True)
     if not rows:
         return None
-    participation_id, project_id, handle, label, slug, is_admin, window, *of_whom = rows[0]
+    participation_id, project_id, handle, label, slug, is_admin, window, stale_after, *of_whom = rows[0]
     owner_id, participant_id, suspended, archived = of_whom
     principal = Principal(
         id=participation_id,
@@ -72,6 +72,7 @@ async def authenticate(connection: Connection, token_hash: bytes) -> Grant | Non
         project=slug,
         is_admin=is_admin,
         liveness_window_seconds=window,
+        stale_after_seconds=stale_after,
     )
     return Grant(
         principal=principal,

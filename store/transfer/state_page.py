@@ -11,7 +11,7 @@ from engine.open_posts import OpenPost
 from engine.sequences import latest_claims
 from engine.state import State
 from engine.task_graph import Task
-from engine.tasks import waits_for
+from engine.task_queries import waits_for
 from store.transfer.format import ExportedProject
 
 _MEANING = str.maketrans({character: f"\\{character}" for character in "\\`*[]<>|"} | {"\n": " ", "\r": " "})

@@ -160,7 +160,6 @@ def tasks(story: Story) -> None:
     built = {"title": "Build", "detail": "As designed.", "owner": "scout", "depends_on": [1]}
     story.tell("lead", "task_create", {"task_id": 2, "status": "assigned"}, **built)  # 16
     story.tell("scout", "task_start", Refused("conflict", "1"), task_id=2)
-    story.tell("lead", "task_start", Refused("conflict", "open"), task_id=1)
     assigned = {"task_id": 1, "owner": story.lead, "status": "assigned"}
     story.tell("lead", "task_assign", assigned, task_id=1, owner=story.lead)  # 17
     story.tell("lead", "task_start", {"task_id": 1, "status": "in_progress"}, task_id=1)  # 18
@@ -186,6 +185,8 @@ def tasks(story: Story) -> None:
     story.tell("scout", "task_start", {"task_id": 2, "status": "in_progress"}, task_id=2)  # 28
     story.tell("scout", "list_tasks", {"tasks": [{**build, "status": "in_progress"}]}, owner=story.scout, ready=True)
     story.tell("lead", "task_start", Refused("not_found", "999"), task_id=999)
+    story.tell("lead", "task_cancel", Refused("not_found", "999"), task_id=999, reason="no need")
+    story.tell("lead", "list_tasks", Refused("not_found", "999"), task_id=999)
 
 
 def ledger(story: Story) -> None:

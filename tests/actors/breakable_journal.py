@@ -7,7 +7,7 @@ from datetime import datetime
 
 from engine.errors import JournalUnavailable, OutcomeUnknown
 from engine.history import Head, Kept, Liveness, Stored
-from engine.lookups import EventQuery, EventView, PostQuery, PostRecord, ShippedTask, TaskQuery
+from engine.lookups import EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 from tests.actors.memory_journal import Fault, MemoryJournal, MemoryLedger
 
@@ -96,9 +96,9 @@ class BreakableJournal(MemoryJournal):
         await self._search()
         return await super().posts(project_id, query)
 
-    async def shipped_tasks(self, project_id: int, query: TaskQuery) -> list[ShippedTask]:
+    async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
         await self._search()
-        return await super().shipped_tasks(project_id, query)
+        return await super().finished_tasks(project_id, query)
 
     async def write_snapshot(
         self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None

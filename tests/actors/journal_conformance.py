@@ -18,12 +18,12 @@ from engine.errors import Contended
 from engine.events import payload
 from engine.history import EMPTY, Head, Kept, Liveness, Stored
 from engine.leases import Leased, Released
-from engine.lookups import ACKS_SHOWN_MAX, EventQuery, PostQuery, ShippedTask, TaskQuery
+from engine.lookups import ACKS_SHOWN_MAX, EventQuery, FinishedTask, PostQuery, TaskQuery
 from engine.posts import Acked, Posted
 from engine.presence import Registered
 from engine.repairs import Lost
 from engine.sequences import Claimed, Seeded
-from engine.tasks import TaskAssigned, TaskBlocked, TaskCreated, TaskResolved, TaskShipped, TaskStarted
+from engine.tasks import TaskAssigned, TaskBlocked, TaskCancelled, TaskCreated, TaskResolved, TaskShipped, TaskStarted
 from engine.vocabulary import Event, EventData
 
 OpenJournal = Callable[[], Journal]
@@ -355,6 +355,7 @@ EVENT_QUERIES = {
     "sequence": (EventQuery(upto=16, limit=9, sequence="adr"), [16, 3, 2, 1]),
     "sequence and number": (EventQuery(upto=16, limit=9, sequence="adr", number=3), [3]),
     "number of another sequence": (EventQuery(upto=16, limit=9, sequence="rfc", number=3), []),
+    "task that nobody made": (EventQuery(upto=16, limit=9, task_id=1), []),
     "ref": (EventQuery(upto=16, limit=9, ref="r"), [7, 6]),
     "tag": (EventQuery(upto=16, limit=9, tag="t"), [8, 6]),
     "ref and tag": (EventQuery(upto=16, limit=9, ref="r", tag="t"), [6]),
@@ -444,7 +445,7 @@ async def test_a_post_that_very_many_acknowledged_comes_with_the_first_and_those
 
 
 def works() -> list[Event]:
-    """Tasks 1 to 6: 2 and 6 have not shipped; 3 went from bob to alice."""
+    """Tasks 1 to 7: 2 and 6 have not shipped, 7 was cancelled; 3 went from bob to alice."""
     data: list[EventData] = [
         TaskCreated(task_id=1, title="one", lane="api", owner=None),
         TaskCreated(task_id=2, title="two", lane="api", owner="ann/bob", owner_id=BOB),
@@ -458,15 +459,19 @@ def works() -> list[Event]:
         TaskCreated(task_id=5, title="five", lane="web", owner="ann/bob", owner_id=BOB),
         TaskShipped(task_id=5),
         TaskCreated(task_id=6, title="six", lane="web", owner="ann/bob", owner_id=BOB),
+        TaskCreated(task_id=7, title="seven", lane="qa", owner=None),
+        TaskCancelled(task_id=7, reason="no need"),
     ]
     return [Event(seq=seq, at=BEGAN, actor="ann/bob", by=BOB, data=each) for seq, each in enumerate(data, start=1)]
 
 
 TASK_QUERIES = {
-    "all": (TaskQuery(upto=16, limit=9), [5, 4, 3, 1]),
-    "limit": (TaskQuery(upto=16, limit=2), [5, 4]),
+    "all": (TaskQuery(upto=16, limit=9), [7, 5, 4, 3, 1]),
+    "limit": (TaskQuery(upto=16, limit=2), [7, 5]),
+    "done": (TaskQuery(upto=16, status="done", limit=9), [5, 4, 3, 1]),
+    "cancelled": (TaskQuery(upto=16, status="cancelled", limit=9), [7]),
     "upto": (TaskQuery(upto=8, limit=9), [3, 1]),
-    "above": (TaskQuery(upto=16, above=3, limit=9), [5, 4]),
+    "above": (TaskQuery(upto=16, above=3, limit=9), [7, 5, 4]),
     "owner": (TaskQuery(upto=16, owner="ann/bob", limit=9), [5, 4]),
     "owner, limit": (TaskQuery(upto=16, owner="ann/bob", limit=1), [5]),
     "another owner": (TaskQuery(upto=16, owner="ann/alice", limit=9), [3, 1]),
@@ -477,21 +482,30 @@ TASK_QUERIES = {
 }
 
 
+async def test_the_events_of_one_task(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    await journal.append(PROJECT, works(), {})
+    newest = await journal.events(PROJECT, EventQuery(upto=16, task_id=3, limit=2))
+    assert [event.id for event in newest] == [7, 6]
+    (first,) = await journal.events(PROJECT, EventQuery(upto=16, task_id=3, oldest_first=True, limit=1))
+    assert (first.id, first.type, first.payload["title"]) == (3, "task_create", "three")
+
+
 @pytest.mark.parametrize("name", TASK_QUERIES)
-async def test_shipped_tasks_that_match(open_journal: OpenJournal, name: str) -> None:
+async def test_finished_tasks_that_match(open_journal: OpenJournal, name: str) -> None:
     journal = open_journal()
     await journal.append(PROJECT, works(), {})
     await journal.append(PROJECT + 1, works()[:1], {})
     query, expected = TASK_QUERIES[name]
-    assert [task.task_id for task in await journal.shipped_tasks(PROJECT, query)] == expected
+    assert [task.task_id for task in await journal.finished_tasks(PROJECT, query)] == expected
 
 
 async def test_a_shipped_task_is_told_with_its_last_owner(open_journal: OpenJournal) -> None:
     journal = open_journal()
     await journal.append(PROJECT, works(), {})
-    assert (await journal.shipped_tasks(PROJECT, TaskQuery(upto=16, limit=9)))[1:3] == [
-        ShippedTask(task_id=4, title="four", lane="web", owner="ann/bob"),
-        ShippedTask(task_id=3, title="three", lane=None, owner="ann/alice"),
+    assert (await journal.finished_tasks(PROJECT, TaskQuery(upto=16, status="done", limit=9)))[1:3] == [
+        FinishedTask(task_id=4, title="four", lane="web", owner="ann/bob", status="done"),
+        FinishedTask(task_id=3, title="three", lane=None, owner="ann/alice", status="done"),
     ]
 
 

@@ -16,11 +16,11 @@ import trio
 from engine.errors import Contended
 from engine.events import payload
 from engine.history import EMPTY, Head, Kept, Liveness, Stored
-from engine.lookups import AckFact, EventQuery, EventView, PostQuery, PostRecord, ShippedTask, TaskQuery
+from engine.lookups import AckFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.posts import Acked, Posted
 from engine.sequences import Claimed, Seeded
 from engine.vocabulary import Event
-from tests.history import shipped_tasks, with_first_acks
+from tests.history import finished_tasks, with_first_acks
 
 Fault = Callable[[], Awaitable[None]]
 """What an append meets on its way: it may raise a `JournalError`, sleep, or write foreign events."""
@@ -172,9 +172,9 @@ class MemoryJournal:
         found = [record for record in self._posts(project_id) if _post_matches(record, query)]
         return [with_first_acks(record, query) for record in found[: -query.limit - 1 : -1]]
 
-    async def shipped_tasks(self, project_id: int, query: TaskQuery) -> list[ShippedTask]:
+    async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
         await trio.lowlevel.checkpoint()
-        return shipped_tasks((row.event for row in self.ledger.rows[project_id]), query)
+        return finished_tasks((row.event for row in self.ledger.rows[project_id]), query)
 
     def _posts(self, project_id: int) -> Iterator[PostRecord]:
         acks: defaultdict[int, list[AckFact]] = defaultdict(list)
@@ -197,6 +197,7 @@ def _event_matches(event: Event, query: EventQuery) -> bool:
         and query.type in {None, data.type}
         and query.sequence in {None, sequence}
         and query.number in {None, number}
+        and query.task_id in {None, getattr(data, "task_id", None)}
         and query.ref in {None, ref}
         and query.tag in {None, tag}
         and (query.since is None or query.since <= event.at)

@@ -20,6 +20,7 @@ from engine.lookups import (
     EventLookup,
     EventQuery,
     EventView,
+    Lookup,
     PostLookup,
     PostQuery,
     PostRecord,
@@ -32,7 +33,7 @@ from engine.refusals import Code, Refusal
 from engine.sequences import Claimed, Seeded
 from engine.state import State
 from engine.vocabulary import Event, EventData, Reply
-from tests.history import shipped_tasks, with_first_acks
+from tests.history import finished_tasks, with_first_acks
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 ROSTER = Roster(handle="kim", labels={"ada": 1, "ben": 2, "cay": 3})
@@ -108,21 +109,25 @@ class Project:
                 outcome = self.ask(*step)
                 assert not isinstance(outcome, Refusal), outcome
 
-    def ask(self, caller: Principal, command: AnyCommand, *, patient: bool = False) -> Reply | Pending | Refusal:
+    def ask(
+        self, caller: Principal, command: AnyCommand, *, patient: bool = False, since: int | None = None
+    ) -> Reply | Pending | Refusal:
         """Decide, fold, and complete the answer."""
-        outcome = self.decide(caller, command, patient=patient)
+        outcome = self.decide(caller, command, patient=patient, since=since)
         if not isinstance(outcome, Decision):
             return outcome
         for event in stamp(self.state, caller, self.now, outcome.events):
             self.fold(event)
         if outcome.cursor is not None:
             self.cursors[caller.id] = outcome.cursor
-        reply = self.complete(outcome)
+        reply = self.complete(outcome.reply)
         if outcome.advances is not None:
             self.ask(caller, AdvanceCursor(upto=outcome.advances))
         return reply
 
-    def decide(self, caller: Principal, command: AnyCommand, *, patient: bool = False) -> Outcome:
+    def decide(
+        self, caller: Principal, command: AnyCommand, *, patient: bool = False, since: int | None = None
+    ) -> Outcome:
         wanted = needed(self.state, command, caller.id)
         recall = Recall()
         if wanted is not None:
@@ -140,6 +145,7 @@ class Project:
             at=max(self.now, self.state.at),
             cursor=self.cursors.get(caller.id),
             addressee=addressee,
+            since=since,
             recall=recall,
             patient=patient,
         )
@@ -149,15 +155,15 @@ class Project:
         apply(self.state, event)
         self.events.append(event)
 
-    def complete(self, decision: Decision) -> Reply:
-        match decision.reply:
+    def complete(self, reply: Reply | Lookup) -> Reply:
+        match reply:
             case EventLookup(query, complete):
-                return complete(self.find_events(query))
+                return self.complete(complete(self.find_events(query)))
             case PostLookup(query, complete):
-                return complete(self.find_posts(query))
+                return self.complete(complete(self.find_posts(query)))
             case TaskLookup(query, complete):
-                return complete(shipped_tasks(self.events, query))
-            case reply:
+                return self.complete(complete(finished_tasks(self.events, query)))
+            case _:
                 return reply
 
     def reopen(self) -> None:
@@ -228,6 +234,7 @@ def _is_meant(event: Event, query: EventQuery) -> bool:
         and query.type in {None, data.type}
         and (query.sequence is None or (isinstance(data, Claimed | Seeded) and data.sequence == query.sequence))
         and (query.number is None or (isinstance(data, Claimed) and data.number == query.number))
+        and query.task_id in {None, getattr(data, "task_id", None)}
         and (query.ref is None or (isinstance(data, Posted) and data.ref == query.ref))
         and (query.tag is None or (isinstance(data, Posted) and data.tag == query.tag))
         and (query.since is None or event.at >= query.since)

@@ -194,7 +194,7 @@ def test_a_search_for_a_cycle_ends_when_it_has_cost_enough(monkeypatch: pytest.M
 
 
 def test_a_task_holds_up_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.tasks.BLOCKED_ON_ONE_MAX", 2)
+    monkeypatch.setattr("engine.task_rules.BLOCKED_ON_ONE_MAX", 2)
     project = Project()
     project.play([ada(TaskCreate(title="t", owner="ada")) for _ in range(4)])
     project.play([ada(TaskStart(task_id=number)) for number in range(1, 5)])
@@ -205,7 +205,7 @@ def test_a_task_holds_up_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_project_has_so_many_unfinished_tasks_and_leases_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.tasks.UNFINISHED_TASKS_MAX", 1)
+    monkeypatch.setattr("engine.task_rules.UNFINISHED_TASKS_MAX", 1)
     monkeypatch.setattr("engine.leases.LEASES_PER_PROJECT_MAX", 1)
     project = Project()
     project.play([ada(TaskCreate(title="t", owner="ada")), ada(Lease(surface="a", ttl_seconds=1))])

@@ -23,7 +23,20 @@ from engine.sequences import (
     Sequences,
     SequenceSet,
 )
-from engine.tasks import AssignedTask, BlockerRow, TaskAssign, TaskBlock, TaskCreate, TaskRow, Tasks, TaskState
+from engine.tasks import (
+    AssignedTask,
+    BlockerRow,
+    ListTasks,
+    OneTask,
+    TaskAssign,
+    TaskBlock,
+    TaskCreate,
+    TaskRow,
+    Tasks,
+    TaskStart,
+    TaskState,
+    WholeTask,
+)
 from engine.terms import ID_MAX
 from engine.vocabulary import Command, Reply
 
@@ -79,14 +92,16 @@ def test_a_command_holds_its_limits(command: type[Struct], allowed: dict[str, An
 
 
 WAITING: list[AnyCommand] = [
+    ListTasks(task_id=1, wait_seconds=5),
+    TaskStart(wait_seconds=5),
     ReadPosts(wait_seconds=5),
     Lease(surface="s", wait_seconds=5),
     WhatsNew(wait_seconds=5),
 ]
 
 
-def test_only_three_commands_wait_and_only_if_asked_to() -> None:
-    assert [command.wait_seconds for command in WAITING] == [5, 5, 5]
+def test_only_these_commands_wait_and_only_if_asked_to() -> None:
+    assert {command.wait_seconds for command in WAITING} == {5}
     fields = {cls for cls in get_args(AnyCommand) if "wait_seconds" in cls.__struct_fields__}
     assert fields == {type(command) for command in WAITING}
     assert Claim(sequence="adr").wait_seconds == 0
@@ -135,13 +150,19 @@ SHAPES: list[tuple[type[Struct], str]] = [
     (TaskState, "task_id status"),
     (AssignedTask, "task_id owner status"),
     (Tasks, "tasks"),
-    (TaskRow, "task_id title lane owner status blockers waits_for"),
+    (TaskRow, "task_id title lane owner status blockers priority waits_for stale"),
+    (OneTask, "tasks"),
+    (
+        WholeTask,
+        "task_id title detail lane owner status priority by created_at depends_on waits_for blockers stale posts "
+        "history",
+    ),
     (BlockerRow, "on reason"),
     (Events, "events omitted"),
     (EventView, "id ts actor type payload"),
     (
         Digest,
-        "since_event_id events remaining unacked_posts awaiting_ack active_leases latest_claims omitted",
+        "since_event_id events remaining unacked_posts awaiting_ack active_leases latest_claims stale_tasks omitted",
     ),
     (PostHead, "post_id from to_lane to_actor subject ref created_at"),
     (ActiveLease, "surface actor expires_at"),

@@ -20,7 +20,7 @@ from engine.presence import Register, Touch, WhoIsActive
 from engine.project import AnyCommand
 from engine.refusals import Refusal
 from engine.sequences import Claim, LatestClaims, ListSequences, SeedSequence
-from engine.tasks import ListTasks, TaskAssign, TaskBlock, TaskCreate, TaskResolve, TaskShip, TaskStart
+from engine.tasks import ListTasks, TaskAssign, TaskBlock, TaskCancel, TaskCreate, TaskResolve, TaskShip, TaskStart
 from engine.vocabulary import Event
 from tests.simulation.attempts import Attempt, Life
 from tests.simulation.judge import judge_answer
@@ -65,12 +65,12 @@ def draw_command(rng: Random, mark: str, ledger_seq: int) -> AnyCommand:
         ),
         lambda: Release(surface=rng.choice(SURFACES)),
         lambda: WhatsNew(limit=rng.choice([3, 100]), wait_seconds=wait_seconds),
-        lambda: TaskCreate(title=mark, owner=name, depends_on=rng.choice([(), (), (task_id,)])),
+        lambda: TaskCreate(title=mark, owner=name, priority=task_id % 5, depends_on=rng.choice([(), (), (task_id,)])),
         lambda: TaskAssign(task_id=task_id, owner=name or "agent1"),
-        lambda: TaskStart(task_id=task_id),
+        lambda: TaskStart(task_id=task_id if task_id % 2 else None, wait_seconds=wait_seconds),
         lambda: TaskBlock(task_id=task_id, on=rng.choice([None, rng.randint(1, 6)]), reason=mark),
         lambda: TaskResolve(task_id=task_id),
-        lambda: TaskShip(task_id=task_id),
+        lambda: TaskShip(task_id=task_id) if task_id % 3 else TaskCancel(task_id=task_id, reason=mark),
         lambda: SeedSequence(sequence=rng.choice("ab"), current=rng.randint(0, 60), pad=rng.choice([None, 4])),
         lambda: rng.choice(
             [ListSequences(), LatestClaims(), WhoHolds(), ListTasks(ready=True), WhoIsActive(), Touch()]

@@ -17,7 +17,7 @@ from msgspec import Struct
 from actors.journal import Journal
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
 from engine.history import Head, Kept, Liveness, Stored
-from engine.lookups import EventQuery, EventView, PostQuery, PostRecord, ShippedTask, TaskQuery
+from engine.lookups import EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 
 LATE_SECONDS_MAX = 6.0
@@ -196,9 +196,9 @@ class FaultyJournal:
         await self._read()
         return await self._inner.posts(project_id, query)
 
-    async def shipped_tasks(self, project_id: int, query: TaskQuery) -> list[ShippedTask]:
+    async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
         await self._read()
-        return await self._inner.shipped_tasks(project_id, query)
+        return await self._inner.finished_tasks(project_id, query)
 
     @asynccontextmanager
     async def turn(self, project_id: int) -> AsyncIterator[None]:

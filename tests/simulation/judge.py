@@ -18,13 +18,16 @@ from engine.sequences import Claim, Claimed, ClaimedNumber, ListSequences, Seede
 from engine.state import State
 from engine.tasks import (
     AssignedTask,
+    OneTask,
     TaskAssigned,
     TaskBlocked,
+    TaskCancelled,
     TaskCreate,
     TaskCreated,
     TaskResolve,
     TaskResolved,
     TaskShipped,
+    TaskStart,
     TaskStarted,
     TaskState,
 )
@@ -138,9 +141,12 @@ def _evidence(attempt: Attempt, answer: Answer, ledger: list[Event]) -> Event | 
             resolved = _resolution(fresh, caller, command)
             assert resolved is not None or status != "blocked", f"task {task_id} is blocked, and nothing was resolved"
             return resolved  # None: nothing blocked the task, so nothing had to happen
+        case OneTask(tasks=[task]) if isinstance(command, TaskStart):
+            assert (task.status, task.owner) == ("in_progress", attempt.caller.actor)
+            return _newest(fresh, caller, TaskStarted, TaskAssigned, task_id=task.task_id)
         case TaskState(task_id=task_id):
             return _newest(
-                fresh, caller, TaskCreated, TaskStarted, TaskBlocked, TaskResolved, TaskShipped, task_id=task_id
+                fresh, caller, TaskCreated, TaskStarted, TaskBlocked, TaskShipped, TaskCancelled, task_id=task_id
             )
         case _:
             return None
@@ -207,7 +213,7 @@ def _mark(data: EventData) -> str | None:
     match data:
         case Claimed(note=mark) | Posted(body=mark) | Registered(status=mark) | Leased(note=mark):
             return mark
-        case TaskCreated(title=mark) | TaskBlocked(reason=mark):
+        case TaskCreated(title=mark) | TaskBlocked(reason=mark) | TaskCancelled(reason=mark):
             return mark
         case _:
             return None

@@ -22,6 +22,7 @@ class ProjectSettings(Struct, frozen=True, kw_only=True):
     slug: str
     name: ProjectName
     liveness_window_seconds: terms.WindowSeconds
+    stale_after_seconds: int | None = None
 
 
 class Deletion(Struct, frozen=True, kw_only=True):
@@ -39,7 +40,10 @@ def setting_pages(context: AdminContext) -> Blueprint:
     async def settings(project_id: int) -> str:
         project = await the_project(context, project_id)
         form = forms.blank(
-            slug=project.slug, name=project.name, liveness_window_seconds=project.liveness_window_seconds
+            slug=project.slug,
+            name=project.name,
+            liveness_window_seconds=project.liveness_window_seconds,
+            stale_after_seconds=project.stale_after_seconds,
         )
         return await _settings_page(project, form)
 
@@ -56,6 +60,7 @@ def setting_pages(context: AdminContext) -> Blueprint:
             slug=wanted.slug,
             name=wanted.name,
             liveness_window_seconds=wanted.liveness_window_seconds,
+            stale_after_seconds=wanted.stale_after_seconds,
             by=owner.handle,
         )
         try:

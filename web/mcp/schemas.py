@@ -12,7 +12,7 @@ from msgspec import Struct
 
 JsonSchema = dict[str, Any]
 
-CHOICES_MAX = 8
+CHOICES_MAX = 5
 """More choices than this are told to whoever misses them."""
 
 PATTERN_LENGTH_MIN, PATTERN_LENGTH_MAX = 3, 32

@@ -17,7 +17,7 @@ from engine.posts import Ack, Post, ReadPosts
 from engine.presence import Register, WhoIsActive
 from engine.refusals import Refusal
 from engine.sequences import Claim, LatestClaims, ListSequences, SeedSequence
-from engine.tasks import ListTasks, TaskAssign, TaskBlock, TaskCreate, TaskResolve, TaskShip, TaskStart
+from engine.tasks import ListTasks, TaskAssign, TaskBlock, TaskCancel, TaskCreate, TaskResolve, TaskShip, TaskStart
 from web.http.exchange import Exchange
 from web.mcp import identity_tools as identity
 from web.mcp.sending import send
@@ -51,7 +51,7 @@ TOOLS = (
     Tool(  # first, and only reading: conformance suites call the first tool they are shown
         name="whoami",
         title="Who am I",
-        description="Your name, your project, whether you are a lead. Use it to check the connection.",
+        description="Your name, project, and whether you are a lead. Checks the connection.",
         arguments=identity.Nothing,
         handler=identity.whoami,
         reads=True,
@@ -59,58 +59,54 @@ TOOLS = (
     Tool(
         name="claim",
         title="Claim number",
-        description="Take the next number of a sequence (ADR, migration) before you create the file. With a key, "
-        "a retry gets the same one.",
+        description="Take the next number (ADR, migration) before you create the file. With a key, a retry is safe.",
         arguments=Claim,
     ),
     Tool(
         name="seed_sequence",
         title="Seed sequence",
-        description="Set where a sequence stands when numbers were used before, and its prefix and padding. "
-        "Never goes back.",
+        description="Set where a sequence stands, its prefix and padding. Never goes back.",
         arguments=SeedSequence,
         repeatable=True,
     ),
     Tool(
         name="list_sequences",
         title="List sequences",
-        description="Every sequence with its last and next number. Look here before you claim.",
+        description="Every sequence, its last and next number. Look before you claim.",
         arguments=ListSequences,
         reads=True,
     ),
     Tool(
         name="latest_claims",
         title="Latest claims",
-        description="The newest claim of each sequence: who and when. Use it to see what others numbered lately.",
+        description="The newest claim of each sequence.",
         arguments=LatestClaims,
         reads=True,
     ),
     Tool(
         name="register",
         title="Register lane",
-        description="When you start or change work: say which lane (area) you are in and what you do. Posts to "
-        "the lane then reach you.",
+        description="When you start or change work: your lane and what you do. Its posts then reach you.",
         arguments=Register,
         repeatable=True,
     ),
     Tool(
         name="who_is_active",
         title="Who is active",
-        description="Who called lately, in which lane, doing what. Use it to find whom to talk to.",
+        description="Who called lately, in which lane, doing what.",
         arguments=WhoIsActive,
         reads=True,
     ),
     Tool(
         name="post",
         title="Post handoff",
-        description="Hand work, a question or a warning to a lane or an actor. ref: branch, commit or file.",
+        description="Hand work or a question to a lane or an actor. ref: branch, commit, file or task:<id>.",
         arguments=Post,
     ),
     Tool(
         name="read_posts",
         title="Read posts",
-        description="Posts, newest first. to_me with unacked_only is your inbox; from_me shows who acknowledged; "
-        "wait_seconds waits for news.",
+        description="Posts, newest first. to_me with unacked_only: your inbox; from_me: who acknowledged.",
         arguments=ReadPosts,
         reads=True,
         tells_unread=False,
@@ -118,7 +114,7 @@ TOOLS = (
     Tool(
         name="ack",
         title="Acknowledge",
-        description="Say that you have taken a post over, so that its sender knows.",
+        description="Say that you have taken a post over.",
         arguments=Ack,
         repeatable=True,
         tells_unread=False,
@@ -126,8 +122,8 @@ TOOLS = (
     Tool(
         name="lease",
         title="Lease surface",
-        description="Before you edit: announce a path or glob, relative to the repository's root. Always granted: talk "
-        "to the others it lists, or wait_seconds. Repeat to renew.",
+        description="Before you edit: announce a path or glob relative to the repository's root. Always granted: "
+        "talk to the others, or wait_seconds. Repeat to renew.",
         arguments=Lease,
         repeatable=True,
     ),
@@ -141,73 +137,79 @@ TOOLS = (
     Tool(
         name="who_holds",
         title="Who holds it",
-        description="Active leases; with a surface, those that overlap it. Look before you edit or merge.",
+        description="Active leases; with a surface, those that overlap it. Look before you edit.",
         arguments=WhoHolds,
         reads=True,
     ),
     Tool(
         name="task_create",
         title="Create task",
-        description="Write down work for yourself or others. depends_on: tasks that must ship first.",
+        description="Write down work. depends_on: tasks that must ship first. priority: 4 goes first.",
         arguments=TaskCreate,
     ),
     Tool(
         name="task_assign",
         title="Assign task",
-        description="Give an open or assigned task to somebody, or take it.",
+        description="Give a task to somebody, or hand over one in progress.",
         arguments=TaskAssign,
         repeatable=True,
     ),
     Tool(
         name="task_start",
         title="Start task",
-        description="Begin work on an assigned task; assign it first.",
+        description="Begin a task, which is yours then. Without task_id: take the best ready one.",
         arguments=TaskStart,
     ),
     Tool(
         name="task_block",
         title="Block task",
-        description="Say that a task in progress is stuck and why; with on, until that task ships.",
+        description="Say that a task is stuck and why; with on, until that task ships.",
         arguments=TaskBlock,
     ),
     Tool(
         name="task_resolve",
         title="Resolve blocker",
-        description="Take blockers off a task: all, or the one on blocker. Without any left it goes on.",
+        description="Take blockers off a task: all, or the one on blocker.",
         arguments=TaskResolve,
     ),
     Tool(
         name="task_ship",
         title="Ship task",
-        description="Finish a task. Tasks blocked on it go on by themselves.",
+        description="Finish a task. What waits for it goes on.",
         arguments=TaskShip,
+    ),
+    Tool(
+        name="task_cancel",
+        title="Cancel task",
+        description="A task will not be done: nothing waits for it any more.",
+        arguments=TaskCancel,
+        destroys=True,
     ),
     Tool(
         name="list_tasks",
         title="List tasks",
-        description="Look here for work: tasks, newest first. ready: what can start or go on now.",
+        description="Tasks, most urgent first. ready: can start or go on. task_id: that one whole.",
         arguments=ListTasks,
         reads=True,
     ),
     Tool(
         name="query_events",
         title="Search ledger",
-        description="Who did what and when, newest first; filters are combined. sequence with number: who claimed it.",
+        description="Who did what, newest first. sequence with number: who claimed it.",
         arguments=QueryEvents,
         reads=True,
     ),
     Tool(
         name="whats_new",
         title="What is new",
-        description="When you start or resume: events since your last call, unread posts, leases, claims. "
-        "wait_seconds waits for news.",
+        description="When you start or resume: events since your last call, unread posts, leases, claims.",
         arguments=WhatsNew,
         tells_unread=False,
     ),
     Tool(
         name="list_participants",
         title="List people",
-        description="Everybody in the project. Use it to find a name to post or assign to.",
+        description="Everybody in the project.",
         arguments=identity.Nothing,
         handler=identity.list_participants,
         reads=True,
@@ -223,7 +225,7 @@ TOOLS = (
     Tool(
         name="admin_rotate",
         title="Rotate token",
-        description="Leads: a new token in place of the old ones, when one may have leaked.",
+        description="Leads: a new token in place of the old ones.",
         arguments=identity.Named,
         handler=identity.rotate,
         destroys=True,
@@ -242,7 +244,7 @@ TOOLS = (
     Tool(
         name="create_invite",
         title="Create invite",
-        description="Leads: a code and a prompt with which another agent joins.",
+        description="Leads: a code with which another agent joins.",
         arguments=identity.CreateInvite,
         handler=identity.create_invite,
         leads_only=True,

@@ -167,6 +167,10 @@ async def _tasks(teller: Teller) -> None:
     await say("api", "task_ship", task_id=1)
     await say("api", "task_ship", task_id=1)
     await say("lead", "task_assign", task_id=1, owner="web")
+    await say("lead", "task_create", title="Warn before the session ends", lane="web", priority=3)
+    await say("web", "task_start", lane="web")
+    await say("lead", "task_cancel", task_id=4, reason="The banner of task 2 says it already.")
+    await say("lead", "task_cancel", task_id=4, reason="Twice.")
 
 
 async def _looking_back(teller: Teller) -> None:

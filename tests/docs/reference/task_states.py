@@ -6,6 +6,9 @@ Where the states stand is said here; a state or an arrow that this cannot draw i
 from engine.tasks import TRANSITIONS
 
 _PLACES = {"open": (80, 60), "assigned": (290, 60), "in_progress": (500, 60), "done": (710, 60), "blocked": (500, 190)}
+_ENDS_ANY = "cancelled"
+"""Reached by `task_cancel` from every state but the last. Said in words: arrows from everywhere would hide the rest."""
+
 _HALF_WIDTH, _HALF_HEIGHT = 60, 20
 _STYLE = """\
 .state { fill: #e8f0fe; stroke: #3b6fd4; } .name { fill: #1f2733; font-weight: 600; }
@@ -19,8 +22,12 @@ _STYLE = """\
 
 def task_states_picture() -> str:
     """The SVG."""
-    arrows = [_arrow(before, after, by) for (before, by), after in TRANSITIONS.items()]
-    states = dict.fromkeys(state for (before, _), after in TRANSITIONS.items() for state in (before, after))
+    moves: dict[tuple[str, str], list[str]] = {}
+    for (before, by), after in TRANSITIONS.items():
+        if after != _ENDS_ANY:
+            moves.setdefault((before, after), []).append(by)
+    arrows = [_arrow(before, after, ", ".join(by)) for (before, after), by in moves.items()]
+    states = dict.fromkeys(state for pair in moves for state in pair)
     return "\n".join(
         [
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 -14 790 274" role="img" aria-labelledby="title" '
@@ -31,6 +38,7 @@ def task_states_picture() -> str:
             '<path class="tip" d="M0 0 10 5 0 10z"/></marker>',
             *arrows,
             *map(_state, states),
+            '<text class="by" x="185" y="190">task_cancel ends a task in any state but done: cancelled</text>',
             "</svg>\n",
         ]
     )

@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 import pytest
 
 from engine.lookups import ACKS_COUNTED_MAX, ACKS_SHOWN_MAX, EventQuery, PostQuery, TaskQuery
-from store.ledger.history import find_events, find_posts, find_shipped_tasks
+from store.ledger.history import find_events, find_finished_tasks, find_posts
 from store.postgres.connection import Connection
 from tests.postgres import query
 from tests.store.history_of_many import generate
@@ -144,7 +144,7 @@ async def test_searches_of_shipped_tasks_walk_an_index(explaining: Explaining, c
     query(conninfo, TASKS_MAKE)
     query(conninfo, "analyze events")
     for name, fields in TASK_SEARCHES.items():
-        await find_shipped_tasks(explaining, 2, TaskQuery(**{"upto": 30_000, "limit": 50, **fields}))  # type: ignore[arg-type]
+        await find_finished_tasks(explaining, 2, TaskQuery(**{"upto": 30_000, "limit": 50, **fields}))  # type: ignore[arg-type]
         check(f"tasks by {name}", explaining, limit=50)
 
 

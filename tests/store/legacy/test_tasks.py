@@ -11,7 +11,6 @@ import pytest
 
 from engine.project import apply
 from engine.state import State
-from engine.task_graph import Blocker
 from engine.vocabulary import Event, EventData
 from store.legacy.names import Names
 from store.legacy.play import UNKNOWN_REASON, Played, play
@@ -164,7 +163,7 @@ def test_a_task_without_any_event_is_made_up_of_the_fewest(status: str, added: l
     state = folded([], played)
     assert [task.status for task in state.tasks.dump()] == [status] * (status != "done")
     if status == "blocked":
-        assert state.tasks[1].blockers == (Blocker(on=None, reason=UNKNOWN_REASON),)
+        assert [(each.on, each.reason) for each in state.tasks[1].blockers] == [(None, UNKNOWN_REASON)]
 
 
 def test_an_event_that_no_task_can_have_had_is_left_out() -> None:

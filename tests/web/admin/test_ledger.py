@@ -35,6 +35,7 @@ async def one_of_each(bus: Bus) -> None:
     await bus.call(lead, "task_resolve", task_id=1, blocker=3)
     await bus.call(lead, "task_ship", task_id=1)
     await bus.call(lead, "task_assign", task_id=2, owner="lead")
+    await bus.call(lead, "task_cancel", task_id=3, reason="not needed")
 
 
 SENTENCES = {
@@ -51,6 +52,7 @@ SENTENCES = {
     "task_resolve": "ada/lead took the blocker task #3 off task #1",
     "task_ship": "ada/lead shipped task #1",
     "task_assign": "ada/lead gave task #2 to ada/lead",
+    "task_cancel": "ada/lead cancelled task #3 not needed",
 }
 
 

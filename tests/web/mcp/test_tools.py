@@ -29,6 +29,7 @@ TOOL_NAMES = [
     "task_block",
     "task_resolve",
     "task_ship",
+    "task_cancel",
     "list_tasks",
     "query_events",
     "whats_new",
