@@ -24,6 +24,9 @@ RETRY_SECONDS = 0.02
 """Between two attempts of a client that insists."""
 
 RECEIVE_BYTES = 65536
+
+GATEWAY_STATUSES = {502, 503, 504}
+"""What a balancer answers by itself, with a page of its own, when it has no answer of a server."""
 _META = {
     "io.modelcontextprotocol/protocolVersion": STATELESS,
     "io.modelcontextprotocol/clientCapabilities": {},
@@ -323,6 +326,8 @@ async def _some(stream: trio.abc.ReceiveStream) -> bytes:
 
 
 def _understood(status: int, body: bytes, number: int) -> Outcome:
+    if status in GATEWAY_STATUSES and not body.startswith(b"{"):
+        return Refused("unavailable", f"a balancer answered {status}")
     if status == 503:
         problem = json.loads(body)
         return Refused(problem["error"], problem["error_description"])

@@ -246,7 +246,7 @@ async def provision(
     """
     project = await find_project(connection, project_id)
     granted = await grant(connection, project, participant_name, kind=kind, lane=lane, is_admin=is_admin, by=by)
-    token = await tokens.mint(connection, granted.id)
+    token = await tokens.mint(connection, project.id, granted.id)
     await audit.record(connection, project.owner_id, project.id, by, "token_mint", participant=granted.participant)
     return provisioned(granted, token)
 
@@ -256,7 +256,7 @@ async def rotate(connection: Connection, project_id: int, label: str, *, by: str
     project = await find_project(connection, project_id)
     if (found := await find_participation(connection, project.id, label)) is None:
         return None
-    token = await tokens.mint(connection, found.id)
+    token = await tokens.mint(connection, project.id, found.id)
     revoked = await tokens.revoke_all(connection, found.id, but=token)
     await audit.record(
         connection, project.owner_id, project.id, by, "rotate", participant=found.participant, revoked=len(revoked)

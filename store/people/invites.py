@@ -307,7 +307,7 @@ async def _let_in(connection: Connection, invite: _Row, project: Project, label:
         is_admin=invite.is_admin or None,
         by=actor,
     )
-    token = await tokens.mint(connection, granted.id)
+    token = await tokens.mint(connection, project.id, granted.id)
     await connection.execute(_COUNT_USE, (invite.id,))
     await audit.record(
         connection, project.owner_id, project.id, actor, "redeem", participant=label, invite_id=invite.id

@@ -1,10 +1,12 @@
 """Bearer tokens: making one, keeping only its SHA-256, finding the grant behind it, taking it back.
 
-A token is 32 random bytes, URL-safe, behind a prefix that secret scanners know. It exists in clear only in the answer
-that hands it out. Functions over a session; those that write want it in a transaction.
+A token is `llmbus_`, its project's routing tag, `_`, and 32 random bytes, URL-safe; tokens of earlier versions have no
+tag. It exists in clear only in the answer that hands it out. Functions over a session; those that write want it in a
+transaction.
 """
 
 from collections.abc import Collection
+from hashlib import sha256
 
 from msgspec import Struct
 
@@ -13,6 +15,8 @@ from store.people.codes import digest, new_code
 from store.postgres.connection import Connection
 
 TOKEN_PREFIX = "llmbus_"  # noqa: S105  # what every token begins with, not one
+
+TAG_CHARACTERS = 8
 
 _AUTHENTICATE = """
 select p.id, p.project_id, o.handle, a.label, j.slug, p.is_admin, j.liveness_window_seconds, j.stale_after_seconds,
@@ -89,9 +93,17 @@ async def still_valid(connection: Connection, token_hashes: Collection[bytes]) -
     return {row[0] for row in await connection.fetch(_STILL_VALID, (list(token_hashes),))}
 
 
-async def mint(connection: Connection, participation_id: int) -> str:
-    """A new token of this participation."""
-    token = TOKEN_PREFIX + new_code()
+def routing_tag(project_id: int) -> str:
+    """What all tokens of a project have in common, so that a proxy can send them to the same server.
+
+    Neither secret nor trusted: it is hashed with the rest of the token, and decides nothing here.
+    """
+    return sha256(f"project {project_id}".encode()).hexdigest()[:TAG_CHARACTERS]
+
+
+async def mint(connection: Connection, project_id: int, participation_id: int) -> str:
+    """A new token of this participation, which is one in this project."""
+    token = f"{TOKEN_PREFIX}{routing_tag(project_id)}_{new_code()}"
     await connection.execute(_MINT, (participation_id, digest(token)))
     return token
 

@@ -281,7 +281,7 @@ def credentials(story: Story) -> Object:
     """What the lead gets to hand to the helper: a token, and how to use it."""
     url = f"{story.public_url}/mcp"
     server = {"type": "http", "url": url, "headers": {"Authorization": "Bearer ${LLM_BUS_TOKEN}"}}
-    export = text_like("export of the token", r"export LLM_BUS_TOKEN=llmbus_[A-Za-z0-9_-]{43}")
+    export = text_like("export of the token", r"export LLM_BUS_TOKEN=llmbus_[0-9a-f]{8}_[A-Za-z0-9_-]{43}")
     setup = {"note": TEXT, "mcp_url": url, "env": export, "mcp_json": {"mcpServers": {"llm-bus": server}}}
     helper = {"participant": "helper", "kind": "agent", "lane": "docs", "is_admin": False}
     return {"project": story.project, **helper, "token": TOKEN, "setup": setup}

@@ -90,7 +90,7 @@ def text_like(name: str, pattern: str) -> Like:
 
 
 TIME = text_like("UTC time", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-TOKEN = text_like("token", r"llmbus_[A-Za-z0-9_-]{43}")
+TOKEN = text_like("token", r"llmbus_[0-9a-f]{8}_[A-Za-z0-9_-]{43}")
 TEXT = text_like("text", r"(?s).*\S.*")
 
 

@@ -24,7 +24,7 @@ from web.mcp.tools import TOOLS
 STORY_SECONDS_MAX = 120
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|\d{4}-\d\d-\d\d \d\d:\d\d(?= UTC)")
-SECRET = re.compile(r"llmbus_[\w-]{43}")
+SECRET = re.compile(r"llmbus_[\w-]{52}")
 
 CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("lead", "whoami", {}),

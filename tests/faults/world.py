@@ -29,11 +29,15 @@ JUDGES = ("judge-0", "judge-1", "judge-2")
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What a world is made of. `seconds_ahead` is how far the clock of its last server is ahead."""
+    """What a world is made of. `seconds_ahead` is how far the clock of its last server is ahead.
+
+    With `names_standby`, servers know both the primary and the standby; else their wires are led to the new primary.
+    """
 
     servers: int = 1
     clients: int = 12
     standby: Standby = "none"
+    names_standby: bool = False
     is_pooled: bool = False
     seconds_ahead: int = 0
     has_small_disk: bool = False
@@ -115,6 +119,11 @@ async def world(directory: Path, shape: Shape) -> AsyncIterator[World]:
             if shape.is_pooled:
                 port = await stack.enter_async_context(pooled(directory / f"pooler-{number}", wire.port))
             url = make_conninfo(host="127.0.0.1", port=port, user="bus", dbname="bus", sslmode="disable")
+            if shape.names_standby and standby is not None:
+                other = await stack.enter_async_context(wired(standby.socket))
+                url = make_conninfo(
+                    url, host="127.0.0.1,127.0.0.1", port=f"{port},{other.port}", target_session_attrs="read-write"
+                )
             bus = Bus(url, directory / f"server-{number}.log", command=shape.command, environment=shape.environment)
             wires.append(wire)
             buses.append(bus)

@@ -206,7 +206,7 @@ def _settled(reply: Struct) -> Any:
         text = text.replace(code, "…").replace(f"{expires_at:%Y-%m-%d %H:%M}", f"{end:%Y-%m-%d %H:%M}")
     if isinstance(reply, InviteCode | OpenInvites):
         text = re.sub(r'(?<="expires_at":")[^"]*', end.isoformat().replace("+00:00", "Z"), text)
-    return json.loads(re.sub(r"llmbus_[\w-]{43}", "llmbus_…", text))
+    return json.loads(re.sub(r"llmbus_[\w-]{52}", "llmbus_…", text))
 
 
 async def _no_body() -> dict[str, object]:

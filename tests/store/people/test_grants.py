@@ -11,13 +11,16 @@ from store.errors import InvalidName
 from store.people import grants, invites, minting, owners, tokens
 from store.people.invites import Redeemed
 from store.people.minting import Minted
+from store.postgres.connection import Connection
 from tests.postgres import query
 
 pytestmark = pytest.mark.usefixtures("bounded")
 
 
-async def mint(store: Store, participant: str = "lead", *, is_admin: bool | None = None) -> Minted:
-    return await store.write(minting.mint, "ann@example.com", "bus", participant, is_admin=is_admin)
+async def mint(
+    store: Store, participant: str = "lead", *, is_admin: bool | None = None, project: str = "bus"
+) -> Minted:
+    return await store.write(minting.mint, "ann@example.com", project, participant, is_admin=is_admin)
 
 
 def digest(token: str) -> bytes:
@@ -70,6 +73,30 @@ async def test_only_the_hash_of_a_secret_is_anywhere_in_the_database(store: Stor
         stored = str(query(conninfo, f"select * from {table}"))
         assert minted.provisioned.token not in stored
         assert invite.code not in stored
+
+
+async def test_all_tokens_of_a_project_have_its_tag_and_no_other_project_has_it(store: Store) -> None:
+    lead, other, elsewhere = await mint(store), await mint(store, "other"), await mint(store, project="elsewhere")
+    rotated = await store.write(grants.rotate, lead.project.id, "lead", by="ann/lead")
+    assert rotated is not None
+    tags = {minted.provisioned.token[:16] for minted in (lead, other)} | {rotated.token[:16]}
+    assert tags == {f"llmbus_{tokens.routing_tag(lead.project.id)}_"}
+    assert elsewhere.provisioned.token[:16] not in tags
+
+
+async def test_a_tag_is_trusted_in_nothing_and_tokens_of_earlier_versions_have_none(store: Store) -> None:
+    minted, elsewhere = await mint(store), await mint(store, project="elsewhere")
+    _, tag, secret = minted.provisioned.token.split("_", 2)
+    assert not await works(store, minted.provisioned.token.replace(tag, tokens.routing_tag(elsewhere.project.id)))
+    old = f"llmbus_{secret}"
+    await store.write(_keep, minted.provisioned.participation_id, old)
+    assert await works(store, old)
+
+
+async def _keep(connection: Connection, participation_id: int, token: str) -> None:
+    """As a version before tags kept it."""
+    statement = "insert into tokens (participation_id, sha256) values (%s, %s)"
+    await connection.execute(statement, (participation_id, digest(token)))
 
 
 async def test_an_unknown_token_is_nobody(store: Store) -> None:

@@ -1,0 +1,149 @@
+"""Real balancers with the files of docs/deploy, in front of servers on this machine; only TLS is left out."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trio
+
+DEPLOY = Path(__file__).parents[1] / "docs" / "deploy"
+NGINX, NGINX_SERVERS, HAPROXY = (DEPLOY / name for name in ("nginx.conf", "nginx.servers.conf", "haproxy.cfg"))
+START_SECONDS_MAX = 20
+LOOK_SECONDS = 0.02
+
+AROUND_NGINX = """\
+daemon off;
+pid {directory}/nginx.pid;
+error_log stderr;
+worker_processes 1;
+{user}
+events {{ worker_connections 2048; }}
+http {{
+	access_log off;
+	{temporary}
+	include {site};
+}}
+"""
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+
+@dataclass(frozen=True)
+class Balancer:
+    """A running one; `configure` writes its file for servers at these ports, and `on_reload` has it read that."""
+
+    port: int
+    process: trio.Process
+    configure: Callable[[Sequence[int]], None]
+    on_reload: signal.Signals
+
+    def lead_to(self, ports: Sequence[int]) -> None:
+        """Spread calls over these servers from now on, as an operator does: by a changed file and a reload."""
+        self.configure(ports)
+        self.process.send_signal(self.on_reload)
+
+
+def site_of(port: int, servers: Sequence[int], *, by_project: bool = True) -> str:
+    """The two files for nginx as one, without TLS."""
+    upstream = _with_servers(
+        NGINX_SERVERS.read_text("utf-8"), r"\tserver 10\.0\.0\.1\d:8787(.*);", "\tserver {}{};", servers
+    )
+    if not by_project:
+        upstream = re.sub(r"\thash .*;\n", "", upstream)
+    site = re.sub(r"upstream llm_bus \{.*?\n\}\n", lambda _: upstream, NGINX.read_text("utf-8"), flags=re.DOTALL)
+    site = re.sub(r"\tssl_.*\n|\tlisten \[::\].*\n", "", site)
+    return site.replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
+
+
+def haproxy_of(port: int, servers: Sequence[int], *, by_project: bool = True) -> str:
+    """The file for HAProxy, without TLS."""
+    text = re.sub(r"bind :443.*", f"bind 127.0.0.1:{port}", HAPROXY.read_text("utf-8"))
+    text = _with_servers(text, r"\tserver bus\d 10\.0\.0\.1\d:8787(.*)", "\tserver bus{0} {0}{1}", servers)
+    return text if by_project else re.sub(r"balance hash .*", "balance roundrobin", text)
+
+
+def _with_servers(text: str, pattern: str, line: str, ports: Sequence[int]) -> str:
+    """The text with one line of this form for each port, in the place of those that match."""
+    first = re.search(pattern, text)
+    assert first is not None
+    lines = "\n".join(line.format(f"127.0.0.1:{port}", first[1]) for port in ports)
+    return re.sub(rf"(?:{pattern}\n)+", lambda _: f"{lines}\n", text)
+
+
+@asynccontextmanager
+async def nginx(directory: Path, servers: Sequence[int], *, by_project: bool = True) -> AsyncIterator[Balancer]:
+    """An nginx in front of the servers at these ports."""
+    port, program = free_port(), installed("nginx")
+    site, main = directory / "site.conf", directory / "nginx.conf"
+    temporary = " ".join(f"{kind}_temp_path {directory}/{kind};" for kind in TEMPORARY)
+    user = "user root;" if os.geteuid() == 0 else ""
+    main.write_text(AROUND_NGINX.format(directory=directory, temporary=temporary, site=site, user=user))
+
+    def configure(ports: Sequence[int]) -> None:
+        site.write_text(site_of(port, ports, by_project=by_project))
+
+    configure(servers)
+    command = [program, "-c", str(main), "-p", str(directory)]
+    async with _running(command, directory / "nginx.log", port) as process:
+        yield Balancer(port, process, configure, signal.SIGHUP)
+
+
+@asynccontextmanager
+async def haproxy(directory: Path, servers: Sequence[int], *, by_project: bool = True) -> AsyncIterator[Balancer]:
+    """An HAProxy in front of the servers at these ports."""
+    port, program = free_port(), installed("haproxy")
+    config = directory / "haproxy.cfg"
+
+    def configure(ports: Sequence[int]) -> None:
+        config.write_text(haproxy_of(port, ports, by_project=by_project))
+
+    configure(servers)
+    async with _running([program, "-W", "-db", "-f", str(config)], directory / "haproxy.log", port) as process:
+        yield Balancer(port, process, configure, signal.SIGUSR2)
+
+
+@asynccontextmanager
+async def _running(command: Sequence[str], log: Path, port: int) -> AsyncIterator[trio.Process]:
+    with log.open("ab") as said:
+        process = await trio.lowlevel.open_process(command, stdout=said, stderr=subprocess.STDOUT)
+    try:
+        with trio.fail_after(START_SECONDS_MAX):
+            while not await _listens(port):
+                assert process.poll() is None, f"it did not start; its log is {log}"
+                await trio.sleep(LOOK_SECONDS)
+        yield process
+    finally:
+        process.terminate()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+
+
+def installed(name: str) -> str:
+    """Where a program is that may not be on the path of who is not root; without it the test is skipped."""
+    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if path is None:
+        pytest.skip(f"{name} is not installed: its file is not tried on this machine")
+    return path
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _listens(port: int) -> bool:
+    try:
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+    except OSError:
+        return False
+    await stream.aclose()
+    return True
