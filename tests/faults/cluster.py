@@ -104,11 +104,11 @@ class Cluster:
 
     def signal(self, number: signal.Signals) -> None:
         """Signal all processes of the server."""
-        for pid in list(self._processes()):
+        for pid in list(self.processes()):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def _processes(self) -> Iterator[int]:
+    def processes(self) -> Iterator[int]:
         """The postmaster, known by its data directory (its pid file may be older than it), and its children."""
         postmaster = None
         for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):

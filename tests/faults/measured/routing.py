@@ -1,5 +1,6 @@
 """Three servers behind a real balancer that leads a project's calls to one of them, beside the same without that."""
 
+import os
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -36,11 +37,16 @@ _CLAIMED = "select data ->> 'note', data ->> 'number' from events where type = '
 
 @dataclass(frozen=True)
 class Measured:
-    """What some seconds of load came to; `share` is the smallest of all projects' shares of writes on one server."""
+    """What some seconds of load came to; `share` is the smallest of all projects' shares of writes on one server.
+
+    The processor times are a claim's, of all servers and of PostgreSQL.
+    """
 
     claims_per_second: float
     conflicts: int
     share: float
+    servers_ms: float
+    postgres_ms: float
 
     def __str__(self) -> str:
         share = f"at least {self.share:.1%} of each project's writes on one server"
@@ -51,14 +57,30 @@ class Measured:
 async def routing(directory: Path) -> str:
     async with world(directory, Shape(servers=4, clients=0)) as here:
         tokens = await _tokens(here)
+        three = here.buses[:3]
         await here.buses[-1].terminate()
         said = []
         for name, front in FRONTS.items():
             by_project = [
-                await _measured(here, front, _made(directory / f"{name}-{routed}"), tokens, by_project=routed)
+                await _measured(here, three, front, _made(directory / f"{name}-{routed}"), tokens, by_project=routed)
                 for routed in (True, False)
             ]
             said.append(f"{name} by project: {by_project[0]}; in turn: {by_project[1]}")
+        return "; ".join(said)
+
+
+@question("scale", f"{PROJECTS} projects with {CLIENTS_EACH} clients each, over 1, 2 and 4 servers behind nginx")
+async def scale(directory: Path) -> str:
+    async with world(directory, Shape(servers=4, clients=0)) as here:
+        tokens = await _tokens(here)
+        said = []
+        for servers in (1, 2, 4):
+            buses = here.buses[:servers]
+            seen = await _measured(here, buses, nginx, _made(directory / f"over-{servers}"), tokens)
+            said.append(
+                f"{servers}: {seen.claims_per_second:,.0f} claims/s, {seen.servers_ms:.2f} ms of the servers' "
+                f"processor time and {seen.postgres_ms:.2f} ms of PostgreSQL's for each"
+            )
         return "; ".join(said)
 
 
@@ -89,18 +111,35 @@ async def _tokens(here: World) -> list[str]:
         ]
 
 
-async def _measured(here: World, front: Front, directory: Path, tokens: Sequence[str], *, by_project: bool) -> Measured:
-    three, record = here.buses[:3], Record()
-    ports = [bus.port for bus in three]
+async def _measured(
+    here: World, buses: Sequence[Bus], front: Front, directory: Path, tokens: Sequence[str], *, by_project: bool = True
+) -> Measured:
+    record, ports = Record(), [bus.port for bus in buses]
     async with front(directory, ports, by_project=by_project) as balancer, _at_work(balancer, tokens, record):
         await record.progress(10 * len(tokens))  # every project is in memory then
-        conflicts, answered = await _conflicts(three), len(record.answered())
         ((since,),) = here.primary.query("select clock_timestamp()")
+        before = len(record.answered()), await _conflicts(buses), *_processor_seconds(here, buses)
         await trio.sleep(SECONDS)
-        done = len(record.answered()) - answered
+        after = len(record.answered()), await _conflicts(buses), *_processor_seconds(here, buses)
         writes = here.primary.query(_WRITES.format(since=since))
-        conflicts = await _conflicts(three) - conflicts
-    return Measured(claims_per_second=done / SECONDS, conflicts=conflicts, share=_smallest_share(writes))
+    claims, conflicts, servers, postgres = (then - now for now, then in zip(before, after, strict=True))
+    return Measured(
+        claims_per_second=claims / SECONDS,
+        conflicts=round(conflicts),
+        share=_smallest_share(writes),
+        servers_ms=1000 * servers / claims,
+        postgres_ms=1000 * postgres / claims,
+    )
+
+
+def _processor_seconds(here: World, buses: Sequence[Bus]) -> tuple[float, float]:
+    """What all of these servers, and PostgreSQL's processes, have used so far."""
+    return sum(map(_used, (bus.pid for bus in buses))), sum(map(_used, here.primary.processes()))
+
+
+def _used(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _changed(here: World, front: Front, directory: Path, tokens: Sequence[str]) -> str:
