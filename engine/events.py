@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
+from engine.commits import CommitChecked
 from engine.fields import is_shown
 from engine.leases import LeaseEvent
 from engine.posts import PostEvent
@@ -26,7 +27,7 @@ class Unknown(EventData, frozen=True, kw_only=True):
         return self.name
 
 
-AnyEventData = SequenceEvent | Registered | PostEvent | LeaseEvent | TaskEvent | Lost
+AnyEventData = SequenceEvent | Registered | PostEvent | LeaseEvent | TaskEvent | CommitChecked | Lost
 
 EVENT_TYPES: dict[str, type[AnyEventData]] = {cls.type: cls for cls in get_args(AnyEventData)}
 """Every event type by its name in the ledger."""

@@ -1,7 +1,8 @@
 """What a field means to its readers, written on the field itself.
 
 A field's type carries its limits and, as msgspec metadata, a description for people, a hint for whoever got it wrong,
-and marks: names, and what queries of the ledger show. The reference, the error texts and the ledger read them here.
+and marks: names, what queries of the ledger show, and
+arguments that clients are not told of. The reference, the error texts and the ledger read them here.
 """
 
 from collections.abc import Iterator
@@ -34,6 +35,11 @@ def is_shown(annotation: Any) -> bool:
 def is_name(annotation: Any) -> bool:
     """Whether a field of this type names something, so that it has one spelling (`engine.names`)."""
     return _extra(annotation, "name") is True
+
+
+def is_hidden(annotation: Any) -> bool:
+    """Whether clients are not told of an argument of this type: a program of ours sends it."""
+    return _extra(annotation, "hidden") is True
 
 
 def _extra(annotation: Any, name: str) -> Any:

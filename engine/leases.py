@@ -57,6 +57,7 @@ class Lease(Command, frozen=True, kw_only=True):
         terms.WaitSeconds,
         Meta(description="Wait this long for nobody to conflict; the lease counts from the start."),
     ] = 0
+    by: terms.Maker = None
 
 
 class Release(Command, frozen=True, kw_only=True):
@@ -83,6 +84,7 @@ class Leased(EventData, frozen=True, kw_only=True):
     note: Shown[str | None] = None
     mode: Shown[terms.LeaseMode] = "exclusive"
     expires_at: Shown[datetime | None] = None
+    by: Shown[terms.Maker] = None
 
     def topics(self, by: int) -> tuple[Topic, ...]:
         """The holder's lease of the surface."""
@@ -331,6 +333,7 @@ def lease(book: LeaseBook, command: Lease, context: Context) -> Decision | Pendi
         note=command.note,
         mode=command.mode,
         expires_at=None if expires_at == context.at + ttl else expires_at,
+        by=command.by,
     )
     return Decision(reply=reply, events=(leased,))
 

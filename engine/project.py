@@ -14,7 +14,8 @@ from typing import Any, assert_never, cast
 import msgspec
 from msgspec import Struct
 
-from engine import leases, ledger, posts, presence, sequences, task_rules
+from engine import commits, leases, ledger, posts, presence, sequences, task_rules
+from engine.commits import CommitChecked, ReportCommit
 from engine.decision import Context, Outcome
 from engine.errors import LedgerGap
 from engine.events import AnyEventData, Unknown
@@ -32,7 +33,7 @@ from engine.task_graph import Task
 from engine.tasks import TaskCommand, TaskEvent
 from engine.vocabulary import Event, EventData
 
-AnyCommand = SequenceCommand | PresenceCommand | PostCommand | LeaseCommand | TaskCommand | LedgerCommand
+AnyCommand = SequenceCommand | PresenceCommand | PostCommand | LeaseCommand | TaskCommand | LedgerCommand | ReportCommit
 
 SNAPSHOT_VERSION = 4
 """Changes when an old snapshot can no longer be read. The state is then rebuilt from history."""
@@ -58,6 +59,8 @@ def decide(state: State, command: AnyCommand, context: Context) -> Outcome:
         return task_rules.decide(state.tasks, state.seen, command, context)
     if isinstance(command, LedgerCommand):
         return ledger.decide(state, command, context)
+    if isinstance(command, ReportCommit):
+        return commits.decide(state.keys, command, context)
     assert_never(command)
 
 
@@ -101,6 +104,8 @@ def _fold(state: State, event: Event) -> None:
         leases.fold(state.leases, event, data)
     elif isinstance(data, TaskEvent):
         task_rules.fold(state.tasks, event, data)
+    elif isinstance(data, CommitChecked):
+        commits.fold(state.keys, event, data)
     elif isinstance(data, Lost | Unknown):
         pass  # no book holds what these tell
     else:

@@ -30,6 +30,7 @@ class Claim(Command, frozen=True, kw_only=True):
     sequence: terms.SequenceName
     note: terms.Note | None = None
     key: terms.Key | None = None
+    by: terms.Maker = None
 
 
 class SeedSequence(Command, frozen=True, kw_only=True):
@@ -58,6 +59,7 @@ class Claimed(EventData, frozen=True, kw_only=True):
     formatted: Shown[str]
     note: Shown[str | None]
     key: str | None = None
+    by: Shown[terms.Maker] = None
 
 
 class Seeded(EventData, frozen=True, kw_only=True):
@@ -257,6 +259,7 @@ def claim(book: SequenceBook, keys: KeyBook, command: Claim, context: Context) -
         formatted=sequence.formatted(number),
         note=command.note,
         key=command.key,
+        by=command.by,
     )
     reply = _answer(book, command, number, claimed.formatted, is_new=command.sequence not in book)
     return Decision(reply=reply, events=(claimed,))

@@ -114,3 +114,9 @@ _LIMIT = "How many are returned at most."
 PageLimit = Annotated[int, Meta(ge=1, le=200, description=_LIMIT)]
 EventLimit = Annotated[int, Meta(ge=1, le=1000, description=_LIMIT)]
 DigestLimit = Annotated[int, Meta(ge=1, le=500, description=_LIMIT)]
+
+Maker = Annotated[
+    Literal["hook"] | None,
+    Meta(description="`hook`: the kit's hook did it in the caller's name.", extra={"hidden": True}),
+]
+"""By what an agent acted; null: by itself. Hooks send it, so clients are not told of it."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from engine.commits import ReportCommit
 from engine.decision import Decision
 from engine.leases import Lease, Release, WhoHolds
 from engine.ledger import QueryEvents, WhatsNew
@@ -89,6 +90,7 @@ COMMANDS: list[AnyCommand] = [
     ListTasks(status="blocked"),
     QueryEvents(type="claim"),
     WhatsNew(),
+    ReportCommit(commit="9fceb02"),
 ]
 
 

@@ -3,7 +3,8 @@ from typing import Any, ClassVar, get_args
 import msgspec
 import pytest
 
-from engine import leases, posts, presence, repairs, sequences, tasks
+from engine import commits, leases, posts, presence, repairs, sequences, tasks
+from engine.commits import CommitChecked, Numbers, Paths
 from engine.events import EVENT_TYPES, EventType, Unknown, decode, encode, payload, shown_fields
 from engine.fields import Shown, is_shown
 from engine.leases import Leased, Released
@@ -25,6 +26,10 @@ ROWS: list[tuple[EventData, dict[str, Any]]] = [
     (
         Claimed(sequence="adr", number=1, formatted="1", note="n", key="k"),
         {"sequence": "adr", "number": 1, "formatted": "1", "note": "n"},
+    ),
+    (
+        Claimed(sequence="adr", number=1, formatted="1", note=None, by="hook"),
+        {"sequence": "adr", "number": 1, "formatted": "1", "note": None, "by": "hook"},
     ),
     (
         Seeded(sequence="adr", current=0, prefix="", pad=0),
@@ -53,6 +58,10 @@ ROWS: list[tuple[EventData, dict[str, Any]]] = [
         Leased(surface="a", ttl_seconds=1, note="n", mode="shared"),
         {"surface": "a", "ttl_seconds": 1, "note": "n", "mode": "shared"},
     ),
+    (
+        Leased(surface="a", ttl_seconds=1, by="hook"),
+        {"surface": "a", "ttl_seconds": 1, "by": "hook"},
+    ),
     (Released(surface="a"), {"surface": "a"}),
     (
         TaskCreated(task_id=1, title="t", lane=None, owner=None),
@@ -69,6 +78,24 @@ ROWS: list[tuple[EventData, dict[str, Any]]] = [
     (TaskResolved(task_id=1, blocker=None), {"task_id": 1, "blocker": None}),
     (TaskShipped(task_id=1), {"task_id": 1}),
     (TaskCancelled(task_id=1, reason="r", frees=(2,)), {"task_id": 1, "reason": "r", "frees": [2]}),
+    (
+        CommitChecked(commit="9fceb02", numbers=Numbers(claimed=1, unclaimed=2), paths=Paths(own=3, none=4)),
+        {
+            "commit": "9fceb02",
+            "numbers": {"claimed": 1, "by_hook": 0, "unclaimed": 2},
+            "paths": {"own": 3, "by_hook": 0, "other": 0, "none": 4},
+        },
+    ),
+    (
+        CommitChecked(commit="9fceb02", numbers=Numbers(), paths=Paths(), bypassed=True, unchecked="why"),
+        {
+            "commit": "9fceb02",
+            "numbers": {"claimed": 0, "by_hook": 0, "unclaimed": 0},
+            "paths": {"own": 0, "by_hook": 0, "other": 0, "none": 0},
+            "bypassed": True,
+            "unchecked": "why",
+        },
+    ),
     (Lost(reason="r"), {"reason": "r"}),
     (Lost(reason="r", was="ack", data='{"post_id": 1}'), {"reason": "r", "was": "ack"}),
 ]
@@ -116,6 +143,6 @@ def test_the_reference_asks_which_fields_are_shown() -> None:
 
 
 def test_every_event_data_is_in_the_union() -> None:
-    concerns = (leases, posts, presence, repairs, sequences, tasks)
+    concerns = (commits, leases, posts, presence, repairs, sequences, tasks)
     declared = {cls for module in concerns for cls in vars(module).values() if isinstance(cls, type)}
     assert {cls for cls in declared if issubclass(cls, EventData) and hasattr(cls, "type")} == set(EVENT_TYPES.values())

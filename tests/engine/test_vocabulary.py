@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from engine import leases, ledger, posts, presence, sequences, tasks
+from engine import commits, leases, ledger, posts, presence, sequences, tasks
+from engine.commits import ReportCommit, ReportedCommit
 from engine.leases import GrantedLease, Lease, LeaseRow, Leases, OtherLease, ReleasedLeases
 from engine.ledger import ActiveLease, Digest, Events, Omitted, PostHead, QueryEvents, WhatsNew
 from engine.lookups import EventView
@@ -81,6 +82,18 @@ LIMITS: list[tuple[type[Struct], dict[str, Any], dict[str, Any]]] = [
     (QueryEvents, {"type": "claim"}, {"type": "claims"}),
     (WhatsNew, {"limit": 500}, {"limit": 501}),
     (Claim, {"sequence": "a"}, {"sequence": "a", "project": "another"}),
+    (Claim, {"sequence": "a", "by": "hook"}, {"sequence": "a", "by": "magic"}),
+    (Lease, {"surface": "s", "by": "hook"}, {"surface": "s", "by": ""}),
+    (ReportCommit, {"commit": "9fce"}, {"commit": "9fc"}),
+    (ReportCommit, {"commit": "a" * 64}, {"commit": "a" * 65}),
+    (ReportCommit, {"commit": "9fce"}, {"commit": "9fce\n"}),
+    (ReportCommit, {"commit": "9fce", "unchecked": "w" * 200}, {"commit": "9fce", "unchecked": "w" * 201}),
+    (
+        ReportCommit,
+        {"commit": "9fce", "numbers": {"claimed": 1_000_000}},
+        {"commit": "9fce", "numbers": {"claimed": 1_000_001}},
+    ),
+    (ReportCommit, {"commit": "9fce", "paths": {"none": 0}}, {"commit": "9fce", "paths": {"none": -1}}),
 ]
 
 
@@ -125,6 +138,7 @@ def test_a_command_says_whom_it_names(command: AnyCommand, name: str | None) -> 
 
 SHAPES: list[tuple[type[Struct], str]] = [
     (Touched, ""),
+    (ReportedCommit, "commit"),
     (ClaimedNumber, "sequence number formatted note new_sequence nearest_sequence"),
     (SequenceSet, "sequence current prefix pad"),
     (Sequences, "sequences"),
@@ -176,7 +190,7 @@ def test_a_reply_has_the_fields_of_the_contract(reply: type[Struct], names: str)
 
 
 def test_no_reply_is_forgotten_here() -> None:
-    concerns = (ledger, leases, posts, presence, sequences, tasks)
+    concerns = (commits, ledger, leases, posts, presence, sequences, tasks)
     declared = {cls for module in concerns for cls in vars(module).values() if isinstance(cls, type)}
     assert {cls for cls in declared if issubclass(cls, Reply)} - {Reply} <= {cls for cls, _ in SHAPES}
 
@@ -187,6 +201,6 @@ def test_only_reads_that_can_wait_may_be_no_news() -> None:
 
 
 def test_every_command_is_in_the_union() -> None:
-    concerns = (ledger, leases, posts, presence, sequences, tasks)
+    concerns = (commits, ledger, leases, posts, presence, sequences, tasks)
     declared = {cls for module in concerns for cls in vars(module).values() if isinstance(cls, type)}
     assert {cls for cls in declared if issubclass(cls, Command)} - {Command} == set(get_args(AnyCommand))

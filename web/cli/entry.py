@@ -26,6 +26,7 @@ _SECTIONS = {
     "See what goes on": {
         "status": "web.cli.status:status",
         "watch": "web.cli.watch:watch",
+        "adherence": "web.cli.adherence:show_adherence",
         "doctor": "web.cli.doctor_and_demo:doctor",
         "demo": "web.cli.doctor_and_demo:demo",
         "bench": "web.bench.command:bench",

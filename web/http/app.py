@@ -1,8 +1,8 @@
-"""The application: a guard, the `/mcp` endpoint, and the pages.
+"""The application: a guard, the endpoints `/mcp` and `/hook/…`, and the pages.
 
 The guard comes first: foreign hosts and origins get no further. Only the probes answer under any host name, because
-load balancers ask by address and the answers hold nothing to protect. `/mcp` goes to its endpoint without Quart;
-pages and probes are Quart's. Every request ends as one log line and one observation.
+load balancers ask by address and the answers hold nothing to protect. The endpoints do without Quart; pages and probes
+are Quart's. Every request ends as one log line and one observation.
 """
 
 import structlog
@@ -16,6 +16,8 @@ from engine.errors import JournalUnavailable
 from store.errors import QuotaReached, StoreUnavailable
 from web.admin import refusals, visitor
 from web.errors import Disconnected
+from web.hooks.endpoint import PREFIX as HOOKS
+from web.hooks.endpoint import HookEndpoint
 from web.http import asgi, cors, problems
 from web.http.answer import Answer
 from web.http.asgi import Message, Receive, Scope, Send
@@ -44,6 +46,7 @@ class Application:
     def __init__(self, services: Services, metrics: Metrics, pages: QuartTrio, guard: HostGuard) -> None:
         kernel = Kernel(Toolbox(services))
         self._mcp = McpEndpoint(kernel, services.authenticator, services.public_url)
+        self._hooks = HookEndpoint(services, self._mcp.refuse)
         self._metrics = metrics
         self.watch = metrics.add
         """Reports the statistics of one more part."""
@@ -54,7 +57,7 @@ class Application:
         self._guard = guard
 
     async def refuse(self, exchange: Exchange) -> Problem | Answer | None:
-        """What the head alone settles: foreign hosts and origins, and on `/mcp` what the endpoint says."""
+        """What the head alone settles: foreign hosts and origins, and what an endpoint says."""
         request = exchange.request
         path = request.path
         if not (path in PROBE_PATHS or self._guard.allows_host(request.header(b"host"))):
@@ -62,6 +65,8 @@ class Application:
         origin = request.header(b"origin")
         if not self._guard.allows_origin(origin):
             return problems.FOREIGN_ORIGIN
+        if path.startswith(HOOKS):
+            return await self._hooks.refuse(exchange)
         if path not in MCP_PATHS:
             return None
         if origin is not None:
@@ -71,16 +76,21 @@ class Application:
         return await self._mcp.refuse(exchange)
 
     async def answer(self, exchange: Exchange) -> Answer | Problem:
-        """Answer a plain request to `/mcp`, which `refuse` has let pass."""
-        return await self._mcp.answer(exchange, exchange.request.body)
+        """Answer a plain request to an endpoint, which `refuse` has let pass."""
+        return await self._answer(exchange, exchange.request.body)
+
+    async def _answer(self, exchange: Exchange, body: bytes) -> Answer | Problem:
+        endpoint = self._hooks if exchange.request.path.startswith(HOOKS) else self._mcp
+        return await endpoint.answer(exchange, body)
 
     async def serve_asgi(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope of a request that `refuse` has let pass."""
         send = _noting_status(exchange, send)
         try:
-            if exchange.request.path in MCP_PATHS:
+            path = exchange.request.path
+            if path in MCP_PATHS or path.startswith(HOOKS):
                 body = await asgi.read_body(receive)
-                await _respond(send, exchange, await self._mcp.answer(exchange, body))
+                await _respond(send, exchange, await self._answer(exchange, body))
             else:
                 await self._pages(scope, receive, send)  # type: ignore[arg-type]  # Quart has its own names for ASGI
         except Disconnected:

@@ -62,10 +62,10 @@ class Request:
 
     @property
     def is_plain(self) -> bool:
-        """Whether this is the usual `POST /mcp`: HTTP/1.1, a length, nothing that asks for more than an answer."""
+        """Whether this asks an endpoint as usual: POST, HTTP/1.1, a length, nothing that wants more than an answer."""
         return (
             self.method == "POST"
-            and self.target == b"/mcp"
+            and (self.target == b"/mcp" or self.target.startswith(b"/hook/"))
             and self.version == "1.1"
             and b"content-length" in self._first
             and _UNUSUAL.isdisjoint(self._first)

@@ -5,10 +5,12 @@ types, choices, and the patterns of what must be given. The other rules stand in
 one was broken. No titles, no references, no bounds, no defaults, no null alternatives: a null argument is none.
 """
 
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 from msgspec import Struct
+
+from engine.fields import is_hidden
 
 JsonSchema = dict[str, Any]
 
@@ -27,10 +29,13 @@ def input_schema(arguments: type[Struct]) -> JsonSchema:
     _, components = msgspec.json.schema_components([arguments])
     described = components[arguments.__name__]
     required = described["required"]
+    hidden = {name for name, of in get_type_hints(arguments, include_extras=True).items() if is_hidden(of)}
     schema: JsonSchema = {
         "type": "object",
         "properties": {
-            name: _compact(part, with_pattern=name in required) for name, part in described["properties"].items()
+            name: _compact(part, with_pattern=name in required)
+            for name, part in described["properties"].items()
+            if name not in hidden
         },
     }
     if schema["properties"]:  # a tool without arguments takes any and uses none

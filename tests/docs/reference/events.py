@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from engine.commits import CommitChecked, Numbers, Paths
 from engine.events import EVENT_TYPES, payload, shown_fields
 from engine.lookups import EventView
 from engine.repairs import Lost
@@ -29,6 +30,15 @@ REPAIRED = EventView(
 )
 """What no bus writes, only `llm-bus repair`."""
 
+COMMITTED = EventView(
+    id=20,
+    ts=datetime(2026, 1, 31, 9, 10, 5, tzinfo=UTC),
+    actor="ada/api",
+    type=CommitChecked.type,
+    payload=payload(CommitChecked(commit="9fceb02", numbers=Numbers(claimed=1), paths=Paths(own=2, by_hook=1))),
+)
+"""What no tool writes: the commit hook sends it to `/hook/git`."""
+
 
 def events_page(happened: list[EventView]) -> str:
     """The page; `happened` has every type at least once."""
@@ -36,7 +46,7 @@ def events_page(happened: list[EventView]) -> str:
 
 
 def _section(name: str, happened: list[EventView]) -> str:
-    example = next((event for event in (*happened, REPAIRED) if event.type == name), None)
+    example = next((event for event in (*happened, REPAIRED, COMMITTED) if event.type == name), None)
     if example is None:
         raise WordsMissing(f"nothing in the story writes a {name} event")
     kind = EVENT_TYPES[name]

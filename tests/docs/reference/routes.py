@@ -1,4 +1,4 @@
-"""The page of the HTTP routes: the URL map of the application, and `/mcp` in front of it."""
+"""The page of the HTTP routes: the URL map of the application, and the endpoints in front of it."""
 
 from werkzeug.routing import Rule
 
@@ -8,7 +8,8 @@ from web.http.app import MCP_PATHS, Application
 
 INTRODUCTION = """\
 Errors outside of `/admin` are JSON: `{"ok": false, "error": "…"}` from routes, `{"error", "error_description"}` from
-`/mcp`. A request for a host that is neither loopback nor in `PUBLIC_URL` or `ALLOWED_HOSTS` is refused with 403."""
+`/mcp` and `/hook/…`. A request for a host that is neither loopback nor in `PUBLIC_URL` or `ALLOWED_HOSTS` is refused
+with 403."""
 
 ADMIN = """\
 ## The web admin
@@ -24,8 +25,8 @@ def routes_page(application: Application) -> str:
     """The page."""
     rules = list(application._pages.url_map.iter_rules())
     public = [rule for rule in rules if not rule.rule.startswith("/admin")]
-    check("routes", ROUTES, ["/mcp", *(rule.rule for rule in public)])
-    methods = {rule.rule: _methods(rule) for rule in public} | {min(MCP_PATHS): "POST"}
+    check("routes", ROUTES, ["/mcp", "/hook/<client>", *(rule.rule for rule in public)])
+    methods = {rule.rule: _methods(rule) for rule in public} | {min(MCP_PATHS): "POST", "/hook/<client>": "POST"}
     rows = [(methods[path], code(path), meaning) for path, meaning in ROUTES.items()]
     return page("HTTP routes", INTRODUCTION, table(["method", "path", "what it is"], rows), ADMIN, _admin(rules))
 

@@ -68,6 +68,8 @@ ROUTES: Mapping[str, str] = {
     "/landing/<path:filename>": "Its stylesheet.",
     "/api/stats": "Live counts as JSON, a minute old at most; 404 unless `PUBLIC_STATS=1`.",
     "/mcp": "The MCP endpoint (Streamable HTTP), with `Authorization: Bearer <token>`. Also at `/mcp/`.",
+    "/hook/<client>": "What a hook of an agent client sends, and what it then says; `git` takes the reports of the "
+    "commit hook. With the same token as `/mcp`.",
     "/healthz": "Whether the process answers: `{ok, service, version}`. Asks no database, and needs no token.",
     "/readyz": "200 when PostgreSQL answers too, 503 when it does not. For load balancers.",
     "/metrics": "[Numbers](metrics.md) for Prometheus.",

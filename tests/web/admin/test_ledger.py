@@ -36,6 +36,13 @@ async def one_of_each(bus: Bus) -> None:
     await bus.call(lead, "task_ship", task_id=1)
     await bus.call(lead, "task_assign", task_id=2, owner="lead")
     await bus.call(lead, "task_cancel", task_id=3, reason="not needed")
+    report = {
+        "commit": "9fceb02",
+        "numbers": {"claimed": 1, "unclaimed": 1},
+        "paths": {"own": 1, "by_hook": 1, "none": 1},
+    }
+    sent = await bus.http.post("/hook/git", json=report, headers={"Authorization": f"Bearer {lead}"})
+    assert sent.status_code == 200
 
 
 SENTENCES = {
@@ -53,6 +60,7 @@ SENTENCES = {
     "task_ship": "ada/lead shipped task #1",
     "task_assign": "ada/lead gave task #2 to ada/lead",
     "task_cancel": "ada/lead cancelled task #3 not needed",
+    "commit_check": "ada/lead committed 9fceb02: 1 of 2 new numbers claimed before, 2 of 3 paths under lease",
 }
 
 

@@ -67,6 +67,13 @@ def test_status_shows_server_projects_who_is_active_and_what_is_overdue(
     assert "overdue" not in told.stdout
 
 
+def test_adherence_is_counted_by_participant_and_week(server: Running, database: str, token: str) -> None:
+    (row,) = asked(database, "adherence", "shop")["adherence"]
+    assert (row["participant"], row["sessions"], row["sessions_unregistered"]) == ("ann/ada", 1, 1)
+    told = llm_bus("adherence", "shop", "--database-url", database)
+    assert told.stdout.splitlines()[-1].split()[1:] == ["ann/ada", *["-"] * 7, "1/1", "-", "-"]
+
+
 def test_owners_projects_tokens_and_invites_are_listed(database: str, token: str) -> None:
     assert [row["email"] for row in asked(database, "owner", "list")["owners"]] == ["ann@example.com"]
     assert [row["project"] for row in asked(database, "project", "list")["projects"]] == ["ann/shop"]

@@ -1,0 +1,1 @@
+"""What hooks on other machines tell the server by plain HTTP, beside the MCP endpoint: `POST /hook/<client>`."""

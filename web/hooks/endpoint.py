@@ -1,0 +1,80 @@
+"""`POST /hook/<client>`: one JSON object of a hook in, what the hook says out.
+
+`/hook/git` takes the reports of the commit hook; the other names are agent clients, whose hooks can call the server
+themselves (`web.hooks.moments`). The token is the same as for `/mcp`, and so is what it may do.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from engine.commits import ReportCommit
+from engine.refusals import Code, Refusal, invalid
+from web.http.answer import Answer
+from web.http.exchange import Exchange
+from web.http.problems import HEADERS, Problem
+from web.mcp.arguments import Parser
+from web.mcp.sending import as_refusal
+from web.services import Services
+
+PREFIX = "/hook/"
+
+Handler = Callable[[Exchange, Mapping[str, Any]], Awaitable[object | Refusal]]
+"""Answers one hook; what it returns becomes JSON."""
+
+UNKNOWN_CLIENT = Problem.of(404, "unknown_client", "there is no hook of this name.")
+
+_STATUS: Mapping[Code, int] = {
+    "invalid": 400,
+    "forbidden": 403,
+    "not_found": 404,
+    "conflict": 409,
+    "busy": 429,
+    "unavailable": 503,
+}
+
+
+class HookEndpoint:
+    """Answers requests to `/hook/…`; `refuse` is how `/mcp` judges the head of a request."""
+
+    def __init__(self, services: Services, refuse: Callable[[Exchange], Awaitable[Problem | None]]) -> None:
+        self._services = services
+        self._report = Parser(ReportCommit)
+        self._handlers: dict[str, Handler] = {"git": self._keep_report}
+        self.refuse = refuse
+
+    async def answer(self, exchange: Exchange, body: bytes) -> Answer | Problem:
+        """The answer to a request that `refuse` let pass."""
+        handler = self._handlers.get(exchange.request.path.removeprefix(PREFIX))
+        if handler is None:
+            return UNKNOWN_CLIENT
+        exchange.tool = "hook"
+        if (too_much := self._services.fair_use.refuse(exchange.token_hash, len(body))) is not None:
+            refusal, exchange.retry_after_seconds = too_much
+            return _refused(exchange, refusal)
+        given = _object(body)
+        outcome = given if isinstance(given, Refusal) else await as_refusal(handler(exchange, given))
+        if isinstance(outcome, Refusal):
+            return _refused(exchange, outcome)
+        return Answer(200, msgspec.json.encode(outcome), HEADERS)
+
+    async def _keep_report(self, exchange: Exchange, given: Mapping[str, Any]) -> object | Refusal:
+        report = self._report.parse(given)
+        if isinstance(report, Refusal):
+            return report
+        answer = await self._services.directory.ask(exchange.caller, report)
+        return answer if isinstance(answer, Refusal) else answer.reply
+
+
+def _object(body: bytes) -> dict[str, Any] | Refusal:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return invalid("send the hook's input: one JSON object.")
+
+
+def _refused(exchange: Exchange, refusal: Refusal) -> Answer:
+    exchange.outcome = refusal.code
+    told = {"ok": False, "error": refusal.code, "message": refusal.message}
+    return Answer(_STATUS[refusal.code], msgspec.json.encode(told), HEADERS)
