@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from actors.errors import Unavailable
+from actors.looking import Look, Looked
 from actors.mailbox import Request, Settled
 from actors.pace import Pace
 from engine.decision import Context, Decision
@@ -33,9 +34,11 @@ class Work:
 
 def wanted_posts(state: State, requests: Iterable[Request]) -> set[int]:
     """The posts that left the state and without which these commands cannot be decided."""
-    return {
-        post_id for request in requests if (post_id := needed(state, request.command, request.caller.id)) is not None
-    }
+    return {post_id for request in requests if (post_id := _needed(state, request)) is not None}
+
+
+def _needed(state: State, request: Request) -> int | None:
+    return None if isinstance(request.command, Look) else needed(state, request.command, request.caller.id)
 
 
 class Deciding:
@@ -56,7 +59,7 @@ class Deciding:
         """
         pace.begin()
         for request in requests:
-            if needed(self._state, request.command, request.caller.id) not in {None, *self._wanted}:
+            if _needed(self._state, request) not in {None, *self._wanted}:
                 break
             self._work.answers.append((request, self._decide(request)))
             if pace.spent:
@@ -65,6 +68,8 @@ class Deciding:
 
     def _decide(self, request: Request) -> Settled | Unavailable:
         state, caller = self._state, request.caller
+        if isinstance(request.command, Look):
+            return Settled(Decision(reply=Looked(seen=request.command.view(state, self._now))), 0, state.seq)
         context = Context(
             caller=caller,
             seq=state.seq,

@@ -20,6 +20,7 @@ from msgspec import Struct
 from actors.errors import STOPPING, Busy, Crashed, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
+from actors.looking import Happening, Look, Looked, nobody
 from actors.mailbox import Request
 from actors.pace import Stopwatch
 from actors.project import Passivated, ProjectActor
@@ -32,11 +33,13 @@ from engine.ledger import AdvanceCursor, WhatsNew
 from engine.lookups import EventLookup, Lookup, PostLookup, TaskLookup
 from engine.project import AnyCommand
 from engine.refusals import Refusal
-from engine.vocabulary import Reply
+from engine.state import State
+from engine.vocabulary import ANY, Reply
 
 log = structlog.get_logger(__name__)
 
 Found = TypeVar("Found")
+Seen = TypeVar("Seen")
 
 
 class Answer(Struct, frozen=True):
@@ -138,6 +141,34 @@ class Directory:
             self._advancing[reader].discard(done)
             if not self._advancing[reader]:
                 del self._advancing[reader]
+
+    async def look(self, project_id: int, view: Callable[[State, datetime], Seen]) -> Seen:
+        """What `view` makes of a project's state, all of it durable, and the time; nobody counts as having called.
+
+        What `view` may do is said at `actors.looking.Look`. Raises what `ask` raises.
+        """
+        while True:
+            actor = self._find(project_id)
+            try:
+                settled = await actor.submit(Request(nobody(project_id), Look(view=view)))
+            except Passivated:
+                continue
+            assert isinstance(settled.outcome, Decision)  # noqa: S101 - a look is never refused
+            assert isinstance(settled.outcome.reply, Looked)  # noqa: S101 - and has this reply
+            seen: Seen = settled.outcome.reply.seen
+            return seen
+
+    async def happened(self, project_id: int, after: int) -> tuple[int, list[Happening] | None]:
+        """Wait until the last event of a project is another than number `after`: its number, and the events between.
+
+        They are None when not all of them are remembered, or the ledger ends before `after`. Raises what `ask` raises.
+        """
+        while True:
+            last = await self.look(project_id, _last_event)
+            actor = self._find(project_id)
+            if last != after:
+                return last, actor.recent(after, last) if last > after else None
+            await actor.changed((ANY,), after)
 
     def heard(self, project_id: int) -> None:
         """Another process wrote to this project; nothing happens where no actor lives."""
@@ -307,3 +338,7 @@ class Directory:
 
     def _trio_time(self, moment: datetime) -> float:
         return trio.current_time() + (moment - self._clock()).total_seconds()
+
+
+def _last_event(state: State, _: datetime) -> int:
+    return state.seq

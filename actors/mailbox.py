@@ -11,6 +11,7 @@ import trio
 
 from actors.errors import ActorError, Busy
 from actors.limits import Limits
+from actors.looking import Look
 from engine.decision import Outcome
 from engine.identity import Addressee, Principal
 from engine.project import AnyCommand
@@ -34,7 +35,7 @@ class Request:
     """
 
     caller: Principal
-    command: AnyCommand
+    command: AnyCommand | Look
     addressee: Addressee | None = None
     cursor: int | None = None
     since: int | None = None

@@ -51,6 +51,7 @@ from actors.commits import Commit
 from actors.errors import STOPPING, ActorError, Busy, Crashed, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
+from actors.looking import Happening, Look
 from actors.mailbox import Mailbox, Request, Settled
 from actors.pace import Pace, Stopwatch
 from actors.phases import Phase, Phases
@@ -130,6 +131,10 @@ class ProjectActor:
         if self._replica.stale:
             self._mailbox.prod()  # what was heard of before the wait began may end it
         await self._news.changed(topics, after)
+
+    def recent(self, after: int, upto: int) -> list[Happening] | None:
+        """The events above number `after`, to `upto`; None when some of them are no longer remembered."""
+        return self._news.recent(after, upto)
 
     def heard(self) -> None:
         """Another server may have written: read before the next answer, and wake whom its events concern."""
@@ -289,7 +294,8 @@ class ProjectActor:
         recall = await self._recall(state, wanted)
         now = self._clock()
         for request in self._batch:
-            self._readers.saw(request.caller, now)
+            if not isinstance(request.command, Look):
+                self._readers.saw(request.caller, now)
         self._replica.begin()
         return Deciding(state, now, recall, wanted, self._replica.gap).run(self._batch, self._pace)
 
@@ -350,7 +356,7 @@ class ProjectActor:
         self._meeting_until = trio.current_time() + self._limits.meeting_seconds
 
     def _tell(self, event: Event) -> None:
-        self._news.tell(event.seq, event.topics)
+        self._news.tell(event)
 
     def _begin_with(self, state: State) -> None:
         state.seen = self._readers.seen

@@ -13,7 +13,8 @@ import trio
 
 from actors.errors import Busy
 from actors.limits import Limits
-from engine.vocabulary import Topic
+from actors.looking import Happening
+from engine.vocabulary import Event, Topic
 
 
 class News:
@@ -23,7 +24,7 @@ class News:
         self._watchers_max = limits.watchers_max
         self._watchers: dict[Topic, set[trio.Event]] = {}
         self._count = 0
-        self._recent: deque[tuple[int, Collection[Topic]]] = deque(maxlen=limits.news_kept_events)
+        self._recent: deque[Happening] = deque(maxlen=limits.news_kept_events)
         self._complete_after = 0
 
     @property
@@ -37,11 +38,14 @@ class News:
         self._complete_after = seq
         self.wake_all()
 
-    def tell(self, seq: int, topics: Collection[Topic]) -> None:
-        """Event `seq`, the next one, is durable and has these topics."""
+    def tell(self, event: Event) -> None:
+        """An event, the next one, is durable."""
         if len(self._recent) == self._recent.maxlen:
-            self._complete_after = self._recent[0][0]
-        self._recent.append((seq, topics))
+            self._complete_after = self._recent[0].seq
+        topics = event.topics
+        self._recent.append(
+            Happening(seq=event.seq, at=event.at, type=event.data.type, actor=event.actor, topics=topics)
+        )
         for topic in topics:
             for woken in self._watchers.get(topic, ()):
                 woken.set()
@@ -51,6 +55,12 @@ class News:
         for watchers in self._watchers.values():
             for woken in watchers:
                 woken.set()
+
+    def recent(self, after: int, upto: int) -> list[Happening] | None:
+        """The events above number `after`, to `upto`; None when some of them are no longer remembered."""
+        if after < self._complete_after:
+            return None
+        return [event for event in self._recent if after < event.seq <= upto]
 
     async def changed(self, topics: Collection[Topic], after: int) -> None:
         """Wait until an event above number `after` has one of these topics. May return early: ask again and see.
@@ -77,9 +87,9 @@ class News:
     def _has_happened(self, topics: Collection[Topic], after: int) -> bool:
         if after < self._complete_after:
             return True
-        for seq, told in reversed(self._recent):
-            if seq <= after:
+        for event in reversed(self._recent):
+            if event.seq <= after:
                 return False
-            if not set(topics).isdisjoint(told):
+            if not set(topics).isdisjoint(event.topics):
                 return True
         return False

@@ -200,9 +200,14 @@ class LeaseBook:
         """How many leases have not run out."""
         return len(self._by_expiry) - self._expired(now)
 
+    def active_of(self, holder: int, now: datetime) -> list[HeldLease]:
+        """The leases of this holder that have not run out, ordered by age."""
+        held = (self._by_id[lease_id] for lease_id in self._by_holder.get(holder, ()))
+        return [lease for lease in held if lease.expires_at > now]
+
     def active_count_of(self, holder: int, now: datetime) -> int:
         """How many leases of this holder have not run out."""
-        return sum(self._by_id[lease_id].expires_at > now for lease_id in self._by_holder.get(holder, ()))
+        return len(self.active_of(holder, now))
 
     def newest(self, now: datetime, limit: int) -> list[HeldLease]:
         """The active leases that were granted last, newest first."""
@@ -311,7 +316,7 @@ def lease(book: LeaseBook, command: Lease, context: Context) -> Decision | Pendi
     conflicts = [
         held
         for held in book.overlapping(surface, context.now)
-        if held.by != context.caller.id and not (held.mode == command.mode == "shared")
+        if conflict_between(held, context.caller.id, command.mode)
     ]
     if conflicts and context.patient:
         last = max(conflicts, key=lambda held: held.expires_at)  # nothing can be granted while this one is held
@@ -336,6 +341,21 @@ def lease(book: LeaseBook, command: Lease, context: Context) -> Decision | Pendi
         by=command.by,
     )
     return Decision(reply=reply, events=(leased,))
+
+
+def conflict_between(held: HeldLease, holder: int, mode: terms.LeaseMode) -> bool:
+    """Whether two leases that overlap conflict: `held`, and one of this holder in this mode."""
+    return held.by != holder and not (held.mode == mode == "shared")
+
+
+def conflicts(book: LeaseBook, now: datetime, among_newest: int) -> list[tuple[HeldLease, HeldLease]]:
+    """Active leases in conflict, in pairs: the older one and, of the newest so many leases, the one it met."""
+    return [
+        (held, lease)
+        for lease in book.newest(now, among_newest)
+        for held in book.overlapping(lease.surface, now)
+        if held.id < lease.id and conflict_between(held, lease.by, lease.mode)
+    ]
 
 
 def release(book: LeaseBook, command: Release, context: Context) -> Decision | Refusal:

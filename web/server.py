@@ -5,7 +5,8 @@ then drain the actors. A second signal cuts all that short.
 """
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 
 import structlog
 import trio
@@ -15,7 +16,7 @@ from actors import Directory
 from store import Listener, Store, open_store
 from store.ledger.peers import TRUST_SECONDS
 from store.ledger.statistics import PublicCounter
-from store.people import grants, tokens
+from store.people import grants, sessions, tokens
 from store.postgres.pool import POOL_SIZE_MAX
 from web.admin.blueprint import admin
 from web.admin.providers import ProvidersOf, providers_of
@@ -64,7 +65,7 @@ async def run_bus(
         services = join(store, settings, stopping)
         await nursery.start(services.directory.run)
         nursery.start_soon(store.listen, _listener(services))
-        nursery.start_soon(services.waits.run, lambda hashes: store.read(tokens.still_valid, hashes))
+        nursery.start_soon(services.waits.run, partial(_still_admitted, store))
         counts = LiveCounts(PublicCounter(store.pool).count) if settings.public_stats else None
         if counts is not None:
             nursery.start_soon(counts.run)
@@ -109,6 +110,11 @@ def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
         disk=settings.disk,
         stopping=stopping,
     )
+
+
+async def _still_admitted(store: Store, hashes: Collection[bytes]) -> set[bytes]:
+    """Which of these tokens and sessions work now."""
+    return await store.read(tokens.still_valid, hashes) | await store.read(sessions.still_open, hashes)
 
 
 def _listener(services: Services) -> Listener:

@@ -6,6 +6,7 @@ Functions over a session with PostgreSQL; those that write want it in a transact
 """
 
 import base64
+from collections.abc import Collection
 from datetime import datetime
 from hashlib import sha256
 
@@ -50,6 +51,12 @@ with live as (
      where sessions.id = live.id and live.last_seen_at <= now() - interval '1 minute'
 )
 select s.id, s.created_at, s.last_seen_at, {COLUMNS} from live s join owners o on o.id = s.owner_id
+"""  # noqa: S608  # made of literals
+
+_STILL_OPEN = f"""
+select sha256 from sessions
+ where sha256 = any(%s) and {_LIVE}
+   and exists (select from owners o where o.id = owner_id and o.suspended_at is null)
 """  # noqa: S608  # made of literals
 
 _CLOSE = "delete from sessions where sha256 = %s"
@@ -120,6 +127,11 @@ async def find_session(connection: Connection, session_id: str) -> Session | Non
         created_at=created_at,
         last_seen_at=last_seen_at,
     )
+
+
+async def still_open(connection: Connection, session_hashes: Collection[bytes]) -> set[bytes]:
+    """Which sessions are open, of these by the SHA-256 of their ids; those of a suspended owner are not."""
+    return {row[0] for row in await connection.fetch(_STILL_OPEN, (list(session_hashes),))}
 
 
 async def close_session(connection: Connection, session_id: str) -> None:

@@ -13,9 +13,10 @@ from actors.pace import Pace
 from actors.readers import LastCalls
 from actors.waiting import News
 from engine.identity import Principal
-from engine.posts import ReadPosts
-from engine.presence import Touch
+from engine.posts import Posted, ReadPosts
+from engine.presence import Registered, Touch
 from engine.sequences import Claim, ListSequences
+from engine.vocabulary import Event, EventData
 from tests.actors.breakable_journal import BreakableJournal
 from tests.actors.conftest import DAWN, A, Asked, B, C, clock, principal
 
@@ -183,6 +184,15 @@ async def test_those_who_called_last_are_remembered_and_the_others_forgotten(jou
     assert set(journal.ledger.liveness[1]) == {1, 2, 9}
 
 
+def happened(seq: int, kind: str) -> Event:
+    data: EventData = Registered(lane="api", status=None)
+    if kind == "post":
+        data = Posted(
+            to_lane=None, to_actor=B.actor, to_id=B.id, subject=None, body="hi", ref=None, tag=None, thread=seq
+        )
+    return Event(seq=seq, at=DAWN, actor=A.actor, by=A.id, data=data)
+
+
 async def test_only_so_many_wait_for_news_of_a_project(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     news = News(Limits(watchers_max=2))
     for _ in range(2):
@@ -191,7 +201,7 @@ async def test_only_so_many_wait_for_news_of_a_project(autojump_clock: MockClock
     with pytest.raises(Busy):
         await news.changed(["post"], 0)
     assert news.waiting == 2
-    news.tell(1, ["post"])
+    news.tell(happened(1, "post"))
     await wait_all_tasks_blocked()
     assert news.waiting == 0
 
@@ -199,7 +209,7 @@ async def test_only_so_many_wait_for_news_of_a_project(autojump_clock: MockClock
 async def test_who_begins_to_wait_hears_of_what_happened_since_it_was_answered() -> None:
     news = News(Limits(news_kept_events=3))
     for seq in range(1, 6):
-        news.tell(seq, ["any", "post" if seq == 4 else "claim"])
+        news.tell(happened(seq, "post" if seq == 4 else "register"))
     with trio.fail_after(1):
         await news.changed(["post"], after=3)
         await news.changed(["lease"], after=1)  # event 2 is forgotten: it may have been one

@@ -70,7 +70,7 @@ def _at(address: str) -> Sight:
 
 
 def _open_menu(page: Page, project: str) -> None:
-    page.goto(project)
+    page.goto(f"{project}/members")
     page.get_by_role("button", name="Manage").first.click()
     expect(page.locator("[popover]:popover-open")).to_be_visible()
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from quart import Blueprint
+from quart import Blueprint, g
 
 from store import Store
 from web import VERSION
@@ -17,7 +17,9 @@ from web.admin.grants import grant_pages
 from web.admin.guests import Tickets
 from web.admin.invites import invite_pages
 from web.admin.ledger import ledger_pages
+from web.admin.live import live_pages
 from web.admin.members import member_pages
+from web.admin.now import now_pages
 from web.admin.oauth import oauth_pages
 from web.admin.operator import operator_pages
 from web.admin.participants import participant_pages
@@ -44,6 +46,8 @@ PARTS = (
     participant_pages,
     invite_pages,
     ledger_pages,
+    live_pages,
+    now_pages,
     post_pages,
     audit_pages,
 )
@@ -72,6 +76,7 @@ def admin(services: Services, store: Store, settings: Settings, providers: Provi
             "public_url": services.public_url,
             "version": VERSION,
             "now": datetime.now(UTC),
+            "live": g.get("live"),
         }
 
     for part in PARTS:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from quart import abort
+from msgspec import Struct
+from quart import abort, g
 
 from store.errors import InvalidName
 from store.ledger import projects
@@ -18,6 +19,13 @@ from web.admin.visitor import current_owner
 Row = TypeVar("Row")
 
 
+class Live(Struct, frozen=True, kw_only=True):
+    """Of what a page hears, and after which event."""
+
+    project_id: int
+    after: int
+
+
 def found(row: Row | None) -> Row:
     """What was looked for; aborts with 404 when it is not there."""
     if row is None:
@@ -26,8 +34,13 @@ def found(row: Row | None) -> Row:
 
 
 async def the_project(context: AdminContext, project_id: int) -> ProjectRow:
-    """The signed-in owner's project; aborts with 404 when there is none with this id."""
-    return found(await context.store.read(projects.find, current_owner().id, project_id))
+    """The signed-in owner's project; aborts with 404 when there is none with this id.
+
+    The page is live from here on: whatever comes after the ledger's present end is told to it (`web.admin.live`).
+    """
+    project = found(await context.store.read(projects.find, current_owner().id, project_id))
+    g.live = Live(project_id=project.id, after=(await context.store.journal.head(project_id)).seq)
+    return project
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def member_pages(context: AdminContext) -> Blueprint:
         member = await the_member(project_id, participation_id)
         with unless_gone():
             await people.revoke(project_id, member.name, by=current_owner().handle)
-        return redirect(f"/admin/projects/{project_id}?done=revoked", 303)
+        return redirect(f"/admin/projects/{project_id}/members?done=revoked", 303)
 
     @pages.post("/lead")
     async def lead(project_id: int, participation_id: int) -> ResponseReturnValue:
@@ -73,7 +73,7 @@ def member_pages(context: AdminContext) -> Blueprint:
         member = await the_member(project_id, participation_id)
         is_admin = wanted is not None and wanted.is_admin
         await change(project_id, member, lane=member.lane, is_admin=is_admin)
-        return redirect(f"/admin/projects/{project_id}?done={'lead' if is_admin else 'no-lead'}", 303)
+        return redirect(f"/admin/projects/{project_id}/members?done={'lead' if is_admin else 'no-lead'}", 303)
 
     @pages.post("/lane")
     async def lane(project_id: int, participation_id: int) -> ResponseReturnValue:
@@ -86,7 +86,7 @@ def member_pages(context: AdminContext) -> Blueprint:
             form.refuse(error, "lane")
         if form.wrong:
             return await _refused_lane_page(context, project_id, member, form), 400
-        return redirect(f"/admin/projects/{project_id}?done=lane", 303)
+        return redirect(f"/admin/projects/{project_id}/members?done=lane", 303)
 
     return pages
 

@@ -49,7 +49,7 @@ NOTICES = {
 
 def register(pages: Blueprint) -> None:
     """Give every template of the application these filters, and `notice`: what to say first, or None."""
-    for function in (ago, exact, iso, count, span, sentence, browser, json):
+    for function in (ago, left, exact, iso, count, span, sentence, browser, json):
         pages.add_app_template_filter(function)
 
     @pages.app_context_processor
@@ -66,6 +66,12 @@ def ago(moment: datetime, now: datetime) -> str:
         return "just now"
     distance = _in_units(abs(seconds))[0]
     return f"{distance} ago" if seconds > 0 else f"in {distance}"
+
+
+def left(moment: datetime, now: datetime) -> str:
+    """How much time there is until then: `25 min left`, `over`."""
+    seconds = round((moment - now).total_seconds())
+    return f"{_in_units(seconds)[0]} left" if seconds > 0 else "over"
 
 
 def exact(moment: datetime) -> str:

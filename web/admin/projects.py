@@ -56,8 +56,8 @@ def project_pages(context: AdminContext) -> Blueprint:
             return await _new_page(form), status
         return redirect(f"/admin/projects/{project.id}", 303)
 
-    @pages.get("/projects/<int:project_id>")
-    async def project(project_id: int) -> str:
+    @pages.get("/projects/<int:project_id>/members")
+    async def members(project_id: int) -> str:
         project = await the_project(context, project_id)
         members = found(await store.read(participants.members, current_owner().id, project_id))
         return await render_template("project.html", place="projects", project=project, members=members)

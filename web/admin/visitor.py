@@ -31,8 +31,8 @@ View = TypeVar("View", bound=Callable[..., Awaitable[Any]])
 HEADERS = (
     (
         b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; "
-        b"base-uri 'none'; frame-ancestors 'none'",
+        b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     # Not no-referrer: with that, browsers send forms with 'Origin: null', which the guard of hosts refuses.
     (b"referrer-policy", b"same-origin"),

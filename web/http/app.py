@@ -86,6 +86,7 @@ class Application:
     async def serve_asgi(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope of a request that `refuse` has let pass."""
         send = _noting_status(exchange, send)
+        scope[asgi.EXCHANGE] = exchange
         try:
             path = exchange.request.path
             if path in MCP_PATHS or path.startswith(HOOKS):

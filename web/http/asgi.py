@@ -11,6 +11,9 @@ Receive = Callable[[], Awaitable[Message]]
 Headers = list[tuple[bytes, bytes]]
 Send = Callable[[Message], Awaitable[None]]
 
+EXCHANGE = "llm_bus.exchange"
+"""The key of a scope under which it has the `Exchange` of its request."""
+
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),

@@ -35,6 +35,7 @@ _RESOLVED = frozenset(
     {b"transfer-encoding", b"content-length", b"expect", b"upgrade", b"http2-settings", b"te", b"trailer"}
 )
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_EVENT_STREAM = b"\r\ncontent-type: text/event-stream\r\n"
 _UNLIMITED = 2**62
 
 Application = Callable[[Exchange, Scope, Receive, Send], Awaitable[None]]
@@ -79,6 +80,7 @@ class OneRequestStream:
         self._waiting = trio.CancelScope()
         self._held = bytearray()
         self._head_seen = False
+        self._is_event_stream = False
 
     async def receive_some(self, _: int | None = None) -> bytes:
         """The request; then, once the answer is complete, the end. Whether the client is there is the connection's."""
@@ -89,12 +91,13 @@ class OneRequestStream:
         return request
 
     async def send_all(self, data: bytes) -> None:
-        """Send to the client, small pieces together."""
+        """Send to the client, small pieces together; those of an event stream at once."""
         if not self._head_seen:
             self._head_seen = True
             self.keeps_alive = b"\r\nconnection: close\r\n" not in data.lower()
+            self._is_event_stream = _EVENT_STREAM in data.lower()
         self._held += data
-        if len(self._held) >= WRITE_BYTES_MIN:
+        if self._is_event_stream or len(self._held) >= WRITE_BYTES_MIN:
             await self._flush()
 
     async def send_eof(self) -> None:

@@ -3,16 +3,17 @@
 `actors.directory` does the waiting. This module counts the waits and ends those of revoked tokens: at once when this
 process revokes the token, otherwise when the store confirms a doubt (`doubt`, `run`). A caller re-checks its token
 after it has registered its wait: an earlier revocation could not signal it.
+
+An owner's page that is open waits too, with the id of its session for a token (`web.admin.live`).
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 
 import structlog
 import trio
 
-from engine.identity import Principal
 from engine.refusals import Refusal
 from store.errors import StoreUnavailable
 
@@ -29,36 +30,35 @@ TOO_MANY_WAITS = Refusal(
 )
 
 StillValid = Callable[[Collection[bytes]], Awaitable[set[bytes]]]
-"""Which of these tokens, by SHA-256, work; raises `StoreUnavailable`."""
+"""Which of these tokens and sessions, by SHA-256, work; raises `StoreUnavailable`."""
 
 
 class Waits:
-    """Counts waiting calls by participant, and knows them by their tokens' hashes."""
+    """Counts waits by who waits (participants, owners), and knows them by the hashes of their tokens and sessions."""
 
     def __init__(self) -> None:
-        self._parked: Counter[tuple[int, int]] = Counter()
+        self._parked: Counter[Hashable] = Counter()
         self._endings: dict[bytes, set[trio.Event]] = {}
         self._doubted = trio.Event()
 
     @contextmanager
-    def parked(self, caller: Principal, token_hash: bytes) -> Iterator[trio.Event | None]:
-        """Hold a place for one waiting call as long as this is open; None when the caller has no place left.
+    def parked(self, who: Hashable, token_hash: bytes) -> Iterator[trio.Event | None]:
+        """Hold a place for one wait of `who` as long as this is open; None when they have no place left.
 
         The event is set when the wait must end because the token no longer works.
         """
-        place = (caller.project_id, caller.id)
-        if self._parked[place] >= WAITS_MAX:
+        if self._parked[who] >= WAITS_MAX:
             yield None
             return
         ending = trio.Event()
-        self._parked[place] += 1
+        self._parked[who] += 1
         self._endings.setdefault(token_hash, set()).add(ending)
         try:
             yield ending
         finally:
-            self._parked[place] -= 1
-            if not self._parked[place]:
-                del self._parked[place]
+            self._parked[who] -= 1
+            if not self._parked[who]:
+                del self._parked[who]
             self._endings[token_hash].discard(ending)
             if not self._endings[token_hash]:
                 del self._endings[token_hash]

@@ -19,7 +19,7 @@ from engine.refusals import Refusal
 from web.http.exchange import Exchange
 from web.mcp.arguments import Parser, shown
 from web.mcp.schemas import input_schema
-from web.mcp.sending import as_refusal
+from web.mcp.sending import as_refusal, no_room
 from web.mcp.tools import TOOLS, Tool
 from web.services import Services
 
@@ -30,10 +30,6 @@ _TIME = re.compile(rb'(?<=[{,])("(?:at|ts|last_seen|[a-z]+_at)":"\d{4}-\d\d-\d\d
 """A time in an answer. Each is given three decimals, so that times sort as text; msgspec writes none or six."""
 
 _NOT_A_LEAD = Refusal("forbidden", "only leads may do this; ask a lead of the project (list_participants shows them).")
-
-_DISK_NEARLY_FULL = Refusal(
-    "unavailable", "the disk of the server's database is nearly full, so nothing is written; tell its operator."
-)
 
 
 class Toolbox:
@@ -75,8 +71,8 @@ class Toolbox:
         arguments = parser.parse(given)
         if isinstance(arguments, Refusal):
             return arguments
-        if not tool.reads and self._services.disk is not None and self._services.disk.is_nearly_full():
-            return _DISK_NEARLY_FULL
+        if not tool.reads and (full := no_room(self._services)) is not None:
+            return full
         outcome = await as_refusal(tool.handler(self._services, exchange, caller, arguments))
         if isinstance(outcome, Answer) and outcome.advances is not None:
             # The next `whats_new` starts after these events only if they have reached the client.

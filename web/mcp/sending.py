@@ -11,7 +11,7 @@ import structlog
 import trio
 
 from actors import Answer, Busy, Crashed, Unavailable
-from engine.identity import Principal
+from engine.identity import Addressee, Principal
 from engine.ledger import QueryEvents
 from engine.presence import Touch
 from engine.project import AnyCommand
@@ -30,6 +30,10 @@ Result = TypeVar("Result")
 _FILTERS: Mapping[type, str] = {ListTasks: "owner", QueryEvents: "actor"}
 """Arguments that name somebody as they appear in the ledger, so that a bare label must become its qualified name."""
 
+DISK_NEARLY_FULL = Refusal(
+    "unavailable", "the disk of the server's database is nearly full, so nothing is written; tell its operator."
+)
+
 STORE_SILENT = Refusal("unavailable", "the database does not answer; try again in a moment.")
 
 
@@ -39,12 +43,9 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
     Raises what actors and store raise, `Disconnected` when the client leaves while the command waits, and
     `NoLongerAdmitted` when its token stops working then.
     """
-    addressee = None
-    if (name := command.addressee_name) is not None:
-        found = await services.rosters.resolve(name, caller.project_id)
-        if isinstance(found, Refusal):
-            return found
-        addressee = found
+    addressee = await addressed(services, caller, command)
+    if isinstance(addressee, Refusal):
+        return addressee
     if (filtered := _FILTERS.get(type(command))) is not None and (name := getattr(command, filtered)) is not None:
         found = await services.rosters.resolve(name, caller.project_id)
         if isinstance(found, Refusal):
@@ -52,7 +53,7 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
         command = msgspec.structs.replace(command, **{filtered: found.actor})
     if command.wait_seconds == 0:
         return await services.directory.ask(caller, command, addressee=addressee)
-    with services.waits.parked(caller, exchange.token_hash) as ending:
+    with services.waits.parked((caller.project_id, caller.id), exchange.token_hash) as ending:
         if ending is None:
             return TOO_MANY_WAITS
         await _look_again(services, exchange.token_hash)
@@ -64,6 +65,12 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
     return answer
 
 
+async def addressed(services: Services, caller: Principal, command: AnyCommand) -> Addressee | Refusal | None:
+    """Whom the command names; None when it names nobody. Raises what the store raises."""
+    name = command.addressee_name
+    return None if name is None else await services.rosters.resolve(name, caller.project_id)
+
+
 async def touch(services: Services, caller: Principal) -> int:
     """Refresh the caller's liveness, for tools that ask nothing of the project's state; gives its unread posts.
 
@@ -71,6 +78,11 @@ async def touch(services: Services, caller: Principal) -> int:
     """
     answer = await services.directory.ask(caller, Touch())
     return 0 if isinstance(answer, Refusal) else answer.unread  # there is nothing in it to refuse
+
+
+def no_room(services: Services) -> Refusal | None:
+    """Why nothing is written at the moment, if that is so."""
+    return DISK_NEARLY_FULL if services.disk is not None and services.disk.is_nearly_full() else None
 
 
 async def as_refusal(call: Awaitable[Result]) -> Result | Refusal:

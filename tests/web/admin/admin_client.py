@@ -30,6 +30,11 @@ class AdminClient:
         """GET a page; `path` begins with /admin."""
         return await self.http.get(path, params=query or None)
 
+    async def begins(self, path: str) -> httpx2.Response:
+        """GET what may not end by itself: the answer's head."""
+        async with self.http.stream("GET", path) as response:
+            return response
+
     async def page(self, path: str, **query: str | int) -> str:
         """The HTML of a page; it must be there."""
         response = await self.get(path, **query)

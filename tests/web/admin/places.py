@@ -40,8 +40,12 @@ FIXED: dict[str, str | int] = {"provider": "google", "filename": "admin.css"}
 """Arguments that are no ids."""
 
 
+STREAMS = {"/admin/projects/<int:project_id>/stream"}
+"""What answers its owner with a stream that does not end by itself."""
+
 PAGELESS = {
     "/admin/projects": 303,
+    **dict.fromkeys(STREAMS, 200),
     "/admin/sign-in": 303,
     "/admin/link": 404,
     "/admin/sign-in/<provider>": 404,

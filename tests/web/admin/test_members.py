@@ -33,7 +33,7 @@ async def test_a_grant_hands_out_a_token_that_works_and_all_it_takes_to_connect(
     assert copied(card.text, "environment") == texts.environment(token)
     assert token in copied(card.text, "onboarding-prompt")
     assert "Web shop" in copied(card.text, "onboarding-prompt")
-    page = await ada.page(there)
+    page = await ada.page(f"{there}/members")
     assert token not in page
     assert "scout lead human docs active" in text_of(page)
 
@@ -76,7 +76,7 @@ async def test_revoking_leaves_the_member_without_a_token(bus: Bus, ada: AdminCl
     tokens = [await bus.mint("scout"), await bus.mint("scout")]
     place = await place_of(bus, ada, "scout")
     there, _, _ = place.partition("/members/")
-    assert "2 active" in text_of(await ada.page(there))
+    assert "2 active" in text_of(await ada.page(f"{there}/members"))
     said = text_of(await ada.page(await ada.change(f"{place}/revoke")))
     assert "no token" in said
     for token in tokens:
@@ -112,4 +112,6 @@ async def test_a_lane_that_cannot_be_is_refused_and_stays_as_it_was_typed(bus: B
 
 
 async def test_an_empty_project_says_how_to_let_somebody_in(ada: AdminClient) -> None:
-    assert "Nobody takes part yet" in text_of(await ada.page(await ada.change("/admin/projects", slug="shop")))
+    assert "Nobody takes part yet" in text_of(
+        await ada.page(f"{await ada.change('/admin/projects', slug='shop')}/members")
+    )

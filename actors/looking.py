@@ -1,0 +1,48 @@
+"""Looking at a project from outside: what pages show of its state, and what happened in it.
+
+A `Look` goes through the mailbox like a command, so that it sees only what is durable. Nobody counts as having called.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from engine.identity import Principal
+from engine.state import State
+from engine.vocabulary import Reply, Topic
+
+NOBODY = -1
+"""The reader id of who looks: nobody's."""
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """Show what `view` makes of the state and the time.
+
+    `view` changes nothing and takes about a millisecond: the project's calls wait meanwhile. It may give away records
+    of the books, which are frozen, but no book.
+    """
+
+    view: Callable[[State, datetime], Any]
+
+
+class Looked(Reply, frozen=True, kw_only=True):
+    """What a view gave."""
+
+    seen: Any
+
+
+class Happening(Struct, frozen=True, kw_only=True):
+    """An event in a few words, as actors remember the last ones: without what it says."""
+
+    seq: int
+    at: datetime
+    type: str
+    actor: str
+    topics: tuple[Topic, ...]
+
+
+def nobody(project_id: int) -> Principal:
+    """Who looks at this project."""
+    return Principal(id=NOBODY, project_id=project_id, handle="", label=None, project="")

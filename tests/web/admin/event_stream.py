@@ -1,0 +1,78 @@
+"""An open stream of Server-Sent Events, read over a plain socket, message by message.
+
+HTTP/1.0: the answer is then neither framed nor kept, and ends with its connection.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import trio
+
+from tests.web.admin.admin_client import AdminClient
+from web.admin import cookies
+
+WAIT_SECONDS_MAX = 20
+READ_BYTES = 65_536
+
+
+class EventStream:
+    """What comes over an open stream, after the answer's head."""
+
+    def __init__(self, connection: trio.SocketStream) -> None:
+        self._connection = connection
+        self._read = b""
+
+    async def until(self, mark: bytes) -> bytes:
+        """What comes before this mark; empty at the end."""
+        with trio.fail_after(WAIT_SECONDS_MAX):
+            while mark not in self._read:
+                more = await self._connection.receive_some(READ_BYTES)
+                if not more:
+                    return b""
+                self._read += more
+        found, _, self._read = self._read.partition(mark)
+        return found
+
+    async def message(self) -> dict[str, str]:
+        """The next message's fields; empty once the stream has ended."""
+        while text := await self.until(b"\n\n"):
+            lines = [line for line in text.decode().split("\n") if not line.startswith(":")]
+            if lines:
+                return dict(line.split(": ", 1) for line in lines)
+        return {}
+
+    async def event(self) -> dict[str, Any]:
+        """The next event of the ledger that is told."""
+        while (message := await self.message()).get("event") != "happened":
+            assert message, "the stream ended"
+        told: dict[str, Any] = json.loads(message["data"])
+        assert message["id"] == str(told["id"])
+        return told
+
+    async def end(self) -> None:
+        """Read until the stream ends."""
+        while await self.message():
+            pass
+
+
+@asynccontextmanager
+async def opened(client: AdminClient, project_id: int, *, last: int | None = None) -> AsyncIterator[EventStream]:
+    """A project's stream, as a browser opens it that has heard of event `last`."""
+    url = urlsplit(str(client.http.base_url))
+    lines = [
+        f"GET /admin/projects/{project_id}/stream HTTP/1.0",
+        f"Host: {url.netloc}",
+        f"Cookie: {cookies.SESSION}={client.session_id}",
+        "Accept: text/event-stream",
+        *([] if last is None else [f"Last-Event-ID: {last}"]),
+    ]
+    async with await trio.open_tcp_stream(str(url.hostname), url.port or 80) as connection:
+        await connection.send_all("\r\n".join([*lines, "", ""]).encode())
+        stream = EventStream(connection)
+        head = (await stream.until(b"\r\n\r\n")).lower()
+        assert b" 200 " in head.partition(b"\r\n")[0], head
+        assert b"content-type: text/event-stream" in head
+        yield stream

@@ -1,0 +1,133 @@
+"""Streams of what happens in a project: in order, once, also over a reconnect; over at once when they must be."""
+
+import json
+
+import pytest
+import trio
+
+from store.people import sessions
+from tests.web.admin.admin_client import AdminClient, signed_in
+from tests.web.admin.event_stream import opened
+from tests.web.bus import Bus
+
+
+@pytest.fixture
+async def token(bus: Bus, ada: AdminClient) -> str:
+    return await bus.mint("lead", project="shop")
+
+
+@pytest.fixture
+async def project_id(bus: Bus, token: str) -> int:
+    async with bus.store.transaction() as connection:
+        ((found,),) = await connection.fetch("select id from projects where slug = 'shop'")
+    return int(found)
+
+
+async def test_what_happens_is_told_as_it_happens(bus: Bus, ada: AdminClient, token: str, project_id: int) -> None:
+    async with opened(ada, project_id) as stream:
+        assert await stream.message() == {"retry": "500"}
+        assert (await stream.message())["event"] == "here"
+        await bus.call(token, "claim", sequence="adr", note="not for the stream")
+        await bus.call(token, "task_create", title="not for the stream either")
+        first, second = await stream.event(), await stream.event()
+    assert (first["id"], first["type"], first["actor"]) == (1, "claim", "ada/lead")
+    assert (second["id"], second["type"]) == (2, "task_create")
+    assert "task:1" in second["topics"]
+    assert "not for" not in json.dumps([first, second])
+
+
+async def test_a_reconnect_misses_nothing_and_repeats_nothing(
+    bus: Bus, ada: AdminClient, token: str, project_id: int
+) -> None:
+    for _ in range(3):
+        await bus.call(token, "claim", sequence="adr")
+    async with opened(ada, project_id, last=1) as stream:
+        assert [(await stream.event())["id"] for _ in range(2)] == [2, 3]
+    await bus.call(token, "claim", sequence="adr")
+    async with opened(ada, project_id, last=3) as stream:
+        assert (await stream.event())["id"] == 4
+
+
+async def test_more_than_can_be_told_one_by_one_is_told_at_once(
+    bus: Bus, ada: AdminClient, token: str, project_id: int
+) -> None:
+    for _ in range(101):
+        await bus.call(token, "claim", sequence="adr")
+    async with opened(ada, project_id, last=0) as stream:
+        assert await stream.message() == {"retry": "500"}
+        assert await stream.message() == {"event": "many", "id": "101", "data": "{}"}
+
+
+async def test_a_position_that_the_ledger_does_not_have_leads_to_its_end(
+    bus: Bus, ada: AdminClient, token: str, project_id: int
+) -> None:
+    await bus.call(token, "claim", sequence="adr")
+    async with opened(ada, project_id, last=700) as stream:
+        assert await stream.message() == {"retry": "500"}
+        assert await stream.message() == {"event": "many", "id": "1", "data": "{}"}
+    refused = await ada.http.get(f"/admin/projects/{project_id}/stream", headers={"Last-Event-ID": "first"})
+    assert refused.status_code == 400
+
+
+@pytest.mark.parametrize("how", ["signed out", "closed by another session", "everywhere", "suspended"])
+async def test_a_stream_ends_with_its_session(  # noqa: PLR0917 - fixtures
+    bus: Bus, ada: AdminClient, operator: AdminClient, token: str, project_id: int, how: str
+) -> None:
+    async with opened(ada, project_id) as stream:
+        assert (await stream.message())["retry"]
+        assert (await stream.message())["event"] == "here"
+        if how == "signed out":
+            await ada.change("/admin/sign-out")
+        elif how == "closed by another session":
+            async with signed_in(bus.store, bus.url, ada.owner.email) as other:
+                found = await bus.store.read(sessions.find_session, ada.session_id)
+                assert found is not None
+                await other.change(f"/admin/account/sessions/{found.key}/close")
+        elif how == "everywhere":
+            async with signed_in(bus.store, bus.url, ada.owner.email) as other:
+                await other.change("/admin/account/sign-out-everywhere")
+        else:
+            await operator.change(f"/admin/operator/owners/{ada.owner.id}/suspend")
+        await stream.end()
+
+
+async def test_a_stream_ends_with_its_project_and_with_the_server(
+    bus: Bus, ada: AdminClient, token: str, project_id: int
+) -> None:
+    async with opened(ada, project_id) as stream:
+        await stream.message()
+        await ada.change(f"/admin/projects/{project_id}/delete", slug="shop")
+        await stream.end()
+    other = await ada.change("/admin/projects", slug="other")
+    async with opened(ada, int(other.rpartition("/")[2])) as stream:
+        await stream.message()
+        bus.stopping.set()
+        await stream.end()
+
+
+async def test_a_stream_makes_nobody_active(bus: Bus, ada: AdminClient, token: str, project_id: int) -> None:
+    async with opened(ada, project_id) as stream:
+        await stream.message()
+        await ada.page(f"/admin/projects/{project_id}")
+        active = (await bus.call(token, "who_is_active"))["active"]
+    assert [row["actor"] for row in active] == ["ada/lead"]
+
+
+async def test_a_stream_costs_one_session_no_more_than_its_places(
+    bus: Bus, ada: AdminClient, token: str, project_id: int
+) -> None:
+    del token
+    async with trio.open_nursery() as nursery:
+
+        async def hold(task_status: trio.TaskStatus[None]) -> None:
+            async with opened(ada, project_id) as stream:
+                await stream.message()
+                task_status.started()
+                await trio.sleep_forever()
+
+        for _ in range(64):
+            await nursery.start(hold)
+        async with opened(ada, project_id) as stream:
+            assert await stream.message() == {"retry": "10000"}
+            assert await stream.message() == {}
+        nursery.cancel_scope.cancel()

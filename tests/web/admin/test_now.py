@@ -1,0 +1,30 @@
+"""A project's first page: everybody at work with what they say they do, and where they are in each other's way."""
+
+from tests.web.admin.admin_client import AdminClient
+from tests.web.admin.reading import text_of
+from tests.web.bus import Bus
+
+
+async def test_a_card_tells_what_an_agent_is_about(bus: Bus, ada: AdminClient) -> None:
+    api, web = await bus.mint("api", project="shop"), await bus.mint("web", project="shop")
+    await bus.call(api, "register", lane="backend", status="rounding the totals")
+    task = await bus.call(api, "task_create", title="Totals", owner="api")
+    await bus.call(api, "task_start", task_id=task["task_id"])
+    await bus.call(api, "lease", surface="src/cart/**")
+    await bus.call(web, "post", to_actor="api", body="Done?")
+    said = text_of(await ada.page("/admin/projects/1"))
+    assert "api active" in said
+    assert "rounding the totals" in said
+    for fact in ("#1 Totals", "src/cart/** ", "To acknowledge"):
+        assert fact in said
+    assert "conflict" not in said
+    await bus.call(web, "lease", surface="src/cart/totals.py")
+    said = text_of(await ada.page("/admin/projects/1"))
+    assert "1 lease conflict" in said
+    assert "api holds src/cart/**, web src/cart/totals.py" in said
+
+
+async def test_looking_makes_the_owner_not_active(bus: Bus, ada: AdminClient) -> None:
+    await bus.mint("api", project="shop")
+    await ada.page("/admin/projects/1")
+    assert "Nobody has called today" in text_of(await ada.page("/admin/projects/1"))
