@@ -58,6 +58,7 @@ CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("scout", "task_block", {"task_id": 2, "reason": "because"}),
     ("scout", "task_resolve", {"task_id": 2}),
     ("scout", "task_ship", {"task_id": 2}),
+    ("lead", "task_cancel", {"task_id": 1, "reason": "because"}),
     ("lead", "list_tasks", {"limit": 200}),
     ("lead", "admin_provision", {"participant_name": "restored"}),
     ("lead", "admin_rotate", {"participant_name": "restored"}),

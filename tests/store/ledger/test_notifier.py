@@ -34,9 +34,9 @@ async def test_events_are_heard_by_the_other_process_and_not_by_their_writer(con
         nursery.start_soon(other.listen, theirs.listener)
         assert [await ours.next(), await theirs.next()] == ["gap", "gap"]
         await store.journal.append(7, [claim(1), claim(2)], {})
-        assert await theirs.next() == 7
+        assert await theirs.next_project() == 7
         await other.journal.append(8, [claim(1)], {})
-        assert await ours.next() == 8
+        assert await ours.next_project() == 8
         nursery.cancel_scope.cancel()
 
 
@@ -51,7 +51,7 @@ async def test_who_called_elsewhere_is_heard(conninfo: str) -> None:
         nursery.start_soon(other.listen, Heard().listener)
         assert await heard.next() == "gap"
         await other.journal.write_liveness(9, {1: Liveness("ann/a", NOW)})
-        assert await heard.next() == 9
+        assert await heard.next_project() == 9
         assert await store.journal.liveness(9, NOW, 9) == {1: Liveness("ann/a", NOW)}
         nursery.cancel_scope.cancel()
 

@@ -48,8 +48,9 @@ async def test_settings_are_changed_and_tokens_keep_working(bus: Bus, ada: Admin
         "name": "demo",
         "slug": "demo",
         "liveness_window_seconds": "900",
+        "stale_after_seconds": "1800",
     }
-    wanted = {"name": "Web shop", "slug": "shop", "liveness_window_seconds": "60"}
+    wanted = {"name": "Web shop", "slug": "shop", "liveness_window_seconds": "60", "stale_after_seconds": "600"}
     page = await ada.page(await ada.change(f"{there}/settings", **wanted))
     assert fields_of(page) == wanted
     assert "settings are saved" in text_of(page)
@@ -65,6 +66,7 @@ async def test_settings_are_changed_and_tokens_keep_working(bus: Bus, ada: Admin
         ("liveness_window_seconds", "0", 400),
         ("liveness_window_seconds", "86401", 400),
         ("liveness_window_seconds", "soon", 400),
+        ("stale_after_seconds", "0", 400),
     ],
 )
 async def test_settings_that_cannot_be_are_refused_and_change_nothing(
@@ -74,7 +76,8 @@ async def test_settings_that_cannot_be_are_refused_and_change_nothing(
     await bus.mint(project="taken")
     there = await project_of(bus, ada)
     before = fields_of(await ada.page(f"{there}/settings"))
-    typed = {"name": "Other", "slug": "other", "liveness_window_seconds": "60", field: text}
+    right = {"name": "Other", "slug": "other", "liveness_window_seconds": "60", "stale_after_seconds": "600"}
+    typed = {**right, field: text}
     response = await ada.post(f"{there}/settings", **typed)
     assert response.status_code == status
     assert list(wrong_in(response.text)) == [field]
