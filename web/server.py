@@ -66,6 +66,7 @@ async def run_bus(
         await nursery.start(services.directory.run)
         nursery.start_soon(store.listen, _listener(services))
         nursery.start_soon(services.waits.run, partial(_still_admitted, store))
+        nursery.start_soon(services.authenticator.note_uses, lambda hashes: store.write(tokens.note_use, hashes))
         counts = LiveCounts(PublicCounter(store.pool).count) if settings.public_stats else None
         if counts is not None:
             nursery.start_soon(counts.run)

@@ -30,12 +30,12 @@ _ROSTER = """
 select a.label, p.id from participations p join participants a on a.id = p.participant_id where p.project_id = %s
 """
 
-_LIST = """
+_LIST = f"""
 select a.label, a.kind, p.lane, p.is_admin,
-       exists (select from tokens t where t.participation_id = p.id and t.revoked_at is null)
+       exists (select from tokens t where t.participation_id = p.id and {tokens.WORKS})
   from participations p join participants a on a.id = p.participant_id
  where p.project_id = %s
-"""
+"""  # noqa: S608  # made of literals
 
 _ADD_PARTICIPANT = """
 insert into participants (owner_id, label, kind) values (%s, %s, %s) on conflict do nothing returning id
@@ -58,6 +58,11 @@ select p.id, a.label, a.kind, p.lane, p.is_admin
   from participations p join participants a on a.id = p.participant_id
  where p.project_id = %s and a.label = %s
    for update of p
+"""
+
+_LABEL = """
+select a.label from participations p join participants a on a.id = p.participant_id
+ where p.project_id = %s and p.id = %s for update of p
 """
 
 _CHANGE_PARTICIPATION = """
@@ -238,15 +243,18 @@ async def provision(
     kind: Kind | None = None,
     lane: str | None = None,
     is_admin: bool | None = None,
+    token_name: str | None = None,
+    token_days: int | None = None,
     by: str,
 ) -> Provisioned:
     """A token for a participant, who is created and granted a place when new.
 
-    One that has a place gets a further token, and the lane and rights that are given; None leaves them.
+    The token has a name if one is given, and works for so many days or for good. One that has a place gets a further
+    token, and the lane and rights that are given; None leaves them.
     """
     project = await find_project(connection, project_id)
     granted = await grant(connection, project, participant_name, kind=kind, lane=lane, is_admin=is_admin, by=by)
-    token = await tokens.mint(connection, project.id, granted.id)
+    token = await tokens.mint(connection, project.id, granted.id, name=token_name, days=token_days)
     await audit.record(connection, project.owner_id, project.id, by, "token_mint", participant=granted.participant)
     return provisioned(granted, token)
 
@@ -274,6 +282,18 @@ async def revoke(connection: Connection, project_id: int, label: str, *, by: str
         await audit.record(
             connection, project.owner_id, project.id, by, "revoke", participant=found.participant, revoked=len(revoked)
         )
+    return revoked
+
+
+async def revoke_token(
+    connection: Connection, project_id: int, participation_id: int, token_id: int, *, by: str
+) -> bytes | None:
+    """Take back one token; its SHA-256. None when this participation of the project has no such token that works."""
+    project = await find_project(connection, project_id)
+    rows = await connection.fetch(_LABEL, (project.id, participation_id))
+    revoked = await tokens.revoke_one(connection, participation_id, token_id) if rows else None
+    if revoked is not None:
+        await audit.record(connection, project.owner_id, project.id, by, "revoke", participant=rows[0][0], revoked=1)
     return revoked
 
 

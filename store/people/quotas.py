@@ -10,6 +10,7 @@ from typing import Concatenate, Literal, ParamSpec, TypeVar
 from msgspec import Struct
 
 from store.errors import QuotaReached
+from store.people.tokens import WORKS
 from store.postgres.connection import Connection
 
 Thing = Literal["projects", "participants", "tokens", "invites"]
@@ -23,11 +24,11 @@ _OWNER_OF = "select owner_id from projects where id = %s"
 _COUNTS: dict[Thing, str] = {
     "projects": "select count(*) from projects where owner_id = %s",
     "participants": "select count(*) from participants where owner_id = %s",
-    "tokens": """
+    "tokens": f"""
         select count(*)
           from tokens t join participations p on p.id = t.participation_id join projects j on j.id = p.project_id
-         where j.owner_id = %s and t.revoked_at is null
-    """,
+         where j.owner_id = %s and {WORKS}
+    """,  # noqa: S608  # made of literals
     "invites": """
         select count(*)
           from invites i join projects j on j.id = i.project_id

@@ -6,6 +6,7 @@ transaction.
 """
 
 from collections.abc import Collection
+from datetime import datetime
 from hashlib import sha256
 
 from msgspec import Struct
@@ -18,7 +19,16 @@ TOKEN_PREFIX = "llmbus_"  # noqa: S105  # what every token begins with, not one
 
 TAG_CHARACTERS = 8
 
-_AUTHENTICATE = """
+LISTED_MAX = 100
+"""How many of a participation's tokens are listed, the newest."""
+
+NAME_LENGTH_MAX = 64
+DAYS_MAX = 3650
+
+WORKS = "t.revoked_at is null and (t.expires_at is null or t.expires_at > now())"
+"""Whether the token `t` of a statement lets its holder in."""
+
+_AUTHENTICATE = f"""
 select p.id, p.project_id, o.handle, a.label, j.slug, p.is_admin, j.liveness_window_seconds, j.stale_after_seconds,
        o.id, a.id, o.suspended_at is not null, j.archived_at is not null
   from tokens t
@@ -26,25 +36,57 @@ select p.id, p.project_id, o.handle, a.label, j.slug, p.is_admin, j.liveness_win
   join participants a on a.id = p.participant_id
   join projects j on j.id = p.project_id
   join owners o on o.id = j.owner_id
- where t.sha256 = %s and t.revoked_at is null
-"""
+ where t.sha256 = %s and {WORKS}
+"""  # noqa: S608  # made of literals
 
-_STILL_VALID = """
+_STILL_VALID = f"""
 select t.sha256
   from tokens t
   join participations p on p.id = t.participation_id
   join projects j on j.id = p.project_id
   join owners o on o.id = j.owner_id
- where t.sha256 = any(%s) and t.revoked_at is null and o.suspended_at is null and j.archived_at is null
+ where t.sha256 = any(%s) and {WORKS} and o.suspended_at is null and j.archived_at is null
+"""  # noqa: S608  # made of literals
+
+_MINT = """
+insert into tokens (participation_id, sha256, name, expires_at)
+values (%s, %s, %s, now() + make_interval(days => %s))
 """
 
-_MINT = "insert into tokens (participation_id, sha256) values (%s, %s)"
+# Written at most once a minute for each token, however often it is used.
+_NOTE_USE = """
+update tokens set last_used_at = now()
+ where sha256 = any(%s) and (last_used_at is null or last_used_at < now() - interval '1 minute')
+"""
+
+_LAST_USED = "select last_used_at from tokens where sha256 = %s"
+
+_LIST = f"""
+select t.id, t.name, t.created_at, t.expires_at, t.last_used_at from tokens t
+ where t.participation_id = %s and {WORKS}
+ order by t.id desc limit {LISTED_MAX}
+"""  # noqa: S608  # made of literals
+
+_REVOKE_ONE = f"""
+update tokens t set revoked_at = now() where t.participation_id = %s and t.id = %s and {WORKS} returning t.sha256
+"""  # noqa: S608  # made of literals
+
 
 _REVOKE = """
 update tokens set revoked_at = now()
  where participation_id = %s and revoked_at is null and sha256 <> %s
 returning sha256
 """
+
+
+class TokenRow(Struct, frozen=True, kw_only=True):
+    """A token that works, as its owner sees it; `id` names it and opens nothing. The use is told to the minute."""
+
+    id: int
+    name: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
 
 
 class Grant(Struct, frozen=True, kw_only=True):
@@ -101,11 +143,45 @@ def routing_tag(project_id: int) -> str:
     return sha256(f"project {project_id}".encode()).hexdigest()[:TAG_CHARACTERS]
 
 
-async def mint(connection: Connection, project_id: int, participation_id: int) -> str:
-    """A new token of this participation, which is one in this project."""
+async def mint(
+    connection: Connection,
+    project_id: int,
+    participation_id: int,
+    *,
+    name: str | None = None,
+    days: int | None = None,
+) -> str:
+    """A new token of this participation, which is one in this project.
+
+    It has a name for people if one is given, and works for so many `days` or for good.
+    """
     token = f"{TOKEN_PREFIX}{routing_tag(project_id)}_{new_code()}"
-    await connection.execute(_MINT, (participation_id, digest(token)))
+    await connection.execute(_MINT, (participation_id, digest(token), name, days))
     return token
+
+
+async def note_use(connection: Connection, token_hashes: Collection[bytes]) -> None:
+    """Note that these tokens have just been used."""
+    await connection.execute(_NOTE_USE, (list(token_hashes),))
+
+
+async def last_used(connection: Connection, token: str) -> datetime | None:
+    """When this token was last used; None when it never was, or is none."""
+    rows = await connection.fetch(_LAST_USED, (digest(token),))
+    return rows[0][0] if rows else None
+
+
+async def list_working(connection: Connection, participation_id: int) -> list[TokenRow]:
+    """The tokens of a participation that work, newest first."""
+    fields = TokenRow.__struct_fields__
+    rows = await connection.fetch(_LIST, (participation_id,))
+    return [TokenRow(**dict(zip(fields, row, strict=True))) for row in rows]
+
+
+async def revoke_one(connection: Connection, participation_id: int, token_id: int) -> bytes | None:
+    """Take back one token of this participation; the hash of it, None when there is no such one that works."""
+    rows = await connection.fetch(_REVOKE_ONE, (participation_id, token_id))
+    return bytes(rows[0][0]) if rows else None
 
 
 async def revoke_all(connection: Connection, participation_id: int, *, but: str | None = None) -> tuple[bytes, ...]:

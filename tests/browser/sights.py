@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import trio
 from msgspec import Struct
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page
 
 from store import open_store
 from tests.browser.conftest import Site
@@ -49,7 +49,7 @@ def settle(site: Site, email: str, words: Words) -> Resident:
 
 
 def sights(estate: Estate) -> Mapping[str, Sight]:
-    """How to come to see each page, by a name for it. The order matters: menus close, forms are sent at the end."""
+    """How to come to see each page, by a name for it. The order matters: forms are sent at the end."""
     project = f"/admin/projects/{estate.project_id}"
     addresses = [place.path(all_of(estate)) for place in places("GET") if place.rule not in PAGELESS]
     return {
@@ -57,7 +57,6 @@ def sights(estate: Estate) -> Mapping[str, Sight]:
         "ledger, filtered to nothing": _at(f"{project}/ledger?ref=nothing"),
         "ledger, filtered wrongly": _at(f"{project}/ledger?sequence=No+sequence"),
         "not found": _at("/admin/nowhere"),
-        "a member's menu": lambda page: _open_menu(page, project),
         "new project, refused": lambda page: _send(page, "/admin/projects/new", "Create project", Slug="No slug"),
         "grant, refused": lambda page: _send(page, f"{project}/grant", "Grant access", Participant="a/b"),
         "hand-out card": lambda page: _send(page, f"{project}/grant", "Grant access", Participant="scout"),
@@ -67,12 +66,6 @@ def sights(estate: Estate) -> Mapping[str, Sight]:
 
 def _at(address: str) -> Sight:
     return lambda page: page.goto(address)
-
-
-def _open_menu(page: Page, project: str) -> None:
-    page.goto(f"{project}/members")
-    page.get_by_role("button", name="Manage").first.click()
-    expect(page.locator("[popover]:popover-open")).to_be_visible()
 
 
 def _send(page: Page, address: str, button: str, **typed: str) -> None:

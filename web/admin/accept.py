@@ -13,9 +13,8 @@ from quart.wrappers import Response
 from store.people import invites
 from store.people.emails import same_email
 from store.people.invites import BoundInvite, Redeemed, RedeemRefusal
-from web.admin import cookies, guests
+from web.admin import cards, cookies, guests
 from web.admin.context import AdminContext
-from web.admin.handout import made_card
 from web.admin.refusals import refusal_page
 from web.admin.visitor import PREFIX, count_try, current_session, form_for_anybody, header_email, public, see_other
 
@@ -58,14 +57,15 @@ def accept_pages(context: AdminContext) -> Blueprint:
         if not isinstance(outcome, Redeemed):
             status, sentence = _REFUSED.get(outcome, _UNKNOWN)
             return await refusal_page(status, "This invite does not work", sentence)
-        card = made_card(
-            context.services.public_url,
+        card = cards.TokenCard(
             project_id=None,
             project_name=outcome.project_name,
             participant=outcome.participant,
             token=outcome.token,
         )
-        response = Response(await render_template("handout.html", card=card))
+        if current_session() is not None:
+            return await cards.hand_out(context, card)
+        response = Response(await cards.show(context, card))
         context.cookies.drop(response, cookies.GUEST)
         return response
 

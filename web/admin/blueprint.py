@@ -10,6 +10,7 @@ from web.admin import presenting
 from web.admin.accept import accept_pages
 from web.admin.account import account_pages
 from web.admin.audit import audit_pages
+from web.admin.cards import card_pages
 from web.admin.context import AdminContext
 from web.admin.cookies import Cookies
 from web.admin.dashboard import dashboard_pages
@@ -18,7 +19,8 @@ from web.admin.guests import Tickets
 from web.admin.invites import invite_pages
 from web.admin.ledger import ledger_pages
 from web.admin.live import live_pages
-from web.admin.members import member_pages
+from web.admin.member_pages import member_pages
+from web.admin.members import member_forms
 from web.admin.now import now_pages
 from web.admin.oauth import oauth_pages
 from web.admin.operator import operator_pages
@@ -27,6 +29,7 @@ from web.admin.posts import post_pages
 from web.admin.project_settings import setting_pages
 from web.admin.projects import project_pages
 from web.admin.providers import ProvidersOf, providers_of
+from web.admin.revoking import revoking_pages
 from web.admin.sign_in import sign_in_pages
 from web.admin.visitor import PREFIX, current_csrf, current_session, guard
 from web.config import Settings
@@ -42,7 +45,10 @@ PARTS = (
     project_pages,
     setting_pages,
     grant_pages,
+    card_pages,
     member_pages,
+    member_forms,
+    revoking_pages,
     participant_pages,
     invite_pages,
     ledger_pages,

@@ -13,6 +13,8 @@ from quart import abort, g
 from store.errors import InvalidName
 from store.ledger import projects
 from store.ledger.projects import ProjectRow
+from store.people import participants
+from store.people.participants import MemberRow
 from web.admin.context import AdminContext
 from web.admin.visitor import current_owner
 
@@ -41,6 +43,11 @@ async def the_project(context: AdminContext, project_id: int) -> ProjectRow:
     project = found(await context.store.read(projects.find, current_owner().id, project_id))
     g.live = Live(project_id=project.id, after=(await context.store.journal.head(project_id)).seq)
     return project
+
+
+async def the_member(context: AdminContext, project_id: int, participation_id: int) -> MemberRow:
+    """A member of the signed-in owner's project; aborts with 404 when there is none with this id."""
+    return found(await context.store.read(participants.member, current_owner().id, project_id, participation_id))
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """A project's invites: made, listed and revoked.
 
-The code is in the answer to the form that made it, and nowhere else.
+A code is on the card that its form leads to (`web.admin.cards`), and nowhere else. Revoking one asks first.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta
 from quart import Blueprint, redirect, render_template
@@ -12,14 +12,14 @@ from quart.typing import ResponseReturnValue
 from store.errors import InvalidName
 from store.ledger.projects import ProjectRow
 from store.people import invites
-from store.people.invites import Invite
 from store.people.names import EMAIL_LENGTH_MAX
 from web.admin import forms
+from web.admin.cards import InviteCard, hand_out
+from web.admin.confirming import Question, ask
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project
 from web.admin.visitor import current_owner
 from web.mcp.identity_tools import CreateInvite
-from web.onboarding import texts
 
 
 class NewInvite(CreateInvite, frozen=True, kw_only=True):
@@ -60,7 +60,31 @@ def invite_pages(context: AdminContext) -> Blueprint:
         except InvalidName as error:
             form.refuse(error, "participant_name")
             return await _invites_page(context, project, form), 400
-        return await _made_page(context.services.public_url, project, wanted, invite)
+        card = InviteCard(
+            project_id=project.id,
+            project_name=project.name,
+            code=invite.code,
+            uses=1 if wanted.email else wanted.uses,
+            expires_at=invite.expires_at,
+            participant=wanted.participant_name,
+            email=wanted.email,
+        )
+        return await hand_out(context, card)
+
+    @pages.get("/<int:invite_id>/revoke")
+    async def ask_to_revoke(project_id: int, invite_id: int) -> str:
+        project = await the_project(context, project_id)
+        listed = found(await context.store.read(invites.list_all, current_owner().id, project.id))
+        invite = found(next((each for each in listed if each.id == invite_id), None))
+        there = f"/admin/projects/{project_id}/invites"
+        question = Question(
+            title=f"Revoke the invite for {invite.email or invite.label or 'anyone with the code'}?",
+            sentences=(f"Nobody can join {project.name} with it any more. Who joined already stays.",),
+            button="Revoke invite",
+            action=f"{there}/{invite_id}/revoke",
+            back=there,
+        )
+        return await ask(question, place="projects")
 
     @pages.post("/<int:invite_id>/revoke")
     async def revoke(project_id: int, invite_id: int) -> ResponseReturnValue:
@@ -84,24 +108,4 @@ async def _invites_page(context: AdminContext, project: ProjectRow, form: forms.
         invites=found(await context.store.read(invites.list_all, current_owner().id, project.id)),
         form=form,
         takes_email=_takes_email(context),
-    )
-
-
-async def _made_page(public_url: str, project: ProjectRow, wanted: NewInvite, invite: Invite) -> str:
-    shown: dict[str, Any]
-    if wanted.email is None:
-        shown = {
-            "code": invite.code,
-            "redeem_url": texts.redeem_url(public_url),
-            "prompt": texts.invite_prompt(public_url, invite.code, invite.expires_at, wanted.participant_name),
-        }
-    else:
-        shown = {"email": wanted.email, "accept_url": f"{public_url}/admin/accept?token={invite.code}"}
-    return await render_template(
-        "invite_made.html",
-        place="projects",
-        project=project,
-        expires_at=invite.expires_at,
-        uses=wanted.uses if wanted.email is None else 1,
-        **shown,
     )

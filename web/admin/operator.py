@@ -10,7 +10,9 @@ from quart.wrappers import Response
 
 from store.ledger import overview
 from store.people import owners, sessions
+from web.admin.confirming import Question, ask
 from web.admin.context import AdminContext
+from web.admin.finding import found
 from web.admin.refusals import refusal_page
 from web.admin.visitor import PREFIX, current_owner, see_other
 
@@ -30,6 +32,22 @@ def operator_pages(context: AdminContext) -> Blueprint:
     @pages.get("")
     async def index() -> str:
         return await render_template("operator.html", place="operator", owners=await store.read(overview.owners))
+
+    @pages.get("/owners/<int:owner_id>/suspend")
+    async def ask_to_suspend(owner_id: int) -> str:
+        owner = found(next((each for each in await store.read(overview.owners) if each.id == owner_id), None))
+        question = Question(
+            title=f"Suspend {owner.handle}?",
+            sentences=(
+                f"The tokens of all participants of {owner.handle} ({owner.email}) are refused at once, and "
+                f"{owner.handle} is signed out everywhere.",
+                "Nothing is deleted. You can restore the owner at any time.",
+            ),
+            button=f"Suspend {owner.handle}",
+            action=f"{PATH}/owners/{owner_id}/suspend",
+            back=PATH,
+        )
+        return await ask(question, place="operator")
 
     @pages.post("/owners/<int:owner_id>/suspend")
     async def suspend(owner_id: int) -> ResponseReturnValue:

@@ -12,12 +12,10 @@ from quart.typing import ResponseReturnValue
 
 from store.errors import InvalidName
 from store.ledger import projects
-from store.people import participants
 from store.people.names import PROJECT_NAME_LENGTH_MAX
 from store.people.quotas import of_owner
 from web.admin import forms
 from web.admin.context import AdminContext
-from web.admin.finding import found, the_project
 from web.admin.visitor import current_owner
 
 ProjectName = Annotated[str, Meta(max_length=PROJECT_NAME_LENGTH_MAX)]
@@ -55,12 +53,6 @@ def project_pages(context: AdminContext) -> Blueprint:
             status = form.refuse(error, "slug")
             return await _new_page(form), status
         return redirect(f"/admin/projects/{project.id}", 303)
-
-    @pages.get("/projects/<int:project_id>/members")
-    async def members(project_id: int) -> str:
-        project = await the_project(context, project_id)
-        members = found(await store.read(participants.members, current_owner().id, project_id))
-        return await render_template("project.html", place="projects", project=project, members=members)
 
     return pages
 

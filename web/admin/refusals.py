@@ -5,7 +5,7 @@ from werkzeug.exceptions import HTTPException
 
 Page = tuple[str, int]
 
-_REFUSALS: dict[int, tuple[str, str]] = {
+REFUSALS: dict[int, tuple[str, str]] = {
     400: ("That did not make sense", "Go back, reload the page and try again."),
     403: (
         "This was not accepted",
@@ -24,12 +24,12 @@ _REFUSALS: dict[int, tuple[str, str]] = {
 _BUG = ("Something broke", "It is not your fault, and it was logged. Try again, and tell whoever runs this server.")
 
 
-async def refusal_page(status: int, title: str, sentence: str) -> Page:
-    """A page with this status that says why not."""
-    return await render_template("refusal.html", title=title, sentence=sentence), status
+async def refusal_page(status: int, title: str, sentence: str, *, again: str | None = None) -> Page:
+    """A page with this status that says why not; `again`: the address to try once more."""
+    return await render_template("refusal.html", title=title, sentence=sentence, again=again), status
 
 
 async def explained(error: HTTPException) -> Page:
     """The page for an HTTP error."""
     status = error.code or 500
-    return await refusal_page(status, *_REFUSALS.get(status, _REFUSALS[400] if status < 500 else _BUG))
+    return await refusal_page(status, *REFUSALS.get(status, REFUSALS[400] if status < 500 else _BUG))

@@ -19,7 +19,7 @@ from store.people import sessions
 from store.people.emails import same_email
 from store.people.owners import OwnerRow
 from store.people.sessions import Session
-from web.admin import cookies, guests
+from web.admin import cookies, guests, kept
 from web.admin.context import AdminContext
 from web.http import asgi
 
@@ -99,8 +99,8 @@ def guard(context: AdminContext) -> Callable[[], Awaitable[ResponseReturnValue |
             return None
         g.session = await _find_session(context)
         g.guest_csrf = guests.csrf_of(context.cookies.get(cookies.GUEST))
-        if request.method not in _READING:
-            await _check_csrf()
+        if request.method not in _READING and not await _brings_csrf():
+            return await _refused_form()
         if _is(_PUBLIC):
             return "" if request.method == "HEAD" else None
         if g.session is None:
@@ -166,13 +166,31 @@ async def _find_session(context: AdminContext) -> Session | None:
     return session
 
 
-async def _check_csrf() -> None:
+async def _brings_csrf() -> bool:
     expected = current_csrf()
-    if expected is None:
-        abort(403)
     given = (await request.form).get("csrf", "")
-    if not compare_digest(expected.encode(), given.encode(errors="replace")):
+    return expected is not None and compare_digest(expected.encode(), given.encode(errors="replace"))
+
+
+async def _refused_form() -> ResponseReturnValue:
+    """The page for a form without the session's token; it changes nothing, and keeps what was typed."""
+    if _is(_PUBLIC) or request.endpoint is None or not await kept.typed():
         abort(403)
+    if current_session() is None:
+        return await kept.kept_page(
+            403,
+            "You are signed out",
+            "Nothing was changed, and what you typed is kept. Sign in, come back to this page, and send it.",
+            button="Send",
+            sign_in_at=f"{PREFIX}/sign-in",
+        )
+    return await kept.kept_page(
+        403,
+        "Send this?",
+        f"The form is older than your sign-in, so nothing was changed. It goes to {request.path}. Send it only if you "
+        "typed it.",
+        button="Send",
+    )
 
 
 def _is(mark: str) -> bool:

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, ServiceUnavaila
 from actors import Busy, Crashed, Unavailable
 from engine.errors import JournalUnavailable
 from store.errors import QuotaReached, StoreUnavailable
-from web.admin import refusals, visitor
+from web.admin import kept, refusals, visitor
 from web.errors import Disconnected
 from web.hooks.endpoint import PREFIX as HOOKS
 from web.hooks.endpoint import HookEndpoint
@@ -125,7 +125,7 @@ def create_pages() -> QuartTrio:
         return {"ok": False, "error": error.name.lower().replace(" ", "_")}, error.code or 500, _allowed(error)
 
     async def be_patient(_: Exception) -> ResponseReturnValue:
-        return await explain(ServiceUnavailable())
+        return await kept.silent_page() if visitor.covers(request.path) else await explain(ServiceUnavailable())
 
     @pages.errorhandler(QuotaReached)
     async def say_quota(reached: QuotaReached) -> ResponseReturnValue:

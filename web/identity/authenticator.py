@@ -5,8 +5,11 @@ the store, gets the same answer, and is never kept. A change in this process dro
 `forget_all`); a change elsewhere whose news is lost is noticed after `GRANT_SECONDS_MAX`.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
 from hashlib import sha256
+
+import trio
 
 from store.errors import StoreUnavailable
 from store.people.tokens import Grant
@@ -21,6 +24,9 @@ OLD_GRANT_SECONDS_MAX = 60.0
 RETRY_SECONDS = 1.0
 """How often the store is asked again meanwhile."""
 
+NOTE_SECONDS = 2.0
+"""How often is written down which tokens were used."""
+
 GRANTS_MAX = 20_000
 TOKEN_BYTES_MAX = 256
 """Far longer than any token; what is longer is not even hashed."""
@@ -34,6 +40,7 @@ class Authenticator:
     def __init__(self, find_grant: Callable[[bytes], Awaitable[Grant | None]]) -> None:
         self._find_grant = find_grant
         self._grants = AgeingCache[bytes, Grant](ttl_seconds=GRANT_SECONDS_MAX, entries_max=GRANTS_MAX)
+        self._used = set[bytes]()
 
     async def authenticate(self, token_hash: bytes) -> Grant | None:
         """The grant behind a token's hash (`hash_of`), also when its owner is suspended; None when it is not valid.
@@ -41,13 +48,25 @@ class Authenticator:
         Raises `StoreUnavailable` when the store cannot be asked about a token that was not good a moment ago.
         """
         if (grant := self._grants.get(token_hash)) is not None:
+            self._used.add(token_hash)
             return grant
         try:
-            return await self._grants.load(token_hash, self._find_grant)
+            grant = await self._grants.load(token_hash, self._find_grant)
         except StoreUnavailable:
             if (grant := self._grants.get_old(token_hash, OLD_GRANT_SECONDS_MAX, RETRY_SECONDS)) is None:
                 raise
-            return grant
+        if grant is not None:
+            self._used.add(token_hash)
+        return grant
+
+    async def note_uses(self, write: Callable[[Collection[bytes]], Awaitable[None]]) -> None:
+        """Until cancelled, `write` which tokens were used, some seconds later; what fails to be written is lost."""
+        while True:
+            await trio.sleep(NOTE_SECONDS)
+            used, self._used = self._used, set()
+            if used:
+                with suppress(StoreUnavailable):
+                    await write(used)
 
     def forget(self, token_hashes: Iterable[bytes]) -> None:
         """Ask the store about these tokens when they come next."""

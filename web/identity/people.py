@@ -78,7 +78,16 @@ class People:
         return await self._store.read(grants.list_participants, project_id)
 
     async def provision(
-        self, project_id: int, name: str, *, kind: Kind | None, lane: str | None, is_admin: bool | None, by: str
+        self,
+        project_id: int,
+        name: str,
+        *,
+        kind: Kind | None,
+        lane: str | None,
+        is_admin: bool | None,
+        by: str,
+        token_name: str | None = None,
+        token_days: int | None = None,
     ) -> Provisioned:
         """A token for a participant, who is created when new; the token is in the answer and nowhere else."""
         provisioning = self._store.write(
@@ -92,6 +101,8 @@ class People:
             kind=kind,
             lane=lane,
             is_admin=is_admin,
+            token_name=token_name,
+            token_days=token_days,
             by=by,
         )
         return await self.change(provisioning, project_id=project_id)
@@ -108,6 +119,13 @@ class People:
         revoked = await self.change(self._store.write(grants.revoke, project_id, name, by=by), project_id=project_id)
         self._stop(revoked)
         return len(revoked)
+
+    async def revoke_token(self, project_id: int, participation_id: int, token_id: int, *, by: str) -> bool:
+        """Stop one token from working; False when this participation has no such one."""
+        revoking = self._store.write(grants.revoke_token, project_id, participation_id, token_id, by=by)
+        revoked = await self.change(revoking, project_id=project_id)
+        self._stop(() if revoked is None else (revoked,))
+        return revoked is not None
 
     async def invite(
         self,

@@ -52,6 +52,10 @@ class AdminClient:
         location: str = response.headers["location"]
         return location
 
+    async def card(self, path: str, **fields: str | int) -> str:
+        """POST a form that leads to a hand-out card; the card's page."""
+        return await self.page(await self.change(path, **fields))
+
 
 def _typed(fields: Mapping[str, str | int]) -> dict[str, str]:
     return {name: str(value) for name, value in fields.items()}

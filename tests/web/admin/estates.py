@@ -9,9 +9,10 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from store.ledger import projects
-from store.people import grants, invites, links, participants, sessions
+from store.people import cards, grants, invites, links, participants, sessions, tokens
 from tests.web.admin.admin_client import AdminClient
 from tests.web.bus import Bus
+from web.admin.cards import TokenCard, seal
 
 
 class Words(Struct, frozen=True, kw_only=True):
@@ -34,6 +35,7 @@ class Words(Struct, frozen=True, kw_only=True):
     detail: str = "Half to even, as the books do."
     reason: str = "waits for the tax table"
     prefix: str = "ADR-"
+    token_name: str = "laptop"
     invite_label: str = "newcomer"
     invite_email: str = "guest@example.com"
     user_agent: str = "Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0"
@@ -57,6 +59,7 @@ LENGTHS_MAX = {
     "detail": 4000,
     "reason": 500,
     "prefix": 16,
+    "token_name": 64,
     "invite_label": 64,
     "invite_email": 254,
     "user_agent": 200,
@@ -102,6 +105,8 @@ class Estate(Struct, frozen=True, kw_only=True):
     post_id: int
     key: int
     owner_id: int
+    card_id: int
+    token_id: int
     slug: str
     label: str
     invite_code: str = ""
@@ -120,6 +125,8 @@ def nobodys(missing: int) -> Estate:
         post_id=missing,
         key=missing,
         owner_id=missing,
+        card_id=missing,
+        token_id=missing,
         slug="shop",
         label="builder",
     )
@@ -131,7 +138,13 @@ async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words 
     store, owner = bus.store, client.owner
     project = await store.write(projects.add, owner.id, slug, words.project_name, by=owner.handle)
     lead = await store.write(
-        grants.provision, project.id, participant_name=words.label, lane=words.lane, is_admin=True, by="test"
+        grants.provision,
+        project.id,
+        participant_name=words.label,
+        lane=words.lane,
+        is_admin=True,
+        by="test",
+        token_name=words.token_name,
     )
     peer = await store.write(grants.provision, project.id, participant_name=words.peer, kind="human", by="test")
     for _ in range(EVENTS_OF_A_PROJECT_MAX * project.id):  # so that no id of a post is one in another project too
@@ -149,6 +162,7 @@ async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words 
     assert made is not None
     opened = await bus.store.read(sessions.list_sessions, owner.id)
     member = next(each for each in members if each.name == words.label)
+    card = TokenCard(project_id=project.id, project_name=project.name, participant=words.label, token=lead.token)
     return Estate(
         project_id=project.id,
         participant_id=member.participant_id,
@@ -157,6 +171,8 @@ async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words 
         post_id=post_id,
         key=next(session.key for session in opened if session.user_agent == words.user_agent),
         owner_id=owner.id,
+        card_id=await store.write(cards.keep, client.session_id, seal(client.session_id, card)),
+        token_id=(await store.read(tokens.list_working, member.participation_id))[0].id,
         slug=slug,
         label=words.label,
         invite_code=to_owner.code,

@@ -6,8 +6,8 @@ from psycopg import sql
 WRITTEN_BEHIND = {"liveness", "snapshots"}
 """Tables that actors write when they find the time: what they hold follows from the ledger and from earlier calls."""
 
-LAST_SEEN = {"last_seen_at"}
-"""Columns that any request of a session may move, a refused one too."""
+LAST_SEEN = {"last_seen_at", "last_used_at"}
+"""Columns that any request of a session, or an earlier call, may move: a refused one too."""
 
 
 def fingerprint(conninfo: str) -> dict[str, str]:

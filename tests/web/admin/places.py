@@ -46,6 +46,7 @@ STREAMS = {"/admin/projects/<int:project_id>/stream"}
 PAGELESS = {
     "/admin/projects": 303,
     **dict.fromkeys(STREAMS, 200),
+    "/admin/projects/<int:project_id>/members/revoke": 303,
     "/admin/sign-in": 303,
     "/admin/link": 404,
     "/admin/sign-in/<provider>": 404,
@@ -81,6 +82,8 @@ FORMS: dict[str, dict[str, Field]] = {
     "/admin/projects/<int:project_id>/grant": {"participant_name": "scout", "kind": "agent", "lane": "docs"},
     "/admin/projects/<int:project_id>/members/<int:participation_id>/rotate": {},
     "/admin/projects/<int:project_id>/members/<int:participation_id>/revoke": {},
+    "/admin/projects/<int:project_id>/members/<int:participation_id>/tokens/<int:token_id>/revoke": {},
+    "/admin/projects/<int:project_id>/members/revoke": {"member": Own("participation_id")},
     "/admin/projects/<int:project_id>/members/<int:participation_id>/lead": {"is_admin": ""},
     "/admin/projects/<int:project_id>/members/<int:participation_id>/lane": {"lane": "docs"},
     "/admin/projects/<int:project_id>/invites": {"participant_name": "", "kind": "agent", "uses": 2, "ttl_hours": 24},

@@ -22,10 +22,9 @@ async def invites_of(bus: Bus, ada: AdminClient) -> str:
 async def test_the_prompt_lets_somebody_in_and_is_shown_once(bus: Bus, ada: AdminClient) -> None:
     there = await invites_of(bus, ada)
     assert "No invites yet" in text_of(await ada.page(there))
-    made = await ada.post(there, **PLAIN | {"uses": "2", "lane": "docs", "is_admin": "true"})
-    assert made.status_code == 200
-    code = copied(made.text, "invite-code")
-    assert code in copied(made.text, "invite-prompt")
+    made = await ada.card(there, **PLAIN | {"uses": "2", "lane": "docs", "is_admin": "true"})
+    code = copied(made, "invite-code")
+    assert code in copied(made, "invite-prompt")
     joined = await bus.http.post("/join", json={"code": code, "name": "scout"})
     assert (await bus.call(joined.json()["token"], "whoami"))["is_admin"]
     page = await ada.page(there)
@@ -35,18 +34,19 @@ async def test_the_prompt_lets_somebody_in_and_is_shown_once(bus: Bus, ada: Admi
 
 async def test_an_invite_for_somebody_says_for_whom(bus: Bus, ada: AdminClient) -> None:
     there = await invites_of(bus, ada)
-    made = await ada.post(there, **PLAIN | {"participant_name": "scout"})
-    joined = await bus.http.post("/join", json={"code": copied(made.text, "invite-code")})
+    made = await ada.card(there, **PLAIN | {"participant_name": "scout"})
+    joined = await bus.http.post("/join", json={"code": copied(made, "invite-code")})
     assert joined.json()["participant"] == "scout"
     assert "scout Agent 1 of 1 used up" in text_of(await ada.page(there))
 
 
 async def test_a_revoked_invite_lets_nobody_in(bus: Bus, ada: AdminClient) -> None:
     there = await invites_of(bus, ada)
-    made = await ada.post(there, **PLAIN)
-    (revoke,) = re.findall(rf'action="({there}/\d+/revoke)"', await ada.page(there))
+    made = await ada.card(there, **PLAIN)
+    (revoke,) = re.findall(rf'href="({there}/\d+/revoke)"', await ada.page(there))
+    assert "Revoke the invite for anyone with the code?" in text_of(await ada.page(revoke))
     assert "revoked" in text_of(await ada.page(await ada.change(revoke)))
-    refused = await bus.http.post("/join", json={"code": copied(made.text, "invite-code"), "name": "scout"})
+    refused = await bus.http.post("/join", json={"code": copied(made, "invite-code"), "name": "scout"})
     assert refused.status_code == 404
     assert revoke not in await ada.page(there)
 
@@ -80,8 +80,8 @@ async def test_an_invite_bound_to_an_email_is_a_link_and_no_code_for_others(stor
         async with signed_in(store, bus.url) as ada:
             ada.http.headers.update(proxied)
             there = await invites_of(bus, ada)
-            made = await ada.post(there, **PLAIN | {"email": "guest@example.com", "uses": "7"})
-            link = copied(made.text, "accept-url")
+            made = await ada.card(there, **PLAIN | {"email": "guest@example.com", "uses": "7"})
+            link = copied(made, "accept-url")
             assert "guest@example.com Agent 0 of 1 open" in text_of(await ada.page(there))
         path, _, code = link.partition("?token=")
         assert path == f"{bus.url}/admin/accept"

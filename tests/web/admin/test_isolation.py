@@ -22,7 +22,7 @@ PAGES, FORMS_SENT = places("GET"), places("POST")
 OPERATORS_ONLY = "/admin/operator"
 MISSING = 999_999_999
 NO_DATABASE_HOLDS = 2**63
-SAME_EVERYWHERE = {"owner_id", "key"}
+SAME_EVERYWHERE = {"owner_id", "key", "card_id"}
 """Ids that do not belong to a project: those of two estates of one owner are as good as each other."""
 
 

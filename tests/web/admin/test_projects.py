@@ -18,8 +18,8 @@ async def project_of(bus: Bus, ada: AdminClient, slug: str = "demo") -> str:
 async def test_a_new_project_is_there_and_is_named_by_its_slug_unless_told_otherwise(ada: AdminClient) -> None:
     plain = await ada.change("/admin/projects", slug="shop", name=" ")
     named = await ada.change("/admin/projects", slug="api", name=" The API ")
-    assert text_of(await ada.page(plain)).count("shop") == 3  # the way there, the heading, the slug
-    assert "The API Slug: api" in text_of(await ada.page(named))
+    assert text_of(await ada.page(f"{plain}/members")).count("shop") == 3  # the way there, the heading, the slug
+    assert "The API Slug: api" in text_of(await ada.page(f"{named}/members"))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ async def test_deleting_takes_the_slug_typed_and_the_ledger_goes_with_it(
 
 
 async def test_what_a_page_says_first_comes_from_us_alone(bus: Bus, ada: AdminClient, token: str) -> None:
-    there = await project_of(bus, ada)
+    there = f"{await project_of(bus, ada)}/members"
     assert text_of(await ada.page(there, done="anything else")) == text_of(await ada.page(there))
 
 

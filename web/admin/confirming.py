@@ -1,0 +1,27 @@
+"""Asking before something that cannot be taken back: a page of its own that says of whom it speaks, on any screen.
+
+The page's form sends what the question was asked for; nothing was changed before. It needs no script.
+"""
+
+from msgspec import Struct
+from quart import render_template
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What is asked, and what the button does.
+
+    `title` names whom or what it is about. `names` are listed below the `sentences`; `fields` go along with the form.
+    """
+
+    title: str
+    sentences: tuple[str, ...]
+    button: str
+    action: str
+    back: str
+    names: tuple[str, ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+async def ask(question: Question, **page: object) -> str:
+    """The page that asks."""
+    return await render_template("confirm.html", question=question, **page)

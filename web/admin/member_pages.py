@@ -1,0 +1,164 @@
+"""Who takes part in a project: everybody by presence, and one member with its tokens, its work and its last events.
+
+Presence comes first and is told apart from access: somebody who is away may have a token, and somebody whose token is
+gone may have called a moment ago. `web.admin.members` and `web.admin.revoking` have the forms.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal
+from urllib.parse import urlencode
+
+from msgspec import Struct
+from quart import Blueprint, render_template, request
+
+from engine.lookups import EventQuery
+from engine.state import State
+from engine.terms import ID_MAX
+from store.people import participants, tokens
+from store.people.participants import MemberRow
+from web.admin import forms
+from web.admin.context import AdminContext
+from web.admin.finding import found, the_member, the_project
+from web.admin.visitor import current_owner
+
+PAGE_MEMBERS = 50
+TIMELINE_EVENTS = 30
+WORK_SHOWN_MAX = 50
+"""Tasks, and leases, that a member's page names."""
+
+Sort = Literal["presence", "name", "events", "newest"]
+
+SORTS = (("presence", "Last seen"), ("name", "Name"), ("events", "Most events"), ("newest", "Newest"))
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """Which members are shown: `q` is part of a name or a lane."""
+
+    q: str | None = None
+    sort: Sort = "presence"
+    page: int = 1
+
+
+class Work(Struct, frozen=True, kw_only=True):
+    """What a member is about now; `lane` and `status` are as registered."""
+
+    lane: str | None
+    status: str | None
+    unread: int
+    tasks: tuple[tuple[int, str, str], ...] = ()
+    leases: tuple[tuple[str, datetime], ...] = ()
+
+
+def member_pages(context: AdminContext) -> Blueprint:
+    """The routes."""
+    pages = Blueprint("member_pages", __name__, url_prefix="/projects/<int:project_id>/members")
+
+    @pages.get("")
+    async def index(project_id: int) -> str:
+        project = await the_project(context, project_id)
+        everybody = found(await context.store.read(participants.members, current_owner().id, project_id))
+        form = forms.read(Listed, request.args)
+        wanted = form.fields or Listed()
+        matching = arranged(everybody, wanted)
+        first = (max(1, wanted.page) - 1) * PAGE_MEMBERS
+        shown = matching[first : first + PAGE_MEMBERS]
+        ids = [member.participation_id for member in shown]
+        return await render_template(
+            "members.html",
+            place="projects",
+            project=project,
+            form=form,
+            sorts=SORTS,
+            sort=wanted.sort,
+            members=shown,
+            work=await context.services.directory.look(project_id, lambda state, now: _registered(state, ids)),
+            total=len(everybody),
+            matching=len(matching),
+            earlier=_page(wanted, wanted.page - 1) if first and shown else None,
+            later=_page(wanted, wanted.page + 1) if len(matching) > first + PAGE_MEMBERS else None,
+        )
+
+    @pages.get("/<int:participation_id>")
+    async def member(project_id: int, participation_id: int) -> str:
+        return await member_page(context, project_id, participation_id)
+
+    return pages
+
+
+async def member_page(
+    context: AdminContext, project_id: int, participation_id: int, form: forms.AnyForm | None = None
+) -> str:
+    """One member's page; `form`: a lane that was refused."""
+    project = await the_project(context, project_id)
+    member = await the_member(context, project_id, participation_id)
+    actor = f"{current_owner().handle}/{member.name}"
+    query = EventQuery(upto=ID_MAX, actor=actor, limit=TIMELINE_EVENTS)
+    return await render_template(
+        "member.html",
+        place="projects",
+        project=project,
+        member=member,
+        actor=actor,
+        form=form or forms.blank(lane=member.lane),
+        work=await context.services.directory.look(project_id, lambda state, now: working(state, now, member, actor)),
+        tokens=await context.store.read(tokens.list_working, participation_id),
+        events=await context.store.journal.events(project_id, query),
+    )
+
+
+def arranged(members: list[MemberRow], wanted: Listed) -> list[MemberRow]:
+    """The members that match, in the order that is wanted."""
+    part = (wanted.q or "").casefold()
+    matching = [each for each in members if part in each.name.casefold() or part in (each.lane or "").casefold()]
+    match wanted.sort:
+        case "presence":
+            matching.sort(key=lambda each: (each.last_seen is None, -_seconds(each.last_seen)))
+        case "events":
+            matching.sort(key=lambda each: -each.events)
+        case "newest":
+            matching.sort(key=lambda each: -each.participation_id)
+        case "name":
+            pass  # the store lists them by name
+    return matching
+
+
+def working(state: State, now: datetime, member: MemberRow, actor: str) -> Work:
+    """What a project's state says of a member."""
+    reader = member.participation_id
+    presence = state.presence.get(reader)
+    tasks = state.tasks.find(None, actor, None, ready=False, limit=WORK_SHOWN_MAX)
+    held = [lease for lease in state.leases.active(now) if lease.by == reader]
+    return Work(
+        lane=None if presence is None else presence.lane,
+        status=None if presence is None else presence.status,
+        unread=state.posts.unread(reader),
+        tasks=tuple((task.id, task.title, task.status) for task in tasks),
+        leases=tuple((lease.surface, lease.expires_at) for lease in held[:WORK_SHOWN_MAX]),
+    )
+
+
+def is_active(member: MemberRow, window_seconds: int, now: datetime) -> bool:
+    """Whether a member called within the project's liveness window."""
+    return member.last_seen is not None and now - member.last_seen <= timedelta(seconds=window_seconds)
+
+
+def _registered(state: State, readers: list[int]) -> dict[int, Work]:
+    """What these readers registered, and how much each still has to acknowledge."""
+    known = {}
+    for reader in readers:
+        presence = state.presence.get(reader)
+        known[reader] = Work(
+            lane=None if presence is None else presence.lane,
+            status=None if presence is None else presence.status,
+            unread=state.posts.unread(reader),
+        )
+    return known
+
+
+def _page(wanted: Listed, number: int) -> str:
+    given = {"q": wanted.q, "sort": wanted.sort, "page": number}
+    return f"?{urlencode({name: value for name, value in given.items() if value})}"
+
+
+def _seconds(moment: datetime | None) -> float:
+    return 0.0 if moment is None else moment.timestamp()
