@@ -77,6 +77,7 @@ class Deciding:
             at=max(self._now, state.at),
             addressee=request.addressee,
             cursor=request.cursor,
+            claim=request.claim,
             since=request.since,
             recall=self._recall,
             patient=request.patient,

@@ -30,9 +30,10 @@ from engine.decision import Decision, Pending
 from engine.errors import JournalUnavailable, TooSlow
 from engine.identity import Addressee, Principal
 from engine.ledger import AdvanceCursor, WhatsNew
-from engine.lookups import EventLookup, Lookup, PostLookup, TaskLookup
+from engine.lookups import ClaimFact, EventLookup, Lookup, PostLookup, TaskLookup
 from engine.project import AnyCommand
 from engine.refusals import Refusal
+from engine.sequences import VoidClaim
 from engine.state import State
 from engine.vocabulary import ANY, Reply
 
@@ -105,8 +106,9 @@ class Directory:
             patient = trio.current_time() < deadline
             actor = self._find(caller.project_id)
             cursor = await self._cursor(caller) if isinstance(command, WhatsNew) else None
+            claim = await self._claim(caller, command) if isinstance(command, VoidClaim) else None
             try:
-                settled = await actor.submit(Request(caller, command, addressee, cursor, since, patient))
+                settled = await actor.submit(Request(caller, command, addressee, cursor, claim, since, patient))
             except Passivated:
                 continue
             outcome, until = settled.outcome, deadline
@@ -314,6 +316,9 @@ class Directory:
         for done in list(self._advancing.get((reader.project_id, reader.id), ())):
             await done.wait()
         return await self._read(lambda: self._journal.cursor(reader.project_id, reader.id))
+
+    async def _claim(self, caller: Principal, command: VoidClaim) -> ClaimFact | None:
+        return await self._read(lambda: self._journal.claim(caller.project_id, command.sequence, command.number))
 
     async def _read(self, read: Callable[[], Awaitable[Found]]) -> Found:
         """Read from the journal; retried like a commit."""

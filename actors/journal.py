@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from engine.history import Head, Kept, Liveness, Stored
-from engine.lookups import EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
+from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 
 
@@ -110,6 +110,10 @@ class Journal(Protocol):
 
     async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
         """The posts that match, newest first, with bodies and acknowledgements, read by index."""
+        ...
+
+    async def claim(self, project_id: int, sequence: str, number: int) -> ClaimFact | None:
+        """Who claimed this number of the sequence; None when nobody did."""
         ...
 
     async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:

@@ -14,6 +14,7 @@ from actors.limits import Limits
 from actors.looking import Look
 from engine.decision import Outcome
 from engine.identity import Addressee, Principal
+from engine.lookups import ClaimFact
 from engine.project import AnyCommand
 
 
@@ -30,14 +31,16 @@ class Settled:
 class Request:
     """One call of one caller, and what became of it.
 
-    `cursor` is where the caller's `whats_new` goes on, if the command needs it. `since`: the ledger's last event when a
-    call that waits was first decided. `patient`: the caller can wait. `asked_at` is Trio's time when it was accepted.
+    `addressee`, `cursor` (where the caller's `whats_new` goes on) and `claim` are there if the command needs them.
+    `since`: the ledger's last event when a call that waits was first decided. `patient`: the caller can wait.
+    `asked_at` is Trio's time when it was accepted.
     """
 
     caller: Principal
     command: AnyCommand | Look
     addressee: Addressee | None = None
     cursor: int | None = None
+    claim: ClaimFact | None = None
     since: int | None = None
     patient: bool = False
     asked_at: float = 0.0

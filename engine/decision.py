@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from engine.errors import MissingAddressee
 from engine.identity import Addressee, Principal
-from engine.lookups import Lookup, Recall
+from engine.lookups import ClaimFact, Lookup, Recall
 from engine.refusals import Refusal
 from engine.vocabulary import EventData, Reply, Topic
 
@@ -19,9 +19,9 @@ class Context(Struct, frozen=True, kw_only=True):
     last event's time when that is later.
 
     `cursor` is the last event that `whats_new` showed the caller. `since` was the ledger's last event when a call that
-    waits was decided first; None then. `addressee` is whom the command's `addressee_name`
-    means. `recall` has the posts that `engine.project.needed` asked for. `patient`: the caller can wait and will ask
-    again, so a lease need not be granted into a conflict yet.
+    waits was decided first; None then. `addressee` is whom the command's `addressee_name` means. `claim` is the claim
+    of the number that the command names, as history tells it. `recall` has the posts that `engine.project.needed` asked
+    for. `patient`: the caller can wait and will ask again, so a lease need not be granted into a conflict yet.
     """
 
     caller: Principal
@@ -31,6 +31,7 @@ class Context(Struct, frozen=True, kw_only=True):
     cursor: int | None = None
     since: int | None = None
     addressee: Addressee | None = None
+    claim: ClaimFact | None = None
     recall: Recall
     patient: bool = False
 

@@ -97,6 +97,15 @@ class AckFact(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class ClaimFact(Struct, frozen=True, kw_only=True):
+    """The claim of one number: who made it (the reader's id, the name then), and whether it was voided since."""
+
+    by: int
+    actor: str
+    formatted: str
+    void: bool = False
+
+
 class PostRecord(Struct, frozen=True, kw_only=True):
     """A post from history. `event.data` is a `Posted`.
 

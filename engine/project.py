@@ -35,7 +35,7 @@ from engine.vocabulary import Event, EventData
 
 AnyCommand = SequenceCommand | PresenceCommand | PostCommand | LeaseCommand | TaskCommand | LedgerCommand | ReportCommit
 
-SNAPSHOT_VERSION = 4
+SNAPSHOT_VERSION = 5
 """Changes when an old snapshot can no longer be read. The state is then rebuilt from history."""
 
 SLICE_RECORDS = 200

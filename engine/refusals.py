@@ -34,3 +34,8 @@ def not_found(message: str) -> Refusal:
 def conflict(message: str) -> Refusal:
     """The state forbids it now."""
     return Refusal("conflict", message)
+
+
+def forbidden(message: str) -> Refusal:
+    """The caller may not do this; somebody else may."""
+    return Refusal("forbidden", message)

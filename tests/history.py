@@ -4,7 +4,16 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from engine.lookups import ACKS_COUNTED_MAX, ACKS_SHOWN_MAX, FinishedTask, PostQuery, PostRecord, TaskQuery
+from engine.lookups import (
+    ACKS_COUNTED_MAX,
+    ACKS_SHOWN_MAX,
+    ClaimFact,
+    FinishedTask,
+    PostQuery,
+    PostRecord,
+    TaskQuery,
+)
+from engine.sequences import Claimed, Voided
 from engine.tasks import TaskAssigned, TaskCancelled, TaskCreated, TaskShipped
 from engine.vocabulary import Event
 
@@ -35,6 +44,20 @@ def finished_tasks(events: Iterable[Event], query: TaskQuery) -> list[FinishedTa
         and query.lane in {None, known[task_id].lane}
     ]
     return found[: query.limit]
+
+
+def claim_of(events: Iterable[Event], sequence: str, number: int) -> ClaimFact | None:
+    """Who claimed this number of the sequence; None when nobody did."""
+    found: ClaimFact | None = None
+    for event in events:
+        match event.data:
+            case Claimed(sequence=name, number=taken, formatted=formatted) if (name, taken) == (sequence, number):
+                found = ClaimFact(by=event.by, actor=event.actor, formatted=formatted)
+            case Voided(sequence=name, number=taken) if (name, taken) == (sequence, number) and found is not None:
+                found = replace(found, void=True)
+            case _:
+                pass
+    return found
 
 
 def with_first_acks(record: PostRecord, query: PostQuery) -> PostRecord:

@@ -21,6 +21,7 @@ from engine.lookups import (
     ACKS_COUNTED_MAX,
     ACKS_SHOWN_MAX,
     AckFact,
+    ClaimFact,
     EventQuery,
     EventView,
     FinishedTask,
@@ -37,7 +38,7 @@ RARE_MAX = 1_000
 _EVENT_FILTERS = {
     "actor": "e.actor = %(actor)s",
     "type": "e.type = %(type)s",
-    "sequence": "e.type in ('claim', 'seed') and e.data ->> 'sequence' = %(sequence)s",
+    "sequence": "e.type in ('claim', 'seed', 'void_claim') and e.data ->> 'sequence' = %(sequence)s",
     "task_id": "(e.data ->> 'task_id')::bigint = %(task_id)s",
     "ref": "e.type = 'post' and e.data ->> 'ref' = %(ref)s",
     "tag": "e.type = 'post' and e.data ->> 'tag' = %(tag)s",
@@ -45,7 +46,7 @@ _EVENT_FILTERS = {
 """What each field of an `EventQuery` asks of an event, where an index finds it; the rest is in `find_events`."""
 
 _EVENT_BOUNDS = {
-    "number": "e.type = 'claim' and (e.data ->> 'number')::bigint = %(number)s",
+    "number": "e.type in ('claim', 'void_claim') and (e.data ->> 'number')::bigint = %(number)s",
     "since": """e.seq >= (select seq from events where project_id = %(project)s and at >= %(since)s
                            order by at, seq limit 1)""",
     "until": """e.seq <= (select seq from events where project_id = %(project)s and at <= %(until)s
@@ -121,6 +122,17 @@ select p.seq, p.at, p.actor, p.participation_id, p.data::text, acks.ids, acks.ac
 """  # noqa: S608 - put together from constants
 
 
+_OF_NUMBER = """
+  from events e
+ where e.project_id = %(project)s and e.data ->> 'sequence' = %(sequence)s
+   and (e.data ->> 'number')::bigint = %(number)s and e.type"""
+
+_CLAIM = f"""
+select e.participation_id, e.actor, e.data ->> 'formatted', exists (select {_OF_NUMBER} = 'void_claim')
+{_OF_NUMBER} = 'claim'
+ order by e.seq desc limit 1
+"""
+
 _OF_TASK = "from events e where e.project_id = %(project)s and (e.data ->> 'task_id')::bigint = task.id and e.type"
 
 _FINISHED = """
@@ -195,6 +207,14 @@ async def find_posts(connection: Connection, project_id: int, query: PostQuery) 
     ]
     statement = _POSTS.format(found=" union ".join(found))
     return [_post_record(row) for row in await connection.fetch(statement, parameters)]
+
+
+async def find_claim(connection: Connection, project_id: int, sequence: str, number: int) -> ClaimFact | None:
+    """Who claimed this number of the sequence; None when nobody did."""
+    parameters = {"project": project_id, "sequence": sequence, "number": number}
+    for by, actor, formatted, void in await connection.fetch(_CLAIM, parameters):
+        return ClaimFact(by=by, actor=actor, formatted=formatted, void=void)
+    return None
 
 
 async def find_finished_tasks(connection: Connection, project_id: int, query: TaskQuery) -> list[FinishedTask]:

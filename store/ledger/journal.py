@@ -20,7 +20,7 @@ from msgspec import Struct
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown, TooSlow
 from engine.events import decode, encode
 from engine.history import EMPTY, Head, Kept, Liveness, Stored
-from engine.lookups import EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
+from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 from store.errors import ConnectionLost, StatementTimeout, StoreUnavailable, UniqueTaken
 from store.ledger import history
@@ -338,6 +338,11 @@ class PostgresJournal:
         """The posts that match, newest first, with bodies and acknowledgements; raises `TooSlow` also."""
         async with self._searching() as connection:
             return await history.find_posts(connection, project_id, query)
+
+    async def claim(self, project_id: int, sequence: str, number: int) -> ClaimFact | None:
+        """Who claimed this number of the sequence; None when nobody did."""
+        async with self._searching() as connection:
+            return await history.find_claim(connection, project_id, sequence, number)
 
     async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
         """The finished tasks that match, newest first; raises `TooSlow` also."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from engine.errors import JournalUnavailable, OutcomeUnknown
 from engine.history import Head, Kept, Liveness, Stored
-from engine.lookups import EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
+from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 from tests.actors.memory_journal import Fault, MemoryJournal, MemoryLedger
 
@@ -95,6 +95,10 @@ class BreakableJournal(MemoryJournal):
     async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
         await self._search()
         return await super().posts(project_id, query)
+
+    async def claim(self, project_id: int, sequence: str, number: int) -> ClaimFact | None:
+        await self._search()
+        return await super().claim(project_id, sequence, number)
 
     async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
         await self._search()

@@ -18,11 +18,11 @@ from engine.errors import Contended
 from engine.events import payload
 from engine.history import EMPTY, Head, Kept, Liveness, Stored
 from engine.leases import Leased, Released
-from engine.lookups import ACKS_SHOWN_MAX, EventQuery, FinishedTask, PostQuery, TaskQuery
+from engine.lookups import ACKS_SHOWN_MAX, ClaimFact, EventQuery, FinishedTask, PostQuery, TaskQuery
 from engine.posts import Acked, Posted
 from engine.presence import Registered
 from engine.repairs import Lost
-from engine.sequences import Claimed, Seeded
+from engine.sequences import Claimed, Seeded, Voided
 from engine.tasks import TaskAssigned, TaskBlocked, TaskCancelled, TaskCreated, TaskResolved, TaskShipped, TaskStarted
 from engine.vocabulary import Event, EventData
 
@@ -480,6 +480,37 @@ TASK_QUERIES = {
     "lane and another owner": (TaskQuery(upto=16, lane="api", owner="ann/bob", limit=9), []),
     "everything": (TaskQuery(upto=9, above=1, lane="web", owner="ann/bob", limit=9), [4]),
 }
+
+
+def numbered() -> list[Event]:
+    """adr 1 of alice, adr 2 of bob, rfc 2 of alice; bob voided adr 2."""
+    data: list[tuple[int, EventData]] = [
+        (ALICE, Claimed(sequence="adr", number=1, formatted="A-1", note=None)),
+        (BOB, Claimed(sequence="adr", number=2, formatted="A-2", note=None)),
+        (ALICE, Claimed(sequence="rfc", number=2, formatted="2", note=None)),
+        (BOB, Voided(sequence="adr", number=2, formatted="A-2", reason="r", claimed_by="ann/bob")),
+    ]
+    names = {ALICE: "ann/alice", BOB: "ann/bob"}
+    return [Event(seq=seq, at=BEGAN, actor=names[by], by=by, data=each) for seq, (by, each) in enumerate(data, start=1)]
+
+
+async def test_the_claim_of_a_number(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    await journal.append(PROJECT, numbered(), {})
+    await journal.append(PROJECT + 1, [claim(1)], {})
+    assert await journal.claim(PROJECT, "adr", 1) == ClaimFact(by=ALICE, actor="ann/alice", formatted="A-1")
+    assert await journal.claim(PROJECT, "adr", 2) == ClaimFact(by=BOB, actor="ann/bob", formatted="A-2", void=True)
+    assert await journal.claim(PROJECT, "rfc", 2) == ClaimFact(by=ALICE, actor="ann/alice", formatted="2")
+    assert await journal.claim(PROJECT, "rfc", 1) is None
+
+
+async def test_the_story_of_a_number_tells_who_claimed_and_who_voided_it(open_journal: OpenJournal) -> None:
+    journal = open_journal()
+    await journal.append(PROJECT, numbered(), {})
+    story = await journal.events(PROJECT, EventQuery(upto=9, sequence="adr", number=2, limit=9))
+    assert [(event.type, event.actor) for event in story] == [("void_claim", "ann/bob"), ("claim", "ann/bob")]
+    everything = await journal.events(PROJECT, EventQuery(upto=9, sequence="adr", limit=9))
+    assert [event.id for event in everything] == [4, 2, 1]
 
 
 async def test_the_events_of_one_task(open_journal: OpenJournal) -> None:

@@ -16,11 +16,11 @@ import trio
 from engine.errors import Contended
 from engine.events import payload
 from engine.history import EMPTY, Head, Kept, Liveness, Stored
-from engine.lookups import AckFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
+from engine.lookups import AckFact, ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.posts import Acked, Posted
-from engine.sequences import Claimed, Seeded
+from engine.sequences import Claimed, Seeded, Voided
 from engine.vocabulary import Event
-from tests.history import finished_tasks, with_first_acks
+from tests.history import claim_of, finished_tasks, with_first_acks
 
 Fault = Callable[[], Awaitable[None]]
 """What an append meets on its way: it may raise a `JournalError`, sleep, or write foreign events."""
@@ -172,6 +172,10 @@ class MemoryJournal:
         found = [record for record in self._posts(project_id) if _post_matches(record, query)]
         return [with_first_acks(record, query) for record in found[: -query.limit - 1 : -1]]
 
+    async def claim(self, project_id: int, sequence: str, number: int) -> ClaimFact | None:
+        await trio.lowlevel.checkpoint()
+        return claim_of((row.event for row in self.ledger.rows[project_id]), sequence, number)
+
     async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
         await trio.lowlevel.checkpoint()
         return finished_tasks((row.event for row in self.ledger.rows[project_id]), query)
@@ -189,8 +193,8 @@ class MemoryJournal:
 
 def _event_matches(event: Event, query: EventQuery) -> bool:
     data = event.data
-    sequence = data.sequence if isinstance(data, Claimed | Seeded) else None
-    number = data.number if isinstance(data, Claimed) else None
+    sequence = data.sequence if isinstance(data, Claimed | Seeded | Voided) else None
+    number = data.number if isinstance(data, Claimed | Voided) else None
     ref, tag = (data.ref, data.tag) if isinstance(data, Posted) else (None, None)
     return (
         query.actor in {None, event.actor}

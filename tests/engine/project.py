@@ -17,6 +17,7 @@ from engine.identity import OWNER, Addressee, Principal, Roster, resolve
 from engine.ledger import AdvanceCursor
 from engine.lookups import (
     AckFact,
+    ClaimFact,
     EventLookup,
     EventQuery,
     EventView,
@@ -30,13 +31,13 @@ from engine.lookups import (
 from engine.posts import Acked, Posted
 from engine.project import AnyCommand, apply, decide, needed, restore, snapshot, stamp
 from engine.refusals import Code, Refusal
-from engine.sequences import Claimed, Seeded
+from engine.sequences import Claimed, Seeded, VoidClaim, Voided
 from engine.state import State
 from engine.vocabulary import Event, EventData, Reply
-from tests.history import finished_tasks, with_first_acks
+from tests.history import claim_of, finished_tasks, with_first_acks
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
-ROSTER = Roster(handle="kim", labels={"ada": 1, "ben": 2, "cay": 3})
+ROSTER = Roster(handle="kim", labels={"ada": 1, "ben": 2, "cay": 3, "lea": 4})
 
 Step = tuple[Principal, AnyCommand]
 """Somebody asks for something."""
@@ -65,12 +66,15 @@ class Person:
 
 def person(label: str | None) -> Person:
     reader = OWNER if label is None else ROSTER.labels[label]
-    return Person(Principal(id=reader, project_id=7, handle=ROSTER.handle, label=label, project="bus"))
+    is_admin = label in {None, "lea"}
+    return Person(
+        Principal(id=reader, project_id=7, handle=ROSTER.handle, label=label, project="bus", is_admin=is_admin)
+    )
 
 
-ada, ben, cay = map(person, ROSTER.labels)
+ada, ben, cay, lea = map(person, ROSTER.labels)
 kim = person(None)
-PEOPLE = (kim, ada, ben, cay)
+PEOPLE = (kim, ada, ben, cay, lea)
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,9 @@ class Project:
             if isinstance(found, Refusal):
                 return found
             addressee = found
+        claim: ClaimFact | None = None
+        if isinstance(command, VoidClaim):
+            claim = claim_of(self.events, command.sequence, command.number)
         context = Context(
             caller=caller,
             seq=self.state.seq,
@@ -145,6 +152,7 @@ class Project:
             at=max(self.now, self.state.at),
             cursor=self.cursors.get(caller.id),
             addressee=addressee,
+            claim=claim,
             since=since,
             recall=recall,
             patient=patient,
@@ -232,8 +240,10 @@ def _is_meant(event: Event, query: EventQuery) -> bool:
     return (
         query.actor in {None, event.actor}
         and query.type in {None, data.type}
-        and (query.sequence is None or (isinstance(data, Claimed | Seeded) and data.sequence == query.sequence))
-        and (query.number is None or (isinstance(data, Claimed) and data.number == query.number))
+        and (
+            query.sequence is None or (isinstance(data, Claimed | Seeded | Voided) and data.sequence == query.sequence)
+        )
+        and (query.number is None or (isinstance(data, Claimed | Voided) and data.number == query.number))
         and query.task_id in {None, getattr(data, "task_id", None)}
         and (query.ref is None or (isinstance(data, Posted) and data.ref == query.ref))
         and (query.tag is None or (isinstance(data, Posted) and data.tag == query.tag))

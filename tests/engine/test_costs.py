@@ -19,7 +19,7 @@ from engine.posts import Ack, Post, ReadPosts
 from engine.presence import Register, WhoIsActive
 from engine.project import AnyCommand, apply, snapshot, stamp
 from engine.refusals import Refusal
-from engine.sequences import Claim, LatestClaims, ListSequences, SeedSequence
+from engine.sequences import Claim, LatestClaims, ListSequences, SeedSequence, VoidClaim
 from engine.tasks import ListTasks, TaskAssign, TaskBlock, TaskCreate, TaskResolve, TaskShip, TaskStart
 from tests.engine.project import History, Project, ada, asked, ben, cay
 
@@ -65,6 +65,7 @@ COMMANDS: list[AnyCommand] = [
     Claim(sequence="adr"),
     Claim(sequence="adr", key="claim"),
     SeedSequence(sequence="rfc", current=1),
+    VoidClaim(sequence="adr", number=1, reason="r"),
     ListSequences(),
     LatestClaims(),
     Register(lane="qa"),

@@ -11,7 +11,7 @@ from engine.leases import Leased, Released
 from engine.posts import Acked, Posted
 from engine.presence import Registered
 from engine.repairs import Lost
-from engine.sequences import Claimed, Seeded
+from engine.sequences import Claimed, Seeded, Voided
 from engine.tasks import TaskAssigned, TaskBlocked, TaskCancelled, TaskCreated, TaskResolved, TaskShipped, TaskStarted
 from engine.vocabulary import EventData
 
@@ -34,6 +34,14 @@ ROWS: list[tuple[EventData, dict[str, Any]]] = [
     (
         Seeded(sequence="adr", current=0, prefix="", pad=0),
         {"sequence": "adr", "current": 0, "prefix": "", "pad": 0},
+    ),
+    (
+        Seeded(sequence="adr", current=1, prefix="", pad=0, archived=True),
+        {"sequence": "adr", "current": 1, "prefix": "", "pad": 0, "archived": True},
+    ),
+    (
+        Voided(sequence="adr", number=1, formatted="1", reason="r", claimed_by="kim/ada"),
+        {"sequence": "adr", "number": 1, "formatted": "1", "reason": "r", "claimed_by": "kim/ada"},
     ),
     (Registered(lane="qa", status=None), {"lane": "qa", "status": None}),
     (BARE_POST, SHOWN_POST),

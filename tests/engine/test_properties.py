@@ -16,7 +16,7 @@ from engine.posts import Ack, Acked, Post, Posted, ReadPosts
 from engine.presence import Register, Registered, Touch, WhoIsActive
 from engine.project import apply, snapshot
 from engine.refusals import Refusal
-from engine.sequences import Claim, Claimed, LatestClaims, ListSequences, Seeded, SeedSequence
+from engine.sequences import Claim, Claimed, LatestClaims, ListSequences, Seeded, SeedSequence, VoidClaim, Voided
 from engine.state import DAWN, State
 from engine.tasks import (
     ListTasks,
@@ -59,7 +59,9 @@ numbers = st.one_of(
         current=st.integers(0, 9),
         prefix=maybe(st.just("A-")),
         pad=maybe(st.just(3)),
+        archived=st.sampled_from([None, None, None, False, True]),
     ),
+    st.builds(VoidClaim, sequence=st.sampled_from(["adr", "rfc"]), number=st.integers(1, 5), reason=st.just("r")),
 )
 leases = st.one_of(
     st.builds(
@@ -255,15 +257,20 @@ def test_numbers_are_given_once_in_order_without_a_gap(history: History) -> None
     project = Project()
     play(project, history)
     for name in ("adr", "rfc"):
-        current = 0
+        current, is_archived, voided = 0, False, set[int]()
         for event in project.events:
             match event.data:
                 case Claimed(sequence=sequence, number=number) if sequence == name:
                     assert number == current + 1
+                    assert not is_archived
                     current = number
-                case Seeded(sequence=sequence, current=seeded) if sequence == name:
+                case Seeded(sequence=sequence, current=seeded, archived=archived) if sequence == name:
                     assert seeded >= current
-                    current = seeded
+                    current, is_archived = seeded, archived
+                case Voided(sequence=sequence, number=number) if sequence == name:
+                    assert number <= current
+                    assert number not in voided
+                    voided.add(number)
 
 
 @given(histories(numbers, handoffs))

@@ -19,7 +19,7 @@ from engine.posts import Ack, Post, ReadPosts
 from engine.presence import Register, Touch, WhoIsActive
 from engine.project import AnyCommand
 from engine.refusals import Refusal
-from engine.sequences import Claim, LatestClaims, ListSequences, SeedSequence
+from engine.sequences import Claim, LatestClaims, ListSequences, SeedSequence, VoidClaim
 from engine.tasks import ListTasks, TaskAssign, TaskBlock, TaskCancel, TaskCreate, TaskResolve, TaskShip, TaskStart
 from engine.vocabulary import Event
 from tests.simulation.attempts import Attempt, Life
@@ -31,7 +31,7 @@ PATIENCE_SECONDS = 90
 
 ROSTER = Roster(handle="ann", labels={f"agent{number}": number for number in range(1, 6)})
 CALLERS = [
-    Principal(id=number, project_id=PROJECT, handle="ann", label=label, project="p")
+    Principal(id=number, project_id=PROJECT, handle="ann", label=label, project="p", is_admin=number < 3)
     for label, number in ROSTER.labels.items()
 ]
 LANES = ["api", "web"]
@@ -44,7 +44,7 @@ def draw_command(rng: Random, mark: str, ledger_seq: int) -> AnyCommand:
     wait_seconds = rng.choice([0, 0, 1, 10, 55])
     name = rng.choice([None, *ROSTER.labels])
     makers: list[Callable[[], Any]] = [
-        lambda: Claim(sequence=rng.choice("ab"), note=mark, key=rng.choice([None, mark])),
+        lambda: Claim(sequence=rng.choice("abc"), note=mark, key=rng.choice([None, mark])),
         lambda: Post(
             to_lane=rng.choice([None, *LANES]),
             to_actor=name or "ann",
@@ -72,12 +72,14 @@ def draw_command(rng: Random, mark: str, ledger_seq: int) -> AnyCommand:
         lambda: TaskResolve(task_id=task_id),
         lambda: TaskShip(task_id=task_id) if task_id % 3 else TaskCancel(task_id=task_id, reason=mark),
         lambda: SeedSequence(sequence=rng.choice("ab"), current=rng.randint(0, 60), pad=rng.choice([None, 4])),
+        lambda: VoidClaim(sequence=rng.choice("ab"), number=rng.randint(1, 20), reason=mark),
+        lambda: SeedSequence(sequence="c", current=0, archived=rng.choice([True, False, None])),
         lambda: rng.choice(
             [ListSequences(), LatestClaims(), WhoHolds(), ListTasks(ready=True), WhoIsActive(), Touch()]
         ),
         lambda: QueryEvents(sequence="a", limit=5),
     ]
-    (make,) = rng.choices(makers, weights=[12, 12, 12, 8, 3, 4, 8, 4, 6, 3, 2, 2, 1, 1, 1, 1, 6, 1])
+    (make,) = rng.choices(makers, weights=[12, 12, 12, 8, 3, 4, 8, 4, 6, 3, 2, 2, 1, 1, 1, 1, 3, 2, 6, 1])
     drawn: AnyCommand = make()
     return drawn
 

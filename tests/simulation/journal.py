@@ -17,7 +17,7 @@ from msgspec import Struct
 from actors.journal import Journal
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
 from engine.history import Head, Kept, Liveness, Stored
-from engine.lookups import EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
+from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 
 LATE_SECONDS_MAX = 6.0
@@ -195,6 +195,10 @@ class FaultyJournal:
     async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
         await self._read()
         return await self._inner.posts(project_id, query)
+
+    async def claim(self, project_id: int, sequence: str, number: int) -> ClaimFact | None:
+        await self._read()
+        return await self._inner.claim(project_id, sequence, number)
 
     async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
         await self._read()

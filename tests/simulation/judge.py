@@ -14,7 +14,19 @@ from engine.posts import Ack, Acked, AckedPost, Post, Posted, PostedPost, Posts,
 from engine.presence import Register, Registered, RegisteredLane
 from engine.project import apply, snapshot
 from engine.refusals import Refusal
-from engine.sequences import Claim, Claimed, ClaimedNumber, ListSequences, Seeded, Sequences, SequenceSet
+from engine.sequences import (
+    Claim,
+    Claimed,
+    ClaimedNumber,
+    ListSequences,
+    Seeded,
+    SeedSequence,
+    Sequences,
+    SequenceSet,
+    VoidClaim,
+    Voided,
+    VoidedNumber,
+)
 from engine.state import State
 from engine.tasks import (
     AssignedTask,
@@ -44,7 +56,9 @@ def judge_answer(attempt: Attempt, ledger: list[Event]) -> None:
     outcome = attempt.outcome
     if isinstance(outcome, Answer):
         _judge_patience(attempt, outcome)
-        if (event := _evidence(attempt, outcome, ledger)) is not None:
+        if isinstance(outcome.reply, VoidedNumber):
+            _judge_void(attempt, outcome.reply, ledger)
+        elif (event := _evidence(attempt, outcome, ledger)) is not None:
             assert event.by == attempt.caller.id, f"somebody else's event {event.seq} was answered: {attempt}"
             attempt.event = event
     elif isinstance(outcome, Refusal):
@@ -152,6 +166,17 @@ def _evidence(attempt: Attempt, answer: Answer, ledger: list[Event]) -> Event | 
             return None
 
 
+def _judge_void(attempt: Attempt, reply: VoidedNumber, ledger: list[Event]) -> None:
+    """What is void was claimed, and voided once: by this caller, or before."""
+    claim = _only(event for event in ledger if _is_of(event.data, Claimed, reply.sequence, reply.number))
+    _only(event for event in ledger if _is_of(event.data, Voided, reply.sequence, reply.number))
+    assert attempt.caller.is_admin or claim.by == attempt.caller.id, f"voided somebody else's number: {attempt}"
+
+
+def _is_of(data: EventData, kind: type[Claimed | Voided], sequence: str, number: int) -> bool:
+    return isinstance(data, kind) and (data.sequence, data.number) == (sequence, number)
+
+
 def _resolution(events: list[Event], caller: int, command: TaskResolve) -> Event | None:
     wanted = (caller, TaskResolved(task_id=command.task_id, blocker=command.blocker))
     return next((event for event in reversed(events) if (event.by, event.data) == wanted), None)
@@ -193,6 +218,15 @@ def _judge_refusal(attempt: Attempt, refusal: Refusal, ledger: list[Event]) -> N
         case Ack(post_id=named) | Post(reply_to=int(named)) | ReadPosts(thread=int(named)):
             known = named <= attempt.known_seq and isinstance(ledger[named - 1].data, Posted)
             assert not known, f"refused though the post is there: {attempt}"
+        case Claim(sequence="c"):
+            assert "archived" in refusal.message, attempt
+        case VoidClaim(sequence=sequence, number=number):
+            claims = [event for event in ledger if _is_of(event.data, Claimed, sequence, number)]
+            mine = attempt.caller.is_admin or any(claim.by == attempt.caller.id for claim in claims)
+            known = bool(claims) and claims[0].seq <= attempt.known_seq
+            assert not (mine and known), f"refused though the caller claimed it: {attempt}"
+        case SeedSequence(archived=bool()):
+            assert refusal.code in {"conflict", "forbidden", "not_found"}, attempt
         case Claim() | Post():
             raise AssertionError(f"refused without reason: {attempt}")
         case _:
@@ -213,7 +247,7 @@ def _mark(data: EventData) -> str | None:
     match data:
         case Claimed(note=mark) | Posted(body=mark) | Registered(status=mark) | Leased(note=mark):
             return mark
-        case TaskCreated(title=mark) | TaskBlocked(reason=mark) | TaskCancelled(reason=mark):
+        case TaskCreated(title=mark) | TaskBlocked(reason=mark) | TaskCancelled(reason=mark) | Voided(reason=mark):
             return mark
         case _:
             return None
@@ -247,8 +281,8 @@ def _judge_reading(attempt: Attempt, answer: Answer, model: Model) -> None:
         case ReadPosts(to_me=True, unacked_only=True), Posts(posts=posts):
             seen = [view.post_id for view in reversed(posts)]
             assert any(model.inbox(seq, attempt.caller.id) == seen for seq in moments), f"never so: {attempt}"
-        case ListSequences(), Sequences(sequences=rows):
-            stand = {row.name: row.last_used for row in rows}
+        case ListSequences(), Sequences(sequences=rows, archived=archived):
+            stand = {row.name: row.last_used for row in (*rows, *(archived or ()))}
             assert any(model.sequences[seq] == stand for seq in moments), f"never so: {attempt}"
         case _:
             pass

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from engine.posts import Acked, Posted
 from engine.presence import Registered
-from engine.sequences import Claimed, Seeded
+from engine.sequences import Claimed, Seeded, Voided
 from engine.vocabulary import Event
 
 
@@ -28,6 +28,8 @@ class Model:
         self._letters: dict[int, _Letter] = {}
         self._readers = {event.by for event in ledger}
         self._sequences: dict[str, int] = {}
+        self._archived = frozenset[str]()
+        self._void = set[tuple[str, int]]()
         self.inboxes: list[dict[int, list[int]]] = [{}]
         self.sequences: list[dict[str, int]] = [{}]
         for event in ledger:
@@ -48,10 +50,16 @@ class Model:
         match event.data:
             case Claimed(sequence=name, number=number):
                 assert number == self._sequences.get(name, 0) + 1, f"event {event.seq}: a number skipped or given twice"
+                assert name not in self._archived, f"event {event.seq}: a claim on an archived sequence"
                 self._sequences[name] = number
-            case Seeded(sequence=name, current=current):
+            case Seeded(sequence=name, current=current, archived=archived):
                 assert current >= self._sequences.get(name, 0), f"event {event.seq}: a sequence went back"
                 self._sequences[name] = current
+                self._archived = self._archived | {name} if archived else self._archived - {name}
+            case Voided(sequence=name, number=number):
+                assert number <= self._sequences.get(name, 0), f"event {event.seq}: a void of what nobody claimed"
+                assert (name, number) not in self._void, f"event {event.seq}: voided twice"
+                self._void.add((name, number))
             case Registered(lane=lane):
                 self._lanes[event.by] = lane
                 for letter in self._letters.values():

@@ -1,8 +1,8 @@
 """The argument structs as compact JSON Schema.
 
 Every agent pays for these bytes in its context, so what msgspec writes is reduced to what helps to call the tool:
-types, choices, and the patterns of what must be given. The other rules stand in the structs, and an answer tells which
-one was broken. No titles, no references, no bounds, no defaults, no null alternatives: a null argument is none.
+types and choices. The other rules stand in the structs, and an answer tells which one was broken. No titles, patterns,
+references, bounds, defaults or null alternatives: a null argument is none.
 """
 
 from typing import Any, get_type_hints
@@ -17,12 +17,6 @@ JsonSchema = dict[str, Any]
 CHOICES_MAX = 5
 """More choices than this are told to whoever misses them."""
 
-PATTERN_LENGTH_MIN, PATTERN_LENGTH_MAX = 3, 32
-"""A longer pattern is not read at a glance; a shorter one only says that a text is not blank."""
-
-_AT_THE_VERY_END = r"(?!\n)"
-"""Python's `$` needs this; ECMAScript's, which JSON Schema means, does not."""
-
 
 def input_schema(arguments: type[Struct]) -> JsonSchema:
     """The JSON Schema (2020-12) of a tool's arguments."""
@@ -32,11 +26,7 @@ def input_schema(arguments: type[Struct]) -> JsonSchema:
     hidden = {name for name, of in get_type_hints(arguments, include_extras=True).items() if is_hidden(of)}
     schema: JsonSchema = {
         "type": "object",
-        "properties": {
-            name: _compact(part, with_pattern=name in required)
-            for name, part in described["properties"].items()
-            if name not in hidden
-        },
+        "properties": {name: _compact(part) for name, part in described["properties"].items() if name not in hidden},
     }
     if schema["properties"]:  # a tool without arguments takes any and uses none
         schema["additionalProperties"] = False
@@ -45,15 +35,13 @@ def input_schema(arguments: type[Struct]) -> JsonSchema:
     return schema
 
 
-def _compact(part: JsonSchema, *, with_pattern: bool = False) -> JsonSchema:
+def _compact(part: JsonSchema) -> JsonSchema:
     if "anyOf" in part:
         (only,) = (choice for choice in part["anyOf"] if choice != {"type": "null"})
         part = {**only, **{key: value for key, value in part.items() if key != "anyOf"}}
     kept: JsonSchema = {"type": part.get("type", "string")}
     if len(part.get("enum", ())) <= CHOICES_MAX and "enum" in part:
         kept["enum"] = part["enum"]
-    if with_pattern and PATTERN_LENGTH_MIN <= len(part.get("pattern", "")) <= PATTERN_LENGTH_MAX:
-        kept["pattern"] = part["pattern"].removesuffix(_AT_THE_VERY_END)
     if "items" in part:
         kept["items"] = _compact(part["items"])
     return kept

@@ -175,6 +175,10 @@ async def _tasks(teller: Teller) -> None:
 
 async def _looking_back(teller: Teller) -> None:
     say = teller.tell
+    await say("api", "seed_sequence", sequence="migration", current=20260131)
+    await say("api", "void_claim", sequence="adr", number=13, reason="ADR-0009 decides this already.")
+    await say("web", "void_claim", sequence="adr", number=13, reason="Not needed.")
+    await say("api", "void_claim", sequence="adr", number=99, reason="Not needed.")
     await say("web", "query_events", sequence="adr", number=13)
     await say("web", "query_events", number=13)
     await say("web", "whats_new", limit=2)

@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 import pytest
 
 from engine.lookups import ACKS_COUNTED_MAX, ACKS_SHOWN_MAX, EventQuery, PostQuery, TaskQuery
-from store.ledger.history import find_events, find_finished_tasks, find_posts
+from store.ledger.history import find_claim, find_events, find_finished_tasks, find_posts
 from store.postgres.connection import Connection
 from tests.postgres import query
 from tests.store.history_of_many import generate
@@ -109,6 +109,8 @@ async def test_searches_walk_an_index(explaining: Explaining) -> None:
     for name, fields in POST_SEARCHES.items():
         await find_posts(explaining, PROJECT, PostQuery(**{"upto": EVENTS, "limit": 50, **fields}))  # type: ignore[arg-type]
         check(f"posts by {name}", explaining, limit=50)
+    await find_claim(explaining, PROJECT, "seq-6", 66)  # type: ignore[arg-type]
+    check("the claim of a number", explaining, limit=1)
 
 
 def check(name: str, explaining: Explaining, limit: int, probed: int = 0) -> None:

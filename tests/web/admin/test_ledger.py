@@ -35,6 +35,7 @@ async def one_of_each(bus: Bus) -> None:
     await bus.call(lead, "task_resolve", task_id=1, blocker=3)
     await bus.call(lead, "task_ship", task_id=1)
     await bus.call(lead, "task_assign", task_id=2, owner="lead")
+    await bus.call(lead, "void_claim", sequence="adr", number=12, reason="no such decision")
     await bus.call(lead, "task_cancel", task_id=3, reason="not needed")
     report = {
         "commit": "9fceb02",
@@ -48,6 +49,7 @@ async def one_of_each(bus: Bus) -> None:
 SENTENCES = {
     "seed": "ada/lead set the sequence adr to 11, prefix ADR-, 4 digits",
     "claim": "ada/lead claimed ADR-0012 of the sequence adr the storage format",
+    "void_claim": "ada/lead voided ADR-0012 of the sequence adr no such decision",
     "register": "ada/lead works in the lane core wiring",
     "post": "ada/lead wrote post #4 to the lane core and ada/lead about PR-1 ask Ready",
     "ack": "ada/lead acknowledged post #4",

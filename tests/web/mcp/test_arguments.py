@@ -11,7 +11,7 @@ from engine.ledger import QueryEvents, WhatsNew
 from engine.posts import Ack, Post, ReadPosts
 from engine.presence import Register
 from engine.refusals import Refusal
-from engine.sequences import Claim, ListSequences, SeedSequence
+from engine.sequences import Claim, ListSequences, SeedSequence, VoidClaim
 from engine.tasks import TaskCreate
 from web.mcp.arguments import Parser
 from web.mcp.identity_tools import Named
@@ -51,12 +51,16 @@ def parse(arguments: type[Struct], **given: Any) -> Any:
             "'key' must have at most 64 characters, or leave it out. "
             "'a', 'b' are not arguments of this tool; its arguments are: sequence, note, key.",
         ),
-        (SeedSequence, {"sequence": "a", "current": -1}, "'current' must be at least 0."),
-        (SeedSequence, {"sequence": "a", "current": 1.5}, "'current' must be a whole number."),
-        (SeedSequence, {"sequence": "a", "current": "one"}, "'current' must be a whole number."),
-        (SeedSequence, {"sequence": "a", "current": ""}, "'current' must be a whole number."),
-        (SeedSequence, {"sequence": "a", "current": True}, "'current' must be a whole number."),
-        (SeedSequence, {"sequence": "a", "current": 2**53}, "'current' must be at most 9007199254740991."),
+        (SeedSequence, {"sequence": "a", "current": -1}, "'current' must be at least 0, or leave it out."),
+        (VoidClaim, {"sequence": "a", "reason": "r", "number": 1.5}, "'number' must be a whole number."),
+        (VoidClaim, {"sequence": "a", "reason": "r", "number": "one"}, "'number' must be a whole number."),
+        (VoidClaim, {"sequence": "a", "reason": "r", "number": ""}, "'number' must be a whole number."),
+        (VoidClaim, {"sequence": "a", "reason": "r", "number": True}, "'number' must be a whole number."),
+        (
+            VoidClaim,
+            {"sequence": "a", "reason": "r", "number": 2**53},
+            "'number' must be at most 9007199254740991.",
+        ),
         (ReadPosts, {"to_me": "yes"}, "'to_me' must be true or false, or leave it out."),
         (ReadPosts, {"limit": "201"}, "'limit' must be at most 200, or leave it out."),
         (ReadPosts, {"limit": "null"}, "'limit' must be a whole number, or leave it out."),

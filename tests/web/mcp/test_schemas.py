@@ -21,7 +21,7 @@ from web.mcp.schemas import input_schema
             {
                 "type": "object",
                 "properties": {
-                    "sequence": {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"},
+                    "sequence": {"type": "string"},
                     "note": {"type": "string"},
                     "key": {"type": "string"},
                 },
@@ -49,7 +49,7 @@ from web.mcp.schemas import input_schema
             {
                 "type": "object",
                 "properties": {
-                    "participant_name": {"type": "string", "pattern": "^[^/]+$"},
+                    "participant_name": {"type": "string"},
                     "kind": {"type": "string", "enum": ["agent", "human"]},
                     "lane": {"type": "string"},
                     "is_admin": {"type": "boolean"},

@@ -13,6 +13,7 @@ TOOL_NAMES = [
     "whoami",
     "claim",
     "seed_sequence",
+    "void_claim",
     "list_sequences",
     "latest_claims",
     "register",
