@@ -65,7 +65,7 @@ class Story:
 def story(project: str, handle: str, public_url: str) -> list[Step]:
     """All the steps, for a project in which nothing has happened yet."""
     told = Story(project, handle, public_url)
-    for chapter in (arrival, numbers, handoff, surfaces, tasks, ledger, digest, people):
+    for chapter in (arrival, numbers, handoff, surfaces, tasks, ledger, digest, regrets, people):
         chapter(told)
     return told.steps
 
@@ -229,6 +229,23 @@ def digest(story: Story) -> None:
     everything = {"since_event_id": 0, "events": events_numbered(1, 29), "remaining": 0, **owed}
     story.tell("lead", "whats_new", everything)
     story.tell("scout", "ack", {"post_id": 29, "acked_at": TIME}, post_id=29)  # 30
+
+
+def regrets(story: Story) -> None:
+    """A number is not needed after all, and a kind of number neither."""
+    void = {"sequence": "adr", "number": 43, "formatted": "ADR-0043"}
+    story.tell("scout", "void_claim", void, sequence="adr", number=43, reason="merged into ADR-0042")  # 31
+    story.tell("scout", "void_claim", void, sequence="adr", number=43, reason="merged into ADR-0042")
+    story.tell("scout", "void_claim", Refused("forbidden", "lead"), sequence="migration", number=1, reason="mine?")
+    story.tell("scout", "void_claim", Refused("not_found", "44"), sequence="adr", number=44, reason="never claimed")
+    story.tell("scout", "seed_sequence", Refused("forbidden", "leads"), sequence="adr", current=10_044)
+    story.tell("scout", "seed_sequence", Refused("forbidden", "leads"), sequence="migration", archived=True)
+    archived = {"sequence": "migration", "current": 1, "prefix": "", "pad": 0, "archived": True}
+    story.tell("lead", "seed_sequence", archived, sequence="migration", archived=True)  # 32
+    story.tell("scout", "claim", Refused("conflict", "archived"), sequence="migration")
+    adr = {"name": "adr", "prefix": "ADR-", "pad": 4, "last_used": 43, "next": 44, "next_formatted": "ADR-0044"}
+    migration = {"name": "migration", "prefix": "", "pad": 0, "last_used": 1, "next": 2, "next_formatted": "2"}
+    story.tell("lead", "list_sequences", {"sequences": [{**adr, "voids": 1}], "archived": [migration]})
 
 
 def people(story: Story) -> None:
