@@ -3,6 +3,7 @@
 from actors.directory import Answer, Directory, utc_now
 from actors.errors import ActorError, Busy, Crashed, Unavailable
 from actors.limits import Limits
+from actors.mailbox import Stages
 from actors.statistics import DirectoryStatistics
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Directory",
     "DirectoryStatistics",
     "Limits",
+    "Stages",
     "Unavailable",
     "utc_now",
 ]

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import trio
+
 from actors.errors import Unavailable
 from actors.looking import Look, Looked
 from actors.mailbox import Request, Settled
@@ -64,6 +66,9 @@ class Deciding:
             self._work.answers.append((request, self._decide(request)))
             if pace.spent:
                 break
+        now = trio.current_time()
+        for request, _ in self._work.answers:
+            request.stages.decided = now
         return self._work
 
     def _decide(self, request: Request) -> Settled | Unavailable:

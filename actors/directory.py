@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import TypeVar
 
@@ -21,11 +21,11 @@ from actors.errors import STOPPING, Busy, Crashed, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
 from actors.looking import Happening, Look, Looked, nobody
-from actors.mailbox import Request
+from actors.mailbox import Request, Stages
 from actors.pace import Stopwatch
 from actors.project import Passivated, ProjectActor
 from actors.retrying import Backoff, doubled
-from actors.statistics import ACTIVE_SECONDS, DirectoryStatistics, Figures, Totals
+from actors.statistics import DirectoryStatistics, Figures, Totals, figures
 from engine.decision import Decision, Pending
 from engine.errors import JournalUnavailable, TooSlow
 from engine.identity import Addressee, Principal
@@ -93,10 +93,16 @@ class Directory:
         self._stopped = trio.Event()
 
     async def ask(
-        self, caller: Principal, command: AnyCommand, *, addressee: Addressee | None = None
+        self,
+        caller: Principal,
+        command: AnyCommand,
+        *,
+        addressee: Addressee | None = None,
+        stages: list[Stages] | None = None,
     ) -> Answer | Refusal:
         """Have a command decided, made durable and answered; waits up to the command's `wait_seconds` for news.
 
+        `stages` is given the times of each time that it was decided: a wait asks again when there is news.
         Cancelling cancels the wait, never a command that was accepted. Raises `Busy`, `Unavailable` or `Crashed`.
         """
         deadline = trio.current_time() + command.wait_seconds
@@ -108,9 +114,12 @@ class Directory:
             cursor = await self._cursor(caller) if isinstance(command, WhatsNew) else None
             claim = await self._claim(caller, command) if isinstance(command, VoidClaim) else None
             try:
-                settled = await actor.submit(Request(caller, command, addressee, cursor, claim, since, patient))
+                request = Request(caller, command, addressee, cursor, claim, since, patient)
+                settled = await actor.submit(request)
             except Passivated:
                 continue
+            if stages is not None:
+                stages.append(request.stages)
             outcome, until = settled.outcome, deadline
             since = settled.seq if since is None else since
             match outcome:
@@ -216,18 +225,7 @@ class Directory:
 
     def figures(self) -> Figures:
         """What the projects in memory hold."""
-        now = self._clock()
-        states = [actor.state for actor in self._actors.values() if actor.state is not None]
-        oldest = [found.at for state in states if (found := state.posts.oldest) is not None]
-        since = now - timedelta(seconds=ACTIVE_SECONDS)
-        return Figures(
-            events=sum(state.seq for state in states),
-            agents=sum(liveness.at >= since for state in states for liveness in state.seen.values()),
-            leases=sum(1 for state in states for _ in state.leases.active(now)),
-            tasks_unfinished=sum(len(state.tasks) for state in states),
-            handoffs_open=sum(len(state.posts) for state in states),
-            handoff_oldest_seconds=max(((now - at).total_seconds() for at in oldest), default=0.0),
-        )
+        return figures([actor.state for actor in self._actors.values() if actor.state is not None], self._clock())
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Own the actors until `stop` has drained them; ready to be asked once started."""

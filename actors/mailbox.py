@@ -27,13 +27,26 @@ class Settled:
     seq: int
 
 
+@dataclass(slots=True)
+class Stages:
+    """When a command was accepted, taken into a batch, decided and answered, in Trio's time.
+
+    Decided again after a failure, it has the times of the last try. `wrote`: its batch was committed in between.
+    """
+
+    accepted: float = 0.0
+    taken: float = 0.0
+    decided: float = 0.0
+    answered: float = 0.0
+    wrote: bool = False
+
+
 @dataclass(slots=True, eq=False)
 class Request:
     """One call of one caller, and what became of it.
 
     `addressee`, `cursor` (where the caller's `whats_new` goes on) and `claim` are there if the command needs them.
     `since`: the ledger's last event when a call that waits was first decided. `patient`: the caller can wait.
-    `asked_at` is Trio's time when it was accepted.
     """
 
     caller: Principal
@@ -43,7 +56,7 @@ class Request:
     claim: ClaimFact | None = None
     since: int | None = None
     patient: bool = False
-    asked_at: float = 0.0
+    stages: Stages = field(default_factory=Stages)
     done: trio.Event = field(default_factory=trio.Event)
     result: Settled | ActorError | None = None
 

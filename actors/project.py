@@ -113,7 +113,7 @@ class ProjectActor:
         """
         if self.closed:
             raise Passivated
-        request.asked_at = trio.current_time()
+        request.stages.accepted = trio.current_time()
         try:
             self._mailbox.put(request)
         except Busy:
@@ -277,7 +277,8 @@ class ProjectActor:
         """Fill the batch from the mailbox."""
         taken, now = self._mailbox.take(self._limits.batch_size_max - len(self._batch)), trio.current_time()
         for request in taken:
-            self._totals.queue_seconds.observe(now - request.asked_at)
+            request.stages.taken = now
+            self._totals.queue_seconds.observe(now - request.stages.accepted)
         self._batch += taken
 
     async def _happened(self, commit: Commit, state: State) -> Work | None:
@@ -319,7 +320,9 @@ class ProjectActor:
     async def _answer(self, work: Work) -> None:
         """Answer what is durable, wake whom it concerns, and let other tasks run."""
         self._phases.enter(Phase.ANSWERING)
+        now, wrote = trio.current_time(), bool(work.events or work.cursors)
         for request, settled in work.answers:
+            request.stages.answered, request.stages.wrote = now, wrote
             request.settle(settled)
         if undecided := self._batch[len(work.answers) :]:
             self._mailbox.put_back(undecided)

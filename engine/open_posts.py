@@ -5,6 +5,7 @@ leaves the book, and only the journal has it. So does a post that is older than 
 read, answered and acknowledged, but it counts in no digest and is delivered to nobody who comes later.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -110,6 +111,10 @@ class PostBook:
     def oldest(self) -> OpenPost | None:
         """The open post with the smallest id."""
         return self._by_id[self._ids[0]] if self._ids else None
+
+    def count_before(self, moment: datetime) -> int:
+        """How many open posts were sent before this moment."""
+        return bisect_left(self._ids, moment, key=lambda post_id: self._by_id[post_id].at)
 
     @property
     def gone_upto(self) -> int:

@@ -74,6 +74,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = ()
     log_format: LogFormat = "text"
     public_stats: bool = False
+    otel_exporter_otlp_endpoint: str | None = None
     admin_auth: AdminAuth = "link"
     admin_email_header: str = "x-auth-request-email"
     trusted_proxies: tuple[Network, ...] = LOOPBACK
@@ -148,6 +149,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         allowed_hosts=_allowed_hosts(given("allowed_hosts") or ""),
         log_format=cast("LogFormat", _one_of("LOG_FORMAT", given("log_format") or "text", get_args(LogFormat))),
         public_stats=_one_of("PUBLIC_STATS", given("public_stats") or "0", ("0", "1")) == "1",
+        otel_exporter_otlp_endpoint=_base("OTEL_EXPORTER_OTLP_ENDPOINT", given("otel_exporter_otlp_endpoint")),
         admin_auth=cast("AdminAuth", _one_of("ADMIN_AUTH", given("admin_auth") or "link", get_args(AdminAuth))),
         admin_email_header=_header_name(given("admin_email_header") or "x-auth-request-email"),
         trusted_proxies=_networks(given("trusted_proxies")),

@@ -38,6 +38,7 @@ from web.routes.join import joining
 from web.routes.kit import handing_out_kit
 from web.routes.operations import operations
 from web.services import Services
+from web.tracing import Tracing, open_tracing
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +71,10 @@ async def run_bus(
         counts = LiveCounts(PublicCounter(store.pool).count) if settings.public_stats else None
         if counts is not None:
             nursery.start_soon(counts.run)
-        app = create_app(services, store, settings, providers, counts=counts)
+        tracing = None if (endpoint := settings.otel_exporter_otlp_endpoint) is None else open_tracing(endpoint)
+        if tracing is not None:
+            nursery.start_soon(tracing.run)
+        app = create_app(services, store, settings, providers, counts=counts, tracing=tracing)
         nursery.start_soon(app.write_log)
         server = create_server(app, services, settings, has_fast_way=has_fast_way)
         await server.run(listeners, stopping, ready)
@@ -138,6 +142,7 @@ def create_app(
     providers: ProvidersOf = providers_of,
     *,
     counts: LiveCounts | None = None,
+    tracing: Tracing | None = None,
 ) -> Application:
     """The application on top of these parts. `settings` are bound; everybody sees the `counts` if there are any."""
     sources: dict[str, Callable[[], Struct]] = {
@@ -159,9 +164,8 @@ def create_app(
     pages.register_blueprint(admin(services, store, settings, providers))
     pages.register_blueprint(handing_out_kit(services.public_url))
     pages.register_blueprint(landing(services.public_url, store.ping, counts))
-    return Application(
-        services, metrics, pages, HostGuard(services.public_url, settings.allowed_hosts, settings.allowed_origins)
-    )
+    guard = HostGuard(services.public_url, settings.allowed_hosts, settings.allowed_origins)
+    return Application(services, metrics, pages, guard, tracing)
 
 
 def create_server(app: Application, services: Services, settings: Settings, *, has_fast_way: bool = True) -> HttpServer:

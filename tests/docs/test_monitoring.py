@@ -50,7 +50,7 @@ def test_every_panel_has_a_place_of_its_own_and_says_what_it_shows() -> None:
 
 @needs_promtool
 def test_promtool_accepts_the_rules() -> None:
-    assert "12 rules found" in promtool("rules", RULES)
+    assert "13 rules found" in promtool("rules", RULES)
 
 
 @needs_promtool

@@ -31,6 +31,7 @@ from web.mcp.kernel import Kernel
 from web.metrics import Metrics
 from web.request_log import RequestLog
 from web.services import Services
+from web.tracing import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,14 @@ _SILENCES = (StoreUnavailable, JournalUnavailable, Unavailable, Crashed, Busy)
 class Application:
     """Answers every request: plain ones by the endpoint, the others by ASGI."""
 
-    def __init__(self, services: Services, metrics: Metrics, pages: QuartTrio, guard: HostGuard) -> None:
+    def __init__(
+        self,
+        services: Services,
+        metrics: Metrics,
+        pages: QuartTrio,
+        guard: HostGuard,
+        tracing: Tracing | None = None,
+    ) -> None:
         kernel = Kernel(Toolbox(services))
         self._mcp = McpEndpoint(kernel, services.authenticator, services.public_url)
         self._hooks = HookEndpoint(services, self._mcp.refuse)
@@ -55,11 +63,14 @@ class Application:
         """Writes the lines of requests until cancelled."""
         self._pages = pages
         self._guard = guard
+        self._tracing = tracing
 
     async def refuse(self, exchange: Exchange) -> Problem | Answer | None:
         """What the head alone settles: foreign hosts and origins, and what an endpoint says."""
         request = exchange.request
         path = request.path
+        if self._tracing is not None:
+            self._tracing.begin(exchange)
         if not (path in PROBE_PATHS or self._guard.allows_host(request.header(b"host"))):
             return problems.FOREIGN_HOST
         origin = request.header(b"origin")
@@ -109,6 +120,8 @@ class Application:
         """Log and count a request that has ended."""
         self._metrics.observe(exchange)
         self._log.add(exchange)
+        if self._tracing is not None:
+            self._tracing.record(exchange)
 
 
 def create_pages() -> QuartTrio:

@@ -5,11 +5,12 @@ and one observation. Nothing secret or private belongs in it: no token, no query
 """
 
 import re
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from secrets import token_hex
 from time import perf_counter
 
+from actors import Stages
 from engine.identity import Principal
 from web.http.answer import Answer
 from web.http.request import Request
@@ -47,6 +48,10 @@ class Exchange:
     request. Must not raise."""
     extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Headers of the answer that do not depend on it."""
+    stages: list[Stages] | None = None
+    """When actors accepted, decided and answered its commands; None: nobody will ask."""
+    trace: Mapping[str, str] = field(default_factory=dict)
+    """The trace that the caller named in the call itself, as MCP has it (`traceparent` in `_meta`)."""
     retry_after_seconds: int = 0
     """How long the caller should wait before it tries again; 0: nothing is said."""
     _request_id: str = ""

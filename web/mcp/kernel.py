@@ -26,6 +26,7 @@ from web.http.exchange import Exchange
 from web.mcp.calls import Toolbox
 from web.mcp.leniency import call_meant
 from web.mcp.offer import offer
+from web.tracing import named_trace
 
 _PLAIN_CALL = frozenset({"name", "arguments"})
 _NO_ARGUMENTS: dict[str, Any] = {}
@@ -107,6 +108,8 @@ class Kernel:
         if params is None or not _is_plain_call(params):
             params = call_meant(params)
             methods.validate_client_request("tools/call", revision, params)
+        if exchange.stages is not None:
+            exchange.trace = named_trace(params.get("_meta"))
         result = await self._toolbox.call(exchange, params["name"], params.get("arguments"))
         if revision in MODERN_PROTOCOL_VERSIONS:
             result["resultType"] = "complete"

@@ -52,12 +52,12 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
             return found
         command = msgspec.structs.replace(command, **{filtered: found.actor})
     if command.wait_seconds == 0:
-        return await services.directory.ask(caller, command, addressee=addressee)
+        return await services.directory.ask(caller, command, addressee=addressee, stages=exchange.stages)
     with services.waits.parked((caller.project_id, caller.id), exchange.token_hash) as ending:
         if ending is None:
             return TOO_MANY_WAITS
         await _look_again(services, exchange.token_hash)
-        asking = services.directory.ask(caller, command, addressee=addressee)
+        asking = services.directory.ask(caller, command, addressee=addressee, stages=exchange.stages)
         answer = await _ask_while_admitted(services, exchange, ending, asking)
     if answer is None:  # the server is stopping: what there is now is the answer
         prompt = msgspec.structs.replace(command, wait_seconds=0)

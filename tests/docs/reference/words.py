@@ -27,6 +27,8 @@ SETTINGS: Mapping[str, str] = {
     "ALLOWED_HOSTS": "More host names that the server answers to, with commas between them. That of `PUBLIC_URL` and "
     "loopback are always among them; a request for any other name is refused (DNS rebinding).",
     "LOG_FORMAT": "`text` for people, `json` for machines: one line a request.",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "Where [traces](../how-to/monitor.md#traces) go, such as `http://127.0.0.1:4318`. "
+    "Needs the extra `otel`. Other variables of OpenTelemetry count too.",
     "PUBLIC_STATS": "`1` shows live counts to everybody on `/` and at `/api/stats`.",
     "ADMIN_AUTH": "How owners sign in: `link` (a one-time link from the command line), `header` (a proxy in front "
     "says who it is), `oauth` (Google, GitHub or any OpenID Connect provider).",
@@ -119,7 +121,9 @@ METRICS: Mapping[str, str] = {
     "llm_bus_projects_agents": "Who called within the last 15 minutes, in the projects in memory.",
     "llm_bus_projects_leases": "Leases that are held there.",
     "llm_bus_projects_tasks_unfinished": "Tasks there that have not shipped.",
+    "llm_bus_projects_tasks_stale": "Tasks in progress that were not moved for half an hour, nor their owner seen.",
     "llm_bus_projects_handoffs_open": "Posts there that somebody still has to acknowledge.",
+    "llm_bus_projects_handoffs_overdue": "Posts of them that have waited for more than a day.",
     "llm_bus_projects_handoff_oldest_seconds": "How long the oldest of them has waited.",
     "llm_bus_build_info": "The version that runs, as the label `version`; always 1.",
     "python_info": "The Python that runs, as labels; always 1.",
