@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from time import perf_counter
 from typing import TypeVar
 
@@ -105,11 +106,11 @@ class Directory:
         `stages` is given the times of each time that it was decided: a wait asks again when there is news.
         Cancelling cancels the wait, never a command that was accepted. Raises `Busy`, `Unavailable` or `Crashed`.
         """
-        deadline = trio.current_time() + command.wait_seconds
+        deadline = trio.current_time() + command.wait_seconds if command.wait_seconds else -inf
         answer: Answer | None = None
         since: int | None = None
         while answer is None or not self._stopping.is_set():
-            patient = trio.current_time() < deadline
+            patient = deadline > -inf and trio.current_time() < deadline
             actor = self._find(caller.project_id)
             cursor = await self._cursor(caller) if isinstance(command, WhatsNew) else None
             claim = await self._claim(caller, command) if isinstance(command, VoidClaim) else None

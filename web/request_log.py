@@ -5,7 +5,7 @@ thread, so that a slow reader of the log holds up nobody. Never a token, a query
 """
 
 from functools import lru_cache
-from time import gmtime, perf_counter, strftime, time
+from time import gmtime, perf_counter, strftime, time_ns
 from typing import Any
 
 import msgspec
@@ -15,7 +15,9 @@ import trio
 from web import logs
 from web.http.exchange import Exchange
 
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.1
+"""How long lines gather: a thread for every few of them would cost more than the lines."""
+
 LINES_MAX = 20_000
 """Lines that may wait for the writer; when it cannot keep up, further ones are counted and dropped."""
 
@@ -41,8 +43,7 @@ class RequestLog:
         if len(self._lines) >= LINES_MAX:
             self._dropped += 1
             return
-        facts = _facts(exchange)
-        self._lines.append(_to_json(facts) if self._sink.log_format == "json" else _to_text(facts))
+        self._lines.append(_to_json(exchange) if self._sink.log_format == "json" else _to_text(exchange))
         self._news.set()
 
     async def run(self) -> None:
@@ -68,12 +69,13 @@ class RequestLog:
             self._sink.write("".join(lines))
 
 
-def _facts(exchange: Exchange) -> dict[str, Any]:
+def _to_json(exchange: Exchange) -> str:
     facts: dict[str, Any] = {
+        "event": "request",
         "method": exchange.request.method,
         "path": exchange.request.path[:PATH_LENGTH_MAX],
         "status": exchange.status,
-        "ms": round((perf_counter() - exchange.started) * 1000, 2),
+        "ms": round(_milliseconds(exchange), 2),
         "outcome": exchange.final_outcome,
     }
     if exchange.tool is not None:
@@ -83,22 +85,33 @@ def _facts(exchange: Exchange) -> dict[str, Any]:
         facts["actor"] = exchange.principal.actor
     if named := exchange.named_id:
         facts["request_id"] = named
-    return facts
+    facts |= {"level": "info", "at": _now()}
+    return msgspec.json.encode(facts).decode() + "\n"
 
 
-def _to_json(facts: dict[str, Any]) -> str:
-    stamped = {"event": "request", **facts, "level": "info", "at": _now()}
-    return msgspec.json.encode(stamped).decode() + "\n"
+def _to_text(exchange: Exchange) -> str:
+    """The same facts in the same order, put together for speed: every request pays for this."""
+    request, principal = exchange.request, exchange.principal
+    line = (
+        f"{_now()} info request method={_quoted(request.method)} path={_quoted(request.path[:PATH_LENGTH_MAX])} "
+        f"status={exchange.status} ms={_milliseconds(exchange):.2f} outcome={exchange.final_outcome}"
+    )
+    if exchange.tool is not None:
+        line += f" tool={exchange.tool}"
+    if principal is not None:
+        line += f" project={_quoted(principal.project)} actor={_quoted(principal.actor)}"
+    if named := exchange.named_id:
+        line += f" request_id={named}"
+    return line + "\n"
 
 
-def _to_text(facts: dict[str, Any]) -> str:
-    pairs = " ".join([f"{key}={_quoted(value) if type(value) is str else value}" for key, value in facts.items()])
-    return f"{_now()} info request {pairs}\n"
+def _milliseconds(exchange: Exchange) -> float:
+    return (perf_counter() - exchange.started) * 1000
 
 
 def _now() -> str:
-    seconds = time()
-    return f"{_second(int(seconds))}.{int(seconds % 1 * 1_000_000):06d}Z"
+    seconds, microseconds = divmod(time_ns() // 1000, 1_000_000)
+    return f"{_second(seconds)}.{microseconds:06d}Z"
 
 
 @lru_cache(maxsize=2)

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
-from typing import Any
 
 import msgspec
 import trio
@@ -29,6 +28,7 @@ from store.postgres.advisory_locks import PEERS_LOCK, WRITER_LOCK
 from store.postgres.clock import Clock
 from store.postgres.connection import Connection
 from store.postgres.pool import ACQUIRE_TIMEOUT_SECONDS, Pool
+from store.postgres.prepared import Parameter, Prepared
 
 TURN_IDLE_TIMEOUT_MS = 10_000
 """How long a turn may be held without a statement before PostgreSQL ends it."""
@@ -41,14 +41,14 @@ select set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true),
 # The batch travels as one JSON document: half the client's work of six arrays, and the server is as fast.
 _INSERT_EVENTS = """
 insert into events (project_id, seq, at, actor, participation_id, type, data, writer)
-select %(project)s, e.seq, e.at, e.actor, e."by", e.type, e.data, %(writer)s
+select %(project)s::bigint, e.seq, e.at, e.actor, e."by", e.type, e.data, %(writer)s::bigint
   from begun, jsonb_to_recordset(%(events)s::jsonb)
        as e (seq bigint, at timestamptz, actor text, "by" bigint, type text, data jsonb)
 """
 
 _UPSERT_CURSORS = """
 insert into cursors (project_id, participation_id, seq)
-select %(project)s, key::bigint, value::bigint from begun, jsonb_each_text(%(cursors)s::jsonb)
+select %(project)s::bigint, key::bigint, value::bigint from begun, jsonb_each_text(%(cursors)s::jsonb)
     on conflict (project_id, participation_id) do update set seq = excluded.seq where cursors.seq < excluded.seq
 """
 
@@ -61,7 +61,7 @@ _BEGIN = """
 checked as materialized (
     select %(first)s::bigint is null or %(first)s::bigint = 1
            or exists (select from events
-                       where project_id = %(project)s and seq = %(first)s::bigint - 1
+                       where project_id = %(project)s::bigint and seq = %(first)s::bigint - 1
                          and (%(predecessor_at)s::timestamptz is null or at = %(predecessor_at)s::timestamptz)
                      ) as follows,
            %(registration)s::int is null
@@ -78,23 +78,24 @@ _CHECKED = "select follows, registered from checked"
 
 _APPEND = {
     # (has events, has cursors)
-    (True, False): f"with {_BEGIN}, written as ({_INSERT_EVENTS}) {_CHECKED}",
-    (True, True): f"with {_BEGIN}, written as ({_INSERT_EVENTS}), moved as ({_UPSERT_CURSORS}) {_CHECKED}",
-    (False, True): f"with {_BEGIN}, moved as ({_UPSERT_CURSORS}) {_CHECKED}",
+    (True, False): Prepared(f"with {_BEGIN}, written as ({_INSERT_EVENTS}) {_CHECKED}"),
+    (True, True): Prepared(f"with {_BEGIN}, written as ({_INSERT_EVENTS}), moved as ({_UPSERT_CURSORS}) {_CHECKED}"),
+    (False, True): Prepared(f"with {_BEGIN}, moved as ({_UPSERT_CURSORS}) {_CHECKED}"),
 }
 
-_HEAD = "select seq, at from events where project_id = %s order by seq desc limit 1"
+_LAST = "select seq, at from events where project_id = %(project)s order by seq desc limit 1"
+_HEAD = Prepared(_LAST)
 
 # A message in the write-ahead log that nobody reads. Its commit is flushed and waits for the synchronous standby like
 # any other, which proves that everything visible before it is as durable.
 _CONFIRM = f"""
 select last.seq, last.at
-  from pg_logical_emit_message(true, 'llm-bus', '') left join lateral ({_HEAD}) as last on true
+  from pg_logical_emit_message(true, 'llm-bus', '') left join lateral ({_LAST}) as last on true
 """  # noqa: S608  # made of literals
 
 _SNAPSHOT = "select seq, state from snapshots where project_id = %s"
 
-_CURSOR = "select seq from cursors where project_id = %s and participation_id = %s"
+_CURSOR = Prepared("select seq from cursors where project_id = %(project)s and participation_id = %(reader)s")
 
 _LIVENESS = """
 select participation_id, actor, at from liveness where project_id = %s and at >= %s order by at desc limit %s
@@ -181,7 +182,7 @@ class PostgresJournal:
         """The project's last event."""
         with _translating():
             async with self._pool.connection() as connection:
-                rows = await connection.fetch(_HEAD, (project_id,), prepare=True)
+                rows = await connection.run(_HEAD, {"project": project_id})
         return Head(*rows[0]) if rows else EMPTY
 
     async def confirm(self, project_id: int) -> Head:
@@ -192,7 +193,7 @@ class PostgresJournal:
         """
         with _translating():
             async with self._pool.connection() as connection:
-                ((seq, at),) = await connection.fetch(_CONFIRM, (project_id,))
+                ((seq, at),) = await connection.fetch(_CONFIRM, {"project": project_id})
         return EMPTY if seq is None else Head(seq, at)
 
     async def load(self, project_id: int) -> Kept | None:
@@ -206,7 +207,7 @@ class PostgresJournal:
         """The last event that `whats_new` has shown to this reader; None for a newcomer."""
         with _translating():
             async with self._pool.connection() as connection:
-                rows = await connection.fetch(_CURSOR, (project_id, reader), prepare=True)
+                rows = await connection.run(_CURSOR, {"project": project_id, "reader": reader})
         return rows[0][0] if rows else None
 
     async def liveness(self, project_id: int, since: datetime, limit: int) -> dict[int, Liveness]:
@@ -249,7 +250,7 @@ class PostgresJournal:
         if not events and not cursors:
             return
         await self._admitted()
-        parameters: dict[str, Any] = {
+        parameters: dict[str, Parameter] = {
             "project": project_id,
             "first": events[0].seq if events else None,
             "predecessor_at": None if predecessor is None else predecessor.at,
@@ -264,7 +265,7 @@ class PostgresJournal:
         try:
             async with self._pool.connection() as connection:
                 statement = _APPEND[bool(events), bool(cursors)]
-                ((follows, is_registered),) = await connection.fetch(statement, parameters, prepare=True)
+                ((follows, is_registered),) = await connection.run(statement, parameters)
         except UniqueTaken as error:
             raise Contended(str(error)) from error
         except ConnectionLost as error:

@@ -28,6 +28,9 @@ CHANNEL = "llm_bus"
 TELL_PAUSE_SECONDS = 0.005
 """How long news is collected before it is told: a busy server tells the others 200 times a second at most."""
 
+ALONE_PAUSE_SECONDS = 0.1
+"""The same while there is no other server. One that has just come is told so much later, for a second at most."""
+
 TOLD_MAX = 1_000
 """How many projects are told of by name; more are told as "anything may have changed"."""
 
@@ -92,7 +95,7 @@ class Notifier:
             )  # news is sent at once and need not survive a crash
             while True:
                 await self._woken.wait()
-                await trio.sleep(TELL_PAUSE_SECONDS)
+                await trio.sleep(ALONE_PAUSE_SECONDS if self._is_alone() else TELL_PAUSE_SECONDS)
                 self._woken = trio.Event()
                 untold, self._untold = self._untold, set()
                 if untold and not self._is_alone():

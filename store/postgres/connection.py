@@ -26,7 +26,8 @@ from store.errors import (
     UniqueTaken,
 )
 from store.postgres.clock import Clock, Sample
-from store.postgres.driver import DOUBT_SECONDS, TrioConnection, backend_works, open_session
+from store.postgres.driver import DOUBT_SECONDS, Silence, TrioConnection, backend_works, open_session
+from store.postgres.prepared import Parameter, Prepared
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 """How long one address may take to accept a session."""
@@ -70,10 +71,9 @@ class Connection:
     the rest. Cancelling a statement closes the session; whether it took effect is then unknown.
     """
 
-    def __init__(self, session: TrioConnection, conninfo: str, silence_seconds: float) -> None:
+    def __init__(self, session: TrioConnection, conninfo: str) -> None:
         self._session = session
         self._conninfo = conninfo
-        self._silence_seconds = silence_seconds
         self._backend_pid = 0
         self._unfit = False
 
@@ -99,7 +99,8 @@ class Connection:
             raise StoreUnavailable("the database URL is neither a postgresql:// URL nor key=value pairs") from None
         except psycopg.Error as error:
             raise StoreUnavailable(f"cannot connect to PostgreSQL: {error}") from error
-        self = cls(session, conninfo, statement_timeout_seconds + silence_grace_seconds)
+        self = cls(session, conninfo)
+        session.silence_seconds_max = statement_timeout_seconds + silence_grace_seconds
         limit_ms = 0 if statement_timeout_seconds == float("inf") else round(statement_timeout_seconds * 1000)
         try:
             ((self._backend_pid, *_),) = await self.fetch_timed(_SETTINGS, (str(limit_ms),), clock or Clock())
@@ -108,7 +109,7 @@ class Connection:
         except BaseException:
             self.close()
             raise
-        if self._silence_seconds > DOUBT_SECONDS:
+        if session.silence_seconds_max > DOUBT_SECONDS:
             session.doubt = self._doubt
         return self
 
@@ -160,6 +161,11 @@ class Connection:
         with self._translating():
             cursor = await self._session.execute(statement, parameters, prepare=prepare, binary=True)
             return await cursor.fetchall()
+
+    async def run(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> list[Row]:
+        """Run a prepared statement and give all its rows."""
+        with self._translating():
+            return await self._session.run(prepared, parameters)
 
     async def fetch_timed(self, statement: LiteralString, parameters: Parameters, clock: Clock) -> list[Row]:
         """Run a statement whose first column is `clock_timestamp()`, give it to the clock, and the other columns."""
@@ -215,14 +221,13 @@ class Connection:
     def _translating(self) -> Iterator[None]:
         if self.closed:
             raise StoreUnavailable("the session with PostgreSQL is closed")
-        with trio.move_on_after(self._silence_seconds) as patience:
-            try:
-                yield
-            except psycopg.Error as error:
-                raise self._translate(error) from error
-        if patience.cancelled_caught:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self._translate(error) from error
+        except Silence as silence:
             self._unfit = True
-            raise ConnectionLost(f"PostgreSQL was silent for {self._silence_seconds:g} s")
+            raise ConnectionLost(f"PostgreSQL was silent for {self._session.silence_seconds_max:g} s") from silence
 
     async def _doubt(self) -> None:
         """Find out whether the silent statement still runs, or its answer was lost on the way.

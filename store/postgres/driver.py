@@ -8,14 +8,21 @@ runs in a thread.
 Invariant: a wait that does not end normally (cancelled, interrupted) closes the session.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from math import inf
 from typing import Any
 
 import psycopg
 import trio
+from psycopg import generators
 from psycopg.abc import RV, ConnDict, PQGen, PQGenConn
+from psycopg.adapt import Transformer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import ExecStatus, Format
+from psycopg.pq.abc import PGresult
 from psycopg.waiting import Ready, Wait
+
+from store.postgres.prepared import Parameter, Prepared
 
 POSTGRES_PORT = "5432"
 
@@ -31,17 +38,25 @@ KEEPALIVES: ConnDict = {"keepalives_idle": 5, "keepalives_interval": 2, "keepali
 """libpq's defaults leave this to the kernel, which needs two hours; what the conninfo says takes precedence."""
 
 
+class Silence(Exception):
+    """The server said nothing for as long as it may; the session is closed."""
+
+
 class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
     """A psycopg connection whose every wait is Trio's. Always in autocommit mode."""
 
     doubt: Callable[[], Awaitable[None]] | None = None
     """Asked each time the server was silent for `DOUBT_SECONDS`; raises when waiting on makes no sense."""
 
+    silence_seconds_max: float = inf
+    """How long the server may be silent before `Silence` is raised."""
+
     def __init__(self, pgconn: psycopg.pq.abc.PGconn) -> None:
         super().__init__(pgconn)
         self.lock = trio.Lock()  # type: ignore[assignment]  # psycopg only enters it, and asyncio's needs its loop
         self._autocommit = True
         self._heard: list[psycopg.Notify] = []
+        self._known: set[bytes] = set()
         self.add_notify_handler(self._heard.append)
 
     @classmethod
@@ -72,6 +87,18 @@ class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
             if not finished:
                 self.abandon()
 
+    async def run(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> list[tuple[Any, ...]]:
+        """Run a prepared statement and give its rows."""
+        if prepared.name not in self._known:
+            self.pgconn.send_prepare(prepared.name, prepared.query)
+            _good(await self.wait(generators.execute(self.pgconn)))
+            self._known.add(prepared.name)
+        self.pgconn.send_query_prepared(prepared.name, prepared.encode(parameters), result_format=Format.BINARY)
+        result = _good(await self.wait(generators.execute(self.pgconn)))
+        transformer = Transformer(self)
+        transformer.set_pgresult(result, format=Format.BINARY)
+        return transformer.load_rows(0, result.ntuples, tuple)
+
     async def hear(self, within_seconds: float) -> list[psycopg.Notify]:
         """The notifications that arrived, also during statements; waits for them, and leaves the session usable."""
         if not self._heard:
@@ -86,12 +113,15 @@ class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
         return heard
 
     async def _ready(self, want: Wait) -> Ready:
-        if self.doubt is None:
-            return await _ready(self.pgconn.socket, want)
-        while True:
-            with trio.move_on_after(DOUBT_SECONDS):
+        silent_seconds = 0.0
+        while silent_seconds < self.silence_seconds_max:
+            patience_seconds = min(DOUBT_SECONDS, self.silence_seconds_max - silent_seconds)
+            with trio.move_on_after(patience_seconds):
                 return await _ready(self.pgconn.socket, want)
-            await self.doubt()
+            silent_seconds += patience_seconds
+            if self.doubt is not None:
+                await self.doubt()
+        raise Silence
 
     def abandon(self) -> None:
         """Close the socket without sending anything to the server."""
@@ -168,6 +198,13 @@ def _hosts(params: ConnDict) -> Iterator[tuple[str, str]]:
     ports = str(params.get("port") or POSTGRES_PORT).split(",")
     for index, host in enumerate(hosts):
         yield host, (ports[index] if len(ports) > 1 else ports[0]) or POSTGRES_PORT
+
+
+def _good(results: list[PGresult]) -> PGresult:
+    (result,) = results
+    if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
+        raise psycopg.errors.error_from_result(result, encoding="utf-8")
+    return result
 
 
 async def _drive_connecting(gen: PQGenConn[TrioConnection]) -> TrioConnection:

@@ -111,6 +111,8 @@ class Pool:
     async def _acquire(self) -> Connection:
         if self._closed:
             raise StoreUnavailable("the pool of sessions is closed")
+        if (fresh := self._take_fresh()) is not None:
+            return fresh
         with trio.move_on_after(self._acquire_timeout_seconds):
             await self._free.acquire()
             try:
@@ -119,6 +121,21 @@ class Pool:
                 self._free.release()
                 raise
         raise StoreUnavailable(f"no session with PostgreSQL within {self._acquire_timeout_seconds:g} s")
+
+    def _take_fresh(self) -> Connection | None:
+        """The session that was returned last, if it rested so shortly that it needs no probe."""
+        if not self._idle or trio.current_time() - self._idle[-1][1] >= REST_SECONDS:
+            return None
+        try:
+            self._free.acquire_nowait()
+        except trio.WouldBlock:
+            return None
+        connection, _ = self._idle.pop()
+        if connection.looks_alive():
+            return connection
+        self._free.release()
+        self._discard(connection)
+        return None
 
     async def _take_idle(self) -> Connection | None:
         # The session that was returned last is the most likely to be alive and warm.

@@ -17,6 +17,7 @@ from engine.decision import Decision
 from engine.keys import KeyBook
 from store.ledger import journal
 from store.ledger.journal import PostgresJournal
+from store.postgres.prepared import Prepared
 from web.cli.entry import main
 
 BUGS: dict[str, Callable[[], None]] = {}
@@ -56,9 +57,9 @@ def does_not_look_at_the_predecessor() -> None:
     """
     put(Directory, "missed_news", lambda _: None)
     ignores_its_deafness()
-    for kind, statement in journal._APPEND.items():
-        unchecked = statement.replace("where follows and registered", "")
-        journal._APPEND[kind] = unchecked.replace("select follows, registered", "select true, true")
+    for kind, prepared in journal._APPEND.items():
+        unchecked = prepared.statement.replace("where follows and registered", "")
+        journal._APPEND[kind] = Prepared(unchecked.replace("select follows, registered", "select true, true"))
 
 
 @bug

@@ -4,9 +4,10 @@ r"""One client connection: its requests one after the other, each read, answered
        \ keep-alive    \ HEAD_SECONDS  \ ARRIVAL_SECONDS  \ HANDLING_SECONDS   \ WRITE_SECONDS
         close           close           408                503                  close
 
-One task serves the connection. A plain request (`Request.is_plain`) goes straight to the application and its answer is
-one write. Any other one is served by Hypercorn (`web.http.fallback`), which sees exactly this request and nothing else
-of the connection.
+One task serves the connection. `Server` looks every `LOOK_SECONDS` whether its step is late (`end_if_late`): a
+deadline of Trio's for every step would cost a plain request a sixth of its time. A plain request (`Request.is_plain`)
+goes straight to the application and its answer is one write. Any other one is served by Hypercorn
+(`web.http.fallback`), which sees exactly this request and nothing else of the connection.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import socket
 from collections.abc import Awaitable, Hashable
 from contextlib import suppress
 from math import inf
+from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -78,43 +80,54 @@ class Connection:
         self._answers_probes_only = place is Place.PROBES
         self._parser = RequestParser()
         self._ahead = bytearray()
-        self._idle = trio.CancelScope()
+        self._life = trio.CancelScope()
+        self._late_at = inf
+        """When the current step is late, on the clock of `perf_counter`."""
+        self._exchange: Exchange | None = None
+        """The request that is being answered; None between two."""
+        self._too_late = problems.TOO_SLOW
+        """What its client hears when the step is late."""
         self._has_begun = False
         """Whether bytes of an answer to the current request have gone out."""
 
     async def run(self) -> None:
-        """Serve until either side closes."""
+        """Serve until either side closes, or a step is late."""
         try:
-            with self._idle:
+            with self._life:
                 await self._serve_requests()
+            if self._life.cancelled_caught and self._exchange is not None:
+                await self._refuse_late(self._exchange)
         except (OSError, Disconnected, trio.BrokenResourceError):
             pass  # the client has left
         finally:
             self.socket.close()
 
+    def end_if_late(self, now: float) -> None:
+        """End the current step if its time is over; `now` is of `perf_counter`."""
+        if now >= self._late_at:
+            self._life.cancel()
+
     def end_pause(self) -> bool:
         """Close now if no request is being answered; whether that is so."""
-        is_idle = self._idle.deadline < inf
+        is_idle = self._exchange is None and self._late_at < inf
         if is_idle:
-            self._idle.cancel()
+            self._life.cancel()
         return is_idle
 
     # Reading
 
     async def _serve_requests(self) -> None:
-        patience = PROBE_SECONDS_MAX if self._answers_probes_only else HEAD_SECONDS_MAX
-        self._idle.deadline = trio.current_time() + patience
+        self._late_at = perf_counter() + (PROBE_SECONDS_MAX if self._answers_probes_only else HEAD_SECONDS_MAX)
         while (request := await self._next_request()) is not None:
-            self._idle.deadline = inf
             if not await self._serve(request) or not self._server.is_open:
                 return
-            self._idle.deadline = trio.current_time() + self._server.keep_alive_seconds
+            self._late_at = perf_counter() + self._server.keep_alive_seconds
         if self._parser.problem is not None:
             await self._refuse_unread(self._parser.problem)
 
     async def _refuse_unread(self, problem: Problem) -> None:
         """Answer bytes that are no request, and record that; the connection ends here."""
-        self._idle.deadline = inf
+        self._late_at = inf
         exchange = Exchange(UNREADABLE, self.peer, self.until_gone, status=problem.status, outcome=problem.name)
         try:
             await self.send(render(problem.answer(), closes=True), self.peer)
@@ -132,7 +145,7 @@ class Connection:
             if parser.problem is not None or not await self._receive():
                 return None
             if parser.is_in_head:
-                self._idle.deadline = min(self._idle.deadline, trio.current_time() + HEAD_SECONDS_MAX)
+                self._late_at = min(self._late_at, perf_counter() + HEAD_SECONDS_MAX)
         return parser.requests.popleft()
 
     async def _receive(self) -> bool:
@@ -171,20 +184,34 @@ class Connection:
     async def _serve(self, request: Request) -> bool:
         """Answer one request and record it; whether another one may follow."""
         exchange = Exchange(request, self._server.client_address(self.peer, request), self.until_gone)
-        self._has_begun = False
+        self._exchange, self._has_begun = exchange, False
+        self._too_late, self._late_at = problems.TOO_SLOW, exchange.started + ARRIVAL_SECONDS_MAX
         try:
             if not self._server.is_forwarded(exchange, self.peer):
-                return await self._serve_and_follow_up(exchange)
-            with self._server.places.request(exchange.client) as admitted:
-                return await self._serve_and_follow_up(exchange, None if admitted else problems.TOO_BUSY)
+                stays_open = await self._serve_and_follow_up(exchange)
+            else:
+                with self._server.places.request(exchange.client) as admitted:
+                    refusal = None if admitted else problems.TOO_BUSY
+                    stays_open = await self._serve_and_follow_up(exchange, refusal)
         except (Disconnected, trio.BrokenResourceError):
             exchange.status, exchange.outcome, exchange.is_answered = CLIENT_GONE, "disconnected", True
             raise
         finally:
+            if not self._life.cancel_called:  # else it is answered and recorded by `_refuse_late`
+                self._server.app.record(exchange)
+        self._exchange = None
+        return stays_open
+
+    async def _refuse_late(self, exchange: Exchange) -> None:
+        """Answer a request whose step was late, and record it; the connection ends here."""
+        try:
+            exchange.request.keeps_alive = False
+            await self._send_answer(exchange, self._too_late)
+        finally:
             self._server.app.record(exchange)
 
     async def _serve_and_follow_up(self, exchange: Exchange, refusal: Problem | None = None) -> bool:
-        stays_open = await self._serve_within_limits(exchange, refusal)
+        stays_open = await self._answer_and_send(exchange, refusal)
         if exchange.is_answered and exchange.afterwards is not None and not self._has_client_left():
             await exchange.afterwards()
         return stays_open
@@ -198,17 +225,14 @@ class Connection:
         except OSError:
             return True
 
-    async def _serve_within_limits(self, exchange: Exchange, refusal: Problem | None = None) -> bool:
-        answer: Answer | Problem | bool | None = problems.TOO_SLOW
-        with trio.move_on_after(ARRIVAL_SECONDS_MAX) as limit:
-            answer = refusal or await self._supervised(exchange, self._settle(exchange))
-            if answer is None:
-                answer = problems.HANDLING_TOO_SLOW
-                limit.deadline = trio.current_time() + HANDLING_SECONDS_MAX
-                answer = await self._supervised(exchange, self._handle(exchange))
-        assert answer is not None  # noqa: S101 - what is not settled is handled
-        if isinstance(answer, bool):
-            return answer and exchange.request.keeps_alive
+    async def _answer_and_send(self, exchange: Exchange, refusal: Problem | None) -> bool:
+        answer: Answer | Problem | None = refusal or await self._supervised(exchange, self._settle(exchange))
+        if answer is None:
+            self._too_late, self._late_at = problems.HANDLING_TOO_SLOW, perf_counter() + HANDLING_SECONDS_MAX
+            handled = await self._supervised(exchange, self._handle(exchange))
+            if isinstance(handled, bool):
+                return handled and exchange.request.keeps_alive
+            answer = handled
         return await self._send_answer(exchange, answer)
 
     async def _supervised(self, exchange: Exchange, step: Awaitable[Result]) -> Result | Problem:
@@ -269,6 +293,7 @@ class Connection:
 
     async def _send_answer(self, exchange: Exchange, answer: Answer | Problem) -> bool:
         """Send an answer in one write; whether another request may follow."""
+        self._late_at = inf  # sending has a limit of its own
         if self._has_begun:  # Hypercorn's answer was cut short: there is nothing that could repair it
             return False
         request = exchange.request

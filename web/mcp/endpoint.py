@@ -51,6 +51,10 @@ Reply = tuple[int, bytes]
 
 _VERSION = MCP_PROTOCOL_VERSION_HEADER.encode()
 _ROUTING = {name.encode(): name for name in (MCP_PROTOCOL_VERSION_HEADER, MCP_METHOD_HEADER, MCP_NAME_HEADER)}
+_HANDSHAKE_ROUTES: dict[bytes | None, InboundModernRoute] = {
+    None: InboundModernRoute(UNNAMED_REVISION, None, None),
+    **{name.encode(): InboundModernRoute(name, None, None) for name in HANDSHAKE_PROTOCOL_VERSIONS},
+}
 
 
 class McpEndpoint:
@@ -135,12 +139,13 @@ class McpEndpoint:
 
 def _route(request: Request, message: Message) -> InboundModernRoute | InboundLadderRejection:
     """The revision this request is to be answered in, or why there is none."""
+    version = request.header(_VERSION)
+    if (handshake := _HANDSHAKE_ROUTES.get(version)) is not None and (version or not _is_enveloped(message)):
+        return handshake
     lines = [(_ROUTING[name], value.decode("latin-1")) for name, value in request.headers if name in _ROUTING]
     headers = dict(lines)
     named = headers.get(MCP_PROTOCOL_VERSION_HEADER)
     enveloped = _is_enveloped(message)
-    if named in HANDSHAKE_PROTOCOL_VERSIONS or (named is None and not enveloped):
-        return InboundModernRoute(named or UNNAMED_REVISION, None, None)
     if (twice := find_duplicated_routing_header(lines)) is not None:
         return InboundLadderRejection(code=types.HEADER_MISMATCH, message=f"{twice} header appears more than once")
     if named not in KNOWN_PROTOCOL_VERSIONS and message.method == "initialize":

@@ -100,6 +100,18 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     assert (status, json.loads(body)["error"]) == (408, "too_slow")
 
 
+async def test_an_answer_that_takes_too_long_is_given_up_and_recorded(
+    bus: Bus, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HANDLING_SECONDS_MAX", 0.2)
+    wait = {"name": "read_posts", "arguments": {"to_me": True, "unacked_only": True, "wait_seconds": 50}}
+    response = await bus.ask(token, "tools/call", wait)
+    assert (response.status_code, response.json()["error"]) == (503, "unavailable")
+    assert response.headers["Connection"] == "close"
+    counted = 'llm_bus_requests_total{outcome="unavailable",tool="read_posts"} 1.0'
+    assert counted in (await bus.http.get("/metrics")).text
+
+
 @pytest.mark.parametrize("sent", [b"", b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "])
 async def test_a_silent_connection_is_closed(
     store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch, sent: bytes
