@@ -27,12 +27,12 @@ from actors.pace import Stopwatch
 from actors.project import Passivated, ProjectActor
 from actors.retrying import Backoff, doubled
 from actors.statistics import DirectoryStatistics, Figures, Totals, figures
-from engine.decision import Decision, Pending
+from engine.decision import Context, Decision, Pending
 from engine.errors import JournalUnavailable, TooSlow
 from engine.identity import Addressee, Principal
 from engine.ledger import AdvanceCursor, WhatsNew
-from engine.lookups import ClaimFact, EventLookup, Lookup, PostLookup, TaskLookup
-from engine.project import AnyCommand
+from engine.lookups import ClaimFact, EventLookup, Lookup, PostLookup, Recall, TaskLookup
+from engine.project import AnyCommand, decide
 from engine.refusals import Refusal
 from engine.sequences import VoidClaim
 from engine.state import State
@@ -169,6 +169,15 @@ class Directory:
             assert isinstance(settled.outcome.reply, Looked)  # noqa: S101 - and has this reply
             seen: Seen = settled.outcome.reply.seen
             return seen
+
+    async def consult(self, caller: Principal, question: AnyCommand) -> Reply | Refusal:
+        """What a reading command would be answered, without counting as a call of the caller's.
+
+        For questions that name nobody and do not wait. Raises what `ask` raises.
+        """
+        project_id = caller.project_id
+        outcome = await self.look(project_id, lambda state, now: _consulted(state, now, caller, question))
+        return await self._complete(project_id, outcome.reply) if isinstance(outcome, Decision) else outcome
 
     async def happened(self, project_id: int, after: int) -> tuple[int, list[Happening] | None]:
         """Wait until the last event of a project is another than number `after`: its number, and the events between.
@@ -346,3 +355,10 @@ class Directory:
 
 def _last_event(state: State, _: datetime) -> int:
     return state.seq
+
+
+def _consulted(state: State, now: datetime, caller: Principal, question: AnyCommand) -> Decision | Refusal:
+    outcome = decide(state, question, Context(caller=caller, seq=state.seq, now=now, at=now, recall=Recall()))
+    assert not isinstance(outcome, Pending)  # noqa: S101 - who is not patient need not wait
+    assert not (isinstance(outcome, Decision) and outcome.events)  # noqa: S101 - a question changes nothing
+    return outcome

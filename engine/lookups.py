@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.terms import ID_MAX
 from engine.vocabulary import Event, Reply
 
 ACKS_SHOWN_MAX = 100
@@ -121,12 +122,13 @@ class PostRecord(Struct, frozen=True, kw_only=True):
 class TaskQuery(Struct, frozen=True, kw_only=True):
     """Finished tasks of one project, newest first, that match every given field.
 
-    `upto` bounds the number of the event that finished them; `above` the task's id (exclusive). `status` is `done` or
-    `cancelled`.
+    `upto` bounds the number of the event that finished them; `above` and `below` the task's id (both exclusive).
+    `status` is `done` or `cancelled`.
     """
 
     upto: int
     above: int = 0
+    below: int = ID_MAX + 1
     status: str | None = None
     owner: str | None = None
     lane: str | None = None

@@ -10,6 +10,7 @@ Every index holds ranks, `(priority, id)`: the highest priority and the newest t
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from heapq import nlargest
 from typing import Any
 
 from msgspec import Struct
@@ -127,14 +128,33 @@ class TaskBook:
         """How many tasks have shipped or were cancelled."""
         return self._last_id - len(self._by_id)
 
-    def find(self, status: str | None, owner: str | None, lane: str | None, *, ready: bool, limit: int) -> list[Task]:
-        """The tasks that match, highest priority first, then newest; found in the smallest index."""
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tasks have each status; none has one that is not named."""
+        return {status: len(ranks) for status, ranks in self._by_status.items()}
+
+    def find(
+        self,
+        status: str | None,
+        owner: str | None,
+        lane: str | None,
+        *,
+        ready: bool,
+        limit: int,
+        below: Rank | None = None,
+    ) -> list[Task]:
+        """The tasks that match, highest priority first, then newest; found in the smallest index.
+
+        Only those that come after a task of rank `below`, if it is given.
+        """
         indexes: list[Sequence[Rank]] = [self._ready if ready else self._ranks]
         for index, key in ((self._by_status, status), (self._by_owner, owner), (self._by_lane, lane)):
             if key is not None:
                 indexes.append(index.get(key, ()))
         found: list[Task] = []
-        for _, task_id in min(indexes, key=len)[::-1]:
+        smallest = min(indexes, key=len)
+        end = len(smallest) if below is None else bisect_left(smallest, below)
+        for _, task_id in smallest[:end][::-1]:
             task = self._by_id[task_id]
             if (
                 status in {None, task.status}
@@ -177,6 +197,21 @@ class TaskBook:
     def blocked_on(self, task_id: int) -> Sequence[int]:
         """The tasks with a blocker that names this one, ascending."""
         return self._blocked.get(task_id, ())
+
+    def holding_up(self, limit: int) -> list[int]:
+        """At most `limit` tasks that others wait for, those first for which most wait."""
+        waiting = {task_id: len(others) for task_id, others in self._dependents.items() if task_id in self._by_id}
+        for task_id, others in self._blocked.items():
+            waiting[task_id] = waiting.get(task_id, 0) + len(others)
+        return nlargest(limit, waiting, key=lambda task_id: (waiting[task_id], -task_id))
+
+    def waited_for(self, task_id: int) -> list[int]:
+        """The unfinished tasks that this one waits for, ascending."""
+        return sorted(self._waited_for(task_id))
+
+    def waiting_for(self, task_id: int) -> list[int]:
+        """The tasks that wait for this one, ascending."""
+        return sorted({*self._waiting_for(task_id)})
 
     def waits(self, start: int, goal: int) -> bool | None:
         """Whether `start` waits for `goal`, directly or through others; None when that takes too long to find out.

@@ -38,7 +38,7 @@ def finished_tasks(events: Iterable[Event], query: TaskQuery) -> list[FinishedTa
     found = [
         known[task_id]
         for task_id in sorted(finished, reverse=True)
-        if task_id > query.above
+        if query.above < task_id < query.below
         and query.status in {None, known[task_id].status}
         and query.owner in {None, known[task_id].owner}
         and query.lane in {None, known[task_id].lane}

@@ -139,18 +139,21 @@ _FINISHED = """
 select (e.data ->> 'task_id')::bigint as id from events e
  where e.project_id = %(project)s and e.type in ('task_ship', 'task_cancel')
    and (e.data ->> 'task_id')::bigint > %(above)s
+   and (e.data ->> 'task_id')::bigint < %(below)s
  order by 1 desc"""
 
 _BY_LANE = """
 select (e.data ->> 'task_id')::bigint as id from events e
  where e.project_id = %(project)s and e.type = 'task_create' and e.data ->> 'lane' = %(lane)s
    and (e.data ->> 'task_id')::bigint > %(above)s
+   and (e.data ->> 'task_id')::bigint < %(below)s
  order by 1 desc"""
 
 _BY_OWNER = """
 select distinct (e.data ->> 'task_id')::bigint as id from events e
  where e.project_id = %(project)s and e.type in ('task_create', 'task_assign') and e.data ->> 'owner' = %(owner)s
    and (e.data ->> 'task_id')::bigint > %(above)s
+   and (e.data ->> 'task_id')::bigint < %(below)s
  order by 1 desc"""
 
 # Task by task from the newest on, until there are enough; "offset 0" keeps it from being a join of everything.

@@ -472,6 +472,7 @@ TASK_QUERIES = {
     "cancelled": (TaskQuery(upto=16, status="cancelled", limit=9), [7]),
     "upto": (TaskQuery(upto=8, limit=9), [3, 1]),
     "above": (TaskQuery(upto=16, above=3, limit=9), [7, 5, 4]),
+    "below": (TaskQuery(upto=16, above=3, below=7, limit=9), [5, 4]),
     "owner": (TaskQuery(upto=16, owner="ann/bob", limit=9), [5, 4]),
     "owner, limit": (TaskQuery(upto=16, owner="ann/bob", limit=1), [5]),
     "another owner": (TaskQuery(upto=16, owner="ann/alice", limit=9), [3, 1]),

@@ -56,10 +56,14 @@ def sights(estate: Estate) -> Mapping[str, Sight]:
         **{address: _at(address) for address in addresses},
         "ledger, filtered to nothing": _at(f"{project}/ledger?ref=nothing"),
         "ledger, filtered wrongly": _at(f"{project}/ledger?sequence=No+sequence"),
+        "tasks, as a table": _at(f"{project}/tasks?view=table"),
+        "tasks, as a picture": _at(f"{project}/tasks?view=graph"),
+        "tasks, filtered to nothing": _at(f"{project}/tasks?view=table&lane=nothing"),
         "not found": _at("/admin/nowhere"),
         "new project, refused": lambda page: _send(page, "/admin/projects/new", "Create project", Slug="No slug"),
         "grant, refused": lambda page: _send(page, f"{project}/grant", "Grant access", Participant="a/b"),
         "hand-out card": lambda page: _send(page, f"{project}/grant", "Grant access", Participant="scout"),
+        "new task, refused": lambda page: _send(page, f"{project}/tasks/new", "Create task", Title="x", Owner="nobody"),
         "invite": lambda page: _send(page, f"{project}/invites", "Create invite"),
     }
 

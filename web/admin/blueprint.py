@@ -31,6 +31,7 @@ from web.admin.projects import project_pages
 from web.admin.providers import ProvidersOf, providers_of
 from web.admin.revoking import revoking_pages
 from web.admin.sign_in import sign_in_pages
+from web.admin.tasks import task_pages
 from web.admin.visitor import PREFIX, current_csrf, current_session, guard
 from web.config import Settings
 from web.services import Services
@@ -54,6 +55,7 @@ PARTS = (
     ledger_pages,
     live_pages,
     now_pages,
+    task_pages,
     post_pages,
     audit_pages,
 )

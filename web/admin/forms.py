@@ -2,22 +2,26 @@
 
 A form's fields are those of a struct whose types carry the bounds, as the arguments of the tools are (`engine.terms`).
 What is left blank counts as not given, spaces at the ends are nobody's wish, a box is ticked when it sends anything,
-times are UTC. Whatever is refused keeps every field as it was typed.
+times are UTC. A text is one line unless its type says `LINES`. Whatever is refused keeps every field as it was typed.
 """
 
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from types import UnionType
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from quart import request
 
 from store.errors import InvalidName, NameTaken
 from web.mcp.arguments import requirement
 
 Fields = TypeVar("Fields", bound=Struct)
+
+LINES: dict[str, Any] = {"lines": True}
+"""The `extra` of a text's `Meta` that lets it have more than one line."""
 
 _TIMES = (datetime, datetime | None)
 
@@ -79,7 +83,11 @@ def read(kind: type[Fields], given: Mapping[str, str]) -> Form[Fields]:
 
 def _value(text: str, annotation: Any) -> object:
     """What a text that is not blank means; raises `ValueError` with the sentence for who typed it."""
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+    if _has_lines(annotation):
+        text = text.replace("\r\n", "\n")  # as browsers send them (WHATWG HTML, "constructing the entry list")
+        if any(unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t" for character in text):
+            raise ValueError("This must be text.")
+    elif any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise ValueError("This must be one line of text.")
     if annotation in _TIMES:
         return _utc(text)
@@ -87,6 +95,15 @@ def _value(text: str, annotation: Any) -> object:
         return msgspec.convert(text, annotation, strict=False)
     except msgspec.ValidationError as error:
         raise ValueError(f"This must {requirement(str(error), annotation)}.") from error
+
+
+def _has_lines(annotation: Any) -> bool:
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return any(isinstance(meta, Meta) and "lines" in (meta.extra or ()) for kind in kinds for meta in _metas(kind))
+
+
+def _metas(kind: Any) -> tuple[Any, ...]:
+    return getattr(kind, "__metadata__", ())
 
 
 def _utc(text: str) -> datetime:

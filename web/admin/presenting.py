@@ -45,6 +45,13 @@ NOTICES = {
     "lead": "The participant is a lead now.",
     "no-lead": "The participant is no longer a lead.",
     "lane": "The participant's lane is changed.",
+    "task-made": "The task is written down.",
+    "task-assign": "The task has its owner.",
+    "task-start": "You are at work on the task.",
+    "task-block": "The task is blocked.",
+    "task-unblock": "The blockers are gone.",
+    "task-ship": "The task is done.",
+    "task-cancel": "The task is cancelled.",
     "invite-revoked": "Nobody can join with that invite any more.",
 }
 """What a page says first after a change led to it with `?done=`; an address can ask for no other words."""

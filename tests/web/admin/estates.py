@@ -74,8 +74,11 @@ SCRIPTS = {
 }
 """Texts that set `hacked` where a page takes them for more than text; `{}` says which text it is."""
 
-EVENTS_OF_A_PROJECT_MAX = 15
+EVENTS_OF_A_PROJECT_MAX = 30
 """More than `found` writes."""
+
+TASKS_OF_A_PROJECT_MAX = 3
+"""More than it creates after those."""
 
 LABELS = frozenset({"label", "peer", "invite_label"})
 
@@ -103,6 +106,7 @@ class Estate(Struct, frozen=True, kw_only=True):
     participation_id: int
     invite_id: int
     post_id: int
+    task_id: int
     key: int
     owner_id: int
     card_id: int
@@ -123,6 +127,7 @@ def nobodys(missing: int) -> Estate:
         participation_id=missing,
         invite_id=missing,
         post_id=missing,
+        task_id=missing,
         key=missing,
         owner_id=missing,
         card_id=missing,
@@ -149,7 +154,7 @@ async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words 
     peer = await store.write(grants.provision, project.id, participant_name=words.peer, kind="human", by="test")
     for _ in range(EVENTS_OF_A_PROJECT_MAX * project.id):  # so that no id of a post is one in another project too
         await bus.call(lead.token, "claim", sequence="earlier")
-    post_id = await _work(bus, lead.token, peer.token, words)
+    post_id, task_id = await _work(bus, lead.token, peer.token, words, TASKS_OF_A_PROJECT_MAX * project.id)
     await store.write(
         invites.create, project.id, participant_name=words.invite_label, lane=words.lane, uses=3, by="test"
     )
@@ -169,6 +174,7 @@ async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words 
         participation_id=member.participation_id,
         invite_id=next(invite.id for invite in made if invite.label == words.invite_label),
         post_id=post_id,
+        task_id=task_id,
         key=next(session.key for session in opened if session.user_agent == words.user_agent),
         owner_id=owner.id,
         card_id=await store.write(cards.keep, client.session_id, seal(client.session_id, card)),
@@ -182,8 +188,8 @@ async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words 
     )
 
 
-async def _work(bus: Bus, token: str, peer: str, words: Words) -> int:
-    """Leave every kind of event behind; the id of a post that was answered and acknowledged."""
+async def _work(bus: Bus, token: str, peer: str, words: Words, earlier_tasks: int) -> tuple[int, int]:
+    """Leave every kind of event behind; the ids of a post that was answered and acknowledged, and of a task."""
     await bus.call(token, "register", lane=words.lane, status=words.status)
     await bus.call(token, "seed_sequence", sequence="adr", current=3, prefix=words.prefix, pad=4)
     await bus.call(token, "claim", sequence="adr", note=words.note)
@@ -193,9 +199,11 @@ async def _work(bus: Bus, token: str, peer: str, words: Words) -> int:
     await bus.call(peer, "ack", post_id=asked["post_id"])
     await bus.call(peer, "post", to_actor=words.label, body=words.reply, reply_to=asked["post_id"])
     await bus.call(token, "lease", surface=words.surface, note=words.lease_note)
+    for _ in range(earlier_tasks):  # so that a later project has a task with an id that is none in this one
+        await bus.call(token, "task_create", title=words.title, priority=4)
     task = await bus.call(token, "task_create", title=words.title, detail=words.detail, lane=words.lane)
     await bus.call(token, "task_assign", task_id=task["task_id"], owner=words.label)
     await bus.call(token, "task_start", task_id=task["task_id"])
     await bus.call(token, "task_block", task_id=task["task_id"], reason=words.reason)
-    post_id: int = asked["post_id"]
-    return post_id
+    await bus.call(token, "task_create", title=words.title, depends_on=[task["task_id"]])
+    return asked["post_id"], task["task_id"]

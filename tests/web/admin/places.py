@@ -86,6 +86,8 @@ FORMS: dict[str, dict[str, Field]] = {
     "/admin/projects/<int:project_id>/members/revoke": {"member": Own("participation_id")},
     "/admin/projects/<int:project_id>/members/<int:participation_id>/lead": {"is_admin": ""},
     "/admin/projects/<int:project_id>/members/<int:participation_id>/lane": {"lane": "docs"},
+    "/admin/projects/<int:project_id>/tasks": {"title": "Another", "detail": "Two\nlines", "priority": 3},
+    "/admin/projects/<int:project_id>/tasks/<int:task_id>": {"do": "cancel", "reason": "not needed any more"},
     "/admin/projects/<int:project_id>/invites": {"participant_name": "", "kind": "agent", "uses": 2, "ttl_hours": 24},
     "/admin/projects/<int:project_id>/invites/<int:invite_id>/revoke": {},
     "/admin/participants/<int:participant_id>": {"label": "renamed", "kind": "human"},

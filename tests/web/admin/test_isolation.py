@@ -22,8 +22,8 @@ PAGES, FORMS_SENT = places("GET"), places("POST")
 OPERATORS_ONLY = "/admin/operator"
 MISSING = 999_999_999
 NO_DATABASE_HOLDS = 2**63
-SAME_EVERYWHERE = {"owner_id", "key", "card_id"}
-"""Ids that do not belong to a project: those of two estates of one owner are as good as each other."""
+SAME_EVERYWHERE = {"owner_id", "key", "card_id", "task_id"}
+"""Ids that do not tell two projects of an owner apart: they belong to none, or are counted in each."""
 
 
 def foreign(place: Place, own: Estate, other: Estate) -> Iterator[Choice]:

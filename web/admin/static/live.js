@@ -129,8 +129,15 @@ class LivePage {
 // Whether somebody is at work in this part of the page.
 function busy(region) {
   if (region.closest("[data-paused]") || region.querySelector(":popover-open, dialog[open]")) return true;
+  if ([...region.querySelectorAll("input, textarea, select")].some(isTouched)) return true;
   const focused = document.activeElement;
   return region.contains(focused) && focused.matches("input, textarea, select");
+}
+
+// Whether a field holds something else than the page came with.
+function isTouched(field) {
+  if (field.options) return [...field.options].some((option) => option.selected !== option.defaultSelected) && field.selectedIndex > 0;
+  return field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
 }
 
 // Replaces what is in a part, and keeps focus, opened details and the place to which it was scrolled.

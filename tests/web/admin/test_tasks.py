@@ -1,0 +1,109 @@
+"""Tasks by browser: shown in every way, and moved by the owner, whom the ledger names by the bare handle."""
+
+import re
+
+import pytest
+
+from tests.web.admin.admin_client import AdminClient
+from tests.web.admin.reading import links_of, text_of, wrong_in
+from tests.web.bus import Bus
+
+TASKS = "/admin/projects/1/tasks"
+
+
+@pytest.fixture
+async def token(bus: Bus, ada: AdminClient) -> str:
+    return await bus.mint("api", project="shop")
+
+
+async def test_a_task_lives_by_the_owners_hand(bus: Bus, ada: AdminClient, token: str) -> None:
+    there = await ada.change(TASKS, title="Totals", detail="Half\r\nto even", owner="api", lane="core", priority=4)
+    there = there.partition("?")[0]
+    assert there == f"{TASKS}/1"
+    (row,) = (await bus.call(token, "list_tasks"))["tasks"]
+    assert (row["owner"], row["priority"]) == ("ada/api", 4)
+    await bus.call(token, "task_start", task_id=1)
+    await ada.change(there, do="block", reason="no tax table")
+    assert "Blocked just now: no tax table" in text_of(await ada.page(there))
+    await ada.change(there, do="unblock")
+    await ada.change(there, do="assign", owner="ada")
+    await ada.change(there, do="ship")
+    events = (await bus.call(token, "query_events", limit=20))["events"]
+    told = [(event["type"], event["actor"]) for event in reversed(events)]
+    assert told == [
+        ("task_create", "ada"),
+        ("task_start", "ada/api"),
+        ("task_block", "ada"),
+        ("task_resolve", "ada"),
+        ("task_assign", "ada"),
+        ("task_ship", "ada"),
+    ]
+    said = text_of(await ada.page(there))
+    assert "Half to even" in said
+    assert "moves no more" in said
+
+
+async def test_a_refusal_is_shown_where_it_was_met(bus: Bus, ada: AdminClient, token: str) -> None:
+    refused = await ada.post(TASKS, title="Totals", owner="nobody", depends_on="7")
+    assert refused.status_code == 404
+    assert "No participant 'nobody'" in text_of(refused.text)
+    assert 'value="Totals"' in refused.text
+    refused = await ada.post(TASKS, title=" ", depends_on="seven")
+    assert refused.status_code == 400
+    assert set(wrong_in(refused.text)) == {"title", "depends_on"}
+    await ada.change(TASKS, title="Totals")
+    refused = await ada.post(f"{TASKS}/1", do="ship")
+    assert refused.status_code == 409
+    assert "needs it in_progress" in text_of(refused.text)
+    refused = await ada.post(f"{TASKS}/1", do="cancel")
+    assert refused.status_code == 400
+    assert wrong_in(refused.text) == {"cancel-reason": "This cannot be left empty."}
+    assert (await ada.get(f"{TASKS}/2")).status_code == 404
+
+
+async def test_the_board_and_the_table_show_what_the_filters_want(bus: Bus, ada: AdminClient, token: str) -> None:
+    for title, lane, priority in (("one", "core", 2), ("two", "web", 4), ("three", "core", 0)):
+        await bus.call(token, "task_create", title=title, lane=lane, priority=priority)
+    await bus.call(token, "task_create", title="four", owner="api", depends_on=[1])
+    await bus.call(token, "task_start", task_id=1)
+    await bus.call(token, "task_ship", task_id=1)
+    for view in ("board", "table"):
+        said = text_of(await ada.page(TASKS, view=view))
+        assert all(f"#{number} {title}" in said for number, title in enumerate(("one", "two", "three", "four"), 1))
+        core = text_of(await ada.page(TASKS, view=view, lane="core"))
+        assert "#1 one" in core
+        assert "#3 three" in core
+        assert "#2 two" not in core
+        urgent = text_of(await ada.page(TASKS, view=view, priority=3))
+        assert re.findall(r"#\d", urgent) == ["#2"]
+        mine = text_of(await ada.page(TASKS, view=view, owner="ada/api", status="assigned"))
+        assert re.findall(r"#\d", mine) == ["#4"]
+    assert (await ada.get(TASKS, below="somewhere")).status_code == 400
+
+
+async def test_a_long_table_has_pages(bus: Bus, ada: AdminClient, token: str) -> None:
+    for number in range(1, 104):
+        await bus.call(token, "task_create", title=f"t{number}", priority=number % 3)
+        if number > 51:
+            await bus.call(token, "task_start", task_id=number)
+            await bus.call(token, "task_ship", task_id=number)
+    seen: list[str] = []
+    for status in ("open", "done"):
+        path: str | None = f"{TASKS}?view=table&status={status}"
+        while path is not None:
+            page = await ada.page(path)
+            seen += re.findall(r"#(\d+) t\d", text_of(page))
+            following = [link for link in links_of(page) if "below=" in link]
+            path = f"{TASKS}{following[0]}" if following else None
+    assert sorted(map(int, seen)) == list(range(1, 104))
+
+
+async def test_the_picture_shows_what_waits_and_what_holds_up_most(bus: Bus, ada: AdminClient, token: str) -> None:
+    assert "Nothing waits" in text_of(await ada.page(TASKS, view="graph"))
+    await bus.call(token, "task_create", title="ground")
+    await bus.call(token, "task_create", title="walls", depends_on=[1])
+    await bus.call(token, "task_create", title="roof", depends_on=[2])
+    page = await ada.page(TASKS, view="graph")
+    assert page.count('class="edge') == 2
+    assert re.search(r'class="node open worst"\s*>\s*<title>#1 ground: open, holds up 2', page)
+    assert "Around it" in await ada.page(f"{TASKS}/2")
