@@ -107,6 +107,15 @@ class PostBook:
         """The post, if it is open."""
         return self._by_id.get(post_id)
 
+    def open_after(self, post_id: int, limit: int) -> list[OpenPost]:
+        """The open posts with larger ids than this one, ascending."""
+        first = self._ids.below(post_id + 1)
+        return [self._by_id[each] for each in self._ids[first : first + limit]]
+
+    def owing(self, post_id: int) -> int:
+        """How many readers still have to acknowledge an open post."""
+        return self._owed.get(post_id, 0)
+
     @property
     def oldest(self) -> OpenPost | None:
         """The open post with the smallest id."""

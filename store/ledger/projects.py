@@ -10,14 +10,23 @@ from msgspec import Struct
 
 from store.errors import NameTaken, UniqueTaken
 from store.people import audit
-from store.people.names import checked_liveness_window, checked_project_name, checked_slug, checked_stale_after
+from store.people.names import (
+    checked_liveness_window,
+    checked_project_name,
+    checked_ref_url,
+    checked_slug,
+    checked_stale_after,
+    checked_time_zone,
+)
 from store.postgres.advisory_locks import WRITER_LOCK
 from store.postgres.connection import Connection, Row
 
 DELETE_CHUNK_EVENTS = 50_000
 """Events deleted by one statement: a fraction of a second's work, so a ledger of any length meets no time limit."""
 
-_COLUMNS = "id, owner_id, slug, name, liveness_window_seconds, stale_after_seconds"
+_COLUMNS = """
+id, owner_id, slug, name, liveness_window_seconds, stale_after_seconds, ref_url, time_zone, archived_at is not null
+"""
 
 _FIND = f"select {_COLUMNS} from projects where owner_id = %s and id = %s"  # noqa: S608  # made of literals
 
@@ -30,7 +39,8 @@ insert into projects (owner_id, slug, name) values (%s, %s, %s) on conflict do n
 """  # noqa: S608  # made of literals
 
 _CHANGE = f"""
-update projects set slug = %s, name = %s, liveness_window_seconds = %s, stale_after_seconds = %s
+update projects
+   set slug = %s, name = %s, liveness_window_seconds = %s, stale_after_seconds = %s, ref_url = %s, time_zone = %s
  where id = %s returning {_COLUMNS}
 """  # noqa: S608  # made of literals
 
@@ -62,7 +72,10 @@ _DELETE_FOLD = (
 
 
 class ProjectRow(Struct, frozen=True, kw_only=True):
-    """One project; `created` says whether this very call made it."""
+    """One project; `created` says whether this very call made it.
+
+    A post's ref leads to `ref_url`, with the ref in the place of `{ref}`. `time_zone` has an IANA name.
+    """
 
     id: int
     owner_id: int
@@ -70,6 +83,9 @@ class ProjectRow(Struct, frozen=True, kw_only=True):
     name: str
     liveness_window_seconds: int
     stale_after_seconds: int
+    ref_url: str | None = None
+    time_zone: str = "UTC"
+    archived: bool = False
     created: bool = False
 
 
@@ -105,34 +121,35 @@ async def change(
     name: str,
     liveness_window_seconds: int,
     stale_after_seconds: int | None = None,
+    ref_url: str | None = None,
+    time_zone: str | None = None,
     by: str,
 ) -> ProjectRow | None:
-    """Give the owner's project all of this; None when there is none with this id. What is None stays."""
-    wanted = (
-        checked_slug(slug),
-        checked_project_name(name),
-        checked_liveness_window(liveness_window_seconds),
-        None if stale_after_seconds is None else checked_stale_after(stale_after_seconds),
-    )
+    """Give the owner's project all of this; None when there is none with this id.
+
+    What is None stays; an empty `ref_url` takes the pattern away.
+    """
     rows = await connection.fetch(_FIND_TO_CHANGE, (owner_id, project_id))
     if not rows:
         return None
     before = _project(rows[0])
-    wanted = (*wanted[:3], wanted[3] or before.stale_after_seconds)
-    if wanted == (before.slug, before.name, before.liveness_window_seconds, before.stale_after_seconds):
+    wanted: dict[str, str | int | None] = {
+        "slug": checked_slug(slug),
+        "name": checked_project_name(name),
+        "liveness_window_seconds": checked_liveness_window(liveness_window_seconds),
+        "stale_after_seconds": before.stale_after_seconds
+        if stale_after_seconds is None
+        else checked_stale_after(stale_after_seconds),
+        "ref_url": before.ref_url if ref_url is None else checked_ref_url(ref_url),
+        "time_zone": before.time_zone if time_zone is None else checked_time_zone(time_zone),
+    }
+    if all(getattr(before, field) == value for field, value in wanted.items()):
         return before
     try:
-        (row,) = await connection.fetch(_CHANGE, (*wanted, project_id))
+        (row,) = await connection.fetch(_CHANGE, (*wanted.values(), project_id))
     except UniqueTaken as taken:
         raise _taken(slug) from taken
-    detail = {
-        "slug": slug,
-        "name": wanted[1],
-        "liveness_window_seconds": wanted[2],
-        "stale_after_seconds": wanted[3],
-        "before": before.slug,
-    }
-    await audit.record(connection, owner_id, project_id, by, "project_change", **detail)
+    await audit.record(connection, owner_id, project_id, by, "project_change", **wanted, before=before.slug)
     return _project(row)
 
 
@@ -185,13 +202,5 @@ def _taken(slug: str) -> NameTaken:
 
 
 def _project(row: Row, *, created: bool = False) -> ProjectRow:
-    id_, owner_id, slug, name, window, stale_after = row
-    return ProjectRow(
-        id=id_,
-        owner_id=owner_id,
-        slug=slug,
-        name=name,
-        liveness_window_seconds=window,
-        stale_after_seconds=stale_after,
-        created=created,
-    )
+    *fields, _ = ProjectRow.__struct_fields__
+    return ProjectRow(**dict(zip(fields, row, strict=True)), created=created)

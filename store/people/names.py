@@ -6,12 +6,16 @@ Pure functions over text; whether a name is taken is the database's to say.
 import re
 from collections.abc import Iterator
 from itertools import count
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from engine import names
 from store.errors import InvalidName
 
 HANDLE_LENGTH_MIN = 2
 HANDLE_LENGTH_MAX = 32
+REF_URL_LENGTH_MAX = 300
+_WEB_ADDRESS = re.compile(r"https?://[^\s/\\{}]+(?:[/?#][^\s\\]*)?", re.ASCII)
+
 LABEL_LENGTH_MAX = 64
 EMAIL_LENGTH_MAX = 254
 """RFC 5321 §4.5.3.1.3, less the two angle brackets."""
@@ -132,6 +136,28 @@ def checked_stale_after(seconds: int) -> int:
             field="stale_after_seconds",
         )
     return seconds
+
+
+def checked_ref_url(pattern: str) -> str | None:
+    """The address to which a ref leads, None for none; raises `InvalidName` when it cannot be one."""
+    pattern = pattern.strip()
+    if not pattern:
+        return None
+    if len(pattern) > REF_URL_LENGTH_MAX or "{ref}" not in pattern or not _WEB_ADDRESS.fullmatch(pattern):
+        raise InvalidName(
+            "a pattern is an http(s) address with {ref} where the ref goes, such as "
+            "https://github.com/acme/shop/pull/{ref}.",
+            field="ref_url",
+        )
+    return pattern
+
+
+def checked_time_zone(name: str) -> str:
+    """The name of a time zone; raises `InvalidName` when this machine knows none of that name."""
+    try:
+        return ZoneInfo(name.strip()).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidName("a time zone has a name such as Europe/Berlin or UTC.", field="time_zone") from error
 
 
 def handles_for(email: str) -> Iterator[str]:

@@ -250,6 +250,8 @@ def test_a_project_keeps_the_newest_open_posts(monkeypatch: pytest.MonkeyPatch) 
     project.reopen()
     assert [post.id for post in project.state.posts.dump()] == project.state.posts.inbox(ben.id) == [4, 5, 6]
     assert project.state.posts.inbox_gone_upto(ben.id) == 3
+    assert [post.id for post in project.state.posts.open_after(4, limit=1)] == [5]
+    assert [project.state.posts.owing(post_id) for post_id in (3, 4)] == [0, 1]
     project.play([ben(Ack(post_id=number)) for number in range(2, 7)])
     assert (len(project.state.posts), project.state.posts.unread(ben.id)) == (0, 0)
 

@@ -16,6 +16,7 @@ from web.admin.cookies import Cookies
 from web.admin.dashboard import dashboard_pages
 from web.admin.grants import grant_pages
 from web.admin.guests import Tickets
+from web.admin.handoffs import handoff_pages
 from web.admin.invites import invite_pages
 from web.admin.ledger import ledger_pages
 from web.admin.live import live_pages
@@ -56,6 +57,7 @@ PARTS = (
     live_pages,
     now_pages,
     task_pages,
+    handoff_pages,
     post_pages,
     audit_pages,
 )

@@ -1,25 +1,45 @@
-"""One post: its text, its thread, who acknowledged it and who still owes that.
+"""One post: its text, its thread, who acknowledged it and who still owes that; the owner answers and acknowledges it.
 
 Who owes is told from the ledger: the addressee, and whoever was registered in the lane when the post came or registered
 there before anybody had acknowledged it (`engine.posts`).
 """
 
 from datetime import datetime
+from typing import Annotated
 
-from msgspec import Struct
+from markupsafe import Markup
+from msgspec import Meta, Struct
 from quart import Blueprint, render_template
+from quart.typing import ResponseReturnValue
 
+from engine import posts, terms
 from engine.lookups import AckFact, EventQuery, EventView, PostQuery, PostRecord
 from engine.posts import Posted
+from engine.refusals import Refusal
 from engine.terms import ID_MAX
 from store import Store
+from store.ledger.projects import ProjectRow
+from web.admin import acting, forms
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project
+from web.admin.markdown import ref_address, rendered
+from web.admin.visitor import PREFIX, current_owner, see_other
 
-THREAD_POSTS_MAX = 200
+THREAD_POSTS_MAX = 50
+
+THREAD_CHARACTERS_MAX = 60_000
+"""Of the bodies that a thread shows; what is beyond is read on the page of its own post."""
+
+SUBJECT_LENGTH_MAX = 200
 
 REGISTRATIONS_MAX = 1000
 """How many registrations before a post, and after it, are looked through for who was in its lane."""
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """An answer to a post."""
+
+    body: Annotated[terms.Body, Meta(extra=forms.LINES)]
 
 
 class Post(Struct, frozen=True, kw_only=True):
@@ -40,26 +60,76 @@ class Post(Struct, frozen=True, kw_only=True):
 
 
 def post_pages(context: AdminContext) -> Blueprint:
-    """The route."""
-    pages = Blueprint("posts", __name__)
+    """The routes."""
+    pages = Blueprint("posts", __name__, url_prefix="/projects/<int:project_id>/posts/<int:post_id>")
 
-    @pages.get("/projects/<int:project_id>/posts/<int:post_id>")
+    @pages.get("")
     async def post(project_id: int, post_id: int) -> str:
-        project = await the_project(context, project_id)
+        return await _post_page(context, await the_project(context, project_id), post_id, forms.blank())
+
+    @pages.post("/reply")
+    async def reply(project_id: int, post_id: int) -> ResponseReturnValue:
+        form, project = await forms.posted(Reply), await the_project(context, project_id)
         post = found(await _find(context.store, project_id, post_id))
-        query = PostQuery(upto=ID_MAX, thread=post.thread, limit=THREAD_POSTS_MAX)
-        thread = [_post(record) for record in reversed(await context.store.journal.posts(project_id, query))]
-        return await render_template(
-            "post.html",
-            place="projects",
-            project=project,
-            post=post,
-            thread=thread,
-            is_cut=len(thread) == THREAD_POSTS_MAX,
-            owing=await _owing(context.store, project_id, post),
+        if form.fields is None:
+            return await _post_page(context, project, post_id, form), 400
+        handle = current_owner().handle
+        answered = post.sender if post.sender != handle else post.to_actor
+        command = posts.Post(
+            to_actor=answered,
+            to_lane=post.to_lane if answered is None else None,
+            subject=None if post.subject is None else f"Re: {post.subject.removeprefix('Re: ')}"[:SUBJECT_LENGTH_MAX],
+            body=form.fields.body,
+            ref=post.ref,
+            tag=post.tag,
+            reply_to=post.id,
         )
+        answer = await acting.act(context, project, command)
+        if isinstance(answer, Refusal):
+            form.wrong["body"] = answer.message
+            return await _post_page(context, project, post_id, form), acting.status_of(answer)
+        return see_other(f"{PREFIX}/projects/{project_id}/posts/{post_id}?done=posted")
+
+    @pages.post("/ack")
+    async def acknowledge(project_id: int, post_id: int) -> ResponseReturnValue:
+        project = await the_project(context, project_id)
+        found(await _find(context.store, project_id, post_id))
+        there = f"{PREFIX}/projects/{project_id}/posts/{post_id}"
+        answer = await acting.act(context, project, posts.Ack(post_id=post_id))
+        if isinstance(answer, Refusal):
+            return await acting.refused_page(project, answer, there)
+        return see_other(f"{there}?done=acknowledged")
 
     return pages
+
+
+async def _post_page(context: AdminContext, project: ProjectRow, post_id: int, form: forms.AnyForm) -> str:
+    post = found(await _find(context.store, project.id, post_id))
+    query = PostQuery(upto=ID_MAX, thread=post.thread, limit=THREAD_POSTS_MAX)
+    thread = [_post(record) for record in reversed(await context.store.journal.posts(project.id, query))]
+    if all(each.id != post.id for each in thread):
+        thread.insert(0, post)
+    return await render_template(
+        "post.html",
+        place="projects",
+        project=project,
+        post=post,
+        thread=[(each, text) for each, text in zip(thread, _texts(thread, post), strict=True)],
+        is_cut=len(thread) >= THREAD_POSTS_MAX,
+        owing=await _owing(context.store, project.id, post),
+        ref_url=ref_address(project.ref_url, post.ref),
+        form=form,
+    )
+
+
+def _texts(thread: list[Post], current: Post) -> list[Markup | None]:
+    """The bodies as HTML; None for those that are too much for one page, but never for the current post."""
+    room, texts = THREAD_CHARACTERS_MAX - len(current.body), list[Markup | None]()
+    for each in thread:
+        if each.id != current.id:
+            room -= len(each.body)
+        texts.append(rendered(each.body) if room >= 0 or each.id == current.id else None)
+    return texts
 
 
 def owing(post: Post, before: list[EventView], after: list[EventView]) -> list[str]:

@@ -35,9 +35,13 @@ SYSTEMS = (
 
 NOTICES = {
     "project-saved": "The project's settings are saved.",
+    "archived": "The project is in the archive; nobody gets in.",
+    "unarchived": "The project is out of the archive; tokens work again.",
     "project-deleted": "The project and its ledger are gone.",
     "participant-saved": "The participant is saved.",
     "participant-deleted": "The participant is gone; the ledgers keep the name.",
+    "posted": "Your handoff is written.",
+    "acknowledged": "You acknowledged the post.",
     "revoked": "None of the participant's tokens in this project works any more.",
     "several-revoked": "None of their tokens in this project works any more.",
     "nobody-chosen": "Nobody was chosen who has a token; nothing was changed.",

@@ -1,6 +1,8 @@
-"""A project's settings, and its end."""
+"""A project's settings, its archive, and its end."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 from quart import Blueprint, redirect, render_template
 from quart.typing import ResponseReturnValue
 
@@ -8,12 +10,13 @@ from engine import terms
 from store.errors import InvalidName
 from store.ledger import projects
 from store.ledger.projects import ProjectRow
-from store.people.names import PROJECT_NAME_LENGTH_MAX
+from store.people.names import PROJECT_NAME_LENGTH_MAX, REF_URL_LENGTH_MAX
 from web.admin import forms
+from web.admin.confirming import Question, ask
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project
 from web.admin.projects import ProjectName
-from web.admin.visitor import current_owner
+from web.admin.visitor import PREFIX, current_owner
 
 
 class ProjectSettings(Struct, frozen=True, kw_only=True):
@@ -23,12 +26,26 @@ class ProjectSettings(Struct, frozen=True, kw_only=True):
     name: ProjectName
     liveness_window_seconds: terms.WindowSeconds
     stale_after_seconds: int | None = None
+    ref_url: Annotated[str, Meta(max_length=REF_URL_LENGTH_MAX)] = ""
+    time_zone: str = "UTC"
+
+
+class Archiving(Struct, frozen=True, kw_only=True):
+    """Whether the project is in the archive from now on."""
+
+    archived: bool
 
 
 class Deletion(Struct, frozen=True, kw_only=True):
     """The slug, typed once more by who means it."""
 
     slug: str
+
+
+_ARCHIVING = (
+    "Nobody gets in any more, by token or by invite; its ledger is kept as it is and stays readable here. You can take "
+    "it out again at any time."
+)
 
 
 def setting_pages(context: AdminContext) -> Blueprint:
@@ -44,6 +61,8 @@ def setting_pages(context: AdminContext) -> Blueprint:
             name=project.name,
             liveness_window_seconds=project.liveness_window_seconds,
             stale_after_seconds=project.stale_after_seconds,
+            ref_url=project.ref_url,
+            time_zone=project.time_zone,
         )
         return await _settings_page(project, form)
 
@@ -61,6 +80,8 @@ def setting_pages(context: AdminContext) -> Blueprint:
             name=wanted.name,
             liveness_window_seconds=wanted.liveness_window_seconds,
             stale_after_seconds=wanted.stale_after_seconds,
+            ref_url=wanted.ref_url,
+            time_zone=wanted.time_zone,
             by=owner.handle,
         )
         try:
@@ -69,6 +90,29 @@ def setting_pages(context: AdminContext) -> Blueprint:
             status = form.refuse(error, "slug")
             return await _settings_page(project, form), status
         return redirect(f"/admin/projects/{project_id}/settings?done=project-saved", 303)
+
+    @pages.get("/archive")
+    async def ask_to_archive(project_id: int) -> str:
+        project = await the_project(context, project_id)
+        there = f"{PREFIX}/projects/{project_id}"
+        question = Question(
+            title=f"Take {project.name} out of the archive?" if project.archived else f"Archive {project.name}?",
+            sentences=("Its tokens and invites work again." if project.archived else _ARCHIVING,),
+            button="Take out of the archive" if project.archived else "Archive project",
+            action=f"{there}/archive",
+            back=f"{there}/settings",
+            fields=(("archived", "" if project.archived else "true"),),
+        )
+        return await ask(question, place="projects")
+
+    @pages.post("/archive")
+    async def archive(project_id: int) -> ResponseReturnValue:
+        owner, wanted = current_owner(), (await forms.posted(Archiving)).fields
+        archived = wanted is not None and wanted.archived
+        changing = store.write(projects.archive, owner.id, project_id, archived=archived, by=owner.handle)
+        changed = await context.services.people.change(changing, project_id=project_id)
+        found(changed or None)
+        return redirect(f"{PREFIX}/projects/{project_id}/settings?done={'archived' if archived else 'unarchived'}", 303)
 
     @pages.get("/delete")
     async def confirm(project_id: int) -> str:

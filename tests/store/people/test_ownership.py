@@ -169,12 +169,18 @@ async def test_what_cannot_be_a_name_is_refused_with_the_field_it_was_typed_in(
     store: Store, ann: Estate, conninfo: str
 ) -> None:
     before = everything(conninfo)
-    owner, project, window = ann.owner.id, ann.project_id, {"liveness_window_seconds": 900}
+    owner, project = ann.owner.id, ann.project_id
     attempts: list[tuple[str, Awaitable[object]]] = [
         ("slug", store.write(projects.add, owner, "No Slug", by="ann")),
         ("name", store.write(projects.add, owner, "web", "x" * 101, by="ann")),
-        ("slug", store.write(projects.change, owner, project, slug="", name="x", by="ann", **window)),
-        ("name", store.write(projects.change, owner, project, slug="bus", name=" ", by="ann", **window)),
+        (
+            "slug",
+            store.write(projects.change, owner, project, slug="", name="x", by="ann", liveness_window_seconds=900),
+        ),
+        (
+            "name",
+            store.write(projects.change, owner, project, slug="bus", name=" ", by="ann", liveness_window_seconds=900),
+        ),
         (
             "liveness_window_seconds",
             store.write(projects.change, owner, project, slug="bus", name="x", by="ann", liveness_window_seconds=0),

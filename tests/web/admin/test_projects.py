@@ -49,8 +49,11 @@ async def test_settings_are_changed_and_tokens_keep_working(bus: Bus, ada: Admin
         "slug": "demo",
         "liveness_window_seconds": "900",
         "stale_after_seconds": "1800",
+        "ref_url": "",
+        "time_zone": "UTC",
     }
     wanted = {"name": "Web shop", "slug": "shop", "liveness_window_seconds": "60", "stale_after_seconds": "600"}
+    wanted |= {"ref_url": "https://example.com/{ref}", "time_zone": "UTC"}
     page = await ada.page(await ada.change(f"{there}/settings", **wanted))
     assert fields_of(page) == wanted
     assert "settings are saved" in text_of(page)
@@ -66,6 +69,10 @@ async def test_settings_are_changed_and_tokens_keep_working(bus: Bus, ada: Admin
         ("liveness_window_seconds", "0", 400),
         ("liveness_window_seconds", "86401", 400),
         ("liveness_window_seconds", "soon", 400),
+        ("ref_url", "javascript:{ref}", 400),
+        ("ref_url", "https://example.com/", 400),
+        ("time_zone", "Europe/Atlantis", 400),
+        ("time_zone", "../etc", 400),
         ("stale_after_seconds", "0", 400),
     ],
 )
@@ -77,12 +84,23 @@ async def test_settings_that_cannot_be_are_refused_and_change_nothing(
     there = await project_of(bus, ada)
     before = fields_of(await ada.page(f"{there}/settings"))
     right = {"name": "Other", "slug": "other", "liveness_window_seconds": "60", "stale_after_seconds": "600"}
+    right |= {"ref_url": "", "time_zone": "UTC"}
     typed = {**right, field: text}
     response = await ada.post(f"{there}/settings", **typed)
     assert response.status_code == status
     assert list(wrong_in(response.text)) == [field]
     assert fields_of(response.text) == typed
     assert fields_of(await ada.page(f"{there}/settings")) == before
+
+
+async def test_an_archived_project_lets_nobody_in_until_it_is_taken_out(bus: Bus, ada: AdminClient, token: str) -> None:
+    there = await project_of(bus, ada)
+    assert "Archive demo?" in text_of(await ada.page(f"{there}/archive"))
+    assert "in the archive" in text_of(await ada.page(await ada.change(f"{there}/archive", archived="true")))
+    assert (await bus.ask(token, "tools/list")).status_code == 403
+    assert "Take demo out of the archive?" in text_of(await ada.page(f"{there}/archive"))
+    await ada.change(f"{there}/archive", archived="")
+    assert (await bus.ask(token, "tools/list")).status_code == 200
 
 
 async def test_deleting_takes_the_slug_typed_and_the_ledger_goes_with_it(

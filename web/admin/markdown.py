@@ -1,0 +1,61 @@
+"""Posts as HTML: CommonMark without raw HTML, without pictures, and with links to http(s) only.
+
+What others wrote is data: nothing in it becomes an element of ours. Headings are paragraphs in bold, because a page's
+headings are its own.
+"""
+
+from collections.abc import MutableMapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererProtocol
+from markdown_it.token import Token
+from markdown_it.utils import OptionsDict
+from markupsafe import Markup
+
+_SCHEMES = ("http://", "https://")
+
+REF_PLACE = "{ref}"
+"""What stands in a project's URL pattern for a ref."""
+
+
+def rendered(text: str) -> Markup:
+    """A text as safe HTML."""
+    return Markup(_MARKDOWN.render(text))  # noqa: S704 - the renderer escapes whatever it does not make itself
+
+
+def ref_address(pattern: str | None, ref: str | None) -> str | None:
+    """Where a ref leads by the project's pattern; None without either."""
+    if not pattern or not ref:
+        return None
+    return pattern.replace(REF_PLACE, quote(ref, safe=""))
+
+
+def _open_heading(self: RendererProtocol, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
+    return '<p class="heading">'
+
+
+def _close_heading(self: RendererProtocol, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
+    return "</p>\n"
+
+
+def _open_link(
+    self: Any, tokens: Sequence[Token], index: int, options: OptionsDict, env: MutableMapping[str, Any]
+) -> str:
+    tokens[index].attrSet("rel", "noopener noreferrer nofollow")
+    html: str = self.renderToken(tokens, index, options, env)
+    return html
+
+
+def _renderer() -> MarkdownIt:
+    markdown = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": 20})
+    markdown.disable("image")
+    markdown.validateLink = lambda url: url.lower().startswith(_SCHEMES)  # type: ignore[method-assign]
+    markdown.add_render_rule("heading_open", _open_heading)
+    markdown.add_render_rule("heading_close", _close_heading)
+    markdown.add_render_rule("link_open", _open_link)
+    return markdown
+
+
+_MARKDOWN = _renderer()
