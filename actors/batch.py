@@ -36,11 +36,11 @@ class Work:
 
 def wanted_posts(state: State, requests: Iterable[Request]) -> set[int]:
     """The posts that left the state and without which these commands cannot be decided."""
-    return {post_id for request in requests if (post_id := _needed(state, request)) is not None}
+    return {post_id for request in requests for post_id in _needed(state, request)}
 
 
-def _needed(state: State, request: Request) -> int | None:
-    return None if isinstance(request.command, Look) else needed(state, request.command, request.caller.id)
+def _needed(state: State, request: Request) -> Sequence[int]:
+    return () if isinstance(request.command, Look) else needed(state, request.command, request.caller.id)
 
 
 class Deciding:
@@ -61,7 +61,7 @@ class Deciding:
         """
         pace.begin()
         for request in requests:
-            if _needed(self._state, request) not in {None, *self._wanted}:
+            if not self._wanted.issuperset(_needed(self._state, request)):
                 break
             self._work.answers.append((request, self._decide(request)))
             if pace.spent:

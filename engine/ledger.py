@@ -5,6 +5,7 @@ Catching up looks at several books, so it gets the whole state.
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, assert_never
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -84,7 +85,10 @@ class Events(Reply, frozen=True, kw_only=True):
 
 
 class PostHead(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
-    """A post without its body: enough to decide whether to read it. What it does not have is left out."""
+    """A post without its body: enough to decide whether to read it. What it does not have is left out.
+
+    `due_at`: somebody should acknowledge it by then. `overdue`: that time has passed and nobody has.
+    """
 
     post_id: int
     sender: str
@@ -93,6 +97,8 @@ class PostHead(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"s
     subject: str | None = None
     ref: str | None = None
     created_at: datetime
+    due_at: datetime | None = None
+    overdue: bool = False
 
 
 class ActiveLease(Struct, frozen=True, kw_only=True):
@@ -123,8 +129,9 @@ class StaleTask(Struct, frozen=True, kw_only=True):
 class Digest(Reply, frozen=True, kw_only=True):
     """What happened since the cursor, oldest first, and what the caller holds and owes.
 
-    `remaining` counts the events after the last one returned. `stale_tasks` and `omitted` are there only when they say
-    something: the one when a task of the caller is stale, the other when a list was cut.
+    Of posts the overdue ones come first, then the newest. `remaining` counts the events after the last one returned.
+    `stale_tasks` and `omitted` are there only when they say something: the one when a task of the caller is stale, the
+    other when a list was cut.
     """
 
     since_event_id: int
@@ -230,8 +237,8 @@ def _digest(state: State, since: int, remaining: int, context: Context) -> Diges
         since_event_id=since,
         events=[],
         remaining=remaining,
-        unacked_posts=_heads(state, inbox),
-        awaiting_ack=_heads(state, unanswered),
+        unacked_posts=_heads(state, state.posts.overdue_for(reader, now, DIGEST_ITEMS_MAX), inbox, now),
+        awaiting_ack=_heads(state, state.posts.overdue_from(reader, now, DIGEST_ITEMS_MAX), unanswered, now),
         active_leases=[
             ActiveLease(surface=held.surface, actor=held.actor, expires_at=held.expires_at) for held in leases
         ],
@@ -252,11 +259,13 @@ def _stale_tasks(state: State, context: Context) -> list[StaleTask]:
     ][:DIGEST_ITEMS_MAX]
 
 
-def _heads(state: State, ids: Sequence[int]) -> list[PostHead]:
-    return [_head(state.posts[post_id]) for post_id in ids[: -DIGEST_ITEMS_MAX - 1 : -1]]
+def _heads(state: State, overdue: Sequence[int], ids: Sequence[int], now: datetime) -> list[PostHead]:
+    """The overdue posts first, then the newest."""
+    shown = dict.fromkeys((*overdue, *ids[: -DIGEST_ITEMS_MAX - 1 : -1]))
+    return [_head(state.posts[post_id], now) for post_id in islice(shown, DIGEST_ITEMS_MAX)]
 
 
-def _head(post: OpenPost) -> PostHead:
+def _head(post: OpenPost, now: datetime) -> PostHead:
     return PostHead(
         post_id=post.id,
         sender=post.sender,
@@ -265,4 +274,6 @@ def _head(post: OpenPost) -> PostHead:
         subject=post.subject,
         ref=post.ref,
         created_at=post.at,
+        due_at=post.due_at,
+        overdue=post.is_overdue(now),
     )

@@ -91,11 +91,12 @@ class PostQuery(Struct, frozen=True, kw_only=True):
 
 
 class AckFact(Struct, frozen=True, kw_only=True):
-    """One acknowledgement: the reader's id, the name then, and when."""
+    """One acknowledgement: the reader's id, the name then, when, and what the reader said."""
 
     by: int
     actor: str
     at: datetime
+    note: str | None = None
 
 
 class ClaimFact(Struct, frozen=True, kw_only=True):

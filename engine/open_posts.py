@@ -27,7 +27,8 @@ LANE_BACKLOG_MAX = 200
 class OpenPost(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A post without its body.
 
-    `answered`: somebody has acknowledged it. `in_backlog`: who registers in its lane gets it.
+    `due_at`: somebody should acknowledge it by then. `answered`: somebody has acknowledged it. `in_backlog`: who
+    registers in its lane gets it.
     """
 
     id: int
@@ -40,8 +41,13 @@ class OpenPost(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tag: str | None = None
     thread: int
     at: datetime
+    due_at: datetime | None = None
     answered: bool = False
     in_backlog: bool = False
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether nobody has acknowledged it in time."""
+        return self.due_at is not None and self.due_at < now and not self.answered
 
 
 class Inbox(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,7 +65,7 @@ class PostBook:
     smaller than the smallest open id.
     """
 
-    __slots__ = ("_backlogs", "_by_author", "_by_id", "_gone", "_ids", "_inboxes", "_owed")
+    __slots__ = ("_backlogs", "_by_author", "_by_id", "_due", "_gone", "_ids", "_inboxes", "_owed")
 
     def __init__(self, undo: Undo) -> None:
         self._by_id: Table[int, OpenPost] = Table(undo)
@@ -68,6 +74,7 @@ class PostBook:
         self._inboxes: Index[int, int] = Index(undo)
         self._backlogs: Index[str, int] = Index(undo)
         self._by_author: Index[int, int] = Index(undo)
+        self._due: Index[int, tuple[datetime, int]] = Index(undo)
         self._gone: Table[int | None, int] = Table(undo)
 
     def dump(self) -> list[OpenPost]:
@@ -156,6 +163,16 @@ class PostBook:
         """Ids of the author's posts that nobody has acknowledged, ascending."""
         return self._by_author.get(author, ())
 
+    def overdue_from(self, author: int, now: datetime, limit: int) -> list[int]:
+        """Ids of the author's posts that are overdue, the longest overdue first."""
+        due = self._due.get(author)
+        return [] if due is None else [post_id for _, post_id in due[: min(limit, due.below((now,)))]]
+
+    def overdue_for(self, reader: int, now: datetime, limit: int) -> list[int]:
+        """Ids of the overdue posts that this reader has to acknowledge, the longest overdue first."""
+        overdue = (post for post_id in self.inbox(reader) if (post := self._by_id[post_id]).is_overdue(now))
+        return [post.id for post in sorted(overdue, key=lambda post: (post.due_at, post.id))[:limit]]
+
     def add(self, post: OpenPost, readers: Iterable[int]) -> None:
         """Open a post and deliver it; ids only grow."""
         self._put(post)
@@ -192,6 +209,8 @@ class PostBook:
         self._ids.add(post.id)
         if not post.answered:
             self._by_author.add(post.by, post.id)
+            if post.due_at is not None:
+                self._due.add(post.by, (post.due_at, post.id))
         if post.in_backlog and post.to_lane is not None:
             self._backlogs.add(post.to_lane, post.id)
 
@@ -236,6 +255,8 @@ class PostBook:
     def _unlist(self, post: OpenPost) -> None:
         """Take a post out of what nobody has acknowledged."""
         self._by_author.discard(post.by, post.id)
+        if post.due_at is not None:
+            self._due.discard(post.by, (post.due_at, post.id))
         if post.in_backlog:
             self._backlogs.discard(str(post.to_lane), post.id)
 

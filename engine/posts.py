@@ -4,11 +4,14 @@ A post to a lane is delivered to everybody registered in the lane at that moment
 registers later also gets the lane's posts that nobody has acknowledged. A post to a participant is delivered to that
 participant. A delivered post stays in the reader's inbox, also when they change lanes, until they acknowledge it.
 Anyone may acknowledge any post.
+
+A post may say how soon somebody should acknowledge it. When that time has passed and nobody has, it is overdue:
+`whats_new` says so to those who owe the acknowledgement and to the sender.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, assert_never
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -22,7 +25,7 @@ from engine.lookups import ACKS_SHOWN_MAX, AckFact, PostLookup, PostQuery, PostR
 from engine.nearest import nearest
 from engine.open_posts import OpenPost, PostBook
 from engine.presence import PresenceBook
-from engine.refusals import Refusal, invalid, not_found
+from engine.refusals import Refusal, conflict, invalid, not_found
 from engine.vocabulary import Command, Event, EventData, Reply, Topic
 
 
@@ -41,6 +44,7 @@ class Post(Command, frozen=True, kw_only=True):
     reply_to: Annotated[
         terms.Id | None, Meta(description="The post that this one answers; both are then in one thread.")
     ] = None
+    ack_within_seconds: terms.AckWithinSeconds | None = None
     key: terms.Key | None = None
 
     @property
@@ -69,13 +73,26 @@ class ReadPosts(Command, frozen=True, kw_only=True):
 
 
 class Ack(Command, frozen=True, kw_only=True):
-    """Acknowledge a post."""
+    """Acknowledge a post, or several."""
 
-    post_id: Annotated[terms.Id, Meta(description="The post, by the id that `read_posts` and `whats_new` show.")]
+    post_id: Annotated[
+        terms.Id | None, Meta(description="The post, by the id that `read_posts` and `whats_new` show.")
+    ] = None
+    post_ids: terms.PostIds = ()
+    note: terms.AckNote | None = None
+
+    @property
+    def posts(self) -> tuple[int, ...]:
+        """Every post that is named, once."""
+        first = () if self.post_id is None else (self.post_id,)
+        return tuple(dict.fromkeys((*first, *self.post_ids)))
 
 
 class Posted(EventData, frozen=True, kw_only=True):
-    """A handoff was written. Its id is the event's number; `thread` is the id of the thread's first post."""
+    """A handoff was written. Its id is the event's number; `thread` is the id of the thread's first post.
+
+    Somebody should acknowledge it within `ack_within_seconds` of the event, if that is there.
+    """
 
     type: ClassVar[str] = "post"
     to_lane: Shown[str | None]
@@ -87,6 +104,7 @@ class Posted(EventData, frozen=True, kw_only=True):
     thread: Shown[int]
     to_id: int | None = None
     reply_to: Shown[int | None] = None
+    ack_within_seconds: Shown[int | None] = None
     key: str | None = None
 
     def topics(self, by: int) -> tuple[Topic, ...]:
@@ -96,10 +114,11 @@ class Posted(EventData, frozen=True, kw_only=True):
 
 
 class Acked(EventData, frozen=True, kw_only=True):
-    """A post was acknowledged for the first time by this participant."""
+    """A post was acknowledged for the first time by this participant, perhaps with a note to its sender."""
 
     type: ClassVar[str] = "ack"
     post_id: Shown[int]
+    note: Shown[str | None] = None
 
 
 class PostedPost(Reply, frozen=True, kw_only=True):
@@ -113,16 +132,18 @@ class PostedPost(Reply, frozen=True, kw_only=True):
 
 
 class AckRow(Struct, frozen=True, kw_only=True):
-    """Who acknowledged a post, and when."""
+    """Who acknowledged a post, when, and with what note if there was one."""
 
     actor: str
     at: datetime
+    note: str | UnsetType = UNSET
 
 
 class PostView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     """One post; `acked` is by the caller, `acked_by` is there only when asked with `from_me`.
 
     `acked_by` has the first `ACKS_SHOWN_MAX`; `acked_by_more` counts the others, up to `ACKS_COUNTED_MAX`.
+    `due_at`: somebody should acknowledge it by then. `overdue`: that time has passed and nobody has.
     """
 
     post_id: int
@@ -138,6 +159,8 @@ class PostView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     reply_to: int | UnsetType = UNSET
     acked_by: list[AckRow] | UnsetType = UNSET
     acked_by_more: int | UnsetType = UNSET
+    due_at: datetime | UnsetType = UNSET
+    overdue: bool | UnsetType = UNSET
 
 
 class Posts(Reply, frozen=True, kw_only=True):
@@ -162,6 +185,12 @@ class AckedPost(Reply, frozen=True, kw_only=True):
     acked_at: datetime
 
 
+class AckedPosts(Reply, frozen=True, kw_only=True):
+    """When the caller first acknowledged each of several posts."""
+
+    acked: list[AckedPost]
+
+
 PostCommand = Post | ReadPosts | Ack
 PostEvent = Posted | Acked
 
@@ -181,16 +210,15 @@ def decide(
             assert_never(command)
 
 
-def needed(book: PostBook, seq: int, command: PostCommand, reader: int) -> int | None:
-    """The post that must be fetched from history before this command of this reader can be decided."""
+def needed(book: PostBook, seq: int, command: PostCommand, reader: int) -> Sequence[int]:
+    """The posts that must be fetched from history before this command of this reader can be decided."""
     match command:
-        case Ack(post_id=wanted):
-            known = book.owes(reader, wanted)  # who does not owe it may have acknowledged it before
+        case Ack(posts=posts):  # who does not owe a post may have acknowledged it before
+            return [each for each in posts if each <= seq and not book.owes(reader, each)]
         case Post(reply_to=int(wanted)) | ReadPosts(thread=int(wanted)):
-            known = book.get(wanted) is not None
+            return () if wanted > seq or book.get(wanted) is not None else (wanted,)
         case _:
-            return None
-    return None if known or wanted > seq else wanted
+            return ()
 
 
 def post(book: PostBook, keys: KeyBook, presence: PresenceBook, command: Post, context: Context) -> Decision | Refusal:
@@ -208,6 +236,7 @@ def post(book: PostBook, keys: KeyBook, presence: PresenceBook, command: Post, c
         tag=command.tag,
         reply_to=command.reply_to,
         thread=context.seq + 1,
+        ack_within_seconds=command.ack_within_seconds,
         key=command.key,
     )
     used = keys.used(context, command.key, _fingerprint(posted))
@@ -224,15 +253,30 @@ def post(book: PostBook, keys: KeyBook, presence: PresenceBook, command: Post, c
 
 
 def ack(book: PostBook, command: Ack, context: Context) -> Decision | Refusal:
-    """Acknowledge a post; the first time counts."""
-    reader = context.caller.id
-    if not book.owes(reader, command.post_id):
-        if (record := context.recall.get(command.post_id)) is None:
-            return not_found(f"no post {command.post_id}.")
-        if (first := next((fact.at for fact in record.acks if fact.by == reader), None)) is not None:
-            return Decision(reply=AckedPost(post_id=command.post_id, acked_at=first))
-    reply = AckedPost(post_id=command.post_id, acked_at=context.at)
-    return Decision(reply=reply, events=(Acked(post_id=command.post_id),))
+    """Acknowledge posts, all of them or none; for each the first time counts."""
+    reader, wanted = context.caller.id, command.posts
+    if not wanted:
+        return invalid("say which post: post_id, or post_ids for several.")
+    earlier: dict[int, AckFact] = {}
+    missing: list[str] = []
+    for post_id in wanted:
+        if book.owes(reader, post_id):
+            continue
+        if (record := context.recall.get(post_id)) is None:
+            missing.append(str(post_id))
+        elif (first := next((fact for fact in record.acks if fact.by == reader), None)) is not None:
+            earlier[post_id] = first
+    if missing:
+        return not_found(f"no post {', '.join(missing)}." + (" Nothing was acknowledged." if len(wanted) > 1 else ""))
+    for post_id, first in earlier.items():
+        if command.note not in {None, first.note}:
+            return conflict(
+                f"you acknowledged post {post_id} before, and what you said then stays: answer it with post, "
+                f"reply_to {post_id}."
+            )
+    acked = [AckedPost(post_id=each, acked_at=earlier[each].at if each in earlier else context.at) for each in wanted]
+    events = tuple(Acked(post_id=each, note=command.note) for each in wanted if each not in earlier)
+    return Decision(reply=AckedPosts(acked=acked) if command.post_ids else acked[0], events=events)
 
 
 def read_posts(book: PostBook, lane: str | None, command: ReadPosts, context: Context) -> Decision | Refusal:
@@ -253,7 +297,7 @@ def read_posts(book: PostBook, lane: str | None, command: ReadPosts, context: Co
             query = _query(lane, command, reader, thread, gone_upto)
     else:
         query = _query(lane, command, reader, thread, upto)
-    reply = PostLookup(query, _views(reader, with_acks=command.from_me))
+    reply = PostLookup(query, _views(reader, context.now, with_acks=command.from_me))
     return Decision(reply=reply, awaits=_awaits(lane, command, reader, thread))
 
 
@@ -274,6 +318,7 @@ def fold_posted(book: PostBook, keys: KeyBook, in_lane: Iterable[int], event: Ev
             tag=data.tag,
             thread=data.thread,
             at=event.at,
+            due_at=_due_at(event, data),
             in_backlog=data.to_lane is not None,
         ),
         readers,
@@ -297,11 +342,20 @@ def deliver_lane(book: PostBook, reader: int, lane: str) -> None:
 def fold_recall(recall: Recall, event: Event) -> None:
     """Keep the fetched posts true to an event that was decided after they were fetched."""
     if isinstance(event.data, Acked):
-        recall.acknowledge(event.data.post_id, AckFact(by=event.by, actor=event.actor, at=event.at))
+        recall.acknowledge(event.data.post_id, _ack_fact(event, event.data))
+
+
+def _ack_fact(event: Event, data: Acked) -> AckFact:
+    return AckFact(by=event.by, actor=event.actor, at=event.at, note=data.note)
+
+
+def _due_at(event: Event, data: Posted) -> datetime | None:
+    return None if data.ack_within_seconds is None else event.at + timedelta(seconds=data.ack_within_seconds)
 
 
 def _fingerprint(data: Posted) -> bytes:
-    return fingerprint("post", data.to_lane, data.to_id, data.subject, data.body, data.ref, data.tag, data.reply_to)
+    said = (data.subject, data.body, data.ref, data.tag, data.reply_to, data.ack_within_seconds)
+    return fingerprint("post", data.to_lane, data.to_id, *said)
 
 
 def _posted_post(seq: int, at: datetime, lane: str | None, presence: PresenceBook) -> PostedPost:
@@ -363,17 +417,18 @@ def _query(lane: str | None, command: ReadPosts, reader: int, thread: int | None
     )
 
 
-def _views(reader: int, *, with_acks: bool) -> Callable[[list[PostRecord]], Posts]:
+def _views(reader: int, now: datetime, *, with_acks: bool) -> Callable[[list[PostRecord]], Posts]:
     def page(records: list[PostRecord]) -> Posts:
-        shown, omitted = within_a_page([_view(record, reader, with_acks=with_acks) for record in records])
+        shown, omitted = within_a_page([_view(record, reader, now, with_acks=with_acks) for record in records])
         return Posts(posts=shown, omitted=omitted or UNSET)
 
     return page
 
 
-def _view(record: PostRecord, reader: int, *, with_acks: bool) -> PostView:
+def _view(record: PostRecord, reader: int, now: datetime, *, with_acks: bool) -> PostView:
     event, data = record.event, record.event.data
     assert isinstance(data, Posted)  # noqa: S101 - the journal promises it
+    due_at = _due_at(event, data)
     return PostView(
         post_id=event.seq,
         sender=event.actor,
@@ -388,8 +443,10 @@ def _view(record: PostRecord, reader: int, *, with_acks: bool) -> PostView:
         reply_to=UNSET if data.reply_to is None else data.reply_to,
         acked_by=[_ack_row(fact) for fact in record.acks[:ACKS_SHOWN_MAX]] if with_acks else UNSET,
         acked_by_more=record.acks_more or UNSET if with_acks else UNSET,
+        due_at=due_at or UNSET,
+        overdue=(due_at is not None and due_at < now and not record.acks) or UNSET,
     )
 
 
 def _ack_row(fact: AckFact) -> AckRow:
-    return AckRow(actor=fact.actor, at=fact.at)
+    return AckRow(actor=fact.actor, at=fact.at, note=UNSET if fact.note is None else fact.note)

@@ -7,7 +7,7 @@ on recovery alike. `snapshot` and `restore` keep the fold, so that recovery need
 Each rule gets the books of its concern. What crosses books is called here.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, assert_never, cast
 
@@ -27,7 +27,8 @@ from engine.open_posts import Inbox, OpenPost
 from engine.posts import Acked, PostCommand, Posted
 from engine.presence import Presence, PresenceCommand, Registered
 from engine.repairs import Lost
-from engine.sequences import Sequence, SequenceCommand, SequenceEvent
+from engine.sequences import Sequence as Counter
+from engine.sequences import SequenceCommand, SequenceEvent
 from engine.state import State
 from engine.task_graph import Task
 from engine.tasks import TaskCommand, TaskEvent
@@ -64,9 +65,9 @@ def decide(state: State, command: AnyCommand, context: Context) -> Outcome:
     assert_never(command)
 
 
-def needed(state: State, command: AnyCommand, reader: int) -> int | None:
-    """The post that must be fetched from history (`Context.recall`) before this command of `reader` can be decided."""
-    return posts.needed(state.posts, state.seq, command, reader) if isinstance(command, PostCommand) else None
+def needed(state: State, command: AnyCommand, reader: int) -> Sequence[int]:
+    """The posts that must be fetched from history (`Context.recall`) before this command of `reader` can be decided."""
+    return posts.needed(state.posts, state.seq, command, reader) if isinstance(command, PostCommand) else ()
 
 
 def stamp(state: State, caller: Principal, now: datetime, happened: Iterable[EventData]) -> list[Event]:
@@ -125,7 +126,7 @@ class _Header(Struct, kw_only=True):
 class _Slice(Struct, kw_only=True, omit_defaults=True):
     """Each further line: some records of one book. What can be derived is not kept. The last line is the `end`."""
 
-    sequences: list[Sequence] = []
+    sequences: list[Counter] = []
     presence: list[Presence] = []
     posts: list[OpenPost] = []
     inboxes: list[Inbox] = []

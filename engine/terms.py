@@ -77,6 +77,20 @@ Ref = Annotated[
         extra=_NAME,
     ),
 ]
+AckNote = Annotated[
+    str,
+    Meta(max_length=200, description="What it means, such as `mine` or `not me, because …`. The sender sees it."),
+]
+AckWithinSeconds = Annotated[
+    int,
+    Meta(
+        ge=60,
+        le=604_800,
+        description="How soon somebody should acknowledge it. After that `whats_new` shows it as overdue, to those who "
+        "owe it and to the sender.",
+    ),
+]
+PostIds = Annotated[tuple[Id, ...], Meta(max_length=50, description="Several posts at once.")]
 Tag = Annotated[
     str, Meta(min_length=1, max_length=64, description="A word to find it by. Matched exactly.", extra=_NAME)
 ]

@@ -100,11 +100,11 @@ _FOUND_BY_ID = """
 """
 
 _ACKS = """
-       select a.participation_id as id, a.actor, a.at, a.seq from events a
+       select a.participation_id as id, a.actor, a.at, a.seq, a.data ->> 'note' as note from events a
         where a.project_id = %(project)s and a.type = 'ack' and (a.data ->> 'post_id')::bigint = p.seq"""
 
 _POSTS = f"""
-select p.seq, p.at, p.actor, p.participation_id, p.data::text, acks.ids, acks.actors, acks.times,
+select p.seq, p.at, p.actor, p.participation_id, p.data::text, acks.ids, acks.actors, acks.times, acks.notes,
        case when acks.first < {ACKS_SHOWN_MAX} then 0
             else (select count(*) - {ACKS_SHOWN_MAX}
                     from ({_ACKS} limit {ACKS_SHOWN_MAX + ACKS_COUNTED_MAX}) as counted) end
@@ -112,7 +112,8 @@ select p.seq, p.at, p.actor, p.participation_id, p.data::text, acks.ids, acks.ac
  cross join lateral (select p.* from events p where p.project_id = %(project)s and p.seq = found.seq limit 1) as p
  cross join lateral (
        select array_agg(ack.id order by ack.seq) as ids, array_agg(ack.actor order by ack.seq) as actors,
-              array_agg(ack.at order by ack.seq) as times, count(*) as first
+              array_agg(ack.at order by ack.seq) as times, array_agg(ack.note order by ack.seq) as notes,
+              count(*) as first
          from (({_ACKS} order by a.seq limit {ACKS_SHOWN_MAX})
                union (select one.* from unnest(%(acks_of)s::bigint[]) as wanted (reader)
                        cross join lateral ({_ACKS} and a.participation_id = wanted.reader
@@ -271,10 +272,10 @@ def _given(query: EventQuery | PostQuery, filters: dict[str, str], parameters: d
 
 
 def _post_record(row: tuple[Any, ...]) -> PostRecord:
-    seq, at, actor, by, data, ids, actors, times, more = row
+    seq, at, actor, by, data, ids, actors, times, notes, more = row
     event = Event(seq=seq, at=at, actor=actor, by=by, data=decode("post", data))
     acks: dict[int, AckFact] = {}
-    for reader, name, acked_at in zip(ids or (), actors or (), times or (), strict=True):
+    for reader, name, acked_at, note in zip(ids or (), actors or (), times or (), notes or (), strict=True):
         # A ledger from elsewhere (store.legacy) may have a reader's acknowledgement again; the first one counts.
-        acks.setdefault(reader, AckFact(by=reader, actor=name, at=acked_at))
+        acks.setdefault(reader, AckFact(by=reader, actor=name, at=acked_at, note=note))
     return PostRecord(event=event, acks=tuple(acks.values()), acks_more=more)

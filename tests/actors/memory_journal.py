@@ -184,7 +184,7 @@ class MemoryJournal:
         acks: defaultdict[int, list[AckFact]] = defaultdict(list)
         for row in self.ledger.rows[project_id]:
             if isinstance(row.event.data, Acked):
-                fact = AckFact(by=row.event.by, actor=row.event.actor, at=row.event.at)
+                fact = AckFact(by=row.event.by, actor=row.event.actor, at=row.event.at, note=row.event.data.note)
                 acks[row.event.data.post_id].append(fact)
         for row in self.ledger.rows[project_id]:
             if isinstance(row.event.data, Posted):

@@ -134,8 +134,9 @@ class Project:
     ) -> Outcome:
         wanted = needed(self.state, command, caller.id)
         recall = Recall()
-        if wanted is not None:
-            recall = Recall(self.find_posts(PostQuery(upto=wanted, ids=(wanted,), acks_of=(caller.id,), limit=1)))
+        if wanted:
+            query = PostQuery(upto=max(wanted), ids=tuple(wanted), acks_of=(caller.id,), limit=len(wanted))
+            recall = Recall(self.find_posts(query))
         addressee: Addressee | None = None
         if command.addressee_name is not None:
             found = resolve(command.addressee_name, ROSTER)
@@ -187,7 +188,7 @@ class Project:
             PostRecord(
                 event=event,
                 acks=tuple(
-                    AckFact(by=ack.by, actor=ack.actor, at=ack.at)
+                    AckFact(by=ack.by, actor=ack.actor, at=ack.at, note=ack.data.note)
                     for ack in self.events
                     if isinstance(ack.data, Acked) and ack.data.post_id == event.seq
                 ),

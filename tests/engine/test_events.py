@@ -2,6 +2,7 @@ from typing import Any, ClassVar, get_args
 
 import msgspec
 import pytest
+from msgspec.structs import asdict
 
 from engine import commits, leases, posts, presence, repairs, sequences, tasks
 from engine.commits import CommitChecked, Numbers, Paths
@@ -61,6 +62,11 @@ ROWS: list[tuple[EventData, dict[str, Any]]] = [
         {"to_lane": "qa", "to_actor": "kim/ben", "subject": "s", "ref": "r", "tag": "t", "thread": 1, "reply_to": 3},
     ),
     (Acked(post_id=1), {"post_id": 1}),
+    (Acked(post_id=1, note="n"), {"post_id": 1, "note": "n"}),
+    (
+        Posted(**{**asdict(BARE_POST), "ack_within_seconds": 60}),
+        {**SHOWN_POST, "ack_within_seconds": 60},
+    ),
     (Leased(surface="a", ttl_seconds=1), {"surface": "a", "ttl_seconds": 1}),
     (
         Leased(surface="a", ttl_seconds=1, note="n", mode="shared"),

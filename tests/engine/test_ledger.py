@@ -237,6 +237,36 @@ def test_a_digest_awaits_only_posts_that_nobody_acknowledged() -> None:
     assert [post["post_id"] for post in asked(project, ben(WhatsNew()))["unacked_posts"]] == [2, 1]
 
 
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_digest_names_what_is_overdue_first_to_those_who_owe_it_and_to_the_sender(reopened: bool) -> None:
+    project = Project()
+    urgent = Post(to_actor="ben", body="b", ack_within_seconds=60)
+    project.play([ada(urgent), ada(Post(to_lane="qa", body="b", ack_within_seconds=120)), ben(Register(lane="qa"))])
+    project.play([ada(Post(to_actor="ben", body="b")) for _ in range(DIGEST_ITEMS_MAX)])
+    project.play([timedelta(seconds=30), ada(urgent), ada(urgent), ben(Ack(post_id=DIGEST_ITEMS_MAX + 5))])
+    newest = DIGEST_ITEMS_MAX + 4
+    assert overdue(project) == ([], [])
+    project.now += timedelta(seconds=45)
+    assert overdue(project) == ([1], [1])
+    project.now += timedelta(seconds=50)
+    if reopened:
+        project.reopen()
+    assert overdue(project) == ([1, newest, 2], [1, newest, 2])
+    assert [post["post_id"] for post in asked(project, ben(WhatsNew()))["unacked_posts"]][3:5] == [
+        newest - 1,
+        newest - 2,
+    ]
+    project.play([cay(Ack(post_id=1)), ben(Ack(post_id=2))])
+    assert overdue(project) == ([newest], [newest])
+
+
+def overdue(project: Project) -> tuple[list[int], list[int]]:
+    """What ben's digest calls overdue for him to acknowledge, and ada's of what she sent."""
+    posts = asked(project, ben(WhatsNew()))["unacked_posts"], asked(project, ada(WhatsNew()))["awaiting_ack"]
+    owed, sent = ([post["post_id"] for post in shown if post.get("overdue")] for shown in posts)
+    return owed, sent
+
+
 def test_only_events_are_news() -> None:
     project = Project()
     project.play([ada(Lease(surface="a"))])

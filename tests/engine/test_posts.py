@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from engine.decision import Context, Decision
+from engine.ledger import QueryEvents
 from engine.lookups import PostQuery, Recall
 from engine.posts import Ack, Acked, Post, Posted, ReadPosts, fold_recall
 from engine.presence import Register
@@ -151,6 +152,56 @@ ACKED: list[tuple[str, History, Step, dict[str, Any] | Refused, tuple[EventData,
         {"post_id": 1, "acked_at": after(5)},
         (),
     ),
+    (
+        "several at once, each once",
+        [ada(TO_BEN), ada(TO_BEN), ben(Ack(post_id=1)), timedelta(seconds=5)],
+        ben(Ack(post_ids=(2, 1, 2))),
+        {"acked": [{"post_id": 2, "acked_at": after(5)}, {"post_id": 1, "acked_at": after()}]},
+        (Acked(post_id=2),),
+    ),
+    (
+        "one and several",
+        [ada(TO_BEN), ada(TO_BEN)],
+        ben(Ack(post_id=1, post_ids=(2,))),
+        {"acked": [{"post_id": 1, "acked_at": after()}, {"post_id": 2, "acked_at": after()}]},
+        (Acked(post_id=1), Acked(post_id=2)),
+    ),
+    (
+        "all or none",
+        [ada(TO_BEN)],
+        ben(Ack(post_ids=(1, 2, 7))),
+        Refused("not_found", "no post 2, 7. Nothing was acknowledged."),
+        (),
+    ),
+    (
+        "with a note",
+        [ada(TO_BEN)],
+        ben(Ack(post_id=1, note="mine")),
+        {"post_id": 1, "acked_at": after()},
+        (Acked(post_id=1, note="mine"),),
+    ),
+    (
+        "again with the same note",
+        [ada(TO_BEN), ben(Ack(post_id=1, note="mine"))],
+        ben(Ack(post_id=1, note="mine")),
+        {"post_id": 1, "acked_at": after()},
+        (),
+    ),
+    (
+        "again without a note",
+        [ada(TO_BEN), ben(Ack(post_id=1, note="mine"))],
+        ben(Ack(post_id=1)),
+        {"post_id": 1, "acked_at": after()},
+        (),
+    ),
+    (
+        "again with another note",
+        [ada(TO_BEN), ada(TO_BEN), ben(Ack(post_id=1))],
+        ben(Ack(post_ids=(2, 1), note="not me")),
+        Refused("conflict", "you acknowledged post 1 before"),
+        (),
+    ),
+    ("none", [ada(TO_BEN)], ben(Ack()), Refused("invalid", "say which post: post_id, or post_ids"), ()),
     ("though never written", [], ben(Ack(post_id=1)), Refused("not_found", "no post 1"), ()),
     ("though no post", [ada(Register(lane="qa"))], ben(Ack(post_id=1)), Refused("not_found", "no post 1"), ()),
 ]
@@ -249,7 +300,7 @@ def test_within_one_batch_a_recalled_post_is_acknowledged_once() -> None:
     project = Project()
     project.play([ada(TO_BEN), ben(Ack(post_id=1))])
     command = Ack(post_id=1)
-    assert needed(project.state, command, ada.id) == 1
+    assert tuple(needed(project.state, command, ada.id)) == (1,)
     recall = Recall(project.records())
     outcomes = []
     for who in (cay, ben, cay):
@@ -283,23 +334,25 @@ def test_a_recall_ignores_what_it_does_not_hold() -> None:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        (Ack(post_id=1), 1),
-        (Ack(post_id=2), 2),
-        (Ack(post_id=3), 3),
-        (Ack(post_id=4), None),
-        (Post(to_lane="qa", body="b"), None),
-        (Post(to_lane="qa", body="b", reply_to=1), None),
-        (Post(to_lane="qa", body="b", reply_to=2), 2),
-        (ReadPosts(), None),
-        (ReadPosts(thread=1), None),
-        (ReadPosts(thread=2), 2),
-        (Register(lane="qa"), None),
+        (Ack(post_id=1), (1,)),
+        (Ack(post_id=2), (2,)),
+        (Ack(post_id=3), (3,)),
+        (Ack(post_id=4), ()),
+        (Ack(post_ids=(4, 2, 1)), (2, 1)),
+        (Ack(post_id=1, post_ids=(2, 1)), (1, 2)),
+        (Post(to_lane="qa", body="b"), ()),
+        (Post(to_lane="qa", body="b", reply_to=1), ()),
+        (Post(to_lane="qa", body="b", reply_to=2), (2,)),
+        (ReadPosts(), ()),
+        (ReadPosts(thread=1), ()),
+        (ReadPosts(thread=2), (2,)),
+        (Register(lane="qa"), ()),
     ],
 )
-def test_only_a_post_that_may_have_left_the_state_is_fetched(command: AnyCommand, expected: int | None) -> None:
+def test_only_a_post_that_may_have_left_the_state_is_fetched(command: AnyCommand, expected: tuple[int, ...]) -> None:
     project = Project()
     project.play([ada(TO_QA), ada(TO_BEN), ben(Ack(post_id=2))])
-    assert needed(project.state, command, cay.id) == expected
+    assert tuple(needed(project.state, command, cay.id)) == expected
 
 
 def test_the_oldest_open_post_is_known() -> None:
@@ -312,8 +365,8 @@ def test_the_oldest_open_post_is_known() -> None:
 def test_who_owes_a_post_acknowledges_it_without_a_look_at_history() -> None:
     project = Project()
     project.play([ada(TO_BEN)])
-    assert needed(project.state, Ack(post_id=1), ben.id) is None
-    assert needed(project.state, Ack(post_id=1), cay.id) == 1
+    assert tuple(needed(project.state, Ack(post_id=1), ben.id)) == ()
+    assert tuple(needed(project.state, Ack(post_id=1), cay.id)) == (1,)
 
 
 MAIL: History = [
@@ -414,6 +467,30 @@ def test_an_author_sees_who_acknowledged_and_when() -> None:
     assert newest["acked_by"] == []
     assert oldest["acked_by"] == [{"actor": "kim/ben", "at": after()}, {"actor": "kim/ada", "at": after(2)}]
     assert "acked_by" not in asked(project, ben(ReadPosts()))["posts"][0]
+
+
+def test_an_author_sees_what_was_said_with_an_acknowledgement() -> None:
+    project = Project()
+    project.play([ada(TO_BEN), ben(Ack(post_id=1, note="not me, because I left the lane")), cay(Ack(post_id=1))])
+    (post,) = asked(project, ada(ReadPosts(from_me=True)))["posts"]
+    assert post["acked_by"] == [
+        {"actor": "kim/ben", "at": after(), "note": "not me, because I left the lane"},
+        {"actor": "kim/cay", "at": after()},
+    ]
+    (event,) = asked(project, ada(QueryEvents(actor="kim/ben")))["events"]
+    assert event["payload"] == {"post_id": 1, "note": "not me, because I left the lane"}
+
+
+def test_a_post_is_overdue_when_its_time_has_passed_and_nobody_acknowledged_it() -> None:
+    project = Project()
+    project.play([ada(Post(to_actor="ben", body="b", ack_within_seconds=60)), timedelta(seconds=60)])
+    (post,) = asked(project, ben(ReadPosts()))["posts"]
+    assert (post["due_at"], post.get("overdue")) == (after(60), None)
+    project.now += timedelta(seconds=1)
+    assert asked(project, ada(ReadPosts()))["posts"][0]["overdue"] is True
+    project.play([cay(Ack(post_id=1))])
+    assert "overdue" not in asked(project, ada(ReadPosts()))["posts"][0]
+    assert asked(project, ada(QueryEvents(type="post")))["events"][0]["payload"]["ack_within_seconds"] == 60
 
 
 def test_a_read_asks_history_only_for_what_was_durable() -> None:

@@ -48,7 +48,9 @@ handoffs = st.one_of(
     st.builds(Register, lane=lanes),
     st.builds(Post, to_lane=maybe(lanes), to_actor=maybe(names), body=st.just("b"), reply_to=maybe(ids), key=keys),
     st.builds(Post, to_lane=lanes, body=st.just("b"), ref=maybe(st.just("r")), tag=maybe(st.just("t"))),
-    st.builds(Ack, post_id=ids),
+    st.builds(Ack, post_id=ids, note=maybe(st.just("mine"))),
+    st.builds(Ack, post_ids=st.lists(ids, min_size=1, max_size=3).map(tuple)),
+    st.builds(Post, to_lane=lanes, body=st.just("b"), ack_within_seconds=st.sampled_from([60, 3600])),
     st.builds(Ack, post_id=st.integers(1, 4)),
 )
 numbers = st.one_of(
@@ -71,6 +73,7 @@ leases = st.one_of(
         mode=st.sampled_from(["shared", "exclusive"]),
     ),
     st.builds(Release, surface=surfaces),
+    st.builds(Lease, surface=st.sampled_from(["port:1-3", "port:2"]), pick_one=st.booleans(), ttl_seconds=st.just(30)),
 )
 task_ids = st.integers(1, 4)
 works = st.one_of(

@@ -11,7 +11,7 @@ from engine.commits import ReportCommit, ReportedCommit
 from engine.leases import GrantedLease, Lease, LeaseRow, Leases, OtherLease, ReleasedLeases
 from engine.ledger import ActiveLease, Digest, Events, Omitted, PostHead, QueryEvents, WhatsNew
 from engine.lookups import EventView
-from engine.posts import AckedPost, AckRow, Post, PostedPost, Posts, PostView, ReadPosts
+from engine.posts import Ack, AckedPost, AckedPosts, AckRow, Post, PostedPost, Posts, PostView, ReadPosts
 from engine.presence import Active, ActiveRow, Register, RegisteredLane, Touched, WhoIsActive
 from engine.project import AnyCommand
 from engine.sequences import (
@@ -74,6 +74,10 @@ LIMITS: list[tuple[type[Struct], dict[str, Any], dict[str, Any]]] = [
     (Post, {"body": "b", "subject": "s" * 200}, {"body": "b", "subject": "s" * 201}),
     (Post, {"body": "b", "ref": "r" * 120}, {"body": "b", "ref": "r" * 121}),
     (Post, {"body": "b", "tag": "t" * 64}, {"body": "b", "tag": "t" * 65}),
+    (Post, {"body": "b", "ack_within_seconds": 60}, {"body": "b", "ack_within_seconds": 59}),
+    (Post, {"body": "b", "ack_within_seconds": 604_800}, {"body": "b", "ack_within_seconds": 604_801}),
+    (Ack, {"post_id": 1, "note": "n" * 200}, {"post_id": 1, "note": "n" * 201}),
+    (Ack, {"post_ids": [1] * 50}, {"post_ids": [1] * 51}),
     (ReadPosts, {"limit": 200}, {"limit": 201}),
     (ReadPosts, {"limit": 1}, {"limit": 0}),
     (ReadPosts, {"wait_seconds": 55}, {"wait_seconds": 56}),
@@ -161,10 +165,12 @@ SHAPES: list[tuple[type[Struct], str]] = [
     (Posts, "posts omitted"),
     (
         PostView,
-        "post_id from to_lane to_actor subject body ref tag created_at acked reply_to acked_by acked_by_more",
+        "post_id from to_lane to_actor subject body ref tag created_at acked reply_to acked_by acked_by_more "
+        "due_at overdue",
     ),
-    (AckRow, "actor at"),
+    (AckRow, "actor at note"),
     (AckedPost, "post_id acked_at"),
+    (AckedPosts, "acked"),
     (GrantedLease, "lease_id surface expires_at others omitted renewed"),
     (OtherLease, "actor surface expires_at"),
     (ReleasedLeases, "released"),
@@ -187,7 +193,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
         Digest,
         "since_event_id events remaining unacked_posts awaiting_ack active_leases latest_claims stale_tasks omitted",
     ),
-    (PostHead, "post_id from to_lane to_actor subject ref created_at"),
+    (PostHead, "post_id from to_lane to_actor subject ref created_at due_at overdue"),
     (ActiveLease, "surface actor expires_at"),
     (Omitted, "unacked_posts active_leases awaiting_ack latest_claims"),
 ]

@@ -50,9 +50,10 @@ def draw_command(rng: Random, mark: str, ledger_seq: int) -> AnyCommand:
             to_actor=name or "ann",
             body=mark,
             reply_to=rng.choice([None, None, post_id]),
+            ack_within_seconds=rng.choice([None, None, 60]),
             key=rng.choice([None, mark]),
         ),
-        lambda: Ack(post_id=post_id),
+        lambda: Ack(post_id=post_id, post_ids=rng.choice([(), (), (rng.randint(1, post_id), post_id)])),
         lambda: ReadPosts(to_me=True, unacked_only=True, limit=200, wait_seconds=wait_seconds),
         lambda: ReadPosts(from_me=True, thread=rng.choice([None, post_id])),
         lambda: Register(lane=rng.choice(LANES), status=mark),
@@ -63,7 +64,14 @@ def draw_command(rng: Random, mark: str, ledger_seq: int) -> AnyCommand:
             mode=rng.choice(["exclusive", "exclusive", "shared"]),
             wait_seconds=wait_seconds,
         ),
-        lambda: Release(surface=rng.choice(SURFACES)),
+        lambda: Release(surface=rng.choice([*SURFACES, "port:1", "port:2"])),
+        lambda: Lease(
+            surface="port:1-2",
+            ttl_seconds=rng.choice([5, 30]),
+            note=mark,
+            pick_one=rng.random() < 0.9,
+            wait_seconds=wait_seconds,
+        ),
         lambda: WhatsNew(limit=rng.choice([3, 100]), wait_seconds=wait_seconds),
         lambda: TaskCreate(title=mark, owner=name, priority=task_id % 5, depends_on=rng.choice([(), (), (task_id,)])),
         lambda: TaskAssign(task_id=task_id, owner=name or "agent1"),
@@ -79,7 +87,7 @@ def draw_command(rng: Random, mark: str, ledger_seq: int) -> AnyCommand:
         ),
         lambda: QueryEvents(sequence="a", limit=5),
     ]
-    (make,) = rng.choices(makers, weights=[12, 12, 12, 8, 3, 4, 8, 4, 6, 3, 2, 2, 1, 1, 1, 1, 3, 2, 6, 1])
+    (make,) = rng.choices(makers, weights=[12, 12, 12, 8, 3, 4, 8, 4, 3, 6, 3, 2, 2, 1, 1, 1, 1, 3, 2, 6, 1])
     drawn: AnyCommand = make()
     return drawn
 

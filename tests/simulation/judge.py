@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from actors import Answer
@@ -10,7 +10,7 @@ from engine import surfaces
 from engine.keys import KEPT
 from engine.leases import GrantedLease, Lease, Leased, Released, ReleasedLeases
 from engine.ledger import Digest, WhatsNew
-from engine.posts import Ack, Acked, AckedPost, Post, Posted, PostedPost, Posts, ReadPosts
+from engine.posts import Ack, Acked, AckedPost, AckedPosts, Post, Posted, PostedPost, Posts, ReadPosts
 from engine.presence import Register, Registered, RegisteredLane
 from engine.project import apply, snapshot
 from engine.refusals import Refusal
@@ -131,20 +131,13 @@ def _evidence(attempt: Attempt, answer: Answer, ledger: list[Event]) -> Event | 
             assert isinstance(command, Post)
             assert (event.data.body, event.at, event_id) == (command.body, at, post_id)
             return event
-        case GrantedLease(lease_id=lease_id, expires_at=expires_at):
-            event = _numbered(ledger, lease_id, Leased)
-            assert isinstance(event.data, Leased)
+        case GrantedLease() as reply:
             assert isinstance(command, Lease)
-            assert (event.data.note, event.data.surface) == (command.note, surfaces.parse(command.surface))
-            ends = event.data.expires_at or event.at + timedelta(seconds=command.ttl_seconds)
-            assert ends == expires_at
-            return event
+            return _grant(command, reply, ledger)
         case RegisteredLane(status=status, registered_at=at):
             return _only(e for e in fresh if isinstance(e.data, Registered) and (e.data.status, e.at) == (status, at))
-        case AckedPost(post_id=post_id, acked_at=at):
-            first = next(e for e in ledger if isinstance(e.data, Acked) and (e.data.post_id, e.by) == (post_id, caller))
-            assert first.at == at
-            return first
+        case AckedPost() | AckedPosts() as reply:
+            return _first_acks(reply, caller, ledger)[0]
         case SequenceSet(sequence=name, current=current):
             return _newest(fresh, caller, Seeded, sequence=name, current=current)
         case ReleasedLeases(released=1):
@@ -171,6 +164,45 @@ def _judge_void(attempt: Attempt, reply: VoidedNumber, ledger: list[Event]) -> N
     claim = _only(event for event in ledger if _is_of(event.data, Claimed, reply.sequence, reply.number))
     _only(event for event in ledger if _is_of(event.data, Voided, reply.sequence, reply.number))
     assert attempt.caller.is_admin or claim.by == attempt.caller.id, f"voided somebody else's number: {attempt}"
+
+
+def _grant(command: Lease, reply: GrantedLease, ledger: list[Event]) -> Event:
+    event = _numbered(ledger, reply.lease_id, Leased)
+    assert isinstance(event.data, Leased)
+    assert event.data.note == command.note
+    if command.pick_one:
+        _judge_pick(event, event.data, ledger)
+    else:
+        assert event.data.surface == surfaces.parse(command.surface)
+    assert (event.data.expires_at or event.at + timedelta(seconds=command.ttl_seconds)) == reply.expires_at
+    return event
+
+
+def _judge_pick(event: Event, picked: Leased, ledger: list[Event]) -> None:
+    """Nobody held what was picked, its new holder included, and all that is lower in the range was held."""
+    held: dict[tuple[int, str], Leased] = {}
+    ends: dict[tuple[int, str], datetime] = {}
+    for earlier in ledger[: event.seq - 1]:
+        if isinstance(earlier.data, Leased):
+            slot = earlier.by, earlier.data.surface
+            held[slot] = earlier.data
+            ends[slot] = earlier.data.expires_at or earlier.at + timedelta(seconds=earlier.data.ttl_seconds)
+        elif isinstance(earlier.data, Released):
+            held.pop((earlier.by, earlier.data.surface), None)
+    now = (picked.expires_at or event.at + timedelta(seconds=picked.ttl_seconds)) - timedelta(
+        seconds=picked.ttl_seconds
+    )
+    taken = {surface for by, surface in held if ends[by, surface] > now}
+    assert not {picked.surface, "port:1-2"} & taken, f"picked what was held: {event}"
+    assert picked.surface == "port:1" or "port:1" in taken, f"picked not the lowest: {event}"
+
+
+def _first_acks(reply: AckedPost | AckedPosts, caller: int, ledger: list[Event]) -> list[Event]:
+    answers = reply.acked if isinstance(reply, AckedPosts) else [reply]
+    acks = [event for event in reversed(ledger) if isinstance(event.data, Acked) and event.by == caller]
+    first = {ack.data.post_id: ack for ack in acks if isinstance(ack.data, Acked)}
+    assert all(first[answer.post_id].at == answer.acked_at for answer in answers)
+    return [first[answer.post_id] for answer in answers]
 
 
 def _is_of(data: EventData, kind: type[Claimed | Voided], sequence: str, number: int) -> bool:
@@ -215,9 +247,14 @@ def _judge_patience(attempt: Attempt, answer: Answer) -> None:
 def _judge_refusal(attempt: Attempt, refusal: Refusal, ledger: list[Event]) -> None:
     """What anybody was told of before cannot be refused as unknown, nor a key for its own arguments."""
     match attempt.command:
-        case Ack(post_id=named) | Post(reply_to=int(named)) | ReadPosts(thread=int(named)):
+        case Ack(posts=posts):
+            known = all(each <= attempt.known_seq and isinstance(ledger[each - 1].data, Posted) for each in posts)
+            assert not known, f"refused though the posts are there: {attempt}"
+        case Post(reply_to=int(named)) | ReadPosts(thread=int(named)):
             known = named <= attempt.known_seq and isinstance(ledger[named - 1].data, Posted)
             assert not known, f"refused though the post is there: {attempt}"
+        case Lease(pick_one=True):
+            assert refusal.code == "conflict", attempt
         case Claim(sequence="c"):
             assert "archived" in refusal.message, attempt
         case VoidClaim(sequence=sequence, number=number):

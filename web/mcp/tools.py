@@ -122,7 +122,7 @@ TOOLS = (
     Tool(
         name="ack",
         title="Acknowledge",
-        description="Say that you have taken a post over.",
+        description="Take posts over, or decline them in note.",
         arguments=Ack,
         repeatable=True,
         tells_unread=False,
@@ -131,9 +131,8 @@ TOOLS = (
         name="lease",
         title="Lease",
         description="Before you edit: announce a path or glob relative to the repository's root. Always granted: "
-        "talk to the others. Repeat to renew.",
+        "talk to the others. pick_one: a free one of port:3000-3099.",
         arguments=Lease,
-        repeatable=True,
     ),
     Tool(
         name="release",

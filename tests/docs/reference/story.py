@@ -135,16 +135,17 @@ async def _surfaces_and_posts(teller: Teller) -> None:
     await say("api", "lease", surface="src/auth/**", ttl_seconds=3600, note="refresh tokens")
     await say("web", "lease", surface="src/auth/session.py")
     await say("web", "lease", surface="/".join(["*"] * 20))
+    await say("web", "lease", surface="port", pick_one=True)
     await say("web", "who_holds", surface="src/auth/session.py")
     await say("api", "release", surface="src/auth/**")
     handoff = {"subject": "Refresh endpoint is in", "body": "Merged. Left: the login page.", "ref": "feat/refresh"}
-    await say("api", "post", to_lane="web", **handoff)
+    await say("api", "post", to_lane="web", ack_within_seconds=3600, **handoff)
     await say("api", "post", body="To whom?")
     await say("api", "post", to_actor="nobody", body="Hello?")
     await say("api", "post", to_lane="web", reply_to=9, body="About that …")
     await say("web", "read_posts", to_me=True, unacked_only=True)
     await say("web", "read_posts", thread=9)
-    await say("web", "ack", post_id=8)
+    await say("web", "ack", post_id=8, note="mine")
     await say("web", "ack", post_id=9)
 
 
