@@ -4,6 +4,9 @@ A lease is always granted, within the bounds below; the answer names the others 
 and conflict, unless both are shared. Its id is its event's number, so it grows with every grant: a fencing token
 (Kleppmann, "How to do distributed locking", 2016). A caller who can wait is granted the lease as soon as nobody
 conflicts, or when the wait is over.
+
+Counted things are picked: of a range such as `port:3000-3099` the caller gets the lowest value that nobody holds. That
+is refused, or waited for, while all are held.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,10 +18,10 @@ from typing import Annotated, ClassVar, assert_never
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from engine import surfaces, terms
+from engine import ranges, surfaces, terms
 from engine.decision import Context, Decision, Pending
 from engine.fields import Shown
-from engine.refusals import Refusal, conflict
+from engine.refusals import Refusal, conflict, invalid
 from engine.terms import ID_MAX
 from engine.undo import Index, Ordered, Table, Undo
 from engine.vocabulary import Command, Event, EventData, Reply, Topic
@@ -53,6 +56,9 @@ class Lease(Command, frozen=True, kw_only=True):
     ttl_seconds: terms.TtlSeconds = 1800
     note: terms.LeaseNote | None = None
     mode: terms.LeaseMode = "exclusive"
+    pick_one: Annotated[
+        bool, Meta(description="Of a range such as `port:3000-3099`: the lowest value that nobody holds, exclusively.")
+    ] = False
     wait_seconds: Annotated[
         terms.WaitSeconds,
         Meta(description="Wait this long for nobody to conflict; the lease counts from the start."),
@@ -98,8 +104,9 @@ class Released(EventData, frozen=True, kw_only=True):
     surface: Shown[str]
 
     def topics(self, by: int) -> tuple[Topic, ...]:
-        """The holder's lease of the surface."""
-        return (_topic(by, self.surface),)
+        """The holder's lease of the surface, and what is counted by it."""
+        counted = surfaces.namespace(self.surface)
+        return (_topic(by, self.surface), _freed(counted)) if counted else (_topic(by, self.surface),)
 
 
 class OtherLease(Struct, frozen=True, kw_only=True):
@@ -308,8 +315,8 @@ def fold(book: LeaseBook, event: Event, data: LeaseEvent) -> None:
 
 def lease(book: LeaseBook, command: Lease, context: Context) -> Decision | Pending | Refusal:
     """Grant or renew; wait for conflicting holders first, if the caller can."""
-    surface = surfaces.parse(command.surface)
-    if isinstance(surface, Refusal):
+    surface = _surface(book, command, context)
+    if not isinstance(surface, str):
         return surface
     if (refused := _too_many(book, surface, context)) is not None:
         return refused
@@ -391,6 +398,30 @@ def who_holds(book: LeaseBook, command: WhoHolds, context: Context) -> Decision 
     return Decision(reply=Leases(leases=rows))
 
 
+def _surface(book: LeaseBook, command: Lease, context: Context) -> str | Pending | Refusal:
+    """What is to be leased: as it is named, or the lowest value that nobody holds; pending until there is one."""
+    surface = surfaces.parse(command.surface)
+    if isinstance(surface, Refusal) or not command.pick_one:
+        return surface
+    values = ranges.values(surface)
+    if isinstance(values, Refusal):
+        return values
+    if command.mode != "exclusive":
+        return invalid("what is picked is held exclusively: leave mode out.")
+    frees: list[datetime] = []
+    for value in values:
+        ends = [held.expires_at for held in book.overlapping(value, context.now)]
+        if not ends:
+            return value
+        frees.append(max(ends))
+    if context.patient:
+        return Pending(until=min(frees), awaits=(_freed(surfaces.namespace(surface)),))
+    seconds = ceil((min(frees) - context.now).total_seconds())
+    return conflict(
+        f"every value of {surface} is held; the first lease on one ends in {seconds} s. wait_seconds waits for one."
+    )
+
+
 def _too_many(book: LeaseBook, surface: str, context: Context) -> Refusal | None:
     """Refuse one lease too many; renewing one is always possible."""
     if book.get(context.caller.id, surface, context.now) is not None:
@@ -400,6 +431,10 @@ def _too_many(book: LeaseBook, surface: str, context: Context) -> Refusal | None
     if book.active_count(context.now) >= LEASES_PER_PROJECT_MAX:
         return conflict(f"this project has {LEASES_PER_PROJECT_MAX} active leases already: release some first.")
     return None
+
+
+def _freed(namespace: str) -> Topic:
+    return f"freed:{namespace}"
 
 
 def _topic(holder: int, surface: str) -> Topic:

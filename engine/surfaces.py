@@ -2,7 +2,8 @@
 
 A surface is a path or a glob, relative to the repository's root. It covers every path that it matches, and everything
 below; `engine.globs` says what wildcards mean. Braces hold alternatives (`*.{ts,tsx}`), letter case counts. A surface
-such as `port:3000` names something that is not in the repository; it meets only surfaces of the same `port:`.
+such as `port:3000` names something that is not in the repository; it meets only surfaces of the same `port:`, and may
+be a range (`engine.ranges`).
 
 `parse` reads what people and agents write. It gives the one spelling that is stored and shown, or says what is wrong: a
 lease that cannot meet anybody else's would make its holder believe that the work is announced. What a name in a
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice, product, takewhile
 
-from engine import globs
+from engine import globs, ranges
 from engine.names import tidied, unseen
 from engine.refusals import Refusal, invalid
 
@@ -129,19 +130,30 @@ def overlap(a: str, b: str) -> bool:
         return True
     (namespace, paths), (other_namespace, other_paths) = _paths(a), _paths(b)
     return namespace == other_namespace and any(
-        globs.cover_one_path(path, other) for path, other in product(paths, other_paths)
+        globs.cover_one_path(path, other) or (namespace != "" and ranges.share_a_value(path, other))
+        for path, other in product(paths, other_paths)
     )
+
+
+def namespace(surface: str) -> str:
+    """What a parsed surface counts, such as `port:`; empty for a path of the repository."""
+    return _paths(surface)[0]
 
 
 @lru_cache(maxsize=_PARSED_MAX)
 def stems(surface: str) -> frozenset[Stem]:
-    """What the paths of a parsed surface begin with, up to their first wildcard; a namespace counts as the first name.
+    """What the paths of a parsed surface begin with, up to their first wildcard or range.
+
+    A namespace counts as the first name.
 
     Two surfaces overlap only if a stem of one is the beginning of a stem of the other.
     """
     namespace, paths = _paths(surface)
-    first = (namespace,) if namespace else ()
-    return frozenset((*first, *takewhile(lambda segment: not globs.is_glob(segment), path)) for path in paths)
+    if not namespace:
+        return frozenset(tuple(takewhile(_is_one_name, path)) for path in paths)
+    return frozenset(
+        (namespace, *takewhile(lambda name: _is_one_name(name) and not ranges.is_range(name), path)) for path in paths
+    )
 
 
 def wildcards(surface: str) -> int:
@@ -153,6 +165,10 @@ def meaning(surface: str) -> str:
     """What the spellings of one surface share: `src`, `src/` and `src/**` are `src`."""
     shorter = surface.removesuffix(_EVERYTHING_BELOW)
     return ROOT if shorter == globs.ANY_PATH else shorter
+
+
+def _is_one_name(segment: str) -> bool:
+    return not globs.is_glob(segment)
 
 
 def _unwrapped(text: str) -> str:

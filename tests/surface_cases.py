@@ -197,6 +197,16 @@ MEETING = [
     ("port:3000", "port:3000"),
     ("db:staging", "db:staging/users"),
     ("gpu:*", "gpu:0"),
+    ("port:3000-3099", "port:3007"),
+    ("port:3000-3099", "port:3050-3150"),
+    ("port:3000-3099", "port:3099"),
+    ("port:3000-3099", "port:*"),
+    ("port:3000-3000", "port:3000"),
+    ("port:.", "port:1-4"),
+    ("sim:ios/1-4", "sim:ios/2"),
+    ("sim:ios/1-4", "sim:ios"),
+    ("db:test-1-4", "db:test-4"),
+    ("gpu:00-07", "gpu:3"),
 ]
 """Two surfaces as written that cover something in common."""
 
@@ -224,6 +234,16 @@ APART = [
     ("src/{id}.py", "src/id.py"),
     ("port:3000", "port:3001"),
     ("port:3000", "gpu:3000"),
+    ("port:3000-3099", "port:3100"),
+    ("port:3000-3099", "gpu:3007"),
+    ("port:3000-3099", "port:2999"),
+    ("port:3000-3099", "port:all"),
+    ("sim:ios/1-4", "sim:tvos/2"),
+    ("sim:ios/1-4", "sim:ios/5"),
+    ("db:test-1-4", "db:prod-1"),
+    ("db:4-1", "db:3"),
+    ("gpu:7", "gpu:07"),
+    ("a/1-4", "a/2"),
     (".", "port:3000"),
     ("**", "db:staging"),
 ]

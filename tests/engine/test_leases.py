@@ -272,6 +272,113 @@ def test_nobody_waits_for_themselves(mode: Any) -> None:
     }
 
 
+PORTS = Lease(surface="port:3000-3002", pick_one=True)
+
+PICKED: list[tuple[str, History, Step, dict[str, Any] | Refused, tuple[EventData, ...]]] = [
+    ("the lowest", [], ada(PORTS), granted(1, "port:3000", 1800), (leased("port:3000"),)),
+    ("not one's own", [ada(PORTS)], ada(PORTS), granted(2, "port:3001", 1800), (leased("port:3001"),)),
+    (
+        "not what others hold, however they named it",
+        [ben(Lease(surface="port:3001")), cay(Lease(surface="port: 2990-3000", mode="shared"))],
+        ada(PORTS),
+        granted(3, "port:3002", 1800),
+        (leased("port:3002"),),
+    ),
+    (
+        "what was released",
+        [ben(PORTS), ben(PORTS), ben(Release(surface="port:3000"))],
+        ada(PORTS),
+        granted(4, "port:3000", 1800),
+        (leased("port:3000"),),
+    ),
+    (
+        "what has run out",
+        [ben(PORTS), ben(Lease(surface="port:3001", ttl_seconds=1)), timedelta(seconds=1)],
+        ada(PORTS),
+        granted(3, "port:3001", 1801),
+        (leased("port:3001"),),
+    ),
+    (
+        "as it is written",
+        [ben(Lease(surface="gpu:07"))],
+        ada(Lease(surface="`gpu:07 \u2013 12`", pick_one=True, ttl_seconds=9)),
+        granted(2, "gpu:08", 9),
+        (leased("gpu:08", 9),),
+    ),
+    (
+        "below a name",
+        [ben(Lease(surface="simulator:ios/1"))],
+        ada(Lease(surface="simulator:ios/1-4", pick_one=True)),
+        granted(2, "simulator:ios/2", 1800),
+        (leased("simulator:ios/2"),),
+    ),
+    (
+        "none when all are held",
+        [ben(PORTS), ben(Lease(surface="port:3001", ttl_seconds=60)), cay(PORTS)],
+        ada(PORTS),
+        Refused("conflict", "every value of port:3000-3002 is held; the first lease on one ends in 60 s"),
+        (),
+    ),
+    (
+        "none when a glob covers all",
+        [ben(Lease(surface="port:*"))],
+        ada(PORTS),
+        Refused("conflict", "ends in 1800 s"),
+        (),
+    ),
+    (
+        "not shared",
+        [],
+        ada(Lease(surface="gpu:0-1", pick_one=True, mode="shared")),
+        Refused("invalid", "leave mode"),
+        (),
+    ),
+    *(
+        (f"not of {surface}", [], ada(Lease(surface=surface, pick_one=True)), Refused("invalid", words), ())
+        for surface, words in [
+            ("port:3000", "is not a range to pick from"),
+            ("port:3-1", "is not a range"),
+            ("src/1-4", "is not a range"),
+            ("port:*1-4", "is not a range"),
+            ("port:1-4/a", "is not a range"),
+            ("port:0-1000", "more than 1000 values"),
+            ("../1-4", "without '..'"),
+        ]
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("history", "step", "expected", "events"), [pytest.param(*row, id=name) for name, *row in PICKED]
+)
+def test_of_a_range_one_gets_a_value_that_nobody_holds(
+    history: History, step: Step, expected: dict[str, Any] | Refused, events: tuple[EventData, ...]
+) -> None:
+    check(history, step, expected, *events)
+
+
+def test_who_picks_waits_until_something_of_the_kind_is_free() -> None:
+    project = Project()
+    project.play([ben(PORTS), ben(Lease(surface="port:3001-3002", ttl_seconds=60))])
+    project.play([cay(Lease(surface="port:3001", ttl_seconds=90))])
+    patient = project.ask(*ada(PORTS), patient=True)
+    assert patient == Pending(until=T0 + timedelta(seconds=60), awaits=("freed:port:",))
+    project.play([ben(Release(surface="port:3000"))])
+    assert "freed:port:" in project.events[-1].topics
+    assert encoded(project.ask(*ada(PORTS), patient=True)) == granted(5, "port:3000", 1800)
+    project.play([ada(Lease(surface="src/a.py")), ada(Release(surface="src/a.py"))])
+    assert project.events[-1].topics == ("any", "lease:1 src/a.py")
+
+
+def test_a_range_is_held_whole_by_who_does_not_pick() -> None:
+    check(
+        [ben(Lease(surface="port:3000-3099"))],
+        ada(Lease(surface="port:3007")),
+        granted(2, "port:3007", 1800, other(ben, "port:3000-3099", 1800)),
+        leased("port:3007"),
+    )
+
+
 def test_a_holder_with_very_many_leases_may_renew_one_and_take_another_once_one_has_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

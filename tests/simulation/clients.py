@@ -87,7 +87,7 @@ def draw_command(rng: Random, mark: str, ledger_seq: int) -> AnyCommand:
         ),
         lambda: QueryEvents(sequence="a", limit=5),
     ]
-    (make,) = rng.choices(makers, weights=[12, 12, 12, 8, 3, 4, 8, 4, 3, 6, 3, 2, 2, 1, 1, 1, 1, 3, 2, 6, 1])
+    (make,) = rng.choices(makers, weights=[12, 12, 12, 8, 3, 4, 8, 4, 3, 10, 3, 2, 2, 1, 1, 1, 1, 3, 2, 6, 1])
     drawn: AnyCommand = make()
     return drawn
 

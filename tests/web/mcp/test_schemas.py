@@ -38,6 +38,7 @@ from web.mcp.schemas import input_schema
                     "ttl_seconds": {"type": "integer"},
                     "note": {"type": "string"},
                     "mode": {"type": "string", "enum": ["exclusive", "shared"]},
+                    "pick_one": {"type": "boolean"},
                     "wait_seconds": {"type": "integer"},
                 },
                 "additionalProperties": False,
