@@ -21,7 +21,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from engine import ranges, surfaces, terms
 from engine.decision import Context, Decision, Pending
 from engine.fields import Shown
-from engine.refusals import Refusal, conflict, invalid
+from engine.refusals import Refusal, conflict, forbidden, invalid, not_found
 from engine.terms import ID_MAX
 from engine.undo import Index, Ordered, Table, Undo
 from engine.vocabulary import Command, Event, EventData, Reply, Topic
@@ -72,6 +72,13 @@ class Release(Command, frozen=True, kw_only=True):
     surface: terms.Surface
 
 
+class EndLease(Command, frozen=True, kw_only=True):
+    """End somebody's lease, for a reason. Leads and the owner only; no tool offers it."""
+
+    lease_id: terms.Id
+    reason: terms.LeaseNote
+
+
 class WhoHolds(Command, frozen=True, kw_only=True):
     """Show active leases, all or those that overlap a surface."""
 
@@ -97,16 +104,20 @@ class Leased(EventData, frozen=True, kw_only=True):
         return (_topic(by, self.surface),)
 
 
-class Released(EventData, frozen=True, kw_only=True):
-    """The caller's lease of a surface ended early."""
+class Released(EventData, frozen=True, kw_only=True, omit_defaults=True):
+    """A lease of a surface ended early: the caller's own, or that of a `holder`, for a `reason`."""
 
     type: ClassVar[str] = "release"
     surface: Shown[str]
+    holder: Shown[str | None] = None
+    holder_id: int | None = None
+    reason: Shown[str | None] = None
 
     def topics(self, by: int) -> tuple[Topic, ...]:
         """The holder's lease of the surface, and what is counted by it."""
+        lease = _topic(by if self.holder_id is None else self.holder_id, self.surface)
         counted = surfaces.namespace(self.surface)
-        return (_topic(by, self.surface), _freed(counted)) if counted else (_topic(by, self.surface),)
+        return (lease, _freed(counted)) if counted else (lease,)
 
 
 class OtherLease(Struct, frozen=True, kw_only=True):
@@ -136,6 +147,14 @@ class ReleasedLeases(Reply, frozen=True, kw_only=True):
     """How many leases ended: 0 or 1."""
 
     released: int
+
+
+class EndedLease(Reply, frozen=True, kw_only=True):
+    """Whose lease of what ended."""
+
+    lease_id: int
+    surface: str
+    holder: str
 
 
 class LeaseRow(Struct, frozen=True, kw_only=True):
@@ -197,6 +216,11 @@ class LeaseBook:
         """The holder's active lease of this surface, however it is spelled."""
         lease_id = self._by_slot.get((holder, surfaces.meaning(surface)))
         held = None if lease_id is None else self._by_id[lease_id]
+        return held if held is not None and held.expires_at > now else None
+
+    def find(self, lease_id: int, now: datetime) -> HeldLease | None:
+        """The active lease with this id."""
+        held = self._by_id.get(lease_id)
         return held if held is not None and held.expires_at > now else None
 
     def active(self, now: datetime) -> Iterator[HeldLease]:
@@ -276,7 +300,7 @@ class LeaseBook:
         return self._by_expiry.below((now, ID_MAX + 1))
 
 
-LeaseCommand = Lease | Release | WhoHolds
+LeaseCommand = Lease | Release | EndLease | WhoHolds
 LeaseEvent = Leased | Released
 
 
@@ -287,6 +311,8 @@ def decide(book: LeaseBook, command: LeaseCommand, context: Context) -> Decision
             return lease(book, command, context)
         case Release():
             return release(book, command, context)
+        case EndLease():
+            return end_lease(book, command, context)
         case WhoHolds():
             return who_holds(book, command, context)
         case _:
@@ -308,7 +334,7 @@ def fold(book: LeaseBook, event: Event, data: LeaseEvent) -> None:
             )
             book.grant(granted, event.at)
         case Released():
-            book.end(event.by, data.surface)
+            book.end(event.by if data.holder_id is None else data.holder_id, data.surface)
         case _:
             assert_never(data)
 
@@ -373,6 +399,17 @@ def release(book: LeaseBook, command: Release, context: Context) -> Decision | R
     if (held := book.get(context.caller.id, surface, context.now)) is None:
         return Decision(reply=ReleasedLeases(released=0))
     return Decision(reply=ReleasedLeases(released=1), events=(Released(surface=held.surface),))
+
+
+def end_lease(book: LeaseBook, command: EndLease, context: Context) -> Decision | Refusal:
+    """End somebody's active lease; the event says whose, by whom, and why."""
+    if not context.caller.is_admin:
+        return forbidden("only leads and the project's owner end the lease of somebody else.")
+    if (held := book.find(command.lease_id, context.now)) is None:
+        return not_found(f"no active lease {command.lease_id}: it ran out, or was renewed or released.")
+    released = Released(surface=held.surface, holder=held.actor, holder_id=held.by, reason=command.reason)
+    reply = EndedLease(lease_id=held.id, surface=held.surface, holder=held.actor)
+    return Decision(reply=reply, events=(released,))
 
 
 def who_holds(book: LeaseBook, command: WhoHolds, context: Context) -> Decision | Refusal:

@@ -5,7 +5,7 @@ import pytest
 
 from engine import leases
 from engine.decision import Pending
-from engine.leases import Lease, Leased, Release, Released, WhoHolds
+from engine.leases import EndLease, Lease, Leased, Release, Released, WhoHolds
 from engine.project import snapshot
 from engine.surfaces import WILDCARDS_MAX
 from engine.vocabulary import EventData
@@ -23,6 +23,7 @@ from tests.engine.project import (
     cay,
     check,
     encoded,
+    lea,
 )
 
 LOGIN = "src/auth/login.py"
@@ -187,6 +188,55 @@ def test_a_release_ends_ones_own_active_lease_of_that_surface(
     history: History, step: Step, count: int, events: tuple[EventData, ...]
 ) -> None:
     check(history, step, {"released": count}, *events)
+
+
+ENDED = Released(surface="a", holder=ben.actor, holder_id=ben.id, reason="moved")
+
+
+@pytest.mark.parametrize(
+    ("history", "step", "answer", "events"),
+    [
+        pytest.param(
+            [ben(Lease(surface="a"))],
+            lea(EndLease(lease_id=1, reason="moved")),
+            {"lease_id": 1, "surface": "a", "holder": ben.actor},
+            (ENDED,),
+            id="by a lead",
+        ),
+        pytest.param(
+            [ben(Lease(surface="a"))],
+            ada(EndLease(lease_id=1, reason="moved")),
+            Refused("forbidden", "only leads"),
+            (),
+            id="by anybody else",
+        ),
+        pytest.param(
+            [ben(Lease(surface="a")), ben(Lease(surface="a"))],
+            lea(EndLease(lease_id=1, reason="moved")),
+            Refused("not_found", "no active lease 1"),
+            (),
+            id="renewed",
+        ),
+        pytest.param(
+            [ben(Lease(surface="a", ttl_seconds=60)), timedelta(seconds=60)],
+            lea(EndLease(lease_id=1, reason="moved")),
+            Refused("not_found", "no active lease 1"),
+            (),
+            id="run out",
+        ),
+    ],
+)
+def test_a_lead_ends_anybodys_active_lease_for_a_reason(
+    history: History, step: Step, answer: dict[str, Any] | Refused, events: tuple[EventData, ...]
+) -> None:
+    check(history, step, answer, *events)
+
+
+def test_a_lease_that_a_lead_ended_is_free_for_others() -> None:
+    project = Project()
+    project.play([ben(Lease(surface="a")), lea(EndLease(lease_id=1, reason="moved"))])
+    assert ENDED.topics(lea.id) == Released(surface="a").topics(ben.id)
+    assert list(project.state.leases.active(project.now)) == []
 
 
 def test_releasing_leaves_the_leases_of_others() -> None:

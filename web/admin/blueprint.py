@@ -18,11 +18,13 @@ from web.admin.grants import grant_pages
 from web.admin.guests import Tickets
 from web.admin.handoffs import handoff_pages
 from web.admin.invites import invite_pages
+from web.admin.leases import lease_pages
 from web.admin.ledger import ledger_pages
 from web.admin.live import live_pages
 from web.admin.member_pages import member_pages
 from web.admin.members import member_forms
 from web.admin.now import now_pages
+from web.admin.numbers import number_pages
 from web.admin.oauth import oauth_pages
 from web.admin.operator import operator_pages
 from web.admin.participants import participant_pages
@@ -58,6 +60,8 @@ PARTS = (
     now_pages,
     task_pages,
     handoff_pages,
+    lease_pages,
+    number_pages,
     post_pages,
     audit_pages,
 )

@@ -106,6 +106,7 @@ class Estate(Struct, frozen=True, kw_only=True):
     participation_id: int
     invite_id: int
     post_id: int
+    lease_id: int
     task_id: int
     key: int
     owner_id: int
@@ -127,6 +128,7 @@ def nobodys(missing: int) -> Estate:
         participation_id=missing,
         invite_id=missing,
         post_id=missing,
+        lease_id=missing,
         task_id=missing,
         key=missing,
         owner_id=missing,
@@ -154,7 +156,7 @@ async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words 
     peer = await store.write(grants.provision, project.id, participant_name=words.peer, kind="human", by="test")
     for _ in range(EVENTS_OF_A_PROJECT_MAX * project.id):  # so that no id of a post is one in another project too
         await bus.call(lead.token, "claim", sequence="earlier")
-    post_id, task_id = await _work(bus, lead.token, peer.token, words, TASKS_OF_A_PROJECT_MAX * project.id)
+    post_id, task_id, lease_id = await _work(bus, lead.token, peer.token, words, TASKS_OF_A_PROJECT_MAX * project.id)
     await store.write(
         invites.create, project.id, participant_name=words.invite_label, lane=words.lane, uses=3, by="test"
     )
@@ -174,6 +176,7 @@ async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words 
         participation_id=member.participation_id,
         invite_id=next(invite.id for invite in made if invite.label == words.invite_label),
         post_id=post_id,
+        lease_id=lease_id,
         task_id=task_id,
         key=next(session.key for session in opened if session.user_agent == words.user_agent),
         owner_id=owner.id,
@@ -188,17 +191,19 @@ async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words 
     )
 
 
-async def _work(bus: Bus, token: str, peer: str, words: Words, earlier_tasks: int) -> tuple[int, int]:
-    """Leave every kind of event behind; the ids of a post that was answered and acknowledged, and of a task."""
+async def _work(bus: Bus, token: str, peer: str, words: Words, earlier_tasks: int) -> tuple[int, int, int]:
+    """Leave every kind of event behind; the ids of a post that was answered and acknowledged, a task, and a lease."""
     await bus.call(token, "register", lane=words.lane, status=words.status)
     await bus.call(token, "seed_sequence", sequence="adr", current=3, prefix=words.prefix, pad=4)
-    await bus.call(token, "claim", sequence="adr", note=words.note)
+    for _ in range(2):
+        claimed = await bus.call(token, "claim", sequence="adr", note=words.note)
+    await bus.call(token, "void_claim", sequence="adr", number=claimed["number"], reason=words.reason)
     post = {"subject": words.subject, "body": words.body, "ref": words.ref, "tag": words.tag}
     await bus.call(token, "post", to_lane=words.lane, **post)
     asked = await bus.call(token, "post", to_actor=words.peer, **post)
     await bus.call(peer, "ack", post_id=asked["post_id"])
     await bus.call(peer, "post", to_actor=words.label, body=words.reply, reply_to=asked["post_id"])
-    await bus.call(token, "lease", surface=words.surface, note=words.lease_note)
+    lease = await bus.call(token, "lease", surface=words.surface, note=words.lease_note)
     for _ in range(earlier_tasks):  # so that a later project has a task with an id that is none in this one
         await bus.call(token, "task_create", title=words.title, priority=4)
     task = await bus.call(token, "task_create", title=words.title, detail=words.detail, lane=words.lane)
@@ -206,4 +211,4 @@ async def _work(bus: Bus, token: str, peer: str, words: Words, earlier_tasks: in
     await bus.call(token, "task_start", task_id=task["task_id"])
     await bus.call(token, "task_block", task_id=task["task_id"], reason=words.reason)
     await bus.call(token, "task_create", title=words.title, depends_on=[task["task_id"]])
-    return asked["post_id"], task["task_id"]
+    return asked["post_id"], task["task_id"], lease["lease_id"]
