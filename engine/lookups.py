@@ -71,12 +71,13 @@ class EventLookup(Struct, frozen=True):
 class PostQuery(Struct, frozen=True, kw_only=True):
     """Posts of one project, newest first, that match every given field.
 
-    `ids` names them outright. `to_reader` finds those addressed to this reader in person, or to `reader_lane` where
-    that is given too; `unacked_by` leaves out those that this reader has acknowledged. `acks_of` are readers whose own
-    acknowledgements the records must have.
+    `after` and `upto` bound the id (exclusive, inclusive); `ids` names them outright. `to_reader` finds those addressed
+    to this reader in person, or to `reader_lane` where that is given too; `unacked_by` leaves out those that this
+    reader has acknowledged. `acks_of` are readers whose own acknowledgements the records must have.
     """
 
     upto: int
+    after: int = 0
     ids: tuple[int, ...] | None = None
     to_reader: int | None = None
     reader_lane: str | None = None

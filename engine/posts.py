@@ -68,6 +68,7 @@ class ReadPosts(Command, frozen=True, kw_only=True):
     thread: Annotated[terms.Id | None, Meta(description="Only this post and everything in its thread.")] = None
     unacked_only: Annotated[bool, Meta(description="Only what the caller has not acknowledged.")] = False
     before: terms.Before | None = None
+    after: terms.After | None = None
     limit: terms.PageLimit = 50
     wait_seconds: terms.WaitSeconds = 0
 
@@ -288,7 +289,8 @@ def read_posts(book: PostBook, lane: str | None, command: ReadPosts, context: Co
     upto = context.seq if command.before is None else min(context.seq, command.before - 1)
     if command.to_me and command.unacked_only:
         ids = _inbox(book, command, reader, thread, upto)
-        gone_upto = min(upto, book.inbox_gone_upto(reader))
+        # What left memory is old; a caller who names the last post it knows of waits for newer ones.
+        gone_upto = min(upto, book.inbox_gone_upto(reader)) if command.after is None else 0
         if not ids and not gone_upto:
             return Decision(reply=Posts(posts=[]), awaits=_awaits(lane, command, reader, thread))
         if ids:
@@ -393,7 +395,8 @@ def _awaits(lane: str | None, command: ReadPosts, reader: int, thread: int | Non
 
 def _matches(candidate: OpenPost, command: ReadPosts, reader: int, thread: int | None) -> bool:
     return (
-        (command.to_lane is None or candidate.to_lane == command.to_lane)
+        (command.after is None or candidate.id > command.after)
+        and (command.to_lane is None or candidate.to_lane == command.to_lane)
         and (command.tag is None or candidate.tag == command.tag)
         and (command.ref is None or candidate.ref == command.ref)
         and (thread is None or candidate.thread == thread)
@@ -413,6 +416,7 @@ def _query(lane: str | None, command: ReadPosts, reader: int, thread: int | None
         thread=thread,
         unacked_by=reader if command.unacked_only else None,
         acks_of=(reader,),
+        after=command.after or 0,
         limit=command.limit,
     )
 

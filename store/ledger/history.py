@@ -197,6 +197,9 @@ async def find_posts(connection: Connection, project_id: int, query: PostQuery) 
     base = ["e.project_id = %(project)s", "e.type = 'post'", "e.seq <= %(upto)s"]
     parameters: dict[str, Any] = {"project": project_id, "upto": query.upto, "limit": query.limit}
     parameters["acks_of"] = list(query.acks_of)
+    if query.after:
+        base.append("e.seq > %(after)s")
+        parameters["after"] = query.after
     filters = _given(query, _POST_FILTERS, parameters)
     extra = _given(query, _UNACKED_BY, parameters)
     if query.ids is not None:

@@ -377,6 +377,8 @@ POST_QUERIES = {
     "all": (PostQuery(upto=16, limit=9), [10, 9, 8, 7, 6, 5]),
     "limit": (PostQuery(upto=16, limit=2), [10, 9]),
     "upto": (PostQuery(upto=6, limit=9), [6, 5]),
+    "after": (PostQuery(upto=16, after=8, limit=9), [10, 9]),
+    "after and unacked": (PostQuery(upto=16, after=6, limit=9, unacked_by=BOB), [10, 8, 7]),
     "ids": (PostQuery(upto=16, limit=9, ids=(5, 8, 2, 99)), [8, 5]),
     "no ids": (PostQuery(upto=16, limit=9, ids=()), []),
     "to reader": (PostQuery(upto=16, limit=9, to_reader=BOB), [9, 7]),

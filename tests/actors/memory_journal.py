@@ -216,7 +216,7 @@ def _post_matches(record: PostRecord, query: PostQuery) -> bool:
         data.to_id == query.to_reader or (query.reader_lane is not None and data.to_lane == query.reader_lane)
     )
     return (
-        event.seq <= query.upto
+        query.after < event.seq <= query.upto
         and to_reader
         and (query.ids is None or event.seq in query.ids)
         and query.to_lane in {None, data.to_lane}

@@ -198,7 +198,11 @@ class Project:
         ]
 
     def find_posts(self, query: PostQuery) -> list[PostRecord]:
-        found = [record for record in self.records() if record.event.seq <= query.upto and _is_asked(record, query)]
+        found = [
+            record
+            for record in self.records()
+            if query.after < record.event.seq <= query.upto and _is_asked(record, query)
+        ]
         return [with_first_acks(record, query) for record in found[: query.limit]]
 
     def find_events(self, query: EventQuery) -> list[EventView]:

@@ -30,6 +30,12 @@ CASES: dict[str, tuple[list[Step], Step, list[Step], list[Step]]] = {
             ada(Claim(sequence="adr")),
         ],
     ),
+    "an inbox with old posts in it": (
+        [ada(Post(to_actor="ben", body="old"))],
+        ben(ReadPosts(to_me=True, unacked_only=True, after=1, wait_seconds=9)),
+        [ada(Post(to_actor="ben", body="x"))],
+        [ada(Post(to_actor="cay", body="x"))],
+    ),
     "posts to me": (
         [],
         ben(ReadPosts(to_me=True, wait_seconds=9)),
