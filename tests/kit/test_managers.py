@@ -1,6 +1,8 @@
 """Hook managers: our line is in their own configuration, and comes out again byte for byte."""
 
 import json
+import subprocess
+import venv
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from tests.kit.scratch import Identity, WorkTree, repository
 
 NOBODY = Identity("http://127.0.0.1:1/mcp", None)
 CLIENTS = Path(__file__).parents[1] / "acceptance" / "clients"
+PRE_COMMIT = "pre-commit==4.7.0"
+INSTALL_SECONDS_MAX = 200
 CONFIGS = {
     "pre-commit": (".pre-commit-config.yaml", "# ours\nrepos:\n  - repo: local\n    hooks: []\nfail_fast: true\n"),
     "pre-commit, flush": (".pre-commit-config.yaml", "repos:\n- repo: meta\n  hooks:\n  - id: identity\n"),
@@ -82,6 +86,12 @@ REAL = {
         "lefthook.yml",
         "pre-commit:\n  commands:\n    ours:\n      run: touch hook-ran\n",
     ),
+    "pre-commit": (
+        "pre-commit install",
+        ".pre-commit-config.yaml",
+        "repos:\n- repo: local\n  hooks:\n  - id: ours\n    name: ours\n    entry: touch hook-ran\n"
+        "    language: system\n    always_run: true\n    pass_filenames: false\n",
+    ),
     "simple-git-hooks": (
         "simple-git-hooks",
         "package.json",
@@ -90,16 +100,27 @@ REAL = {
 }
 
 
+@pytest.fixture(scope="session")
+def pre_commit() -> Path:
+    """Where the pre-commit framework is, in an environment of its own."""
+    place = CLIENTS.parents[2] / "build" / "pre-commit"
+    if not (place / "bin" / "pre-commit").exists():
+        venv.create(place, with_pip=True)
+        wanted = [str(place / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", PRE_COMMIT]
+        subprocess.run(wanted, check=True, timeout=INSTALL_SECONDS_MAX)
+    return place / "bin"
+
+
 @pytest.mark.clients
 @pytest.mark.parametrize("first", [True, False], ids=["manager first", "kit first"])
 @pytest.mark.parametrize("manager", REAL)
-async def test_real_managers_run_the_guard(tree: WorkTree, manager: str, *, first: bool) -> None:
+async def test_real_managers_run_the_guard(tree: WorkTree, pre_commit: Path, manager: str, *, first: bool) -> None:
     modules = npm.installed(CLIENTS)
     if modules is None:
         pytest.skip("node and npm are not installed")
     command, name, text = REAL[manager]
     tree.write(name or "package.json", text)
-    environment = {"PATH": f"{modules / '.bin'}:/usr/bin:/bin:/usr/local/bin"}
+    environment = {"PATH": f"{modules / '.bin'}:{pre_commit}:/usr/bin:/bin:/usr/local/bin"}
 
     async def set_up() -> None:
         ran = await tree.run("sh", "-ec", command, environment=environment)
