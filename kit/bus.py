@@ -55,6 +55,11 @@ class Bus:
             self._shake_hands()
         return _result(self._ask("tools/call", params, self._revision))
 
+    def tell(self, hook: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What the server's own hook of a client answers; raises `Doubt`."""
+        path = f"{self._path.rstrip('/').rpartition('/')[0]}/hook/{hook}"
+        return self._send(given, {}, path)
+
     def _shake_hands(self) -> None:
         offer = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": _ABOUT_US}
         agreed = self._ask("initialize", offer, None).get("result")
@@ -70,9 +75,11 @@ class Bus:
             params = {**params, "_meta": meta}
         return self._send({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, headers)
 
-    def _send(self, message: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+    def _send(self, message: dict[str, Any], headers: dict[str, str], path: str | None = None) -> dict[str, Any]:
         try:
-            self._connection.request("POST", self._path, json.dumps(message).encode(), {**self._headers, **headers})
+            self._connection.request(
+                "POST", path or self._path, json.dumps(message).encode(), {**self._headers, **headers}
+            )
             response = self._connection.getresponse()
             body = self._read(response)
         except TimeoutError as error:

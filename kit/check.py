@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from kit.numbers import Numbered, Numbering
 from kit.report import Collision, Report
+from kit.rows import told_lease
 from kit.surfaces import covers
-from kit.words import duration, flat, line, quoted
+from kit.telling import others_leases
+from kit.words import flat, line
 
 if TYPE_CHECKING:
     from kit.git import Repository
@@ -40,6 +42,7 @@ class NumberCheck:
         unclaimed: dict[str, list[Numbered]] = defaultdict(list)
         for file in new:
             claim = claims.get((file.sequence, file.number))
+            self.report.numbers[file.path] = kind_of(self.ledger, claim)
             if claim is None:
                 unclaimed[file.sequence].append(file)
             elif not self.ledger.is_mine(claim.get("actor")):
@@ -119,12 +122,16 @@ class NumberCheck:
     def _claim(self, file: Numbered) -> None:
         expected = self.ledger.next_number(file.sequence)
         if expected != file.number:
-            if not self.ledger.claims([file]):  # up and down migrations share the number that the first has claimed
+            # Up and down migrations share the number that the first has claimed.
+            if claims := self.ledger.claims([file]):
+                self.report.numbers[file.path] = kind_of(self.ledger, claims[file.sequence, file.number])
+            else:
                 told = f"nobody claimed {file}: the next is {expected}, claim it and rename {flat(file.path)}"
                 self.report.notices.append(told)
             return
         given = self.ledger.claim(file)
         if given == file.number:
+            self.report.numbers[file.path] = "by_hook"
             self.report.notices.append(f"{file} is now claimed for you: {flat(file.path)}")
             return
         # Somebody was faster, and what was given instead is the caller's to use.
@@ -150,19 +157,13 @@ def suggest_numbers(ledger: Ledger, repository: Repository, report: Report) -> N
 
 def conflicting_leases(ledger: Ledger, paths: list[str]) -> list[str]:
     """Each path that somebody else leases exclusively, with holder and time left."""
-    others = ledger.others_leases()
+    others = others_leases(ledger)
     return [told_lease(path, row) for path in paths for row in others if covers(str(row.get("surface")), path)]
 
 
-def told_lease(path: str, lease: dict[str, Any]) -> str:
-    """Who leases a path, and for how long."""
-    surface = str(lease.get("surface"))
-    as_what = "" if surface == path else f" as {line(surface)}"
-    return f"{flat(path)} is leased by {line(lease.get('actor'))}{as_what}, {time_left(lease)}"
-
-
-def time_left(lease: dict[str, Any]) -> str:
-    """How long a lease lasts, and its holder's note."""
-    seconds, note = lease.get("expires_in_seconds"), lease.get("note")
-    left = f"{duration(seconds if isinstance(seconds, (int, float)) else 0)} left"
-    return f"{left}: {quoted(note)}" if note else left
+def kind_of(ledger: Ledger, claim: dict[str, Any] | None) -> str:
+    """By whom the number of a new file was claimed: `claimed` (by the agent), `by_hook` or `unclaimed`."""
+    if claim is None or not ledger.is_mine(claim.get("actor")):
+        return "unclaimed"
+    payload = claim.get("payload")
+    return "by_hook" if isinstance(payload, dict) and payload.get("by") == "hook" else "claimed"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kit.bundle import text
-from kit.edits import PROGRAM, JsonHooks, Own
+from kit.edits import HOOK_PATH, PROGRAM, JsonHooks, Own
 
 SECONDS_MAX = 5
 """For one run of a hook, which itself ends after 1.5 seconds."""
@@ -31,10 +31,19 @@ class Edit(Protocol):
 
 
 @dataclass(frozen=True)
+class Direct:
+    """How a client asks the bus by itself, with an HTTP hook: the server's address, the token's variable."""
+
+    server: str
+    variable: str
+
+
+@dataclass(frozen=True)
 class ClientFiles:
     """What one client needs: which files show that a repository is worked on with it, and the file with its hooks.
 
-    `private_path` is a second file for the same hooks, which stays on this machine.
+    `private_path` is a second file, which stays on this machine, with `private_hooks`: where a token may be sent is
+    never in a file that a branch can change.
     """
 
     signs: tuple[str, ...]
@@ -42,6 +51,7 @@ class ClientFiles:
     hooks: Callable[[], Edit]
     rules: str = "AGENTS.md"
     private_path: str | None = None
+    private_hooks: Callable[[Direct | None], JsonHooks] | None = None
 
 
 def command(client: str, *flags: str) -> str:
@@ -58,9 +68,8 @@ def _nested(client: str, events: tuple[str, ...], seconds: int = SECONDS_MAX) ->
     return {event: [entry] for event in events}
 
 
-def _claude_code() -> Edit:
-    events = ("SessionStart", "SubagentStart", "PostToolUse", "Stop", "SessionEnd")
-    hooks = _nested("claude-code", events)
+def _claude_code() -> JsonHooks:
+    hooks = _nested("claude-code", ("SessionStart", "SubagentStart", "Stop", "SessionEnd"))
     wake = {
         "type": "command",
         "command": command("claude-code", "--wake"),
@@ -68,6 +77,22 @@ def _claude_code() -> Edit:
         "timeout": WAKE_SECONDS_MAX,
     }
     return JsonHooks({**hooks, "Stop": [*hooks["Stop"], {"hooks": [wake]}]})
+
+
+def _private_claude_code(direct: Direct | None) -> JsonHooks:
+    """All hooks; after a tool, the client asks the bus itself where it may, and the program looks at new files only."""
+    if direct is None:
+        return JsonHooks({**_claude_code().hooks, **_nested("claude-code", ("PostToolUse",))})
+    asks = {
+        "type": "http",
+        "url": f"{direct.server}{HOOK_PATH}claude-code",
+        "headers": {"Authorization": f"Bearer ${{{direct.variable}}}"},
+        "allowedEnvVars": [direct.variable],
+        "timeout": SECONDS_MAX,
+    }
+    looks = {"type": "command", "command": command("claude-code", "--numbers"), "timeout": SECONDS_MAX}
+    after: list[dict[str, Any]] = [{"hooks": [asks]}, {"matcher": "Write", "hooks": [looks]}]
+    return JsonHooks({**_claude_code().hooks, "PostToolUse": after})
 
 
 def _codex() -> Edit:
@@ -105,7 +130,12 @@ def _opencode() -> Edit:
 CLIENT_FILES: dict[str, ClientFiles] = {
     # Started in a folder, Claude Code reads the root's private settings only; it runs a hook that is in both once.
     "claude-code": ClientFiles(
-        (".claude", "CLAUDE.md"), ".claude/settings.json", _claude_code, "CLAUDE.md", ".claude/settings.local.json"
+        (".claude", "CLAUDE.md"),
+        ".claude/settings.json",
+        _claude_code,
+        "CLAUDE.md",
+        ".claude/settings.local.json",
+        _private_claude_code,
     ),
     "codex": ClientFiles((".codex",), ".codex/hooks.json", _codex),
     "gemini": ClientFiles((".gemini", "GEMINI.md"), ".gemini/settings.json", _gemini, "GEMINI.md"),

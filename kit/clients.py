@@ -51,14 +51,14 @@ def _decision(word: str) -> Callable[[str, str], str]:
 
 @dataclass(frozen=True)
 class Client:
-    """One agent client.
+    """One agent client, by the name that `--client` takes.
 
     `events` gives the moment of each of its events. `starts`, `tells` and `goes_on` make what is printed at the start,
     after a tool, and to go on at the end of a turn, from the event's name and the text. With `stops_by_exit_code` the
     model sees standard error after exit code 2.
     """
 
-    title: str
+    name: str
     events: dict[str, str]
     starts: Callable[[str, str], str] = _specific
     tells: Callable[[str, str], str] = _specific
@@ -94,30 +94,30 @@ _LIKE_CLAUDE = {
     "SessionEnd": SESSION_END,
 }
 
-CLIENTS: dict[str, Client] = {
-    "claude-code": Client("Claude Code", _LIKE_CLAUDE, starts=_plain, stops_by_exit_code=True),
-    "codex": Client("Codex CLI", _LIKE_CLAUDE, starts=_plain, stops_by_exit_code=True),
-    "gemini": Client(
-        "Gemini CLI",
+_CLIENTS = (
+    Client("claude-code", _LIKE_CLAUDE, starts=_plain, stops_by_exit_code=True),
+    Client("codex", _LIKE_CLAUDE, starts=_plain, stops_by_exit_code=True),
+    Client(
+        "gemini",
         {"SessionStart": START, "AfterTool": TOOL, "AfterAgent": TURN_END, "SessionEnd": SESSION_END},
         goes_on=_decision("deny"),
     ),
-    "qwen": Client("Qwen Code", _LIKE_CLAUDE),
-    "opencode": Client(
+    Client("qwen", _LIKE_CLAUDE),
+    Client(
         "opencode",
         {"start": START, "tool": TOOL, "idle": TURN_END, "end": SESSION_END},
         starts=_plain,
         tells=_plain,
         goes_on=_plain,
     ),
-    "copilot": Client(
-        "Copilot CLI",
+    Client(
+        "copilot",
         {"sessionStart": START, "postToolUse": TOOL, "agentStop": TURN_END, "sessionEnd": SESSION_END},
         starts=_top_level("additionalContext"),
         tells=_top_level("additionalContext"),
     ),
-    "cursor": Client(
-        "Cursor",
+    Client(
+        "cursor",
         {
             "sessionStart": START,
             "postToolUse": TOOL,
@@ -130,5 +130,7 @@ CLIENTS: dict[str, Client] = {
         goes_on=_top_level("followup_message"),
         edit_events=frozenset({"afterFileEdit"}),
     ),
-}
-"""By the name that `--client` takes."""
+)
+
+CLIENTS = {client.name: client for client in _CLIENTS}
+"""By name."""

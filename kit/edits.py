@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PROGRAM = "llm-bus/kit.pyz"
 """What every command of ours names, and nobody else's does."""
 
+HOOK_PATH = "/hook/"
+"""What every address of ours that a client's hook asks has in it."""
+
 _FORMER_PROGRAM = ".llm-bus/llm_bus_hook.py"
 
 
@@ -153,7 +156,8 @@ class JsonHooks:
     def add(self, text: str | None) -> str:
         """The file with our entries, once, after those of others."""
         settings = _parse(text)
-        if all(_ours(_entries(settings, event)) == entries for event, entries in self.hooks.items()):
+        known = settings.get("hooks", {})
+        if {event: ours for event in known if (ours := _ours(known[event]))} == self.hooks:
             return text or ""
         _drop_ours(settings)
         for name, value in self.base.items():
@@ -222,7 +226,7 @@ class Both:
 
 
 def _is_ours(text: str) -> bool:
-    return PROGRAM in text or _FORMER_PROGRAM in text
+    return PROGRAM in text or _FORMER_PROGRAM in text or f"{HOOK_PATH}claude-code" in text
 
 
 def _parse(text: str | None) -> dict[str, Any]:
@@ -243,11 +247,6 @@ def _print(settings: dict[str, Any], like: str | None) -> str:
     newline = "\r\n" if "\r\n" in (like or "") else "\n"
     printed = json.dumps(settings, ensure_ascii=False, indent=found.group(1) if found else 2)
     return f"{printed}\n".replace("\n", newline)
-
-
-def _entries(settings: dict[str, Any], event: str) -> list[Any]:
-    entries: list[Any] = settings.get("hooks", {}).get(event, [])
-    return entries
 
 
 def _ours(entries: list[Any]) -> list[Any]:

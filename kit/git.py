@@ -51,10 +51,27 @@ class Changes:
     removed: list[str] = field(default_factory=list)
     other: list[str] = field(default_factory=list)
 
+    @classmethod
+    def by_status(cls, statuses: dict[str, str]) -> Changes:
+        """Paths by the letters with which git tells what happened to them."""
+        found = cls()
+        for path, status in statuses.items():
+            {"A": found.added, "D": found.removed}.get(status, found.other).append(path)
+        return found
+
     @property
     def paths(self) -> list[str]:
         """All of them."""
         return [*self.added, *self.other, *self.removed]
+
+
+@dataclass(frozen=True)
+class Made:
+    """The newest entry in the log of HEAD: the commit's short hash, HEAD before it, and what was done."""
+
+    short: str
+    before: str
+    action: str
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,12 @@ class Repository:
         places = (self.root / CONFIG_NAME, self.shared.parent / CONFIG_NAME)
         return next((path for path in places if path.is_file()), None)
 
+    def work_trees(self) -> list[str]:
+        """The roots of all work trees of this repository, this one first."""
+        listed = _decoded(_git(self.root, "worktree", "list", "--porcelain", "-z") or b"").split("\0")
+        others = [row.partition(" ")[2] for row in listed if row.startswith("worktree ")]
+        return list(dict.fromkeys([str(self.root), *others]))
+
     @property
     def own_state(self) -> Path:
         """What the kit keeps for this work tree."""
@@ -119,10 +142,7 @@ class Repository:
                 }
         if changes is None:
             return None
-        found = Changes()
-        for path, status in changes.items():
-            {"A": found.added, "D": found.removed}.get(status, found.other).append(path)
-        return found
+        return Changes.by_status(changes)
 
     def written(self, paths: Iterable[str]) -> Changes:
         """What an agent has just written: a path that the last commit lacks is new, a missing one is removed."""
@@ -148,9 +168,25 @@ class Repository:
         """Whether git is told to look away from a file."""
         return _git(self.root, "check-ignore", "--quiet", "--", path) is not None
 
-    def is_committed(self, path: str) -> bool:
-        """Whether the last commit has a path."""
-        return bool(self._existing([f"HEAD:{path}"]))
+    def head(self) -> str:
+        """The last commit; an empty string before the first."""
+        return _decoded(_git(self.root, "rev-parse", "--verify", "--quiet", "HEAD") or b"").strip()
+
+    def last_made(self) -> Made | None:
+        """How HEAD came to be what it is; None when git keeps no log of it."""
+        listed = _git(self.root, "log", "-g", "-2", "--format=%h%x00%H%x00%gs", "HEAD", "--")
+        rows = [row.split("\0") for row in _decoded(listed or b"").splitlines()]
+        if not rows or len(rows[0]) != 3:
+            return None
+        return Made(short=rows[0][0], before=rows[1][1] if len(rows) > 1 else "", action=rows[0][2])
+
+    def committed(self) -> Changes:
+        """What the last commit changed."""
+        listed = _git(
+            self.root, "diff-tree", "--root", "--no-commit-id", "--name-status", "-r", "-z", "--no-renames", "HEAD"
+        )
+        fields = _decoded(listed or b"").split("\0")
+        return Changes.by_status(dict(zip(fields[1::2], fields[::2])))
 
     def known_at_tips(self, paths: list[str]) -> set[str]:
         """Those of some paths that a branch, a tag or a recent state of this one has."""

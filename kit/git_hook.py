@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from kit.git import Repository
 
 GIT_SECONDS_MAX = 10
-HOOKS = {"pre-commit": "--staged", "pre-merge-commit": "--incoming", "pre-applypatch": "--incoming"}
-"""What each hook checks: one's own commit, or what a merge or a mailed patch brings in."""
+HOOKS = {
+    "pre-commit": "--staged",
+    "post-commit": "--committed",
+    "pre-merge-commit": "--incoming",
+    "pre-applypatch": "--incoming",
+}
+"""What each hook does: checks one's own commit, reports it, or looks at what a merge or a mailed patch brings in."""
 
 _SHELL = re.compile(r"#!\s*(\S*/)?(env\s+)?(ba|da|z|k)?sh\b")
 

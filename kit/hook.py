@@ -2,6 +2,7 @@
 
     kit.pyz --staged            as a git hook: what is about to be committed
     kit.pyz --incoming          as a git hook: what a merge or a mailed patch brings in; it only tells
+    kit.pyz --committed         as a git hook: reports the commit that was just made
     kit.pyz --file PATH         one file
     kit.pyz --client NAME       as the hook of an agent client: reads its JSON on standard input
 
@@ -28,31 +29,27 @@ from typing import TYPE_CHECKING, Any
 
 from kit.bus import Doubt, NoAnswer
 from kit.check import NumberCheck, conflicting_leases, suggest_numbers
-from kit.clients import CLIENTS, SESSION_END, START, SUBAGENT
+from kit.clients import CLIENTS, START, SUBAGENT
+from kit.commits import count_leases, leave_check, replay, report_commit
 from kit.git import SECONDS_MAX, Changes, NotInGit, Repository
-from kit.moments import Moment, answer
-from kit.numbers import Numbering
+from kit.moments import answer, check_edit
 from kit.report import Report
 from kit.running import connected, overridden
 from kit.settings import read_settings
-from kit.state import PENDING_NAME, note, pause, pending_paths, settle_pending
+from kit.state import PENDING_NAME, note, pause
+from kit.telling import Moment
 from kit.twins import check_by_git, tell_of_incoming
-from kit.words import clean, flat, line, write
+from kit.words import clean, line, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kit.ledger import Ledger
-    from kit.settings import Settings
 
 RUN_SECONDS_MAX = SECONDS_MAX
 """For everything: the interpreter's start, git, the name of the server, every request; 1.5 s with the end."""
 
 WORK_SECONDS_MIN = 0.4
 """What is left for the work when the start alone took too long."""
-
-REPLAYED_MAX = 50
-"""Files from `pending.log` that one run looks at again."""
 
 _SORRY = "LLM Bus could not be asked ({reason}). Go on with your work; claim before you merge."
 
@@ -65,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
 
         return wait_for_news(CLIENTS[options.client], _read_hook_input(tolerant=True))
     report = Report(root=Path.cwd())
-    is_check = options.staged or options.incoming or options.file
+    is_check = options.staged or options.incoming or options.committed or options.file
     moment = None if is_check else Moment(CLIENTS[options.client], options.event or "", {})
     worker = threading.Thread(target=_supervise, args=(options, moment, report), daemon=True)
     worker.start()
@@ -75,7 +72,11 @@ def main(arguments: Sequence[str]) -> int:
         report.timed_out = True
     if report.timed_out and report.shared_state is not None:
         pause(report.shared_state)
-    return _conclude_check(report, options.exit_code) if moment is None else _conclude_moment(moment, report)
+    if moment is not None:
+        return _conclude_moment(moment, report)
+    if options.staged and report.repository is not None:
+        leave_check(report.repository, report)
+    return _conclude_check(report, options.exit_code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,8 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--staged", action="store_true", help="check what is about to be committed")
     which.add_argument("--file", metavar="PATH", help="check one file")
     which.add_argument("--incoming", action="store_true", help="look at what a merge or a mailed patch brings in")
+    which.add_argument("--committed", action="store_true", help="report the commit that was just made")
     which.add_argument("--wake", action="store_true", help="wait until there is something for an idle agent")
     parser.add_argument("--client", choices=sorted(CLIENTS), default="claude-code", help="whose hook this is")
+    parser.add_argument("--numbers", action="store_true", help="only look at numbers; the client asks for the rest")
     parser.add_argument("--event", help="which event, for clients that do not tell")
     parser.add_argument("--exit-code", type=int, default=1, metavar="N", help="say a collision with N instead of 1")
     return parser
@@ -106,13 +109,15 @@ def _supervise(options: argparse.Namespace, moment: Moment | None, report: Repor
         if moment is not None:
             moment.given = _read_hook_input()
             moment.event = str(options.event or moment.given.get("hook_event_name") or "PostToolUse")
-            answer(moment, report)
+            (check_edit if options.numbers else answer)(moment, report)
         elif options.staged:
             _check_staged(report)
         elif options.incoming:
             repository = Repository.around(Path.cwd())
             report.belongs_to(repository)
             tell_of_incoming(repository, read_settings(repository), report)
+        elif options.committed:
+            report_commit(Repository.around(Path.cwd()))
         else:
             _check_file(report, Path(options.file))
     except NotInGit as reason:
@@ -176,25 +181,9 @@ def _check(repository: Repository, changes: Changes, report: Report) -> None:
     suggest_numbers(ledger, repository, report)
     if leased:
         report.leases = conflicting_leases(ledger, leased)
+        report.paths = count_leases(ledger, leased)
     report.unchecked = []
-    _replay(ledger, repository, settings, report)
-
-
-def _replay(ledger: Ledger, repository: Repository, settings: Settings, report: Report) -> None:
-    """Look at the files that were committed while the bus could not be asked."""
-    paths = [path for path in pending_paths(report.root) if repository.is_tracked(path)]
-    files = Numbering(settings.sequences, repository.tracked).of(paths[:REPLAYED_MAX])
-    claims = ledger.claims(files)
-    for file in files:
-        claim = claims.get((file.sequence, file.number))
-        if claim is not None and not ledger.is_mine(claim.get("actor")):
-            report.notices.append(
-                f"{file} belongs to {line(claim.get('actor'))}; {flat(file.path)} took it while the bus could not be "
-                f"asked: rename it"
-            )
-        elif claim is None and ledger.next_number(file.sequence) == file.number and ledger.claim(file) == file.number:
-            report.notices.append(f"{file} is now claimed for you: {flat(file.path)}")
-    settle_pending(report.root)
+    replay(ledger, repository, settings, report)
 
 
 # ---------------------------------------------------------------- verdicts
@@ -228,13 +217,10 @@ def _conclude_moment(moment: Moment, report: Report) -> int:
         return 0
     if report.unchecked or (reason and moment.kind is None):
         _note_doubt(report)
-    if moment.goes_on:
-        write(sys.stdout, client.goes_on(event, clean(moment.goes_on)))
-        return 0
-    told = clean("\n".join([*report.findings(), *moment.told]))
-    if told and report.blocks() and client.stops_by_exit_code:
-        write(sys.stderr, told)
+    findings = report.findings()
+    if findings and report.blocks() and client.stops_by_exit_code:
+        write(sys.stderr, moment.text(findings))
         return 2
-    if told and moment.kind != SESSION_END:
-        write(sys.stdout, client.tells(event, told))
+    if told := moment.answer(findings):
+        write(sys.stdout, told)
     return 0

@@ -20,14 +20,15 @@ from pathlib import Path
 
 from kit import git_hook
 from kit.bundle import program, text
-from kit.client_files import CLIENT_FILES, PRIVATE_PATHS, Edit, clients_of
-from kit.edits import Block, Both, CannotEdit, JsonHooks, JsonMember, Own, Retired, Seed
+from kit.bus import Doubt
+from kit.client_files import CLIENT_FILES, PRIVATE_PATHS, Direct, Edit, clients_of
+from kit.edits import Block, Both, CannotEdit, JsonMember, Own, Retired, Seed
 from kit.git import CONFIG_NAME, STATE_NAME, NotInGit, Repository
 from kit.managers import generator_of, manager_edits
 from kit.receipt import Receipt
 from kit.rules import repository_rules
 from kit.sequences import derived
-from kit.settings import TOKEN_VARIABLE, travels_in_clear
+from kit.settings import TOKEN_VARIABLE, read_settings, travels_in_clear
 from kit.state import FOLDER_NAME
 
 DEFAULT_SERVER = "http://127.0.0.1:8787"
@@ -55,6 +56,8 @@ class Wishes:
     with_wiki: bool = False
     insecure: bool = False
     shared_hooks: bool = False
+    http_hooks: bool | None = None
+    """Whether clients that can ask the bus by themselves, by HTTP, in place of the program."""
     clients: tuple[str, ...] = ()
     token: str | None = None
     """An identity for this work tree; it goes only into files that git leaves out."""
@@ -149,7 +152,7 @@ def _plan(repository: Repository, wishes: Wishes) -> _Plan:
     }
     own: dict[Path, Edit] = {
         root / CONFIG_NAME: Seed(json.dumps(_config(repository, pins), indent=2) + "\n"),
-        **_client_edits(root, wishes, pins),
+        **_client_edits(repository, wishes, pins),
         **manager_edits(root),
         **_former(root),
     }
@@ -166,6 +169,7 @@ def _pins(repository: Repository, wishes: Wishes) -> dict[str, str]:
         "endpoint": f"{server}/mcp" if server else before.get("endpoint", f"{DEFAULT_SERVER}/mcp"),
         "tokenEnv": wishes.token_variable or before.get("tokenenv", TOKEN_VARIABLE),
         "project": wishes.project or before.get("project", ""),
+        "http": {True: "true", False: "false", None: before.get("http", "true")}[wishes.http_hooks],
         "insecure": "true" if wishes.insecure or (not server and before.get("insecure") == "true") else "",
     }
     return {name: value for name, value in pins.items() if value}
@@ -181,26 +185,41 @@ def _config(repository: Repository, pins: dict[str, str]) -> dict[str, object]:
     return {**named, "sequences": derived(repository.tracked), "leases": "warn", "autoLease": True}
 
 
-def _client_edits(root: Path, wishes: Wishes, pins: dict[str, str]) -> dict[Path, Edit]:
+def _client_edits(repository: Repository, wishes: Wishes, pins: dict[str, str]) -> dict[Path, Edit]:
     """Hooks and rules for the clients of a repository, and the connection for an identity."""
+    root = repository.root
     block = Block(repository_rules(lead=wishes.lead), *_MARKERS)
     found: dict[Path, Edit] = {}
     rules = {root / "AGENTS.md"}
     for name in clients_of(root, wishes.clients):
         files = CLIENT_FILES[name]
-        for hooks_path in filter(None, (files.hooks_path, files.private_path)):
-            found[root / hooks_path] = files.hooks()
+        found[root / files.hooks_path] = files.hooks()
+        if files.private_path and files.private_hooks:
+            private = files.private_hooks(_direct(repository, pins))
+            token = () if wishes.token is None else (JsonMember(("env", pins["tokenEnv"]), wishes.token),)
+            found[root / files.private_path] = Both(private, *token) if token else private
         rules.add(root / files.rules)
     if wishes.token is not None:
-        private, variable = root / ".claude" / "settings.local.json", pins["tokenEnv"]
-        hooks = CLIENT_FILES["claude-code"].hooks()
-        assert isinstance(hooks, JsonHooks)  # noqa: S101 - what that client's file is made of
-        found[private] = Both(hooks, JsonMember(("env", variable), wishes.token))
+        variable = pins["tokenEnv"]
         found[root / _CONNECTION] = JsonMember(("mcpServers", "llm-bus"), mcp_server(pins["endpoint"], variable))
     for path in sorted(rules):
         if not _reads_agents_file(path):
             found[path] = block
     return found
+
+
+def _direct(repository: Repository, pins: dict[str, str]) -> Direct | None:
+    """How clients may ask the bus by themselves; None where the program is to do it all.
+
+    A server cannot stop an agent at a leased path, so where the config says that leases block, the program asks.
+    """
+    if pins["http"] != "true":
+        return None
+    try:
+        blocks = read_settings(repository, needs_file=False).leases == "block"
+    except Doubt:
+        blocks = False
+    return None if blocks else Direct(pins["endpoint"].removesuffix("/mcp"), pins["tokenEnv"])
 
 
 def mcp_server(endpoint: str, variable: str) -> dict[str, object]:
@@ -405,6 +424,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--as", dest="name", metavar="NAME", help="with --join: the name to join under")
     parser.add_argument("--insecure", action="store_true", help="allow plain HTTP beyond this machine")
     parser.add_argument("--shared-hooks", action="store_true", help="allow hooks that several repositories share")
+    http_help = "whether Claude Code asks the bus by itself after a tool; default: as before, or yes"
+    parser.add_argument("--http-hooks", action=argparse.BooleanOptionalAction, help=http_help)
     clients = ["all", *CLIENT_FILES]
     parser.add_argument("--client", action="append", default=[], choices=clients, help="write its hooks too")
     given = parser.parse_args(arguments[1:] if arguments[:1] == ["uninstall"] else arguments)
@@ -418,6 +439,7 @@ def main(arguments: Sequence[str]) -> int:
         with_wiki=given.with_wiki,
         insecure=given.insecure,
         shared_hooks=given.shared_hooks,
+        http_hooks=given.http_hooks,
         clients=tuple(given.client),
     )
     takes_out = given.uninstall or arguments[:1] == ["uninstall"]

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kit.words import flat, shortened
+from kit.words import LINES_MAX, flat, shortened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,10 +48,14 @@ class Report:
     """What a run has found so far. One thread writes it; another reads it when time is up.
 
     `warnings` are about the repository's own set-up, `doubts` say why something was not checked, `unchecked` what.
+    `numbers` says of each new numbered file by whom its number was claimed, `paths` counts changed paths by whose lease
+    they are under (`kit.commits`).
     """
 
     root: Path
+    repository: Repository | None = None
     shared_state: Path | None = None
+    overridden: bool = False
     blocks_leases: bool = False
     timed_out: bool = False
     collisions: list[Collision] = field(default_factory=list)
@@ -60,10 +64,12 @@ class Report:
     warnings: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
+    numbers: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, int] = field(default_factory=dict)
 
     def belongs_to(self, repository: Repository) -> None:
         """Take over where this run may leave notes."""
-        self.root = repository.root
+        self.root, self.repository = repository.root, repository
         self.shared_state = repository.shared_state
 
     def blocks(self) -> bool:
@@ -72,12 +78,11 @@ class Report:
 
     def findings(self) -> list[str]:
         """What whoever works here should know, the worst first."""
-        found = [
-            *shortened([str(collision) for collision in self.collisions]),
-            *shortened(self.leases),
-            *shortened(self.notices, NOTICES_MAX),
+        return [
+            *findings_of([str(collision) for collision in self.collisions]),
+            *findings_of(self.leases),
+            *findings_of(self.notices, NOTICES_MAX),
         ]
-        return [f"llm-bus: {finding}" for finding in found]
 
     def told_doubt(self) -> str:
         """Why something was not checked, and what; nothing when everything was."""
@@ -89,3 +94,8 @@ class Report:
     def logged_doubt(self) -> str:
         """The same for a log from which `kit.state.pending_paths` reads the paths again."""
         return f"{'; '.join(self.doubts)} {json.dumps(self.unchecked) if self.unchecked else ''}"
+
+
+def findings_of(found: list[str], lines_max: int = LINES_MAX) -> list[str]:
+    """Lines for whoever works here: marked as ours, the first of them, and how many more there are."""
+    return [f"llm-bus: {finding}" for finding in shortened(found, lines_max)]

@@ -28,5 +28,6 @@ def overridden(report: Report, paths: list[str]) -> bool:
     """Whether a human has said that everything passes; it is noted."""
     if os.environ.get("LLM_BUS_OVERRIDE") != "1":
         return False
+    report.overridden = True
     note(report.root, OVERRIDES_NAME, ", ".join(shortened([flat(path) for path in paths])))
     return True

@@ -33,12 +33,16 @@ PINNED = ("endpoint", "tokenEnv", "project")
 
 @dataclass(frozen=True)
 class Settings:
-    """Pinned: endpoint, the token's variable, project, insecure. From the file: sequences, leases, auto_lease."""
+    """Pinned: endpoint, the token's variable, project, insecure, http. From the file: sequences, leases, auto_lease.
+
+    `http`: the client asks the bus itself after a tool, so the program tells the bus when sessions begin and end.
+    """
 
     endpoint: str
     token_variable: str
     project: str | None
     insecure: bool
+    http: bool
     sequences: dict[str, str]
     leases: str
     auto_lease: bool
@@ -92,6 +96,7 @@ def read_settings(repository: Repository, *, needs_file: bool = True) -> Setting
         token_variable=str(chosen["tokenEnv"]),
         project=project if isinstance(project, str) else None,
         insecure=pins.get("insecure") == "true",
+        http=pins.get("http") == "true",
         sequences=given["sequences"],
         leases=given["leases"],
         auto_lease=given["autoLease"],

@@ -83,6 +83,34 @@ def settle_pending(root: Path) -> None:
         log.replace(log.with_name(f"{PENDING_NAME}.1"))
 
 
+def keep_report(state: Path, report: dict[str, Any]) -> None:
+    """Keep a commit's report until the bus can be asked."""
+    with suppress(OSError):
+        state.mkdir(parents=True, exist_ok=True)
+        with state.joinpath(PENDING_NAME).open("a", encoding="utf-8") as reports:
+            if reports.tell() < LOG_BYTES_MAX:
+                reports.write(json.dumps(report) + "\n")
+
+
+def pending_reports(state: Path) -> list[dict[str, Any]]:
+    """The reports that were kept, oldest first."""
+    try:
+        rows = state.joinpath(PENDING_NAME).read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+    return [report for row in rows if (report := object_in(row))]
+
+
+def settle_reports(state: Path, sent: list[dict[str, Any]]) -> None:
+    """Forget reports that have reached the bus."""
+    with suppress(OSError), state.joinpath(PENDING_NAME).open("r+", encoding="utf-8") as reports:
+        lock(reports, wait=True)
+        left = [row for row in reports if object_in(row) not in sent]
+        reports.seek(0)
+        reports.truncate()
+        reports.writelines(left)
+
+
 def _log_folder(root: Path) -> Path:
     folder = root / FOLDER_NAME
     if folder.is_symlink():

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from kit.bus import Bus, Doubt, rows_of
 from kit.git import NotInGit
 from kit.ledger import Ledger
-from kit.moments import Moment, told_news
+from kit.moments import project_of
 from kit.settings import Settings, read_settings
 from kit.state import lock, session, session_path, wake_path
+from kit.telling import Moment, told_news
 from kit.words import write
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 55
 """The longest wait that the bus offers."""
 
-LOOK_SECONDS = 1.0
-"""Between two looks, while old posts are unread or tasks are blocked, which a wait of the bus does not tell apart."""
+LOOK_SECONDS = 0.5
+"""Between two looks, while tasks are blocked: a wait for posts does not end when a task can go on."""
 
 RETRY_SECONDS_MAX = 30.0
 WATCH_SECONDS = 1.0
@@ -42,7 +43,7 @@ def wait_for_news(client: Client, given: dict[str, Any]) -> int:
     if _ends_after_its_turn(os.environ.get("CLAUDE_PID", "")):
         return 0
     try:
-        project = moment.project()
+        project = project_of(moment)
         settings = read_settings(project, needs_file=False)
         endpoint, token = settings.checked_endpoint(), settings.token(project.git_dir)
     except (Doubt, NotInGit, OSError):
@@ -96,6 +97,9 @@ class _Waiter:
     def __init__(self, endpoint: str, token: str, settings: Settings, path: Path) -> None:
         self._endpoint, self._token, self._settings, self._path = endpoint, token, settings, path
         self._ledger: Ledger | None = None
+        self._newest = 0
+        """The newest unread post of the last look. A wait is for newer ones, so that old ones do not end it."""
+        self._waits_for_newer = True
 
     def wait(self) -> str:
         """The text for the agent, as soon as there is one."""
@@ -104,6 +108,8 @@ class _Waiter:
         while True:
             try:
                 posts, tasks, can_wait = self._look(first=first)
+                if not (posts or tasks) and can_wait:
+                    posts = self._wait_for_posts()
             except Doubt:
                 self._ledger = None
                 time.sleep(pause_seconds)
@@ -116,18 +122,36 @@ class _Waiter:
                 time.sleep(LOOK_SECONDS)
 
     def _look(self, *, first: bool) -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
-        """The news, and whether the next look may wait at the bus. The first look takes ready tasks for known."""
+        """The news, and whether a wait for posts is enough now. The first look takes ready tasks for known."""
         if self._ledger is None:
             self._ledger = Ledger(Bus(self._endpoint, self._token, WAIT_SECONDS + 10), self._settings)
         ready, blocked = self._tasks(self._ledger)
         with session(self._path) as known:
             unblocked = [] if first else [task for task in ready if task["task_id"] not in known.tasks]
             known.tasks = [task["task_id"] for task in ready]
-        wait_seconds = 0 if first or blocked or unblocked else WAIT_SECONDS
-        inbox = {"to_me": True, "unacked_only": True, "limit": _LIMIT, "wait_seconds": wait_seconds}
-        posts = rows_of(self._ledger.bus.call("read_posts", **inbox), "posts")
+        posts = self._read_posts(self._ledger)
+        ids = [post["post_id"] for post in posts if isinstance(post.get("post_id"), int)]
+        self._newest = max(ids, default=0)
+        return self._news(posts), unblocked, not blocked and (self._waits_for_newer or not ids)
+
+    def _wait_for_posts(self) -> list[dict[str, Any]]:
+        """The news among posts that come in now; after an empty wait, another look shows what else has changed."""
+        assert self._ledger is not None  # noqa: S101 - after a look
+        newer = {"after": self._newest} if self._newest else {}
+        try:
+            return self._news(self._read_posts(self._ledger, wait_seconds=WAIT_SECONDS, **newer))
+        except Doubt as doubt:
+            if "'after'" not in str(doubt):
+                raise
+            self._waits_for_newer = False  # an older bus: look again and again while old posts are unread
+            return []
+
+    def _read_posts(self, ledger: Ledger, **how: int) -> list[dict[str, Any]]:
+        return rows_of(ledger.bus.call("read_posts", to_me=True, unacked_only=True, limit=_LIMIT, **how), "posts")
+
+    def _news(self, posts: list[dict[str, Any]]) -> list[dict[str, Any]]:
         with session(self._path) as known:
-            return known.news(posts, idle=True), unblocked, not (posts or blocked)
+            return known.news(posts, idle=True)
 
     def _tasks(self, ledger: Ledger) -> tuple[list[dict[str, Any]], bool]:
         """The caller's tasks that can go on, and whether any other cannot."""

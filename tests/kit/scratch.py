@@ -103,7 +103,7 @@ class WorkTree:
         self.write(CONFIG, json.dumps({"sequences": SEQUENCES, **changes}))
 
     def pin(self, name: str, value: str) -> None:
-        command = ["git", "-C", str(self.path), "config", f"llm-bus.{name}", value]
+        command = ["git", "-C", str(self.path), "config", "--replace-all", f"llm-bus.{name}", value]
         subprocess.run(command, check=True, timeout=RUN_SECONDS_MAX)
 
     def log(self, name: str = "pending.log") -> str:

@@ -1,7 +1,8 @@
 """Models that follow a script, behind each interface that agent clients talk to; they keep what they were shown.
 
 A script is a list of turns; each gives the next answer of the conversation: a tool call, or a text. Which one is due is
-told by the number of tool results in the request, so that a client may repeat a request.
+told by the number of tool results in the request, so that a client may repeat a request. A function in place of the
+list looks at all that is shown, and chooses.
 """
 
 import json
@@ -31,12 +32,13 @@ class Shown(Struct, frozen=True):
 
 
 Turn = Call | str
+Script = list[Turn] | Callable[[str], Turn]
 
 
 class ScriptedModel:
     """Answers the Messages, Responses, Chat Completions and Gemini interfaces from one script."""
 
-    def __init__(self, script: list[Turn]) -> None:
+    def __init__(self, script: Script) -> None:
         self._script = script
         self._changed = threading.Condition()
         self.shown: list[Shown] = []
@@ -64,8 +66,7 @@ class ScriptedModel:
         if not body.get("tools"):  # a title for the session, a summary, a check of the quota
             return interface.says(body, "a title")
         text = json.dumps(body, ensure_ascii=False)
-        due = interface.count(body)
-        turn = self._script[due] if due < len(self._script) else "Done."
+        turn = self._due(text, interface.count(body))
         with self._changed:
             self.shown.append(Shown(time.time(), text))
             self._changed.notify_all()
@@ -73,6 +74,11 @@ class ScriptedModel:
             return interface.says(body, turn)
         time.sleep(turn.after_seconds)
         return interface.calls(body, turn)
+
+    def _due(self, text: str, results: int) -> Turn:
+        if callable(self._script):
+            return self._script(text)
+        return self._script[results] if results < len(self._script) else "Done."
 
 
 class _Interface(Struct, frozen=True):
@@ -221,9 +227,9 @@ _INTERFACES = {
 
 
 @contextmanager
-def model(*script: Turn) -> Iterator[ScriptedModel]:
-    """A scripted model on the loopback, as long as the block lasts."""
-    scripted = ScriptedModel(list(script))
+def model(*script: Turn, chooses: Callable[[str], Turn] | None = None) -> Iterator[ScriptedModel]:
+    """A scripted model on the loopback, as long as the block lasts: turn by turn, or as a function chooses."""
+    scripted = ScriptedModel(chooses or list(script))
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -6,12 +6,13 @@ seen. The tests fail for what Claude Code did not do, because that is promised.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,8 +22,11 @@ import pytest
 import trio
 from msgspec import Struct
 
+from kit.client_files import command
 from kit.install import Wishes, install
 from tests.acceptance.test_clients import programs  # noqa: F401 - the fixture that installs the clients
+from tests.kit import clients_page
+from tests.kit.clients_page import Kept, Seen
 from tests.kit.scratch import WorkTree
 from tests.kit.scripted_models import Call, ScriptedModel, Shown, Turn, model
 from tests.web.bus import Bus
@@ -37,7 +41,8 @@ SECONDS_MAX = 150
 QUIET_AFTER_SECONDS = 25.0
 """Without a request, a client that does not end is taken to be done."""
 
-WAKES = 50
+WAKES = int(os.environ.get("LLM_BUS_WAKES", "50"))
+MEASURED = 20
 QUIET_SECONDS = float(os.environ.get("LLM_BUS_QUIET_SECONDS", "180"))
 """How long nothing may be asked of the model while nothing happens."""
 
@@ -158,33 +163,26 @@ WAYS = {
 }
 
 
-class Seen(Struct):
-    """What one client's model was shown: seconds after the cause, or None for what it was not shown."""
-
-    packet: float | None = None
-    lease: float | None = None
-    collision: float | None = None
-    handoff: float | None = None
-    turn_end: float | None = None
-    wake: list[float] = []
-
-
 SEEN: dict[str, Seen] = {}
+EVENTS: dict[str, float] = {}
+"""Seconds that each event costs, whatever the client."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def page() -> Iterator[None]:
     """The page is written from what this run and former ones have seen, as soon as that is every client."""
     yield
-    kept = msgspec.json.decode(KEPT.read_bytes(), type=dict[str, Seen]) if KEPT.exists() else {}
+    kept = msgspec.json.decode(KEPT.read_bytes(), type=Kept) if KEPT.exists() else Kept()
+    kept.events |= EVENTS
     for client, seen in SEEN.items():
-        former = kept.get(client, Seen())
-        kept[client] = msgspec.structs.replace(former, wake=seen.wake) if seen.packet is None else seen
-        kept[client].wake = kept[client].wake or former.wake
+        former = kept.clients.get(client, Seen())
+        known = {name: value or getattr(former, name) for name, value in msgspec.structs.asdict(seen).items()}
+        kept.clients[client] = Seen(**known)
     KEPT.parent.mkdir(exist_ok=True)
     KEPT.write_bytes(msgspec.json.encode(kept))
-    if len(kept) == len(WAYS):
-        PAGE.write_text(_page(kept), "utf-8")
+    if kept.clients.keys() >= WAYS.keys():
+        titles = {name: way.title for name, way in WAYS.items()}
+        PAGE.write_text(clients_page.page(titles, kept, measured=MEASURED, quiet_seconds=QUIET_SECONDS), "utf-8")
 
 
 @contextmanager
@@ -227,6 +225,8 @@ async def call(bus: Bus, who: WorkTree, tool: str, **arguments: Any) -> dict[str
 
 
 async def prepare(tree: WorkTree, client: str) -> None:
+    for folder in ("src", "docs/decisions"):
+        tree.write(f"{folder}/.keep")  # not every client makes the folder of a file
     install(tree.path, Wishes(server=tree.who.endpoint.removesuffix("/mcp"), clients=(client,)))
     await tree.git("add", "--all")
     await tree.git("commit", "--quiet", "--no-verify", "--message", "the kit")
@@ -263,7 +263,8 @@ async def test_what_reaches_the_model(
         seen.collision = _after(scripted, "adr 1 belongs to ada/bob")
         seen.handoff = _after(scripted, "1 new handoff", posted)
         seen.turn_end = _after(scripted, "1 unread handoff")
-    SEEN[client] = seen
+    former = SEEN.get(client, Seen())
+    SEEN[client] = msgspec.structs.replace(seen, costs=former.costs, wake=former.wake)
     if client == "claude-code":
         assert None not in (seen.packet, seen.lease, seen.collision, seen.handoff, seen.turn_end)
 
@@ -296,10 +297,14 @@ async def test_an_idle_claude_code_is_woken_by_every_post_once(
 ) -> None:
     await prepare(alice, "claude-code")
     way = WAYS["claude-code"]
-    command = ("claude", "-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
-    idle = Way(way.title, command, way.environment, way.files, way.shell, way.write)
+    server = {"type": "http", "url": alice.who.endpoint, "headers": {"Authorization": "Bearer ${LLM_BUS_TOKEN}"}}
+    connection = alice.path.parent / "connection.json"
+    connection.write_text(json.dumps({"mcpServers": {"llm-bus": server}}))
+    streams = ("--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
+    tools = ("--mcp-config", str(connection), "--allowedTools", "mcp__llm-bus__ack")
+    idle = msgspec.structs.replace(way, command=("claude", "-p", *streams, *tools))
     took = []
-    with model() as scripted, running(idle, alice, scripted, programs) as process:
+    with model(chooses=_acknowledge) as scripted, running(idle, alice, scripted, programs) as process:
         assert process.stdin is not None
         said = {"type": "user", "message": {"role": "user", "content": "Wait for posts."}}
         process.stdin.write(json.dumps(said).encode() + b"\n")
@@ -308,18 +313,101 @@ async def test_an_idle_claude_code_is_woken_by_every_post_once(
         for count in range(WAKES):
             await _waits(alice)
             posted = time.time()
-            number = (await call(bus, bob, "post", to_actor="alice", subject=f"Wake {count}", body="…"))["post_id"]
-            found = await shown(scripted, f"Wake {count}", seconds_max=20)
+            number = (await call(bus, bob, "post", to_actor="alice", subject=f"Wake {count}.", body="…"))["post_id"]
+            found = await shown(scripted, f"Wake {count}.", seconds_max=20)
             assert found is not None, f"post {count} was lost"
             took.append(found.at - posted)
-            await call(bus, alice, "ack", post_id=number)
+            await _until_acknowledged(bus, bob, number)
         requests = len(scripted.shown)
-        assert requests == WAKES + 1, "one request for each post, and one for the first prompt"
+        assert requests == 2 * WAKES + 1, "two requests for each post, to ack and to end, and one for the first prompt"
         await _waits(alice)
         await trio.sleep(QUIET_SECONDS)  # the promise is about real time in which nothing happens
         assert len(scripted.shown) == requests
     SEEN.setdefault("claude-code", Seen()).wake = took
     assert median(took) < 1.0
+
+
+def _acknowledge(text: str) -> Turn:
+    """Acknowledge each post that the conversation tells of, once."""
+    told = re.findall(r"- #(\d+) from ada/bob", text)
+    done = re.findall(r'"post_id": (\d+)', text)
+    waiting = [number for number in told if number not in done]
+    return Call("mcp__llm-bus__ack", {"post_id": int(waiting[0])}) if waiting else "Done."
+
+
+async def _until_acknowledged(bus: Bus, author: WorkTree, number: int) -> None:
+    with trio.fail_after(SECONDS_MAX):
+        while True:
+            posts = (await call(bus, author, "read_posts", from_me=True, limit=1))["posts"]
+            if [(post["post_id"], bool(post["acked_by"])) for post in posts] == [(number, True)]:
+                return
+            await trio.sleep(0.2)
+
+
+@pytest.mark.parametrize("client", WAYS)
+async def test_what_hooks_cost_in_a_session(
+    bus: Bus,
+    alice: WorkTree,
+    bob: WorkTree,
+    programs: Path,  # noqa: F811 - the fixture
+    client: str,
+) -> None:
+    way = WAYS[client]
+    await prepare(alice, client)
+    bob.write("src/.keep")
+    took = []
+    for tree in (alice, bob):  # with hooks, and without
+        script: list[Turn] = [way.write(str(tree.path / f"src/{number}.py")) for number in range(MEASURED + 1)]
+        script += [way.shell(0)] * (MEASURED + 1)
+        with model(*script) as scripted:
+            with running(way, tree, scripted, programs) as process:
+                await _until(lambda: process.poll() is not None or _is_quiet(scripted))
+            took.append([after.at - before.at for before, after in pairwise(scripted.shown)])
+    if all(len(seconds) >= len(script) for seconds in took):
+        # The first of each kind has to load what the others find.
+        edits, others = slice(1, MEASURED + 1), slice(MEASURED + 2, 2 * MEASURED + 2)
+        with_hooks, without = took
+        costs = {
+            "edit": (median(with_hooks[edits]), median(without[edits])),
+            "other tool": (median(with_hooks[others]), median(without[others])),
+        }
+        SEEN.setdefault(client, Seen()).costs = costs
+    assert client != "claude-code" or SEEN[client].costs
+
+
+async def test_what_each_event_costs(bus: Bus, alice: WorkTree) -> None:
+    """The program as clients start it, and the server's own hook over a kept connection."""
+    await prepare(alice, "claude-code")
+    session = {"cwd": str(alice.path), "session_id": "1"}
+    edit = {"tool_name": "Write", "tool_input": {"file_path": str(alice.path / "src/a.py")}}
+    events: dict[str, dict[str, Any]] = {
+        "session starts": {"hook_event_name": "SessionStart"},
+        "after an edit": {"hook_event_name": "PostToolUse", **edit},
+        "turn ends": {"hook_event_name": "Stop"},
+    }
+    for name, given in events.items():
+        sent = json.dumps({**session, **given}).encode()
+        ran = [await _timed(alice.run("sh", "-c", command("claude-code"), stdin=sent)) for _ in range(MEASURED)]
+        EVENTS[f"{name}, program"] = median(ran)
+    sent = json.dumps({**session, **events["after an edit"]}).encode()
+    looks = command("claude-code", "--numbers")
+    ran = [await _timed(alice.run("sh", "-c", looks, stdin=sent)) for _ in range(MEASURED)]
+    EVENTS["after an edit, program for numbers only"] = median(ran)
+    headers = {"Authorization": f"Bearer {alice.who.token}", "Content-Type": "application/json"}
+    for name, path, body in (
+        ("after an edit, HTTP", "/hook/claude-code", sent),
+        ("a round trip to the server", "/mcp", b"{}"),
+    ):
+        asked = [await _timed(bus.http.post(path, content=body, headers=headers)) for _ in range(MEASURED)]
+        EVENTS[name] = median(asked)
+    ran = [await _timed(alice.run("sh", "-c", "python3 -I -c pass")) for _ in range(MEASURED)]
+    EVENTS["Python alone"] = median(ran)
+
+
+async def _timed(step: Awaitable[object]) -> float:
+    began = time.perf_counter()
+    await step
+    return time.perf_counter() - began
 
 
 async def _waits(who: WorkTree) -> None:
@@ -338,63 +426,3 @@ def _is_waiting(process: Path, who: WorkTree) -> bool:
         return is_ours and process.joinpath("cmdline").read_bytes().endswith(b"--wake\0")
     except OSError:
         return False
-
-
-def _page(kept: dict[str, Seen]) -> str:
-    """The page, from what was seen."""
-
-    def cell(value: float | None) -> str:
-        return "-" if value is None else f"{value:.1f} s"
-
-    rows = [
-        f"| {way.title} | {_version(name)} | "
-        + " | ".join(cell(value) for value in (s.packet, s.lease, s.collision, s.handoff, s.turn_end))
-        + f" | {cell(median(s.wake)) if s.wake else '-'} |"
-        for name, way in WAYS.items()
-        for s in [kept[name]]
-    ]
-    wakes = kept["claude-code"].wake
-    woken = (
-        f"Claude Code was woken {len(wakes)} times, once by each post: median {median(wakes) * 1000:.0f} ms, at most "
-        f"{max(wakes) * 1000:.0f} ms until its model was asked; then nothing happened for {QUIET_SECONDS:.0f} s, and "
-        "its model was asked nothing.\n"
-        if wakes
-        else ""
-    )
-    return f"""\
-# Clients
-
-<!-- Written by `make clients`; edits here are lost. -->
-
-What really arrived in a model's request, with each client as it comes from npm and a scripted model, on
-{datetime.now(UTC):%Y-%m-%d} and one busy machine. Times are from the cause, such as a post or the request before, to
-the request that showed it; a dash is what was not seen. Cursor was only read about.
-
-| client | version | packet | lease notice | collision | handoff in a turn | turn goes on | woken from idle |
-|---|---|---|---|---|---|---|---|
-{chr(10).join(rows)}
-
-{woken}
-- The packet's time is from the client's start. A handoff waits for the tool that runs.
-- **Codex CLI** runs hooks of a repository only once they are trusted (`/hooks`); `codex exec` skips others without a
-  word. A patch that goes through a shell command runs no hook for the edit.
-- **opencode** ends with its turn when it was started by `opencode run`, so nothing can go on. Where this run shows a
-  dash, runs by hand on 2026-11-27 showed the packet and the lease notice.
-- **Copilot CLI** runs hooks of a repository only in a trusted folder. Where this run shows a dash, a run by hand on
-  2026-11-27 showed the handoff in a turn.
-- Idle: only Claude Code has a hook that can wake it. For the others there is none: an agent that waits calls
-  `read_posts` with `wait_seconds`.
-"""
-
-
-def _version(client: str) -> str:
-    packages = {
-        "claude-code": "@anthropic-ai/claude-code",
-        "codex": "@openai/codex",
-        "gemini": "@google/gemini-cli",
-        "qwen": "@qwen-code/qwen-code",
-        "opencode": "opencode-ai",
-        "copilot": "@github/copilot",
-    }
-    pinned = json.loads((Path(__file__).parents[1] / "acceptance/clients/package.json").read_text())["dependencies"]
-    return str(pinned[packages[client]])

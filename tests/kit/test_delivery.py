@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +11,9 @@ from typing import Any
 import pytest
 import trio
 
-from kit import moments
+from kit import telling
 from kit.clients import CLIENTS
-from kit.moments import LEASE_NOTE
+from kit.telling import LEASE_NOTE
 from tests.kit.scratch import HOOK, RUN_SECONDS_MAX, WorkTree
 from tests.web.bus import Bus
 
@@ -80,7 +81,7 @@ async def test_a_flood_of_posts_ends_turns_after_a_few(bus: Bus, alice: WorkTree
     for count in range(6):
         await post(bus, bob, "alice", f"Number {count}")
         went_on += bool((await alice.tell("Stop", stop_hook_active=count > 0)).out)
-    assert went_on == moments.CONTINUATIONS_MAX
+    assert went_on == telling.CONTINUATIONS_MAX
 
 
 async def test_an_edit_leases_the_file_until_the_session_ends(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
@@ -225,6 +226,31 @@ async def test_an_idle_agent_is_woken_by_a_post(bus: Bus, alice: WorkTree, bob: 
     assert "from ada/bob" in said
     assert '"Wake up"' in said
     assert (await alice.tell("Stop")).out == "", "it was told"
+
+
+async def test_old_unread_posts_neither_wake_an_idle_agent_nor_keep_it_busy(
+    bus: Bus, alice: WorkTree, bob: WorkTree
+) -> None:
+    await post(bus, bob, "alice", "Old")
+    assert "Old" in (await alice.tell("Stop")).out
+    with waiting(alice) as process:
+        await has_begun(alice)
+        await trio.sleep(1.5)  # in real time: a process that asks again and again would ask more often than this
+        asked = await calls_of(bus, "read_posts")
+        await trio.sleep(1.5)
+        assert await calls_of(bus, "read_posts") <= asked + 1
+        await post(bus, bob, "alice", "Fresh")
+        code, said = await end_of(process)
+    assert code == 2
+    assert "Fresh" in said
+    assert "Old" not in said
+
+
+async def calls_of(bus: Bus, tool: str) -> float:
+    """How many calls of a tool the server has answered."""
+    numbers = (await bus.http.get("/metrics")).text
+    found = re.findall(rf'^llm_bus_requests_total{{outcome="ok",tool="{tool}"}} (.+)$', numbers, re.MULTILINE)
+    return float(found[0]) if found else 0.0
 
 
 async def test_an_idle_agent_is_woken_by_a_task_that_can_go_on(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:

@@ -236,16 +236,15 @@ async def test_settings_keep_what_others_run(tree: WorkTree) -> None:
     tree.write(".claude/settings.json", SETTINGS)
     install(tree.path, Wishes())
     settings = json.loads((tree.path / ".claude/settings.json").read_text())
-    theirs, ours = settings["hooks"]["PostToolUse"]
-    assert theirs == json.loads(SETTINGS)["hooks"]["PostToolUse"][0]
-    assert PROGRAM in ours["hooks"][0]["command"]
+    assert settings["hooks"]["PostToolUse"] == json.loads(SETTINGS)["hooks"]["PostToolUse"]
+    assert PROGRAM in settings["hooks"]["Stop"][0]["hooks"][0]["command"]
     assert settings["model"] == "opus"
 
 
 async def test_a_command_of_the_settings_passes_where_the_kit_is_not(tree: WorkTree) -> None:
     install(tree.path, Wishes())
     settings = json.loads((tree.path / ".claude/settings.json").read_text())
-    command = settings["hooks"]["PostToolUse"][0]["hooks"][0]["command"]
+    command = settings["hooks"]["SessionStart"][0]["hooks"][0]["command"]
     elsewhere = {"CLAUDE_PROJECT_DIR": str(tree.path / "docs of old")}
     ran = await tree.run("sh", "-c", command, environment=elsewhere)
     assert (ran.code, ran.out, ran.err) == (0, "", "")

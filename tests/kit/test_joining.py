@@ -54,18 +54,32 @@ async def test_an_invite_that_is_not_good_is_a_sentence_and_nothing_is_written(b
 
 
 async def test_a_lead_adds_work_trees_for_other_sessions(bus: Bus, alice: WorkTree) -> None:
-    lead = WorkTree(alice.path, Identity(alice.who.endpoint, await bus.mint("boss")))
-    await lead.stage("file")
-    await lead.git("commit", "--quiet", "--message", "one")
-    for name in ("first", "second"):
+    """From a clone to three sessions in three work trees, two of which meet at a file."""
+    await alice.stage("src/a.py")
+    await alice.git("commit", "--quiet", "--no-verify", "--message", "one")
+    lead = WorkTree(alice.path.parent / "lead", Identity(alice.who.endpoint, await bus.mint("boss")))
+    await alice.git("clone", "--quiet", alice.path, lead.path)
+    ran = await lead.hook("install", "--server", bus.url)
+    assert ran.code == 0, ran
+    names = ("first", "second", "third")
+    for name in names:
         ran = await lead.hook("worktree", name)
         assert (ran.code, ran.err) == (0, "")
         assert f"you are ada/{name} in project demo" in ran.out
-    first, second = (WorkTree(lead.path.parent / f"alice-{name}", Identity("", None)) for name in ("first", "second"))
-    await first.told_of(first.write("src/a.py"))
-    told = (await second.told_of(second.write("src/a.py"))).out
-    assert "src/a.py is leased by ada/first" in told
-    assert await bus.mint("boss") not in (first.path / ".claude/settings.local.json").read_text()
+    sessions = [WorkTree(lead.path.parent / f"lead-{name}", Identity("", None)) for name in names]
+    for name, tree in zip(names, sessions, strict=True):
+        assert f"you are ada/{name}" in (await tree.tell("SessionStart", session_id=name)).out
+    first, second, _ = sessions
+    assert (await _edits(first, "first", "src/a.py")) == ""
+    assert "src/a.py is leased by ada/first" in await _edits(second, "second", "src/a.py")
+    assert "src/a.py is leased by ada/second" in await _edits(first, "first", "src/b.py"), "both hear of it"
+    assert (await bus.mint("boss")) not in (first.path / ".claude/settings.local.json").read_text()
+
+
+async def _edits(tree: WorkTree, session: str, path: str) -> str:
+    """What a session is told when it has written a file, by the program."""
+    written = {"file_path": str(tree.write(path))}
+    return (await tree.tell("PostToolUse", session_id=session, tool_name="Write", tool_input=written)).out
 
 
 async def test_who_is_no_lead_adds_nothing(alice: WorkTree) -> None:

@@ -80,9 +80,9 @@ async def test_what_the_work_tree_has_in_the_kits_place_is_not_run(bus: Bus, ali
     await alice.git("add", "--all", "--force")
     ran = await alice.git("commit", "--message", "one")
     assert "LLM_BUS_TOKEN" not in ran.err
-    settings = json.loads((alice.path / ".claude/settings.json").read_text())
-    commands = [entry["hooks"][0]["command"] for entry in settings["hooks"]["PostToolUse"]]
-    for command in commands:
+    settings = json.loads((alice.path / ".claude/settings.local.json").read_text())
+    hooks = [hook for entries in settings["hooks"].values() for entry in entries for hook in entry["hooks"]]
+    for command in [hook["command"] for hook in hooks if hook["type"] == "command" and "--wake" not in hook["command"]]:
         given = {"cwd": str(alice.path), "tool_name": "Write", "tool_input": {"file_path": MINE}}
         await alice.run("sh", "-c", command, stdin=json.dumps(given).encode())
     assert not (alice.path / "owned").exists()

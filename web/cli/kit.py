@@ -58,6 +58,7 @@ def kit() -> None:
 @click.option("--client", "clients", multiple=True, type=click.Choice(["all", *CLIENT_FILES]), help="Its hooks too.")
 @click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
 @click.option("--shared-hooks", is_flag=True, help="Allow hooks that several repositories share.")
+@click.option("--http-hooks/--no-http-hooks", default=None, help="Whether Claude Code asks the bus by itself. [yes]")
 def install_kit(
     directory: Path,
     *,
@@ -69,6 +70,7 @@ def install_kit(
     clients: tuple[str, ...],
     insecure: bool,
     shared_hooks: bool,
+    http_hooks: bool | None,
 ) -> int:
     """Install the adherence kit into the repository around DIR (default: here)."""
     settings = read_settings()
@@ -80,6 +82,7 @@ def install_kit(
         clients=clients,
         insecure=insecure,
         shared_hooks=shared_hooks,
+        http_hooks=http_hooks,
     )
     try:
         outcome = uninstall(directory, wishes) if takes_out else install(directory, wishes)

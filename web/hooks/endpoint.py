@@ -5,12 +5,15 @@ themselves (`web.hooks.moments`). The token is the same as for `/mcp`, and so is
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from engine.commits import ReportCommit
 from engine.refusals import Code, Refusal, invalid
+from kit.clients import CLIENTS
+from web.hooks.moments import Moments
 from web.http.answer import Answer
 from web.http.exchange import Exchange
 from web.http.problems import HEADERS, Problem
@@ -19,6 +22,7 @@ from web.mcp.sending import as_refusal
 from web.services import Services
 
 PREFIX = "/hook/"
+GIT = "git"
 
 Handler = Callable[[Exchange, Mapping[str, Any]], Awaitable[object | Refusal]]
 """Answers one hook; what it returns becomes JSON."""
@@ -41,16 +45,22 @@ class HookEndpoint:
     def __init__(self, services: Services, refuse: Callable[[Exchange], Awaitable[Problem | None]]) -> None:
         self._services = services
         self._report = Parser(ReportCommit)
-        self._handlers: dict[str, Handler] = {"git": self._keep_report}
+        moments = Moments(services)
+        self._handlers: dict[str, Handler] = {
+            GIT: self._keep_report,
+            **{name: partial(moments.answer, client) for name, client in CLIENTS.items()},
+        }
         self.refuse = refuse
 
     async def answer(self, exchange: Exchange, body: bytes) -> Answer | Problem:
         """The answer to a request that `refuse` let pass."""
-        handler = self._handlers.get(exchange.request.path.removeprefix(PREFIX))
-        if handler is None:
+        name = exchange.request.path.removeprefix(PREFIX)
+        if (handler := self._handlers.get(name)) is None:
             return UNKNOWN_CLIENT
         exchange.tool = "hook"
-        if (too_much := self._services.fair_use.refuse(exchange.token_hash, len(body))) is not None:
+        # Agent clients send along what a tool has read or written; none of that is kept.
+        written_bytes = len(body) if name == GIT else 0
+        if (too_much := self._services.fair_use.refuse(exchange.token_hash, written_bytes)) is not None:
             refusal, exchange.retry_after_seconds = too_much
             return _refused(exchange, refusal)
         given = _object(body)

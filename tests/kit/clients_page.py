@@ -1,0 +1,121 @@
+"""The page docs/reference/clients.md, from what runs of real clients have seen."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from msgspec import Struct
+
+
+class Seen(Struct):
+    """What one client's model was shown: seconds after the cause, or None for what it was not shown.
+
+    `costs` has the seconds from one request to the next, over an edit and over another tool: with hooks, and without.
+    """
+
+    packet: float | None = None
+    lease: float | None = None
+    collision: float | None = None
+    handoff: float | None = None
+    turn_end: float | None = None
+    wake: list[float] = []
+    costs: dict[str, tuple[float, float]] = {}
+
+
+class Kept(Struct):
+    """What all runs have seen."""
+
+    clients: dict[str, Seen] = {}
+    events: dict[str, float] = {}
+
+
+def page(titles: Mapping[str, str], kept: Kept, *, measured: int, quiet_seconds: float) -> str:
+    """The page, from what was seen."""
+
+    def cell(value: float | None) -> str:
+        return "-" if value is None else f"{value:.1f} s"
+
+    rows = [
+        f"| {title} | {_version(name)} | "
+        + " | ".join(cell(value) for value in (s.packet, s.lease, s.collision, s.handoff, s.turn_end))
+        + f" | {cell(median(s.wake)) if s.wake else '-'} |"
+        for name, title in titles.items()
+        for s in [kept.clients[name]]
+    ]
+    wakes = kept.clients["claude-code"].wake
+    woken = (
+        f"Claude Code was woken {len(wakes)} times, once by each post, and its model acknowledged each. Until the\n"
+        f"model was asked: median {median(wakes) * 1000:.0f} ms, at most {max(wakes) * 1000:.0f} ms, "
+        f"{sum(took < 1 for took in wakes)} times within a second. Then nothing happened for\n{quiet_seconds:.0f} s, "
+        "and its model was asked nothing.\n"
+        if wakes
+        else ""
+    )
+
+    def milliseconds(seconds: float) -> str:
+        return f"{seconds * 1000:.0f} ms"
+
+    costs = [
+        f"| {title} | {event} | {milliseconds(with_hooks)} | {milliseconds(without)} |"
+        for name, title in titles.items()
+        for event, (with_hooks, without) in kept.clients[name].costs.items()
+    ]
+    events_told = [f"| {name} | {milliseconds(seconds)} |" for name, seconds in kept.events.items()]
+    return f"""\
+# Clients
+
+<!-- Written by `make clients`; edits here are lost. -->
+
+What really arrived in a model's request, with each client as it comes from npm and a scripted model, on
+{datetime.now(UTC):%Y-%m-%d} and one busy machine. Times are from the cause, such as a post or the request before, to
+the request that showed it; a dash is what was not seen. Cursor was only read about.
+
+| client | version | packet | lease notice | collision | handoff in a turn | turn goes on | woken from idle |
+|---|---|---|---|---|---|---|---|
+{chr(10).join(rows)}
+
+{woken}
+## What hooks cost
+
+From one request to a model to the next, over one tool: medians of {measured}, and the same session in a repository
+without hooks. A dash in the table above and no row here: the client did not get through the session.
+
+| client | tool | with hooks | without |
+|---|---|---|---|
+{chr(10).join(costs)}
+
+What one event takes, medians of {measured}. Claude Code asks the server by HTTP after a tool, and starts the program
+for numbers only after `Write`; all other hooks are the program.
+
+| event | takes |
+|---|---|
+{chr(10).join(events_told)}
+
+## What was run, and what was read
+
+- All times are of this machine. The packet's time is from the client's start. A handoff waits for the tool that runs.
+- **Claude Code** knows HTTP hooks; they were run. No other client of these was seen to have them.
+- **Codex CLI** runs hooks of a repository only once they are trusted (`/hooks`); `codex exec` skips others without a
+  word. A patch that goes through a shell command runs no hook for the edit.
+- **opencode** ends with its turn when it was started by `opencode run`, so that nothing can go on there. Its plugin
+  asks for a prompt at the end of a turn (`session.promptAsync`); that was read, not run.
+- **Copilot CLI** runs hooks of a repository only in a trusted folder.
+- **Cursor** was only read about.
+- Idle: only Claude Code has a hook that can wake it. For the others there is none: an agent that waits calls
+  `read_posts` with `wait_seconds`.
+"""
+
+
+def _version(client: str) -> str:
+    packages = {
+        "claude-code": "@anthropic-ai/claude-code",
+        "codex": "@openai/codex",
+        "gemini": "@google/gemini-cli",
+        "qwen": "@qwen-code/qwen-code",
+        "opencode": "opencode-ai",
+        "copilot": "@github/copilot",
+    }
+    pinned = json.loads((Path(__file__).parents[1] / "acceptance/clients/package.json").read_text())["dependencies"]
+    return str(pinned[packages[client]])
