@@ -180,6 +180,7 @@ def _check(repository: Repository, changes: Changes, report: Report) -> None:
     report.unchecked = leased
     suggest_numbers(ledger, repository, report)
     if leased:
+        ledger.look_at(leased)
         report.leases = conflicting_leases(ledger, leased)
         report.paths = count_leases(ledger, leased)
     report.unchecked = []

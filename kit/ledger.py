@@ -7,7 +7,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from kit.bus import Bus, Doubt, rows_of, text_of
-from kit.telling import is_same
+from kit.surfaces import as_surface
+from kit.telling import add_leases, is_same
 from kit.words import line
 
 if TYPE_CHECKING:
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 ASKED_SINGLY_MAX = 3
 """Numbers of a sequence. For more of them its newest claims are fetched at once."""
+
+ANSWER_ROWS = 200
+"""Leases that the bus shows at once."""
+
+LOOKED_AT_MAX = 5
+"""Paths of one edit or commit whose leases are asked for one by one."""
 
 POSTS_MAX = 50
 EVENTS_MAX = 1_000
@@ -53,10 +60,16 @@ class Ledger:
         return self._unread
 
     def leases(self) -> list[dict[str, Any]]:
-        """Everybody's leases, as they were when first asked for."""
+        """Everybody's leases, as they were when first asked for: the newest ones, and those at paths looked at."""
         if self._leases is None:
             self._leases = rows_of(self.bus.call("who_holds"), "leases")
         return self._leases
+
+    def look_at(self, paths: list[str]) -> None:
+        """Have all leases at some paths, also where there are more than one answer shows."""
+        if paths and len(self.leases()) >= ANSWER_ROWS:
+            for path in paths[:LOOKED_AT_MAX]:
+                add_leases(self.leases(), rows_of(self.bus.call("who_holds", surface=as_surface(path)), "leases"))
 
     def act(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """Do something in the caller's name, marked as done by the hook; an older bus does not take the mark."""

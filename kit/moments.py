@@ -113,6 +113,8 @@ def _after_tool(moment: Moment, project: Repository, path: Path, report: Report)
     ledger = _check_numbers(repository, settings, paths, report) or connected(repository, settings)
     report.blocks_leases = settings.leases == "block"
     ledger.unread()  # before the session is locked: other hooks wait for it
+    if settings.leases != "off":
+        ledger.look_at(paths)
     with session(path) as known:
         moment.told += new_posts(ledger, known)
         if settings.leases != "off":

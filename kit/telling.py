@@ -103,6 +103,12 @@ def others_leases(facts: Facts) -> list[dict[str, Any]]:
     ]
 
 
+def add_leases(rows: list[dict[str, Any]], more: list[dict[str, Any]]) -> None:
+    """Add the leases that are not among them."""
+    known = {(row.get("actor"), row.get("surface")) for row in rows}
+    rows += [row for row in more if (row.get("actor"), row.get("surface")) not in known]
+
+
 def needs_look(known: Session, edited: list[str], now: float) -> bool:
     """Whether it is time to look at the posts after a tool; the look counts as done."""
     if not edited and now - known.asked_at < CONTACT_SECONDS_MIN:

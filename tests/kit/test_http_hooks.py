@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from engine.leases import LEASES_SHOWN_MAX
 from kit.install import Wishes, install
+from kit.ledger import ANSWER_ROWS
 from kit.telling import LEASE_NOTE
 from tests.kit.scratch import WorkTree
 from tests.web.bus import Bus
@@ -95,6 +97,20 @@ async def test_both_ways_tell_and_do_the_same(bus: Bus, alice: WorkTree, bob: Wo
 def _bare(text: str) -> str:
     """Without ids of posts and lengths of time, which differ from one story to the next."""
     return re.sub(r"#\d+|\d+ (s|min)\b", "", text)
+
+
+@pytest.mark.parametrize("way", [Program, Direct])
+async def test_an_old_lease_is_told_also_where_there_are_very_many(
+    bus: Bus, alice: WorkTree, bob: WorkTree, way: Way
+) -> None:
+    assert ANSWER_ROWS == LEASES_SHOWN_MAX
+    alice.pin("http", "true" if way is Direct else "false")
+    await alice.tell("SessionStart")
+    await call(bus, bob, "lease", surface="src/old")
+    for number in range(LEASES_SHOWN_MAX):
+        await call(bus, bob, "lease", surface=f"docs/{number}")
+    told = await way(bus, alice).tell("PostToolUse", **wrote(str(alice.path / "src/old/a.py")))
+    assert "src/old/a.py is leased by ada/bob" in told
 
 
 async def test_a_session_of_which_no_program_has_told_leases_nothing(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:

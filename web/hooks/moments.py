@@ -16,16 +16,19 @@ import msgspec
 from msgspec import Struct
 
 from engine.identity import Principal
-from engine.leases import Lease, Release, WhoHolds
+from engine.leases import LEASES_SHOWN_MAX, Lease, Release, WhoHolds
 from engine.posts import ReadPosts
 from engine.project import AnyCommand
 from engine.refusals import Refusal
 from kit.clients import SESSION_END, START, TOOL, TURN_END, Client
+from kit.ledger import LOOKED_AT_MAX
 from kit.report import findings_of
 from kit.state import Session
+from kit.surfaces import as_surface
 from kit.telling import (
     LEASES_MAX,
     Moment,
+    add_leases,
     is_same,
     lease_of,
     needs_look,
@@ -81,7 +84,7 @@ class Moments:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._sessions = Sessions()
-        self._lease = Parser(Lease)
+        self._lease, self._surface = Parser(Lease), Parser(WhoHolds)
 
     async def answer(self, client: Client, exchange: Exchange, given: Mapping[str, Any]) -> object | Refusal:
         """What the client is to read from its hook: an empty object when there is nothing to say."""
@@ -121,7 +124,7 @@ class Moments:
         paths = _paths_below(known.roots, moment) if known is not None and known.minds_leases else []
         if known is not None and not needs_look(known.memory, paths, time.time()):
             return []
-        facts = await self._look(caller, leases=known is not None and known.minds_leases)
+        facts = await self._look(caller, leases=known is not None and known.minds_leases, paths=paths)
         if known is None:
             # Of unknown age to this server: the end of the turn tells of them.
             self._sessions.begin(_reader(caller), moment.session_id).memory.news(facts.posts)
@@ -157,9 +160,14 @@ class Moments:
     def _find(self, caller: Principal, moment: Moment) -> KnownSession | None:
         return self._sessions.find(_reader(caller), moment.session_id)
 
-    async def _look(self, caller: Principal, *, leases: bool) -> Facts:
+    async def _look(self, caller: Principal, *, leases: bool, paths: list[str] | None = None) -> Facts:
+        """The caller's unread posts, and where wanted the newest leases and all at some paths."""
         posts = (await self._ask(caller, ReadPosts(to_me=True, unacked_only=True)))["posts"]
         rows = (await self._ask(caller, WhoHolds()))["leases"] if leases else []
+        for path in (paths or [])[:LOOKED_AT_MAX] if len(rows) >= LEASES_SHOWN_MAX else []:
+            surface = self._surface.parse({"surface": as_surface(path)})
+            if not isinstance(surface, Refusal):
+                add_leases(rows, (await self._ask(caller, surface))["leases"])
         return Facts(me=caller.actor, posts=posts, rows=rows)
 
     async def _ask(self, caller: Principal, command: AnyCommand) -> dict[str, Any]:
