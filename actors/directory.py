@@ -5,11 +5,12 @@ done, in the caller's own task. So a slow read or a long wait never holds an act
 nothing behind.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from time import perf_counter
 from typing import TypeVar
@@ -21,7 +22,7 @@ from msgspec import Struct
 from actors.errors import STOPPING, Busy, Crashed, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
-from actors.looking import Happening, Look, Looked, nobody
+from actors.looking import Happening, Look, Looked, Stir, nobody
 from actors.mailbox import Request, Stages
 from actors.pace import Stopwatch
 from actors.project import Passivated, ProjectActor
@@ -89,6 +90,7 @@ class Directory:
         self._crashes: dict[int, _Crashes] = {}
         self._forgotten: list[int] = []
         self._advancing: dict[tuple[int, int], set[trio.Event]] = {}
+        self._stirring: dict[int, set[Stir]] = {}
         self._nursery: trio.Nursery | None = None
         self._stopping = trio.Event()
         self._stopped = trio.Event()
@@ -191,13 +193,30 @@ class Directory:
                 return last, actor.recent(after, last) if last > after else None
             await actor.changed((ANY,), after)
 
+    @contextmanager
+    def listening(self, project_ids: Collection[int]) -> Iterator[Stir]:
+        """Notice what happens in these projects while the block runs, here or at another server; wakes none of them."""
+        stir = Stir()
+        for project_id in project_ids:
+            self._stirring.setdefault(project_id, set()).add(stir)
+        try:
+            yield stir
+        finally:
+            for project_id in project_ids:
+                self._stirring[project_id].discard(stir)
+                if not self._stirring[project_id]:
+                    del self._stirring[project_id]
+
     def heard(self, project_id: int) -> None:
         """Another process wrote to this project; nothing happens where no actor lives."""
+        self._stir(project_id)
         if (actor := self._actors.get(project_id)) is not None:
             actor.heard()
 
     def missed_news(self) -> None:
         """Other processes may have written anything meanwhile: let every actor look."""
+        for project_id in list(self._stirring):
+            self._stir(project_id)
         for actor in self._actors.values():
             actor.heard()
 
@@ -282,9 +301,14 @@ class Directory:
             self._totals.refused_busy += 1
             raise Busy("too many projects are active at once; try again in a moment.")
         actor = ProjectActor(project_id, self._journal, self._clock, self._limits, self._totals, self._stopwatch)
+        actor.stirred = partial(self._stir, project_id)
         self._actors[project_id] = actor
         self._nursery.start_soon(self._supervise, actor)
         return actor
+
+    def _stir(self, project_id: int) -> None:
+        for stir in self._stirring.get(project_id, ()):
+            stir.happened.set()
 
     async def _supervise(self, actor: ProjectActor) -> None:
         """Let an actor live; when it crashes, tell the operator and hold its next start back for a while."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import trio
 from msgspec import Struct
 
 from engine.identity import Principal
@@ -41,6 +42,18 @@ class Happening(Struct, frozen=True, kw_only=True):
     type: str
     actor: str
     topics: tuple[Topic, ...]
+
+
+class Stir:
+    """That something happened, noted until somebody asks."""
+
+    def __init__(self) -> None:
+        self.happened = trio.Event()
+
+    async def wait(self) -> None:
+        """Wait until something has happened since the last time."""
+        await self.happened.wait()
+        self.happened = trio.Event()
 
 
 def nobody(project_id: int) -> Principal:

@@ -102,6 +102,8 @@ class ProjectActor:
         self._meeting_until = -inf
         self.closed = False
         self._ended = trio.Event()
+        self.stirred: Callable[[], object] = lambda: None
+        """Called when an event has become durable here, or may have elsewhere."""
 
     # What callers use.
 
@@ -360,6 +362,7 @@ class ProjectActor:
 
     def _tell(self, event: Event) -> None:
         self._news.tell(event)
+        self.stirred()
 
     def _begin_with(self, state: State) -> None:
         state.seen = self._readers.seen

@@ -132,6 +132,10 @@ class PostBook:
         """How many open posts were sent before this moment."""
         return bisect_left(self._ids, moment, key=lambda post_id: self._by_id[post_id].at)
 
+    def before(self, moment: datetime, limit: int) -> list[OpenPost]:
+        """Open posts that were sent before this moment, the oldest first, at most `limit`."""
+        return [self._by_id[post_id] for post_id in self._ids[: min(limit, self.count_before(moment))]]
+
     @property
     def gone_upto(self) -> int:
         """The newest post that was open and left the book because there were too many."""

@@ -18,6 +18,7 @@ select j.id, j.slug, j.name,
        (select count(*) from liveness l
          where l.project_id = j.id and l.at >= now() - make_interval(secs => j.liveness_window_seconds)),
        coalesce(e.seq, 0), e.at,
+       j.liveness_window_seconds, j.stale_after_seconds,
        case when e.seq is null then 0
             else (select s.open_posts from snapshots s where s.project_id = j.id and s.seq = e.seq
                      and s.open_posts_seq = s.seq) end
@@ -54,6 +55,8 @@ class ProjectOverview(Struct, frozen=True, kw_only=True):
     active: int
     events: int
     last_event_at: datetime | None
+    liveness_window_seconds: int
+    stale_after_seconds: int
     open_posts: int | None
 
 

@@ -71,6 +71,14 @@ select {_ROW}
  order by i.id desc limit %s
 """  # noqa: S608  # made of literals
 
+_LAPSING = f"""
+select j.id, j.name, {_ROW}
+  from invites i join projects j on j.id = i.project_id
+ where j.owner_id = %s and i.revoked_at is null and i.uses < i.uses_max and {_MAKER_MAY}
+   and i.expires_at > now() and i.expires_at < now() + make_interval(hours => %s)
+ order by i.expires_at limit %s
+"""  # noqa: S608  # made of literals
+
 _FIND_TO_REVOKE = """
 select i.label, i.revoked_at is not null
   from invites i join projects j on j.id = i.project_id
@@ -247,6 +255,12 @@ async def list_all(connection: Connection, owner_id: int, project_id: int) -> li
 async def list_open(connection: Connection, project_id: int) -> list[InviteRow]:
     """The project's newest invites that still let somebody in, newest first."""
     return [_row(row) for row in await connection.fetch(_LIST_OPEN, (project_id, LISTED_MAX))]
+
+
+async def lapsing(connection: Connection, owner_id: int, *, hours: int) -> list[tuple[int, str, InviteRow]]:
+    """The owner's invites that still let somebody in and end within so many hours, with their projects."""
+    rows = await connection.fetch(_LAPSING, (owner_id, hours, LISTED_MAX))
+    return [(project_id, name, _row(tuple(row))) for project_id, name, *row in rows]
 
 
 async def revoke(connection: Connection, owner_id: int, project_id: int, invite_id: int, *, by: str) -> bool:

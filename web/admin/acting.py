@@ -4,6 +4,8 @@ The ledger names the owner's handle, and the project's rules hold for the owner 
 refusal to show.
 """
 
+from typing import Protocol
+
 from quart import render_template
 
 from actors import Answer
@@ -19,7 +21,31 @@ from web.services import Services
 _STATUSES = {"not_found": 404, "conflict": 409, "forbidden": 403, "busy": 429, "unavailable": 503}
 
 
-def owner_in_person(project: ProjectRow) -> Principal:
+class OwnProject(Protocol):
+    """A project of the owner who is signed in, as far as it matters here."""
+
+    @property
+    def id(self) -> int:
+        """The project's id."""
+        ...
+
+    @property
+    def slug(self) -> str:
+        """Its name in addresses and tools."""
+        ...
+
+    @property
+    def liveness_window_seconds(self) -> int:
+        """How long after a call somebody counts as active."""
+        ...
+
+    @property
+    def stale_after_seconds(self) -> int:
+        """How long after a call somebody's tasks may be taken over."""
+        ...
+
+
+def owner_in_person(project: OwnProject) -> Principal:
     """The owner who is signed in, as a caller in this project of theirs."""
     return Principal(
         id=OWNER,

@@ -13,10 +13,10 @@ from web.admin.audit import audit_pages
 from web.admin.cards import card_pages
 from web.admin.context import AdminContext
 from web.admin.cookies import Cookies
-from web.admin.dashboard import dashboard_pages
 from web.admin.grants import grant_pages
 from web.admin.guests import Tickets
 from web.admin.handoffs import handoff_pages
+from web.admin.home import home_pages
 from web.admin.invites import invite_pages
 from web.admin.leases import lease_pages
 from web.admin.ledger import ledger_pages
@@ -45,7 +45,7 @@ PARTS = (
     accept_pages,
     account_pages,
     operator_pages,
-    dashboard_pages,
+    home_pages,
     project_pages,
     setting_pages,
     grant_pages,

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from msgspec import Struct
 from quart import abort, g
 
 from store.errors import InvalidName
@@ -16,16 +15,9 @@ from store.ledger.projects import ProjectRow
 from store.people import participants
 from store.people.participants import MemberRow
 from web.admin.context import AdminContext
-from web.admin.visitor import current_owner
+from web.admin.visitor import PREFIX, Live, current_owner
 
 Row = TypeVar("Row")
-
-
-class Live(Struct, frozen=True, kw_only=True):
-    """Of what a page hears, and after which event."""
-
-    project_id: int
-    after: int
 
 
 def found(row: Row | None) -> Row:
@@ -41,7 +33,8 @@ async def the_project(context: AdminContext, project_id: int) -> ProjectRow:
     The page is live from here on: whatever comes after the ledger's present end is told to it (`web.admin.live`).
     """
     project = found(await context.store.read(projects.find, current_owner().id, project_id))
-    g.live = Live(project_id=project.id, after=(await context.store.journal.head(project_id)).seq)
+    head = await context.store.journal.head(project_id)
+    g.live = Live(stream=f"{PREFIX}/projects/{project.id}/stream", after=head.seq)
     return project
 
 

@@ -1,4 +1,4 @@
-"""What keeps open pages up to date: a stream of what happens in a project, as Server-Sent Events.
+"""What keeps open pages up to date: streams of what happens in projects, as Server-Sent Events.
 
 Each message tells of one event of the ledger and has its number for an id: who reconnects names the last one heard
 (`Last-Event-ID`, or `?after=`) and is told what came after it, in order and once. A stream keeps nothing but that
@@ -12,24 +12,27 @@ after `STREAM_SECONDS`, when the browser opens the next one and is looked at aga
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import msgspec
 import trio
 from quart import Blueprint, abort, request
 from quart.wrappers import Response
 
-from actors import Busy, Crashed, Unavailable
-from actors.looking import Happening
+from actors import Busy, Crashed, Directory, Unavailable
+from actors.looking import Happening, Stir
 from engine import terms
+from engine.errors import JournalUnavailable
+from store.errors import StoreUnavailable
+from store.ledger import overview
 from store.people import sessions
 from store.people.codes import digest
 from web.admin import cookies, forms
 from web.admin.context import AdminContext
 from web.admin.finding import the_project
-from web.admin.visitor import current_session
+from web.admin.visitor import current_owner, current_session
 from web.http import asgi
 from web.http.exchange import Exchange
 
@@ -53,8 +56,6 @@ RETRY_MILLISECONDS = 500
 
 HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
-News = tuple[int, list[Happening] | None]
-
 Result = TypeVar("Result")
 
 
@@ -64,25 +65,101 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     after: terms.Counter | None = None
 
 
+class Source(Protocol):
+    """What a stream tells of."""
+
+    def listening(self) -> AbstractContextManager[object]:
+        """Nothing that happens while the block runs is missed."""
+        ...
+
+    async def begin(self) -> bytes:
+        """The first message, or nothing."""
+        ...
+
+    async def next(self) -> bytes:
+        """The next messages, as soon as there are any."""
+        ...
+
+
 def live_pages(context: AdminContext) -> Blueprint:
-    """The route."""
+    """The routes."""
     pages = Blueprint("live", __name__)
     crowd = Crowd()
+
+    @pages.get("/stream")
+    async def everything() -> Response:
+        projects = await context.store.read(overview.dashboard, current_owner().id)
+        return answer(OwnersProjects(context.services.directory, [project.id for project in projects]))
 
     @pages.get("/projects/<int:project_id>/stream")
     async def stream(project_id: int) -> Response:
         project = await the_project(context, project_id)
-        after = _position()
+        return answer(OneProject(context, project.id, _position()))
+
+    def answer(source: Source) -> Response:
         if request.method == "HEAD":
             return Response(b"", headers=HEADERS)
         exchange = cast("asgi.Scope", request.scope)[asgi.EXCHANGE]
         exchange.tool = "stream"
-        streaming = _Stream(context, crowd, project.id, exchange, after)
-        response = Response(streaming.messages(), headers=HEADERS)
+        response = Response(_Stream(context, crowd, source, exchange).messages(), headers=HEADERS)
         response.timeout = None  # it has a limit of its own
         return response
 
     return pages
+
+
+class OneProject:
+    """Every event of a project, by its number."""
+
+    def __init__(self, context: AdminContext, project_id: int, after: int | None) -> None:
+        self._context = context
+        self._project_id = project_id
+        self._after = after
+
+    def listening(self) -> AbstractContextManager[object]:
+        """Nothing to do: what happened is remembered by number."""
+        return nullcontext()
+
+    async def begin(self) -> bytes:
+        """The ledger's end, for who does not know any event."""
+        if self._after is not None:
+            return b""
+        self._after = (await self._context.store.journal.head(self._project_id)).seq
+        return b"event: here\nid: %d\ndata: {}\n\n" % self._after
+
+    async def next(self) -> bytes:
+        """What happened next; what happens right after it comes along."""
+        assert self._after is not None  # noqa: S101 - set before the first wait
+        directory = self._context.services.directory
+        await directory.happened(self._project_id, self._after)
+        await trio.sleep(GATHER_SECONDS)
+        self._after, events = await directory.happened(self._project_id, self._after)
+        return encoded(self._after, events)
+
+
+class OwnersProjects:
+    """That something happened in one of an owner's projects, whatever it was; the page reads itself anew."""
+
+    def __init__(self, directory: Directory, project_ids: list[int]) -> None:
+        self._directory = directory
+        self._project_ids = project_ids
+        self._stir = Stir()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Note what happens."""
+        with self._directory.listening(self._project_ids) as self._stir:
+            yield
+
+    async def begin(self) -> bytes:
+        """That the stream has begun: what happened before is not told."""
+        return b"event: here\ndata: {}\n\n"
+
+    async def next(self) -> bytes:
+        """That something happened."""
+        await self._stir.wait()
+        await trio.sleep(GATHER_SECONDS)
+        return b"event: many\ndata: {}\n\n"
 
 
 class Crowd:
@@ -109,53 +186,43 @@ class Crowd:
 class _Stream:
     """One open page's stream."""
 
-    def __init__(
-        self, context: AdminContext, crowd: Crowd, project_id: int, exchange: Exchange, after: int | None
-    ) -> None:
+    def __init__(self, context: AdminContext, crowd: Crowd, source: Source, exchange: Exchange) -> None:
         session_id, session = context.cookies.get(cookies.SESSION), current_session()
         assert session_id is not None  # noqa: S101 - the guard lets nobody else reach a stream
         assert session is not None  # noqa: S101 - nor without a session that is open
         self._context = context
-        self._project_id = project_id
+        self._source = source
         self._exchange = exchange
         self._session_hash = digest(session_id)
         self._owner_id = session.owner.id
-        self._after = after
         self._crowd = crowd
         self._gone = False
 
     async def messages(self) -> AsyncIterator[bytes]:
         """What goes over the wire."""
         waits, deadline = self._context.services.waits, trio.current_time() + STREAM_SECONDS
-        with self._crowd.joined(), waits.parked(("stream", self._owner_id), self._session_hash) as ending:
-            if ending is None or not await self._still_admitted():
+        with (
+            self._crowd.joined(),
+            self._source.listening(),
+            waits.parked(("stream", self._owner_id), self._session_hash) as ending,
+        ):
+            try:
+                first = await self._source.begin() if ending is not None and await self._still_admitted() else None
+            except (JournalUnavailable, StoreUnavailable):
+                first = None
+            if ending is None or first is None:
                 yield b"retry: 10000\n\n"
                 return
-            yield b"retry: %d\n\n" % RETRY_MILLISECONDS
-            if self._after is None:
-                self._after = (await self._context.store.journal.head(self._project_id)).seq
-                yield b"event: here\nid: %d\ndata: {}\n\n" % self._after
+            yield b"retry: %d\n\n%b" % (RETRY_MILLISECONDS, first)
             while trio.current_time() < deadline:
                 beat = min(BEAT_SECONDS, deadline - trio.current_time())
-                news = await self._unless_ended(ending, beat, self._next)
-                if news is None:
-                    if self._is_over(ending):
-                        return
-                    yield b": nothing\n\n"
-                    continue
-                self._after, text = news[0], encoded(*news)
-                yield text
+                news = await self._unless_ended(ending, beat, self._source.next)
+                if news is None and self._is_over(ending):
+                    return
+                yield news or b": nothing\n\n"
                 await self._unless_ended(ending, self._crowd.pause_seconds, trio.sleep_forever)
                 if self._is_over(ending):
                     return
-
-    async def _next(self) -> News:
-        """What happened next; what happens right after it comes along."""
-        assert self._after is not None  # noqa: S101 - set before the first wait
-        directory = self._context.services.directory
-        await directory.happened(self._project_id, self._after)
-        await trio.sleep(GATHER_SECONDS)
-        return await directory.happened(self._project_id, self._after)
 
     async def _still_admitted(self) -> bool:
         """Look at the session once more after registering: an earlier end could not signal it."""

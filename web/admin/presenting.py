@@ -4,9 +4,11 @@ Pure functions, registered as filters of the templates by `register`. Nothing he
 these return. Times are UTC and say so.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec import Struct
 from quart import Blueprint, request
 
 DAY = 86_400
@@ -68,7 +70,7 @@ NOTICES = {
 
 def register(pages: Blueprint) -> None:
     """Give every template of the application these filters, and `notice`: what to say first, or None."""
-    for function in (ago, left, exact, iso, count, span, sentence, browser, json):
+    for function in (ago, left, exact, iso, count, span, sentence, browser, json, bars):
         pages.add_app_template_filter(function)
 
     @pages.app_context_processor
@@ -128,6 +130,25 @@ def browser(user_agent: str) -> str:
 def json(value: object) -> str:
     """The value as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+class Bar(Struct, frozen=True, kw_only=True):
+    """One bar of a small picture, in its pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def bars(values: Sequence[int], width: int, height: int) -> list[Bar]:
+    """The values as bars side by side, the highest as high as the picture; one of nothing is a line."""
+    step, highest = width / max(1, len(values)), max([*values, 1])
+    tall = [max(1.0, round(value / highest * height, 1)) if value else 1.0 for value in values]
+    return [
+        Bar(x=round(index * step, 1), y=height - each, width=round(step - 1, 1), height=each)
+        for index, each in enumerate(tall)
+    ]
 
 
 def _in_units(seconds: int) -> list[str]:

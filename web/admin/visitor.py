@@ -11,6 +11,7 @@ from secrets import compare_digest
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from msgspec import Struct
 from quart import abort, current_app, g, render_template, request
 from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
@@ -70,6 +71,13 @@ def covers(path: str) -> bool:
 def inside(path: str | None) -> str:
     """The address, if it leads to a page of the web admin; the first page otherwise."""
     return path if path is not None and _INSIDE(path) else HOME
+
+
+class Live(Struct, frozen=True, kw_only=True):
+    """The stream that a page listens to, and the event after which it begins; None: at the ledger's end."""
+
+    stream: str
+    after: int | None
 
 
 def current_session() -> Session | None:

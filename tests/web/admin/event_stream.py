@@ -59,11 +59,12 @@ class EventStream:
 
 
 @asynccontextmanager
-async def opened(client: AdminClient, project_id: int, *, last: int | None = None) -> AsyncIterator[EventStream]:
-    """A project's stream, as a browser opens it that has heard of event `last`."""
+async def opened(client: AdminClient, project_id: int | None, *, last: int | None = None) -> AsyncIterator[EventStream]:
+    """A project's stream, as a browser opens it that has heard of event `last`; without a project, the first page's."""
+    where = "" if project_id is None else f"/projects/{project_id}"
     url = urlsplit(str(client.http.base_url))
     lines = [
-        f"GET /admin/projects/{project_id}/stream HTTP/1.0",
+        f"GET /admin{where}/stream HTTP/1.0",
         f"Host: {url.netloc}",
         f"Cookie: {cookies.SESSION}={client.session_id}",
         "Accept: text/event-stream",

@@ -131,3 +131,16 @@ async def test_a_stream_costs_one_session_no_more_than_its_places(
             assert await stream.message() == {"retry": "10000"}
             assert await stream.message() == {}
         nursery.cancel_scope.cancel()
+
+
+async def test_the_first_page_hears_of_every_project_of_its_owner(bus: Bus, ada: AdminClient, eve: AdminClient) -> None:
+    tokens = [await bus.mint("lead", project=slug) for slug in ("shop", "docs")]
+    async with opened(ada, None) as stream, opened(eve, None) as foreign:
+        for each in (stream, foreign):
+            assert await each.message() == {"retry": "500"}
+            assert await each.message() == {"event": "here", "data": "{}"}
+        for token in tokens:
+            await bus.call(token, "claim", sequence="adr")
+            assert await stream.message() == {"event": "many", "data": "{}"}
+        bus.stopping.set()
+        assert await foreign.message() == {}

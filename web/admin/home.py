@@ -1,0 +1,169 @@
+"""The first page: what needs the owner, and the owner's projects by activity.
+
+What needs the owner is looked at in the state of the projects in which something happened lately; others are not woken.
+A project that does not answer soon is named instead of waited for.
+"""
+
+from datetime import datetime, timedelta
+
+import trio
+from msgspec import Struct
+from quart import Blueprint, g, render_template, request
+
+from actors import Busy, Crashed, Unavailable
+from actors.statistics import OVERDUE_SECONDS
+from engine import task_queries
+from engine.decision import Context
+from engine.identity import OWNER, Principal
+from engine.leases import HeldLease, conflicts
+from engine.lookups import Recall
+from engine.open_posts import OpenPost
+from engine.state import State
+from engine.task_graph import Task
+from store.ledger import overview, pulse
+from store.ledger.overview import ProjectOverview
+from store.people import invites, participants
+from web.admin import forms
+from web.admin.acting import owner_in_person
+from web.admin.context import AdminContext
+from web.admin.visitor import PREFIX, Live, current_owner
+
+PARTICIPANTS_SHOWN_MAX = 24
+"""How many participants are named here; the page of participants has them all."""
+
+PAGE_PROJECTS = 20
+
+LOOKED_AT_MAX = 20
+"""Projects whose state is looked at: those in which something happened last."""
+
+LOOKED_AT_DAYS = 30
+PATIENCE_SECONDS = 1.0
+
+OF_EACH_MAX = 5
+"""Posts, tasks and conflicts of one kind that are named of one project; the others are counted."""
+
+BLOCKED_LOOKED_AT_MAX = 100
+LEASES_COMPARED_MAX = 50
+INVITES_LAPSE_HOURS = 24
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """Which page of the projects."""
+
+    page: int = 1
+
+
+class Needs(Struct, frozen=True, kw_only=True):
+    """What needs the owner in one project: the first of each kind, and how many there are in all."""
+
+    posts: list[OpenPost]
+    overdue: list[OpenPost]
+    blocked: list[Task]
+    stale: list[Task]
+    conflicts: list[tuple[HeldLease, HeldLease]]
+    counts: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """Everything."""
+        return sum(self.counts.values())
+
+
+def home_pages(context: AdminContext) -> Blueprint:
+    """The route."""
+    pages = Blueprint("home", __name__)
+    store = context.store
+
+    @pages.get("/")
+    async def home() -> str:
+        owner = current_owner()
+        g.live = Live(stream=f"{PREFIX}/stream", after=None)
+        projects = sorted(await store.read(overview.dashboard, owner.id), key=_activity, reverse=True)
+        needs, silent = await _needs(context, projects)
+        wanted = forms.read(Page, request.args).fields or Page()
+        last_page = max(1, -(-len(projects) // PAGE_PROJECTS))
+        number = min(max(1, wanted.page), last_page)
+        shown = projects[(number - 1) * PAGE_PROJECTS : number * PAGE_PROJECTS]
+        live = {project.id: context.services.directory.open_posts(project.id) for project in shown}
+        lapsing = await store.read(invites.lapsing, owner.id, hours=INVITES_LAPSE_HOURS)
+        return await render_template(
+            "home.html",
+            place="projects",
+            projects=shown,
+            page=number,
+            last_page=last_page,
+            needs=[(project, needs[project.id]) for project in projects if project.id in needs],
+            needs_count=sum(each.total for each in needs.values()) + len(lapsing),
+            silent=silent,
+            lapsing=lapsing,
+            pulse=await store.read(pulse.pulse, [project.id for project in shown]),
+            open_posts={each.id: each.open_posts if live[each.id] is None else live[each.id] for each in shown},
+            participants=await store.read(participants.persons, owner.id),
+            shown_max=PARTICIPANTS_SHOWN_MAX,
+        )
+
+    return pages
+
+
+def needs_of(state: State, now: datetime, caller: Principal) -> Needs:
+    """What needs the owner in a project in this state; `caller` is the owner in person."""
+    looking = Context(caller=caller, seq=state.seq, now=now, at=now, recall=Recall())
+    mine = state.posts.inbox(OWNER)
+    late = now - timedelta(seconds=OVERDUE_SECONDS)
+    blocked = [
+        task
+        for task in state.tasks.find("blocked", None, None, ready=False, limit=BLOCKED_LOOKED_AT_MAX)
+        if not task.blocked_on
+    ]
+    gone = (reader for reader in state.tasks.working() if task_queries.is_gone(state.seen, reader, looking))
+    stale = [
+        task
+        for reader in gone
+        for task in state.tasks.in_progress_of(reader)
+        if task_queries.is_stale(state.seen, task, looking)
+    ]
+    met = conflicts(state.leases, now, LEASES_COMPARED_MAX)
+    return Needs(
+        posts=[state.posts[post_id] for post_id in mine[: -OF_EACH_MAX - 1 : -1]],
+        overdue=state.posts.before(late, OF_EACH_MAX),
+        blocked=blocked[:OF_EACH_MAX],
+        stale=stale[:OF_EACH_MAX],
+        conflicts=met[:OF_EACH_MAX],
+        counts={
+            "posts": len(mine),
+            "overdue": state.posts.count_before(late),
+            "blocked": len(blocked),
+            "stale": len(stale),
+            "conflicts": len(met),
+        },
+    )
+
+
+async def _needs(context: AdminContext, projects: list[ProjectOverview]) -> tuple[dict[int, Needs], list[str]]:
+    """What needs the owner, by project, and the names of projects that did not answer in time."""
+    found: dict[int, Needs] = {}
+    silent: list[str] = []
+
+    async def look(project: ProjectOverview) -> None:
+        caller = owner_in_person(project)
+        try:
+            with trio.fail_after(PATIENCE_SECONDS):
+                needs = await context.services.directory.look(
+                    project.id, lambda state, now: needs_of(state, now, caller)
+                )
+        except (trio.TooSlowError, Busy, Crashed, Unavailable):
+            silent.append(project.name)
+        else:
+            if needs.total:
+                found[project.id] = needs
+
+    since = context.store.clock.now() - timedelta(days=LOOKED_AT_DAYS)
+    async with trio.open_nursery() as nursery:
+        for project in projects[:LOOKED_AT_MAX]:
+            if project.last_event_at is not None and project.last_event_at >= since:
+                nursery.start_soon(look, project)
+    return found, sorted(silent)
+
+
+def _activity(project: ProjectOverview) -> tuple[float, str]:
+    return (0.0 if project.last_event_at is None else project.last_event_at.timestamp(), project.slug)
