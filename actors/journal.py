@@ -37,6 +37,10 @@ class Journal(Protocol):
         """The newest snapshot of a project."""
         ...
 
+    async def base(self, project_id: int) -> Kept | None:
+        """The state to begin with where a ledger no longer has its first event; None where it has."""
+        ...
+
     async def cursor(self, project_id: int, reader: int) -> int | None:
         """The last event that `whats_new` has shown to this reader; None for a newcomer."""
         ...

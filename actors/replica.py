@@ -16,9 +16,9 @@ from actors.journal import Journal
 from actors.limits import Limits
 from actors.pace import Pace
 from actors.statistics import Totals
-from engine.errors import LedgerGap
+from engine.errors import JournalUnavailable, LedgerGap
 from engine.events import Unknown
-from engine.history import Head, Stored
+from engine.history import Head, Kept, Stored
 from engine.project import apply, restore_steps
 from engine.state import State
 from engine.vocabulary import Event
@@ -101,7 +101,7 @@ class Replica:
         state = await self._from_snapshot()
         if not await self._catch_up(state, _ignore):
             log.error("a snapshot is of another ledger", project_id=self._project_id, seq=state.seq)
-            state, self.snapshot_seq, self.snapshot_unreadable = State(), 0, True
+            state, self.snapshot_seq, self.snapshot_unreadable = await self._from_base(), 0, True
             await self._catch_up(state, _ignore)
         self.foreign = False
         self.state = state
@@ -111,16 +111,31 @@ class Replica:
 
     async def _from_snapshot(self) -> State:
         kept = await self._journal.load(self._project_id)
-        state: State | None = None
-        for step in () if kept is None else restore_steps(kept.state):
-            state = step
-            await self._pace.give_way_when_spent()
+        state = None if kept is None else await self._restored(kept)
         self.snapshot_unreadable = kept is not None and state is None
         if self.snapshot_unreadable:
             log.warning("a snapshot cannot be read: folding the whole history", project_id=self._project_id)
             self._totals.snapshots_unreadable += 1
         self.snapshot_seq = 0 if state is None else state.seq
-        return state or State()
+        return state or await self._from_base()
+
+    async def _from_base(self) -> State:
+        """The state before the first event that the ledger has."""
+        base = await self._journal.base(self._project_id)
+        if base is None:
+            return State()
+        if (state := await self._restored(base)) is None:
+            raise JournalUnavailable(
+                "this version cannot read the state that stands for events in files; run 'llm-bus unprune'"
+            )
+        return state
+
+    async def _restored(self, kept: Kept) -> State | None:
+        state: State | None = None
+        for step in restore_steps(kept.state):
+            state = step
+            await self._pace.give_way_when_spent()
+        return state
 
     async def _catch_up(self, state: State, came: Callable[[Event], None]) -> bool:
         """Fold what is durable after the state's last event; False if the ledger does not hold that event."""

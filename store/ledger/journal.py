@@ -22,7 +22,7 @@ from engine.history import EMPTY, Head, Kept, Liveness, Stored
 from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 from store.errors import ConnectionLost, StatementTimeout, StoreUnavailable, UniqueTaken
-from store.ledger import history
+from store.ledger import history, pruned
 from store.ledger.peers import Peers
 from store.postgres.advisory_locks import PEERS_LOCK, WRITER_LOCK
 from store.postgres.clock import Clock
@@ -202,6 +202,12 @@ class PostgresJournal:
             async with self._pool.connection() as connection:
                 snapshots = await connection.fetch(_SNAPSHOT, (project_id,))
         return Kept(*snapshots[0]) if snapshots else None
+
+    async def base(self, project_id: int) -> Kept | None:
+        """The state to begin with where `llm-bus prune` has moved the first events away."""
+        with _translating():
+            async with self._pool.connection() as connection:
+                return await pruned.base(connection, project_id)
 
     async def cursor(self, project_id: int, reader: int) -> int | None:
         """The last event that `whats_new` has shown to this reader; None for a newcomer."""

@@ -68,6 +68,7 @@ _DELETE_FOLD = (
     "delete from snapshots where project_id = any(%s)",
     "delete from cursors where project_id = any(%s)",
     "delete from liveness where project_id = any(%s)",
+    "delete from pruned where project_id = any(%s)",
 )
 
 

@@ -15,11 +15,12 @@ import trio
 from msgspec import Struct
 
 from engine.events import decode, encode
-from engine.project import apply
+from engine.project import apply, restore
 from engine.repairs import Lost
 from engine.state import State
 from engine.vocabulary import Event
-from store.errors import StoreUnavailable
+from store.errors import StoreUnavailable, TransferRefused
+from store.ledger import pruned
 from store.people import audit
 from store.postgres.advisory_locks import WRITER_LOCK
 from store.postgres.connection import Connection
@@ -37,8 +38,10 @@ REPAIRER = "llm-bus repair"
 # One walk along the primary key; a million events take some tenths of a second.
 _GAPS = """
 select w.project_id, j.owner_id, o.handle, j.slug, w.previous + 1, w.seq - 1
-  from (select project_id, seq, lag(seq, 1, 0::bigint) over (partition by project_id order by seq) as previous
-          from events) as w
+  from (select e.project_id, e.seq,
+               lag(e.seq, 1, coalesce(p.seq, 0)) over (partition by e.project_id order by e.seq) as previous
+          from events e left join pruned p on p.project_id = e.project_id
+         where e.seq > coalesce(p.seq, 0)) as w
   join projects j on j.id = w.project_id
   join owners o on o.id = j.owner_id
  where w.seq > w.previous + 1
@@ -114,7 +117,12 @@ async def close_gaps(connection: Connection, gaps: list[Gap]) -> Closed:
 
 async def _set_aside(connection: Connection, project_id: int) -> list[int]:
     """Fold the ledger, and put a `lost` event in place of each that does not follow from those before it."""
-    state, found = State(), list[int]()
+    base, found = await pruned.base(connection, project_id), list[int]()
+    state = State() if base is None else restore(base.state)
+    if state is None:
+        raise TransferRefused(
+            "this version cannot read the state that stands for events in files; run 'llm-bus unprune'"
+        )
     while page := await connection.fetch(_PAGE, (project_id, state.seq, PAGE_EVENTS), prepare=True):
         for row in page:
             if (lost := _folded(state, row)) is not None:

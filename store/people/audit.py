@@ -37,6 +37,8 @@ Action = Literal[
     "invite_revoke",
     "redeem",
     "ledger_repair",
+    "ledger_prune",
+    "ledger_unprune",
 ]
 
 _RECORD = """

@@ -8,16 +8,19 @@ Everything is read in one snapshot of the database, page by page, so memory does
 """
 
 from collections.abc import Callable
+from hashlib import sha256
 from math import inf
 from pathlib import Path
 
 from msgspec import Struct
 
-from engine.events import decode
-from engine.project import apply
+from engine.events import Unknown, decode
+from engine.project import apply, restore, snapshot
 from engine.state import State
 from engine.vocabulary import Event
 from store.errors import TransferRefused
+from store.ledger import pruned
+from store.ledger.pruned import Pruned
 from store.postgres.connection import Connection
 from store.transfer import state_page
 from store.transfer.files import LedgerFile, open_ledger, replace_file
@@ -50,6 +53,14 @@ select seq, at, actor, participation_id, type, data::text from events
 """
 
 
+class Found(Struct, frozen=True, kw_only=True):
+    """A project in the database, and the number of its last event."""
+
+    id: int
+    project: ExportedProject
+    events: int
+
+
 class Exported(Struct, frozen=True, kw_only=True):
     """What an export did: `events` are in the ledger, of which `added` were not in the file before."""
 
@@ -69,17 +80,26 @@ async def export_project(conninfo: str, wanted: str, directory: Path, progress: 
     try:
         async with connection.transaction():
             await connection.execute(_ONE_MOMENT)
-            project_id, project, events = await _find(connection, wanted)
+            found = await find_project(connection, wanted)
             with open_ledger(directory) as file:
-                state = await _write_ledger(connection, project_id, events, file, progress)
-                replace_file(directory / PROJECT_FILE, to_file(project))
-                replace_file(directory / STATE_FILE, state_page.page(project, state))
-            return Exported(handle=project.handle, slug=project.slug, events=state.seq, added=file.added)
+                state, _ = await write_files(connection, found, directory, file, progress)
+            return Exported(handle=found.project.handle, slug=found.project.slug, events=state.seq, added=file.added)
     finally:
         connection.close()
 
 
-async def _find(connection: Connection, wanted: str) -> tuple[int, ExportedProject, int]:
+async def write_files(
+    connection: Connection, found: Found, directory: Path, file: LedgerFile, progress: Progress, *, mark: int = 0
+) -> tuple[State, Pruned | None]:
+    """Write all files of the project; gives its state, and the ledger's beginning up to the event `mark`."""
+    state, beginning = await _write_ledger(connection, found, file, progress, mark)
+    replace_file(directory / PROJECT_FILE, to_file(found.project))
+    replace_file(directory / STATE_FILE, state_page.page(found.project, state))
+    return state, beginning
+
+
+async def find_project(connection: Connection, wanted: str) -> Found:
+    """The project of this name. Raises `TransferRefused` when it is not there or not the only one."""
     handle, _, slug = wanted.rpartition("/")
     found = await connection.fetch(_FIND, {"slug": slug, "handle": handle or None})
     if not found:
@@ -101,22 +121,42 @@ async def _find(connection: Connection, wanted: str) -> tuple[int, ExportedProje
         created_at=created_at,
         participants=tuple(participants),
     )
-    return project_id, project, events
+    return Found(id=project_id, project=project, events=events)
 
 
 async def _write_ledger(
-    connection: Connection, project_id: int, events: int, file: LedgerFile, progress: Progress
-) -> State:
+    connection: Connection, found: Found, file: LedgerFile, progress: Progress, mark: int
+) -> tuple[State, Pruned | None]:
     """Compare or continue the file with every event, and fold them on the way."""
-    state = State()
-    progress(0, events)
-    while page := await connection.fetch(_PAGE, (project_id, state.seq, PAGE_EVENTS), prepare=True):
+    state, beginning, digest, length = State(), None, sha256(), 0
+    if (moved := await pruned.find(connection, found.id)) is not None:
+        state, digest, length = _restored(moved), file.begin_after(moved), moved.length
+    progress(state.seq, found.events)
+    while page := await connection.fetch(_PAGE, (found.id, state.seq, PAGE_EVENTS), prepare=True):
         lines = []
         for seq, at, actor, by, type_name, data in page:
             event = Event(seq=seq, at=at, actor=actor, by=by, data=decode(type_name, data))
             apply(state, event)
-            lines.append(to_line(event))
+            line = to_line(event)
+            lines.append(line)
+            if seq <= mark:
+                if isinstance(event.data, Unknown):
+                    raise TransferRefused(f"event {seq} is of a newer version: prune with that one.")
+                digest.update(line)
+                length += len(line)
+            if seq == mark:
+                beginning = Pruned(seq=seq, state=snapshot(state), length=length, sha256=digest.digest())
         file.add(b"".join(lines), len(lines))
-        progress(state.seq, events)
+        progress(state.seq, found.events)
     file.finish()
+    return state, beginning
+
+
+def _restored(moved: Pruned) -> State:
+    state = restore(moved.state)
+    if state is None:
+        raise TransferRefused(
+            f"this version cannot read the state that stands for the events up to {moved.seq}, which are in files: "
+            "run 'llm-bus unprune' first."
+        )
     return state

@@ -7,6 +7,7 @@ cut off; the next export takes that line off and goes on.
 """
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from store.errors import TransferRefused
+from store.ledger.pruned import Pruned
 from store.transfer.format import LEDGER_FILE, LINE_BEGINS, LINE_BYTES_MAX, PROJECT_FILE, STATE_FILE, from_file
 
 
@@ -43,6 +45,23 @@ class LedgerFile:
                 self._cut()
             self._file.write(lines)
             self.added += count
+
+    def begin_after(self, pruned: Pruned) -> "hashlib._Hash":
+        """Take the first bytes for the events that are only in files; gives their SHA-256, to go on with.
+
+        Raises `TransferRefused` when the file does not begin with them.
+        """
+        digest, left = hashlib.sha256(), pruned.length
+        while part := self._file.read(min(left, LINE_BYTES_MAX)):
+            digest.update(part)
+            left -= len(part)
+        if left or digest.digest() != pruned.sha256:
+            raise TransferRefused(
+                f"'llm-bus prune' moved the first events of this project into files, up to event {pruned.seq}, and "
+                f"{self._path} does not begin with them: export into the directory that has them, or a copy of it."
+            )
+        self._checked = pruned.length
+        return digest
 
     def finish(self) -> None:
         """The ledger ends here; returns when the file is durable.

@@ -41,6 +41,7 @@ class MemoryLedger:
     def __init__(self) -> None:
         self.rows: defaultdict[int, list[Stored]] = defaultdict(list)
         self.snapshots: dict[int, Kept] = {}
+        self.bases: dict[int, Kept] = {}
         self.open_posts: dict[int, int] = {}  # as of the snapshot
         self.cursors: defaultdict[int, dict[int, int]] = defaultdict(dict)
         self.liveness: defaultdict[int, dict[int, Liveness]] = defaultdict(dict)
@@ -69,6 +70,10 @@ class MemoryJournal:
     async def load(self, project_id: int) -> Kept | None:
         await trio.lowlevel.checkpoint()
         return self.ledger.snapshots.get(project_id)
+
+    async def base(self, project_id: int) -> Kept | None:
+        await trio.lowlevel.checkpoint()
+        return self.ledger.bases.get(project_id)
 
     @property
     def alone(self) -> bool:

@@ -184,6 +184,10 @@ class FaultyJournal:
         await self._read()
         return await self._inner.load(project_id)
 
+    async def base(self, project_id: int) -> Kept | None:
+        await self._read()
+        return await self._inner.base(project_id)
+
     async def tail(self, project_id: int, after: int, limit: int) -> list[Stored]:
         await self._read()
         return await self._inner.tail(project_id, after, limit)

@@ -52,6 +52,8 @@ _SECTIONS = {
         "upgrade-database": "web.cli.backup:upgrade_database",
         "export": "web.cli.transfer:export",
         "import": "web.cli.transfer:import_",
+        "prune": "web.cli.prune:prune_ledger",
+        "unprune": "web.cli.prune:unprune_ledger",
         "import-legacy": "web.cli.legacy:legacy",
     },
     "Other": {

@@ -51,6 +51,8 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "invite_revoke": ({"participant": "scout", "invite_id": 7}, "revoked the invite #7 for scout"),
     "redeem": ({"participant": "scout", "invite_id": 7}, "joined as scout with the invite #7"),
+    "ledger_prune": ({"events": 1200, "upto": 1500}, "moved 1200 events up to number 1500 from the ledger into files"),
+    "ledger_unprune": ({"events": 1200}, "brought 1200 events back into the ledger"),
     "ledger_repair": (
         {"filled": 3, "set_aside": 1},
         "recorded 3 events of the ledger as lost and set 1 aside",

@@ -1,14 +1,16 @@
 """`llm-bus export` and `import`, as their users call them."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
 from psycopg.conninfo import make_conninfo
 
 from store import open_store
 from store.people import minting
-from tests.postgres import Server
+from tests.postgres import Server, query
 from tests.store.histories import AWKWARD
 from tests.web.bus import running_bus
 from tests.web.cli.test_cli import Command, command, database, fails
@@ -67,7 +69,33 @@ async def test_a_project_leaves_and_comes_back_and_its_work_goes_on(
         assert await bus.ledger_length(token) == 28
 
 
-@pytest.mark.parametrize("name", ["export", "import", "import-legacy"])
+async def test_old_events_move_into_files_while_a_server_works(database: str, tmp_path: Path) -> None:
+    await work(database)
+    query(database, "update events set at = at - interval '100 days'")
+    query(database, "delete from snapshots")  # they would be of a ledger with other times
+    async with open_store(database) as store, running_bus(store, database) as bus:
+        token = await bus.mint("mate")
+        assert (await bus.call(token, "claim", sequence="adr"))["number"] == len(AWKWARD) + 1
+        moved = await trio.to_thread.run_sync(
+            lambda: llm_bus("prune", "demo", tmp_path, "--json", "--database-url", database)
+        )
+        told = json.loads(moved.stdout)
+        assert (told["upto"], told["moved"] + told["kept"]) == (25, 25)
+        assert told["moved"] > len(AWKWARD)
+        assert (await bus.call(token, "claim", sequence="adr"))["number"] == len(AWKWARD) + 2
+    query(database, "delete from snapshots")
+    async with open_store(database) as store, running_bus(store, database) as bus:
+        assert (await bus.call(token, "claim", sequence="adr"))["number"] == len(AWKWARD) + 3
+        assert len((await bus.call(token, "list_tasks"))["tasks"]) == len(AWKWARD)
+        unread = await bus.call(token, "read_posts", to_me=True, unacked_only=True)
+        assert len(unread["posts"]) == len(AWKWARD) - 1
+    again = llm_bus("prune", "demo", tmp_path, "--database-url", database)
+    assert again.stdout == "Nothing of ada/demo is older than 90 days and not in files already.\n"
+    back = llm_bus("unprune", "demo", tmp_path, "--database-url", database)
+    assert back.stdout == f"Brought {told['moved']} events back into demo.\n"
+
+
+@pytest.mark.parametrize("name", ["export", "import", "import-legacy", "prune", "unprune"])
 def test_help_shows_an_example_and_both_data_options(command: Command, name: str) -> None:
     done = command(name, "--help")
     assert done.returncode == 0
