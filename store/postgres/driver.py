@@ -99,6 +99,12 @@ class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
         transformer.set_pgresult(result, format=Format.BINARY)
         return transformer.load_rows(0, result.ntuples, tuple)
 
+    def _deallocate(self, name: bytes | None) -> PQGen[None]:
+        """Forget our prepared statements where psycopg has all of the session's removed, as after a rollback."""
+        if name is None:
+            self._known.clear()
+        return super()._deallocate(name)
+
     async def hear(self, within_seconds: float) -> list[psycopg.Notify]:
         """The notifications that arrived, also during statements; waits for them, and leaves the session usable."""
         if not self._heard:

@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from store.errors import ConnectionLost, StatementFailed, StoreUnavailable, UniqueTaken
 from store.postgres.connection import Connection
+from store.postgres.prepared import Prepared
 from tests.postgres import query
 from tests.store.proxy import proxied
 
@@ -106,6 +107,18 @@ async def test_an_error_in_a_transaction_undoes_it_and_keeps_the_session(conninf
         await fail()
     assert connection.idle
     assert await connection.fetch("select * from cursors") == []
+    connection.close()
+
+
+async def test_a_prepared_statement_runs_also_after_a_rollback(conninfo: str) -> None:
+    connection, prepared = await Connection.open(conninfo), Prepared("select %(value)s::bigint")
+    assert await connection.run(prepared, {"value": 1}) == [(1,)]
+    await connection.fetch("select 1", prepare=True)  # psycopg removes all statements if it prepared one itself
+    with pytest.raises(KeyError):
+        async with connection.transaction():
+            raise KeyError
+    await connection.fetch("select 2", prepare=True)
+    assert await connection.run(prepared, {"value": 2}) == [(2,)]
     connection.close()
 
 
