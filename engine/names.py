@@ -12,6 +12,9 @@ import regex
 _UNSEEN = regex.compile(r"[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800--\ ]", regex.VERSION1)
 """Controls, direction marks, zero-width characters, every space but the common one, and the blank Braille pattern."""
 
+NOTHING_IN_WORDS = frozenset({"null", "none", "nil", "undefined", "n/a"})
+"""What programs and models write where they mean that there is no name, in small letters."""
+
 _SCRIPTS = (
     *("Arabic", "Armenian", "Bengali", "Bopomofo", "Cyrillic", "Devanagari", "Ethiopic", "Georgian", "Greek"),
     *("Gujarati", "Gurmukhi", "Han", "Hangul", "Hebrew", "Hiragana", "Kannada", "Katakana", "Khmer", "Lao", "Latin"),
@@ -32,6 +35,11 @@ _ONE_SCRIPT = regex.compile(
 def tidied(name: str) -> str:
     """The one spelling of a name: NFC, without white space at its ends."""
     return unicodedata.normalize("NFC", name).strip()
+
+
+def says_nothing(name: str) -> bool:
+    """Whether a name is a word for having none, such as `null` or `None`."""
+    return name.strip().casefold() in NOTHING_IN_WORDS
 
 
 def unseen(name: str) -> str | None:

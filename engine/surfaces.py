@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import islice, product, takewhile
 
 from engine import globs, ranges
-from engine.names import tidied, unseen
+from engine.names import says_nothing, tidied, unseen
 from engine.refusals import Refusal, invalid
 
 Stem = tuple[str, ...]
@@ -53,13 +53,15 @@ _PLACE = re.compile(
 )
 _PART = re.compile(r"(\.\w+)(?:#[^/]*|::.*)$")  # README.md#install  test_a.py::test_it
 _ELLIPSIS = re.compile(r"^(?:\.{3,}|…)$")  # as Go writes "everything below", and people "and so on"
+_LIST_OF_ONE = re.compile(r"""^\[\s*(["'])([^"',]*)\1\s*\]$""")  # ["a.py"]
+_ESCAPED_END = re.compile(r"(\.\w+)(?:\\[nrt])+$")  # a line end as JSON writes it, behind an extension
 _NAMESPACE = re.compile(r"(?!(?:file|path|dir|folder|glob):)([a-z][a-z0-9_-]+:)\s*(?!//|:)(?=\S)")
 
 _LINE_ENDS = re.compile(r"[\r\n]")
 _SEVERAL = re.compile(
     r"""[\r\n,;]
       | ^\[\s*["']
-      | ^\S*\.[A-Za-z]\w* (?: [ ]+ (?: (?:and|&)[ ]+ )? \S*\.[A-Za-z]\w* )+$""",
+      | ^\S*\.[A-Za-z]\w* (?: [ ]+ (?: (?:and|or|[&|+\u2013\u2014-]|->)[ ]+ )? \S*\.[A-Za-z]\w* )+$""",
     re.VERBOSE,
 )
 _ONE = "it names more than one: lease one surface a call"
@@ -96,6 +98,8 @@ def _read(text: str) -> str | Refusal:
     written = _unwrapped(text)
     if not written:
         return invalid(f"a surface must not be empty: {_RELATIVE}, or '.' for the whole repository.")
+    if says_nothing(written):
+        return invalid(f"a surface must be a name, not the word {written} {_OR_ANY}: {_RELATIVE}.")
     if (character := unseen(_LINE_ENDS.sub("", written))) is not None:
         return invalid(f"the surface contains {character}, which a reader cannot see: leave it out {_OR_ANY}.")
     if (named := _NAMESPACE.match(written)) is not None:
@@ -173,7 +177,9 @@ def _is_one_name(segment: str) -> bool:
 
 def _unwrapped(text: str) -> str:
     """Without what surrounds a name in prose, in code and in lists."""
-    return _BULLET.sub("", tidied(text).strip(_AROUND)).lstrip(_AROUND).rstrip(_AROUND + _AFTER)
+    name = _LIST_OF_ONE.sub(r"\2", tidied(text))
+    name = _BULLET.sub("", name.strip(_AROUND)).lstrip(_AROUND).rstrip(_AROUND + _AFTER)
+    return _ESCAPED_END.sub(r"\1", name)
 
 
 def _without_place(written: str) -> str:

@@ -11,6 +11,7 @@ ID_MAX = 2**53 - 1
 """The largest integer that survives a JSON reader which knows only doubles (RFC 8259 §6)."""
 
 _NAME = {"name": True}
+_NOT_BLANK = {"hint": "not be blank"}
 
 LeaseMode = Annotated[
     Literal["exclusive", "shared"],
@@ -68,7 +69,7 @@ Body = Annotated[
         max_length=8000,
         pattern=r"\S",
         description="What there is to say. Say what you did, what is left, and where it is.",
-        extra={"hint": "not be blank"},
+        extra=_NOT_BLANK,
     ),
 ]
 Ref = Annotated[
@@ -106,10 +107,14 @@ Surface = Annotated[
         "directory, `**` across directories, `{a,b}` for either.",
     ),
 ]
-Title = Annotated[str, Meta(min_length=1, max_length=200, description="The task in one line.")]
+Title = Annotated[
+    str, Meta(min_length=1, max_length=200, pattern=r"\S", description="The task in one line.", extra=_NOT_BLANK)
+]
 Detail = Annotated[str, Meta(max_length=4000, description="Whatever its owner needs to know.")]
 Priority = Annotated[int, Meta(ge=0, le=4, description="How urgent it is: 4 goes first, 2 is normal.")]
-Reason = Annotated[str, Meta(min_length=1, max_length=500, description="Why it cannot go on.")]
+Reason = Annotated[
+    str, Meta(min_length=1, max_length=500, pattern=r"\S", description="Why it cannot go on.", extra=_NOT_BLANK)
+]
 
 TaskIds = Annotated[tuple[Id, ...], Meta(max_length=50, description="Tasks that must ship before this one can start.")]
 

@@ -12,10 +12,11 @@ from typing import Any, Generic, TypeVar, get_type_hints
 import msgspec
 from msgspec import UNSET, Struct, inspect
 
-from engine.fields import hint, is_name
-from engine.names import tidied, unseen
+from engine.fields import hint, is_hidden, is_name
+from engine.names import says_nothing, tidied, unseen
+from engine.nearest import nearest
 from engine.refusals import Refusal, invalid
-from web.mcp.leniency import NOTHING_IN_WORDS, STRAYS, Argument, Kind, meant
+from web.mcp.leniency import STRAYS, Argument, Kind, meant
 
 Arguments = TypeVar("Arguments", bound=Struct)
 
@@ -39,6 +40,7 @@ class Parser(Generic[Arguments]):
             field.name: _argument(field.name, self._annotations[field.name], is_required=field.required)
             for field in msgspec.structs.fields(arguments)
         }
+        self._told = [name for name, annotation in self._annotations.items() if not is_hidden(annotation)]
 
     def parse(self, given: Mapping[str, Any] | None) -> Arguments | Refusal:
         """The arguments as a struct, or a refusal that names every fault and what to do."""
@@ -68,9 +70,9 @@ class Parser(Generic[Arguments]):
                 return msgspec.convert(kept, self._type)
             except msgspec.ValidationError:
                 pass
-        return invalid(self._told(kept, faults, unknown))
+        return invalid(self._in_words(kept, faults, unknown))
 
-    def _told(self, kept: Mapping[str, Any], faults: Mapping[str, str], unknown: list[str]) -> str:
+    def _in_words(self, kept: Mapping[str, Any], faults: Mapping[str, str], unknown: list[str]) -> str:
         sentences = [*self._all_faults(kept, faults), *self._told_unknown(unknown)]
         more = len(sentences) - FAULTS_TOLD_MAX
         return " ".join(sentences[:FAULTS_TOLD_MAX]) + (f" And {more} more." if more > 0 else "")
@@ -89,12 +91,23 @@ class Parser(Generic[Arguments]):
         if unknown:
             names = ", ".join(f"'{shown(name)}'" for name in unknown[:FAULTS_TOLD_MAX])
             are = "is not an argument" if len(unknown) == 1 else "are not arguments"
-            yield f"{names} {are} of this tool; its arguments are: {', '.join(self._arguments)}."
+            yield f"{names} {are} of this tool; its arguments are: {', '.join(self._told)}.{self._suggested(unknown)}"
+
+    def _suggested(self, unknown: list[str]) -> str:
+        meant = {f"'{close}'" for name in unknown[:FAULTS_TOLD_MAX] if (close := nearest(name, self._told))}
+        return f" Perhaps you mean {' and '.join(sorted(meant))}." if meant else ""
 
 
 def _argument(name: str, annotation: Any, *, is_required: bool) -> Argument:
     kind, least = _kind(inspect.type_info(annotation))
-    return Argument(name=name, kind=kind, is_required=is_required, is_name=is_name(annotation), least=least)
+    return Argument(
+        name=name,
+        kind=kind,
+        is_required=is_required,
+        is_name=is_name(annotation),
+        least=least,
+        choices=tuple(_choices(annotation)),
+    )
 
 
 def _kind(info: inspect.Type) -> tuple[Kind, int | None]:
@@ -127,8 +140,9 @@ def _checked(argument: Argument, value: Any) -> tuple[Any, str | None]:
         return value, None
     if not _is_text(value):
         return value, f"'{argument.name}' must be text without NUL characters and lone surrogates"
-    if value.strip() in NOTHING_IN_WORDS and argument.kind == "text" and (argument.is_name or not argument.is_required):
-        return value, f"'{argument.name}' must be a name, not the word {value.strip()}"
+    if argument.kind == "text" and (argument.is_name or not argument.is_required) and says_nothing(value):
+        wanted = "a name" if argument.is_name else "text"
+        return value, f"'{argument.name}' must be {wanted}, not the word {value.strip()}"
     if not argument.is_name:
         return value, None
     name = tidied(value)

@@ -3,15 +3,19 @@
 | sent | by whom | read as |
 |---|---|---|
 | `"5"`, `" 5.0 "`, `5.0` for a number | clients that send every number as text | 5 |
-| `"true"`, `"False"` for a flag | the same | true, false |
+| `"#5"` for a number | models, which read it so on pages and in posts | 5 |
+| `"true"`, `"False"` for a flag | clients that send every flag as text | true, false |
 | `"[1, 2]"`, `["1"]`, `"1"`, `1` for a list of numbers | the same, and models | the list |
+| `"In progress"`, `"IN_PROGRESS"`, `inProgress` for one of several words | models | the word that it spells |
+| `'"web"'`, `` "`web`" `` for anything but free text | clients that write JSON twice, and models | what is quoted |
 | `""`, blank text, `[]`, `{}`, null for an optional argument | clients that fill every argument | not given |
 | 0 for an optional number that is at least 1; any 0 for one in a call that has an empty value | the same | not given |
 | an argument of `STRAYS`, or any for a tool without arguments | see there | nothing |
-| `arguments` as the JSON text of an object | clients that pass on what the model wrote | the object |
+| `arguments` as the JSON text of an object, perhaps twice | clients that pass on what the model wrote | the object |
+| `arguments` as blank text | clients that fill every argument | no arguments |
 
 Everything else stays what it is, and `web.mcp.arguments` refuses what does not fit. What is read here has one meaning;
-the text `null` or `None` has two (a name, or nothing), so it is refused (`NOTHING_IN_WORDS`).
+the text `null` or `None` has two (a name, or nothing), so it is refused (`engine.names.says_nothing`).
 """
 
 import json
@@ -34,22 +38,27 @@ STRAYS: Mapping[str, str] = {
 }
 """Arguments that clients add of their own, and where they were seen. A tool's own argument of that name wins."""
 
-NOTHING_IN_WORDS = frozenset({"null", "Null", "NULL", "None", "undefined", "nil"})
-
 Kind = Literal["text", "number", "flag", "numbers", "time", "choice"]
 
-_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,400})(?:\.0*)?\s*")
+_NUMBER = re.compile(r"\s*#?([+-]?[0-9]{1,400})(?:\.0*)?\s*")
+_QUOTED = re.compile(r"""\s*(["'`])(.*)\1\s*""", re.DOTALL)
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
+_ENCODED_TWICE = 2
 _FLAGS = {"true": True, "false": False}
 
 
 class Argument(Struct, frozen=True, kw_only=True):
-    """One argument of a tool, as far as reading it goes. `least`: the smallest number that it takes."""
+    """One argument of a tool, as far as reading it goes.
+
+    `least`: the smallest number that it takes; `choices`: the words that it takes.
+    """
 
     name: str
     kind: Kind
     is_required: bool
     is_name: bool = False
     least: int | None = None
+    choices: tuple[str, ...] = ()
 
     @property
     def may_be_filler(self) -> bool:
@@ -59,8 +68,12 @@ class Argument(Struct, frozen=True, kw_only=True):
 
 def meant(argument: Argument, value: Any) -> Any:
     """What a client meant by a value; UNSET when it means that the argument is not given."""
+    if isinstance(value, str) and (argument.is_name or argument.kind != "text"):
+        value = _QUOTED.sub(r"\2", value, count=1) if _QUOTED.fullmatch(value) else value
     if value is None or (not argument.is_required and _is_empty(argument, value)):
         return msgspec.UNSET
+    if argument.kind == "choice":
+        return _choice(argument, value)
     read = _READERS.get(argument.kind)
     return value if read is None else read(value)
 
@@ -71,8 +84,9 @@ def call_meant(params: Mapping[str, Any] | None) -> dict[str, Any]:
     if not isinstance(call.get("name"), str):
         raise MCPError(types.INVALID_PARAMS, "params.name must be the name of a tool; tools/list shows them")
     arguments = call.get("arguments")
-    if isinstance(arguments, str):
-        arguments = _object(arguments)
+    for _ in range(_ENCODED_TWICE):
+        if isinstance(arguments, str):
+            arguments = _object(arguments) if arguments.strip() else None
     if not isinstance(arguments, dict | None):
         raise MCPError(types.INVALID_PARAMS, "params.arguments must be an object with the tool's arguments by name")
     if arguments is None:
@@ -119,13 +133,15 @@ def _numbers(value: Any) -> Any:
     return [number] if isinstance(number, int) and not isinstance(number, bool) else value
 
 
-def _choice(value: Any) -> Any:
-    return value.strip() if isinstance(value, str) else value
+def _choice(argument: Argument, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    spelled = _BETWEEN_WORDS.sub("", value).casefold()
+    return next((word for word in argument.choices if word.replace("_", "") == spelled), value.strip())
 
 
 _READERS: Mapping[Kind, Callable[[Any], Any]] = {
     "number": _number,
     "flag": _flag,
     "numbers": _numbers,
-    "choice": _choice,
 }

@@ -69,6 +69,8 @@ TEMPTING = st.sampled_from(
             {},
         ),
         *([1], [1, 1], [0], ["a"], list(range(1, 60)), {"a": 1}),
+        *("5", "#5", '"5"', "5.0", "True", "[1, 2]", '"[1]"', ["1"], "null", "None", '""', "In progress", "Shared"),
+        *("`web`", '"web"', "\u00a0web ", "taskCreate", "'2026-01-01'", "port:1-3"),
     ]
 )
 

@@ -42,7 +42,9 @@ def parse(arguments: type[Struct], **given: Any) -> Any:
         (
             Claim,
             {"sequense": "a"},
-            "'sequence' is missing; this tool needs it. " + UNKNOWN.format("'sequense'"),
+            "'sequence' is missing; this tool needs it. "
+            + UNKNOWN.format("'sequense'")
+            + " Perhaps you mean 'sequence'.",
         ),
         (
             Claim,

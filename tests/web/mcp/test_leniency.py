@@ -11,12 +11,13 @@ from engine.refusals import Refusal
 from tests.acceptance.habits import all_blank, all_fillers, all_text, strays
 from tests.web.bus import Bus
 from tests.web.cli.test_stdio import started
+from tests.web.mcp.kinds import KINDS, Row
 from tests.web.mcp.test_any_arguments import arguments_of
 from web.mcp.arguments import Parser
 from web.mcp.schemas import input_schema
 from web.mcp.tools import TOOLS, Tool
 
-ROWS: list[tuple[str, Any, str]] = [
+ROWS: list[Row] = [
     ("register", {"lane": "backend "}, '"lane":"backend"'),
     ("register", {"lane": "cafe\u0301\n"}, '"lane":"caf\u00e9"'),
     ("register", {"lane": "back\u200bend"}, "invalid: 'lane' must not contain U+200B"),
@@ -58,6 +59,7 @@ ROWS: list[tuple[str, Any, str]] = [
     ("claim", {"sequence": "adrs"}, '"nearest_sequence":"adr"'),
     ("claim", '"adr"', "params.arguments must be an object"),
     ("claim", [], "params.arguments must be an object"),
+    *(row for rows in KINDS.values() for row in rows),
 ]
 
 
