@@ -1,5 +1,6 @@
 """Projects by the names that people type: `shop`, or `ann/shop` where two owners have one. Reads only."""
 
+import re
 from datetime import datetime
 from difflib import get_close_matches
 
@@ -58,9 +59,9 @@ def resembling(name: str, known: list[str]) -> str | None:
     if name in known:
         return None
     near = get_close_matches(name, known, n=1, cutoff=0.75)
-    # Names that differ in a number only are siblings: agent-1 and agent-2.
-    return near[0] if near and _without_digits(near[0]) != _without_digits(name) else None
+    # Names that differ in a number or a short ending only are siblings: agent-1 and agent-2, api-a and api-b.
+    return near[0] if near and _series(near[0]) != _series(name) else None
 
 
-def _without_digits(name: str) -> str:
-    return "".join(letter for letter in name if not letter.isdigit())
+def _series(name: str) -> str:
+    return re.sub(r"\d+|(?<=-)\w{1,2}$", "", name)

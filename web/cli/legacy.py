@@ -7,8 +7,8 @@ import trio
 
 from store.legacy import Carried, import_legacy
 from web.cli.database import bring_up_to_date, open_database
-from web.cli.options import data_options, without_password
-from web.cli.terminal import note, say
+from web.cli.options import data_options, json_option, without_password
+from web.cli.terminal import note, say, say_json
 from web.cli.transfer import progress_bar
 from web.config import Settings, read_legacy_database_url, read_settings
 
@@ -31,8 +31,9 @@ A URL with a password is no argument, because other users of the machine could r
     callback=without_password,
     help="The TypeScript server's database; asked for when it is not given. [LEGACY_DATABASE_URL]",
 )
+@json_option
 @data_options
-def legacy(given: str | None, **flags: str | None) -> None:
+def legacy(given: str | None, *, as_json: bool, **flags: str | None) -> None:
     """Carry over everything from the TypeScript server."""
     source = given or read_legacy_database_url() or _ask_for_source()
 
@@ -42,6 +43,9 @@ def legacy(given: str | None, **flags: str | None) -> None:
                 return await import_legacy(source, conninfo, prepare=bring_up_to_date, progress=told)
 
     done = trio.run(run, read_settings(**flags))
+    if as_json:
+        say_json(done)
+        return
     say(
         f"Carried over {done.owners:,} owners, {done.projects:,} projects, {done.participants:,} participants, "
         f"{done.tokens:,} tokens and {done.events:,} events."

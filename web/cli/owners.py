@@ -13,6 +13,7 @@ from store.ledger import overview
 from store.people import owners
 from web.cli.database import bring_up_to_date, on_store, open_database
 from web.cli.options import data_options, json_option
+from web.cli.slips import refuse_slip_of_owner
 from web.cli.terminal import say, say_json, table
 from web.config import Settings, read_settings
 
@@ -20,13 +21,15 @@ _ADD_EPILOG = """\b
   llm-bus owner add you@example.com --operator
 \b
 An owner's handle, the public name, is made from the email. Adding one who is there
-changes nothing, except that --operator makes them an operator.
+changes nothing, except that --operator makes them an operator. An email that is nearly
+that of another owner is taken for a slip, unless --create says that it is new.
 """
 
 
 @click.command()
+@json_option
 @data_options
-def migrate(**flags: str | None) -> None:
+def migrate(*, as_json: bool, **flags: str | None) -> None:
     """Apply what the database's schema lacks."""
 
     async def run(settings: Settings) -> list[str]:
@@ -34,6 +37,9 @@ def migrate(**flags: str | None) -> None:
             return await bring_up_to_date(conninfo)
 
     applied = trio.run(run, read_settings(**flags))
+    if as_json:
+        say_json({"applied": applied})
+        return
     for name in applied:
         say(f"applied {name}")
     if not applied:
@@ -48,13 +54,17 @@ def owner() -> None:
 @owner.command("add", epilog=_ADD_EPILOG)
 @click.argument("email")
 @click.option("--operator", is_flag=True, help="They operate this server, and see all of it in the web admin.")
+@click.option("--create", is_flag=True, help="It is no slip: add an owner whose email resembles another.")
 @json_option
 @data_options
-def add_owner(email: str, *, operator: bool, as_json: bool, **flags: str | None) -> None:
+def add_owner(email: str, *, operator: bool, create: bool, as_json: bool, **flags: str | None) -> None:
     """Add an owner by EMAIL."""
 
     async def add(store: Store) -> owners.OwnerRow:
-        return await store.write(owners.ensure_owner, email, is_operator=operator)
+        async with store.transaction() as connection:
+            if not create:
+                await refuse_slip_of_owner(connection, email)
+            return await owners.ensure_owner(connection, email, is_operator=operator)
 
     added = trio.run(partial(on_store, read_settings(**flags), add, makes_database=True))
     if as_json:

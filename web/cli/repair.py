@@ -9,8 +9,8 @@ import trio
 from store.ledger.repair import Closed, Gap, close_gaps, find_gaps
 from store.postgres.connection import Connection
 from web.cli.database import bring_up_to_date, open_database
-from web.cli.options import data_options
-from web.cli.terminal import note, say
+from web.cli.options import data_options, json_option
+from web.cli.terminal import note, say, say_json
 from web.config import Settings, read_settings
 
 _EPILOG = """\b
@@ -26,10 +26,20 @@ what is missing; the audit trail keeps that it was done. Make a backup first.
 
 @click.command(epilog=_EPILOG)
 @click.option("--apply", "is_applied", is_flag=True, help="Close the gaps.")
+@json_option
 @data_options
-def repair(*, is_applied: bool, **flags: str | None) -> None:
+def repair(*, is_applied: bool, as_json: bool, **flags: str | None) -> None:
     """Show gaps in ledgers, and close them."""
     gaps, closed = trio.run(_run, read_settings(**flags), is_applied)
+    if as_json:
+        say_json({"gaps": gaps, "closed": closed})
+    else:
+        _show(gaps, closed, is_applied=is_applied)
+    if gaps and not is_applied:
+        raise SystemExit(1)
+
+
+def _show(gaps: list[Gap], closed: dict[str, Closed], *, is_applied: bool) -> None:
     if not gaps:
         say("No ledger has a gap.")
     for gap in gaps:
@@ -39,7 +49,6 @@ def repair(*, is_applied: bool, **flags: str | None) -> None:
         say(f"Closed {name}: {done.filled:,} events recorded as lost{aside}.")
     if gaps and not is_applied:
         note("Close the gaps with 'llm-bus repair --apply'.")
-        raise SystemExit(1)
 
 
 async def _run(settings: Settings, is_applied: bool) -> tuple[list[Gap], dict[str, Closed]]:

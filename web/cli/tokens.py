@@ -8,22 +8,21 @@ import trio
 
 from store import Store
 from store.errors import NoSuchName
-from store.ledger import named, overview
-from store.ledger.named import resembling
-from store.people import grants, minting, owners, participants
+from store.ledger import named
+from store.people import grants, minting, participants
 from store.people.grants import Kind
 from store.people.minting import Minted
 from store.people.participants import MemberRow
-from store.postgres.connection import Connection
 from web.cli.database import on_store
 from web.cli.options import data_options, json_option, port_option, public_url_option
+from web.cli.slips import refuse_slips
 from web.cli.terminal import card, note, say, say_json, table
 from web.config import read_settings
 from web.onboarding.texts import connect_command, connect_lines, mcp_url
 
 _MINT_EPILOG = """\b
-What is missing is created: owner, project, participant. An owner or project whose name
-is nearly that of another is taken for a slip, unless --create says that it is new. The
+What is missing is created: owner, project, participant. A name that is nearly that of
+another one is taken for a slip, unless --create says that it is new. The
 token is printed once; only its SHA-256 is kept. A second one works beside the first.
 \b
   llm-bus token mint --owner you@example.com --project shop --participant agent-1 --admin
@@ -45,7 +44,7 @@ def token() -> None:
 @click.option("--kind", type=click.Choice(["agent", "human"]), help="What a new participant is; default: agent.")
 @click.option("--lane", metavar="L", help="Their usual lane.")
 @click.option("--admin", is_flag=True, default=None, help="A lead: may let others in and put them out.")
-@click.option("--create", is_flag=True, help="It is no slip: create an owner or project that resembles another.")
+@click.option("--create", is_flag=True, help="It is no slip: create what resembles something else.")
 @json_option
 @public_url_option
 @port_option
@@ -68,7 +67,7 @@ def mint_token(
     async def mint(store: Store) -> Minted:
         async with store.transaction() as connection:
             if not create:
-                await _refuse_slips(connection, email, project)
+                await refuse_slips(connection, email, project, participant)
             return await minting.mint(connection, email, project, participant, kind=kind, lane=lane, is_admin=admin)
 
     minted = trio.run(partial(on_store, settings, mint, makes_database=True))
@@ -121,19 +120,6 @@ def revoke_tokens(project: str, participant: str, *, as_json: bool, **flags: str
         say_json({"revoked": revoked})
     else:
         say(f"Took back {revoked} token{'' if revoked == 1 else 's'} of {participant}.")
-
-
-async def _refuse_slips(connection: Connection, email: str, project: str) -> None:
-    """Raise `NoSuchName` for an owner or project that is not there, and whose name is nearly that of one who is."""
-    known = [row.email.lower() for row in await overview.owners(connection)]
-    near = resembling(email.strip().lower(), known)
-    if near is None and (owner := await owners.find_owner(connection, email)) is not None:
-        near = resembling(
-            project, [each.slug for each in await named.projects(connection) if each.owner_id == owner.id]
-        )
-    if near is not None:
-        what = f"owner {email}" if "@" in near else f"project '{project}'"
-        raise NoSuchName(f"there is no {what}. Did you mean {near}? If it is new, say --create.")
 
 
 def _described(minted: Minted, url: str) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from store.transfer.export import Progress as Told
 from store.transfer.restore import Restored, import_project
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.first_run import EMAIL
-from web.cli.options import data_options
-from web.cli.terminal import NOTES, note, say
+from web.cli.options import data_options, json_option
+from web.cli.terminal import NOTES, note, say, say_json
 from web.config import Settings, read_settings
 
 _EXPORT_EPILOG = """\b
@@ -44,8 +44,9 @@ The owner is {EMAIL} unless --owner says otherwise.
 @click.command(epilog=_EXPORT_EPILOG)
 @click.argument("project")
 @click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@json_option
 @data_options
-def export(project: str, directory: Path, **flags: str | None) -> None:
+def export(project: str, directory: Path, *, as_json: bool, **flags: str | None) -> None:
     """Write a PROJECT's ledger and state into DIR."""
 
     async def run(settings: Settings) -> Exported:
@@ -55,14 +56,18 @@ def export(project: str, directory: Path, **flags: str | None) -> None:
                 return await export_project(conninfo, project, directory, told)
 
     done = trio.run(run, read_settings(**flags))
+    if as_json:
+        say_json(done)
+        return
     say(f"Exported {done.handle}/{done.slug} to {directory}: {done.events:,} events, {done.added:,} of them new.")
 
 
 @click.command("import", epilog=_IMPORT_EPILOG)
 @click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--owner", "email", metavar="EMAIL", default=EMAIL, help="Who owns the project from now on.")
+@json_option
 @data_options
-def import_(directory: Path, email: str, **flags: str | None) -> None:
+def import_(directory: Path, email: str, *, as_json: bool, **flags: str | None) -> None:
     """Restore an export from DIR into an empty database."""
 
     async def run(settings: Settings) -> Restored:
@@ -72,6 +77,9 @@ def import_(directory: Path, email: str, **flags: str | None) -> None:
                 return await import_project(conninfo, directory, email=email, progress=told)
 
     done = trio.run(run, read_settings(**flags))
+    if as_json:
+        say_json(done)
+        return
     say(
         f"Imported {done.handle}/{done.slug} for {done.email}: "
         f"{done.events:,} events, {done.participants:,} participants."

@@ -119,6 +119,8 @@ def test_an_archived_project_lets_nobody_in_until_it_is_opened_again(
     [
         (("token", "mint", "--owner", "anm@example.com", "--project", "x", "--participant", "a"), "ann@example.com"),
         (("token", "mint", "--owner", "ann@example.com", "--project", "shpo", "--participant", "a"), "shop"),
+        (("token", "mint", "--owner", "ann@example.com", "--project", "shop", "--participant", "adaa"), "ada"),
+        (("owner", "add", "anm@example.com"), "ann@example.com"),
         (("token", "list", "shpo"), "shop"),
         (("watch", "ann/shp"), "ann/shop"),
     ],
@@ -134,6 +136,16 @@ def test_a_slip_creates_nothing_and_is_answered_with_the_likely_name(
 def test_create_says_that_a_name_like_another_is_new(database: str, token: str) -> None:
     new = ("token", "mint", "--owner", "ann@example.com", "--project", "shop2x", "--participant", "a", "--create")
     assert llm_bus(*new, "--database-url", database).returncode == 0
+    assert llm_bus("owner", "add", "anm@example.com", "--create", "--database-url", database).returncode == 0
+
+
+def test_commands_that_look_after_the_database_answer_json_too(database: str, tmp_path: Path, token: str) -> None:
+    def told(*arguments: str | Path) -> Any:
+        return json.loads(llm_bus(*arguments, "--json", "--database-url", database).stdout)
+
+    assert told("migrate") == {"applied": []}
+    assert told("repair") == {"gaps": [], "closed": {}}
+    assert told("export", "ann/shop", tmp_path)["slug"] == "shop"
 
 
 def test_a_call_answers_json_and_refuses_with_a_sentence(server: Running, token: str) -> None:

@@ -1,0 +1,32 @@
+"""Names that are probably mistyped: what a command would create is refused when it nearly is something else."""
+
+from collections.abc import Iterable
+
+from store.errors import NoSuchName
+from store.ledger import named, overview
+from store.ledger.named import resembling
+from store.people import grants, owners
+from store.postgres.connection import Connection
+
+
+async def refuse_slips(connection: Connection, email: str, project: str, participant: str) -> None:
+    """Raise `NoSuchName` for an owner, project or participant that is not there and resembles one that is."""
+    await refuse_slip_of_owner(connection, email)
+    if (owner := await owners.find_owner(connection, email)) is None:
+        return
+    projects = {each.slug: each.id for each in await named.projects(connection) if each.owner_id == owner.id}
+    _refuse(f"project '{project}'", project, projects)
+    if (project_id := projects.get(project)) is not None:
+        members = await grants.list_participants(connection, project_id)
+        _refuse(f"participant '{participant}' in {project}", participant, [row.name for row in members])
+
+
+async def refuse_slip_of_owner(connection: Connection, email: str) -> None:
+    """Raise `NoSuchName` for an owner who is not there and whose email resembles another's."""
+    known = [row.email.lower() for row in await overview.owners(connection)]
+    _refuse(f"owner {email}", email.strip().lower(), known)
+
+
+def _refuse(what: str, name: str, known: Iterable[str]) -> None:
+    if (near := resembling(name, list(known))) is not None:
+        raise NoSuchName(f"there is no {what}. Did you mean {near}? If it is new, say --create.")
