@@ -30,6 +30,7 @@ from engine.lookups import (
     TaskQuery,
 )
 from engine.vocabulary import Event
+from store.ledger.words import SEARCH
 from store.postgres.connection import Connection
 
 RARE_MAX = 1_000
@@ -60,6 +61,9 @@ _PROBE = (
 )
 
 _COLLECTED = "(select * from events e where {conditions} order by e.seq desc offset 0)"
+
+# Not ordered: walking the ledger backwards would make the words of every event anew.
+_WITH_WORDS = "(select * from events e where {conditions} offset 0)"
 
 # A post's body is never shown here, so it is not sent either; the engine decides what else stays hidden.
 _EVENTS = """
@@ -173,8 +177,10 @@ select task.id, created.title, created.lane, coalesce(assigned.owner, created.ow
 """  # noqa: S608 - put together from constants
 
 
-async def find_events(connection: Connection, project_id: int, query: EventQuery) -> list[EventView]:
-    """The events that match, newest first unless the query says otherwise."""
+async def find_events(
+    connection: Connection, project_id: int, query: EventQuery, words: str | None = None
+) -> list[EventView]:
+    """The events that match, newest first unless the query says otherwise; `words` is a `words.query_of`."""
     base = ["e.project_id = %(project)s", "e.seq <= %(upto)s"]
     parameters: dict[str, Any] = {"project": project_id, "upto": query.upto, "limit": query.limit}
     if query.after:  # said only when it says something: PostgreSQL takes every bound for a narrow one
@@ -182,7 +188,10 @@ async def find_events(connection: Connection, project_id: int, query: EventQuery
         parameters["after"] = query.after
     base += _given(query, _EVENT_BOUNDS, parameters)
     filters = _given(query, _EVENT_FILTERS, parameters)
-    source = await _source(connection, base, filters, parameters)
+    if words is None:
+        source = await _source(connection, base, filters, parameters)
+    else:
+        source, parameters["words"] = _WITH_WORDS.format(conditions=_all_of([*base, SEARCH])), words
     statement = _EVENTS.format(
         source=source, conditions=_all_of(base + filters), direction="asc" if query.oldest_first else "desc"
     )

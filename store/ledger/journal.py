@@ -336,10 +336,13 @@ class PostgresJournal:
                 await connection.execute(_UPSERT_LIVENESS, parameters, prepare=True)
         self.tell(project_id)
 
-    async def events(self, project_id: int, query: EventQuery) -> list[EventView]:
-        """The events that match, without post bodies, read by index; raises `TooSlow` also."""
+    async def events(self, project_id: int, query: EventQuery, words: str | None = None) -> list[EventView]:
+        """The events that match, without post bodies, read by index; raises `TooSlow` also.
+
+        With `words` only those that have them (`store.ledger.words.query_of`).
+        """
         async with self._searching() as connection:
-            return await history.find_events(connection, project_id, query)
+            return await history.find_events(connection, project_id, query, words)
 
     async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
         """The posts that match, newest first, with bodies and acknowledgements; raises `TooSlow` also."""

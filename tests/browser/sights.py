@@ -54,8 +54,8 @@ def sights(estate: Estate) -> Mapping[str, Sight]:
     addresses = [place.path(all_of(estate)) for place in places("GET") if place.rule not in PAGELESS]
     return {
         **{address: _at(address) for address in addresses},
-        "ledger, filtered to nothing": _at(f"{project}/ledger?ref=nothing"),
-        "ledger, filtered wrongly": _at(f"{project}/ledger?sequence=No+sequence"),
+        "activity, filtered to nothing": _at(f"{project}/activity?ref=nothing"),
+        "activity, filtered wrongly": _at(f"{project}/activity?sequence=No+sequence"),
         "tasks, as a table": _at(f"{project}/tasks?view=table"),
         "tasks, as a picture": _at(f"{project}/tasks?view=graph"),
         "tasks, filtered to nothing": _at(f"{project}/tasks?view=table&lane=nothing"),

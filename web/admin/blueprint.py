@@ -9,6 +9,7 @@ from web import VERSION
 from web.admin import presenting
 from web.admin.accept import accept_pages
 from web.admin.account import account_pages
+from web.admin.activity import activity_pages
 from web.admin.audit import audit_pages
 from web.admin.cards import card_pages
 from web.admin.context import AdminContext
@@ -19,7 +20,6 @@ from web.admin.handoffs import handoff_pages
 from web.admin.home import home_pages
 from web.admin.invites import invite_pages
 from web.admin.leases import lease_pages
-from web.admin.ledger import ledger_pages
 from web.admin.live import live_pages
 from web.admin.member_pages import member_pages
 from web.admin.members import member_forms
@@ -55,7 +55,7 @@ PARTS = (
     revoking_pages,
     participant_pages,
     invite_pages,
-    ledger_pages,
+    activity_pages,
     live_pages,
     now_pages,
     task_pages,

@@ -17,6 +17,7 @@ from engine.terms import ID_MAX
 from store.people import participants, tokens
 from store.people.participants import MemberRow
 from web.admin import forms
+from web.admin.activity import named
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_member, the_project
 from web.admin.visitor import current_owner
@@ -93,6 +94,7 @@ async def member_page(
     member = await the_member(context, project_id, participation_id)
     actor = f"{current_owner().handle}/{member.name}"
     query = EventQuery(upto=ID_MAX, actor=actor, limit=TIMELINE_EVENTS)
+    events = await context.store.journal.events(project_id, query)
     return await render_template(
         "member.html",
         place="projects",
@@ -102,7 +104,8 @@ async def member_page(
         form=form or forms.blank(lane=member.lane),
         work=await context.services.directory.look(project_id, lambda state, now: working(state, now, member, actor)),
         tokens=await context.store.read(tokens.list_working, participation_id),
-        events=await context.store.journal.events(project_id, query),
+        events=events,
+        names=await named(context, project_id, events),
     )
 
 

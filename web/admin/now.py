@@ -12,6 +12,7 @@ from engine.state import State
 from engine.task_graph import Task
 from engine.terms import ID_MAX
 from store.ledger.projects import ProjectRow
+from web.admin.activity import named
 from web.admin.context import AdminContext
 from web.admin.finding import the_project
 
@@ -65,12 +66,14 @@ def now_pages(context: AdminContext) -> Blueprint:
         project = await the_project(context, project_id)
         scene = await context.services.directory.look(project_id, lambda state, now: scene_of(state, now, project))
         newest = EventQuery(upto=ID_MAX, limit=EVENTS_SHOWN)
+        events = await context.store.journal.events(project_id, newest)
         return await render_template(
             "now.html",
             place="projects",
             project=project,
             scene=scene,
-            events=await context.store.journal.events(project_id, newest),
+            events=events,
+            names=await named(context, project_id, events),
         )
 
     return pages

@@ -48,6 +48,8 @@ PAGELESS = {
     **dict.fromkeys(STREAMS, 200),
     "/admin/projects/<int:project_id>/members/revoke": 303,
     "/admin/projects/<int:project_id>/numbers/archive": 303,
+    "/admin/projects/<int:project_id>/ledger": 303,
+    "/admin/projects/<int:project_id>/activity/export": 400,
     "/admin/sign-in": 303,
     "/admin/link": 404,
     "/admin/sign-in/<provider>": 404,

@@ -1,0 +1,82 @@
+"""Words instead of numbers: free-text search of a ledger, the names of what its events mention, and what it is made of.
+
+Functions over a session with PostgreSQL; reads only, each by an index of migration 0001, 0007 or 0016.
+"""
+
+import re
+from collections.abc import Collection
+from datetime import datetime
+
+from msgspec import Struct
+
+from store.postgres.connection import Connection
+
+WORDS_MAX = 10
+"""Words of a search that count."""
+
+COUNTED_MAX = 10_000
+"""Events of which facets are counted, the newest."""
+
+FACETS_MAX = 12
+
+SEARCH = """
+coalesce(e.data ->> 'subject', e.data ->> 'title', e.data ->> 'note', e.data ->> 'status', e.data ->> 'reason',
+         e.data ->> 'detail', e.data ->> 'body') is not null
+   and words_of(e.project_id, e.data) @@ %(words)s::tsquery
+"""
+"""The condition that an event `e` has all the words of a `query_of`."""
+
+_WORD = re.compile(r"[^\W_]+")
+
+_TITLES = """
+select (data ->> 'task_id')::bigint, data ->> 'title' from events
+ where project_id = %s and type = 'task_create' and (data ->> 'task_id')::bigint = any(%s)
+"""
+
+_SUBJECTS = "select seq, data ->> 'subject' from events where project_id = %s and seq = any(%s) and type = 'post'"
+
+_FACETS = """
+with counted as materialized (
+    select type, actor from events where project_id = %(project)s and at >= %(since)s
+     order by at desc, seq desc limit %(counted_max)s)
+(select 'type', type, count(*) from counted group by type order by 3 desc limit %(facets_max)s)
+ union all
+(select 'actor', actor, count(*) from counted group by actor order by 3 desc limit %(facets_max)s)
+"""
+
+
+class Names(Struct, frozen=True, kw_only=True):
+    """Titles of tasks and subjects of posts, by id; what has none is not there."""
+
+    tasks: dict[int, str]
+    posts: dict[int, str]
+
+
+class Facets(Struct, frozen=True, kw_only=True):
+    """How many events there are of each type and by whom, the most first; of the newest `COUNTED_MAX`."""
+
+    types: list[tuple[str, int]]
+    actors: list[tuple[str, int]]
+    total: int
+
+
+def query_of(project_id: int, text: str) -> str | None:
+    """The search for all words of a text, or beginnings of words, in one project; None when it has no word."""
+    words = _WORD.findall(text.lower())[:WORDS_MAX]
+    return " & ".join((f"project{project_id}", *(f"'{word}':*" for word in words))) if words else None
+
+
+async def names_of(connection: Connection, project_id: int, tasks: Collection[int], posts: Collection[int]) -> Names:
+    """What these tasks and posts are called."""
+    titles = await connection.fetch(_TITLES, (project_id, list(tasks))) if tasks else []
+    subjects = await connection.fetch(_SUBJECTS, (project_id, list(posts))) if posts else []
+    return Names(tasks=dict(titles), posts={post_id: subject for post_id, subject in subjects if subject})
+
+
+async def facets(connection: Connection, project_id: int, since: datetime) -> Facets:
+    """What happened since then, counted."""
+    parameters = {"project": project_id, "since": since, "counted_max": COUNTED_MAX, "facets_max": FACETS_MAX}
+    rows = await connection.fetch(_FACETS, parameters)
+    types = [(name, count) for kind, name, count in rows if kind == "type"]
+    actors = [(name, count) for kind, name, count in rows if kind == "actor"]
+    return Facets(types=types, actors=actors, total=sum(count for _, count in types))
