@@ -114,7 +114,7 @@ class Directory:
         while answer is None or not self._stopping.is_set():
             patient = deadline > -inf and trio.current_time() < deadline
             actor = self._find(caller.project_id)
-            cursor = await self._cursor(caller) if isinstance(command, WhatsNew) else None
+            cursor = await self._cursor(actor, caller) if isinstance(command, WhatsNew) else None
             claim = await self._claim(caller, command) if isinstance(command, VoidClaim) else None
             try:
                 request = Request(caller, command, addressee, cursor, claim, since, patient)
@@ -333,21 +333,28 @@ class Directory:
 
     async def _complete(self, project_id: int, reply: Reply | Lookup) -> Reply:
         """Look up in history what the state does not hold; an answer may lead to the next question."""
+        actor = self._actors.get(project_id)
         match reply:
             case EventLookup():
-                found = reply.complete(await self._read(lambda: self._journal.events(project_id, reply.query)))
+                events = None if actor is None else actor.find(reply.query)
+                if events is None:
+                    events = await self._read(lambda: self._journal.events(project_id, reply.query))
+                found = reply.complete(events)
             case PostLookup():
-                found = reply.complete(await self._read(lambda: self._journal.posts(project_id, reply.query)))
+                posts = None if actor is None else actor.find_posts(reply.query)
+                if posts is None:
+                    posts = await self._read(lambda: self._journal.posts(project_id, reply.query))
+                found = reply.complete(posts)
             case TaskLookup():
                 found = reply.complete(await self._read(lambda: self._journal.finished_tasks(project_id, reply.query)))
             case _:
                 return reply
         return await self._complete(project_id, found)
 
-    async def _cursor(self, reader: Principal) -> int | None:
+    async def _cursor(self, actor: ProjectActor, reader: Principal) -> int | None:
         for done in list(self._advancing.get((reader.project_id, reader.id), ())):
             await done.wait()
-        return await self._read(lambda: self._journal.cursor(reader.project_id, reader.id))
+        return await self._read(lambda: actor.cursor(reader.id))
 
     async def _claim(self, caller: Principal, command: VoidClaim) -> ClaimFact | None:
         return await self._read(lambda: self._journal.claim(caller.project_id, command.sequence, command.number))

@@ -36,6 +36,13 @@ class Limits(Struct, frozen=True, kw_only=True):
     news_kept_events: int = 1_024
     """How many of the last events an actor can name the topics of. Who begins to wait after more asks again."""
 
+    recent_events: int = 512
+    """How many of the last events an actor remembers as they are shown, some 300 kB: who has seen all but these is
+    answered without a read of the ledger."""
+
+    recent_post_bytes: int = 500_000
+    """How much of the last posts an actor remembers with their bodies: an inbox is read from there."""
+
     seen_max: int = 10_000
     """Readers whose last call an actor remembers; the ones that called longest ago are forgotten first."""
 

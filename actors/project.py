@@ -48,6 +48,7 @@ import trio
 
 from actors.batch import Deciding, Work, wanted_posts
 from actors.commits import Commit
+from actors.cursors import Cursors
 from actors.errors import STOPPING, ActorError, Busy, Crashed, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
@@ -62,7 +63,7 @@ from actors.snapshots import Snapshots
 from actors.statistics import Totals
 from actors.waiting import News
 from engine.errors import Contended, JournalError
-from engine.lookups import PostQuery, Recall
+from engine.lookups import EventQuery, EventView, PostQuery, PostRecord, Recall
 from engine.state import State
 from engine.vocabulary import Event, Topic
 
@@ -94,6 +95,7 @@ class ProjectActor:
         self._mailbox = Mailbox(limits)
         self._news = News(limits)
         self._readers = LastCalls(project_id, journal, limits)
+        self._cursors = Cursors(project_id, journal, limits)
         self._replica = Replica(project_id, journal, limits, totals, self._pace)
         self._replica.began, self._replica.came = self._begin_with, self._tell
         self._snapshots = Snapshots(project_id, journal, limits, totals, Pace(limits, stopwatch), self._replica)
@@ -138,8 +140,21 @@ class ProjectActor:
         """The events above number `after`, to `upto`; None when some of them are no longer remembered."""
         return self._news.recent(after, upto)
 
+    async def cursor(self, reader: int) -> int | None:
+        """Where the reader's `whats_new` goes on; None for a newcomer. Raises `JournalUnavailable`."""
+        return await self._cursors.of(reader)
+
+    def find(self, query: EventQuery) -> list[EventView] | None:
+        """The events that match; None if they must be read from the ledger. All of them are durable."""
+        return self._replica.recent.find(query)
+
+    def find_posts(self, query: PostQuery) -> list[PostRecord] | None:
+        """The same for posts."""
+        return self._replica.recent.find_posts(query)
+
     def heard(self) -> None:
         """Another server may have written: read before the next answer, and wake whom its events concern."""
+        self._cursors.forget()
         self._replica.stale = True
         if self._news.waiting:
             self._mailbox.prod()
@@ -225,6 +240,7 @@ class ProjectActor:
             except JournalError as error:
                 self._phases.enter(Phase.RETRYING)
                 self._replica.take_back()
+                self._cursors.forget()
                 if isinstance(error, Contended):
                     self._totals.conflicts += 1
                     self._meet()
@@ -332,8 +348,10 @@ class ProjectActor:
         self._totals.batches += 1
         self._totals.commands += len(work.answers)
         self._totals.batch_commands.observe(len(work.answers))
+        if work.cursors:
+            self._cursors.moved(work.cursors)
         if self._replica.recording:  # else the events were found, and told of when they were read
-            self._replica.keep()
+            self._replica.keep(work.events)
             for event in work.events:
                 self._tell(event)
         self._phases.enter(Phase.RESTING)

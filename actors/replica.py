@@ -2,12 +2,13 @@
 
 The state is the fold of a beginning of the ledger, plus the changes of the batch that is being decided; those are kept
 or taken back (`engine.undo`). It is thrown away only if the ledger no longer begins with it: a failover lost events.
+Beside it, the last durable events are remembered (`recent`).
 
 What the ledger may hold beside plain events: a gap, before which the copy stops (`gap`); and events of a type that
 this version does not know, which it passes over (`passed_over`). Deciding, committing and waking are done elsewhere.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 
 import structlog
@@ -15,6 +16,7 @@ import structlog
 from actors.journal import Journal
 from actors.limits import Limits
 from actors.pace import Pace
+from actors.recent import Recent
 from actors.statistics import Totals
 from engine.errors import JournalUnavailable, LedgerGap
 from engine.events import Unknown
@@ -47,6 +49,7 @@ class Replica:
         self.gap: LedgerGap | None = None
         self.snapshot_seq = 0
         self.snapshot_unreadable = False
+        self.recent = Recent(limits)
         self.came: Callable[[Event], None] = lambda event: None
         self.began: Callable[[State], None] = lambda state: None
 
@@ -79,9 +82,11 @@ class Replica:
         if self.state is not None:
             self.state.begin()
 
-    def keep(self) -> None:
-        """The batch is durable."""
+    def keep(self, events: Iterable[Event]) -> None:
+        """The batch is durable, with these events."""
         self.recording = False
+        for event in events:
+            self.recent.add(event)
         if self.state is not None:
             self.state.keep()
 
@@ -98,6 +103,7 @@ class Replica:
 
     async def _rebuild(self) -> State:
         self.passed_over, self.gap = False, None
+        self.recent.clear()
         state = await self._from_snapshot()
         if not await self._catch_up(state, _ignore):
             log.error("a snapshot is of another ledger", project_id=self._project_id, seq=state.seq)
@@ -170,6 +176,7 @@ class Replica:
                 self.gap = gap
                 return
             self._pass_over(row.event)
+            self.recent.add(row.event)
             self.passed_over |= isinstance(row.event.data, Unknown)
             self.foreign |= row.writer != self._journal.writer
             came(row.event)

@@ -7,12 +7,13 @@ import msgspec
 from engine.commits import CommitChecked
 from engine.fields import is_shown
 from engine.leases import LeaseEvent
+from engine.lookups import EventView
 from engine.posts import PostEvent
 from engine.presence import Registered
 from engine.repairs import Lost
 from engine.sequences import SequenceEvent
 from engine.tasks import TaskEvent
-from engine.vocabulary import EventData
+from engine.vocabulary import Event, EventData
 
 
 class Unknown(EventData, frozen=True, kw_only=True):
@@ -56,6 +57,11 @@ def payload(data: EventData) -> dict[str, Any]:
         return {}
     stored: dict[str, Any] = msgspec.to_builtins(data)
     return {name: stored[name] for name in _SHOWN[type(data)] if name in stored}
+
+
+def view(event: Event) -> EventView:
+    """An event as queries of the ledger show it."""
+    return EventView(id=event.seq, ts=event.at, actor=event.actor, type=event.data.type, payload=payload(event.data))
 
 
 def encode(data: EventData) -> bytes:

@@ -50,6 +50,11 @@ class EventQuery(Struct, frozen=True, kw_only=True):
     oldest_first: bool = False
     limit: int
 
+    @property
+    def is_range(self) -> bool:
+        """Whether every event between the bounds matches."""
+        return self == EventQuery(upto=self.upto, after=self.after, oldest_first=self.oldest_first, limit=self.limit)
+
 
 class EventView(Struct, frozen=True, kw_only=True):
     """One event of the ledger."""
@@ -73,7 +78,8 @@ class PostQuery(Struct, frozen=True, kw_only=True):
 
     `after` and `upto` bound the id (exclusive, inclusive); `ids` names them outright. `to_reader` finds those addressed
     to this reader in person, or to `reader_lane` where that is given too; `unacked_by` leaves out those that this
-    reader has acknowledged. `acks_of` are readers whose own acknowledgements the records must have.
+    reader has acknowledged. `acks_of` are readers whose own acknowledgements the records must have. Without
+    `with_acks`, which goes with `ids`, the records have none.
     """
 
     upto: int
@@ -88,6 +94,7 @@ class PostQuery(Struct, frozen=True, kw_only=True):
     thread: int | None = None
     unacked_by: int | None = None
     acks_of: tuple[int, ...] = ()
+    with_acks: bool = True
     limit: int
 
 

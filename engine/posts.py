@@ -294,7 +294,8 @@ def read_posts(book: PostBook, lane: str | None, command: ReadPosts, context: Co
         if not ids and not gone_upto:
             return Decision(reply=Posts(posts=[]), awaits=_awaits(lane, command, reader, thread))
         if ids:
-            query = PostQuery(upto=upto, ids=tuple(ids), acks_of=(reader,), limit=command.limit)
+            with_acks = command.from_me  # else only the caller's count, and there are none in an inbox
+            query = PostQuery(upto=upto, ids=tuple(ids), acks_of=(reader,), with_acks=with_acks, limit=command.limit)
         else:
             query = _query(lane, command, reader, thread, gone_upto)
     else:

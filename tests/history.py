@@ -62,6 +62,8 @@ def claim_of(events: Iterable[Event], sequence: str, number: int) -> ClaimFact |
 
 def with_first_acks(record: PostRecord, query: PostQuery) -> PostRecord:
     """The record with no more acknowledgements than a journal returns."""
+    if not query.with_acks:
+        return replace(record, acks=())
     first, further = record.acks[:ACKS_SHOWN_MAX], record.acks[ACKS_SHOWN_MAX:]
     asked = tuple(fact for fact in further if fact.by in query.acks_of)
     return replace(record, acks=(*first, *asked), acks_more=min(len(further), ACKS_COUNTED_MAX))

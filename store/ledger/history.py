@@ -32,6 +32,7 @@ from engine.lookups import (
 from engine.vocabulary import Event
 from store.ledger.words import SEARCH
 from store.postgres.connection import Connection
+from store.postgres.prepared import Prepared
 
 RARE_MAX = 1_000
 """How many events a filter may match to be worth collecting: a few milliseconds' work."""
@@ -95,6 +96,11 @@ _TO_READER = "(e.data ->> 'to_id')::bigint = %(to_reader)s"
 _TO_READER_LANE = "e.data ->> 'to_lane' = %(reader_lane)s"
 
 _FOUND = "(select e.seq from {source} e where {conditions} order by e.seq desc limit %(limit)s)"
+
+_POSTS_BY_ID = Prepared("""
+select seq, at, actor, participation_id, data::text from events
+ where project_id = %(project)s and seq = any(%(ids)s::bigint[]) and seq <= %(upto)s and type = 'post'
+""")
 
 # One look at the primary key for each id; a plain join might go through all posts instead.
 _FOUND_BY_ID = """
@@ -203,6 +209,8 @@ async def find_events(
 
 async def find_posts(connection: Connection, project_id: int, query: PostQuery) -> list[PostRecord]:
     """The posts that match, newest first, each with its first acknowledgements and those of `acks_of`."""
+    if query.ids is not None and not query.with_acks:
+        return await _find_by_id(connection, project_id, query, query.ids)
     base = ["e.project_id = %(project)s", "e.type = 'post'", "e.seq <= %(upto)s"]
     parameters: dict[str, Any] = {"project": project_id, "upto": query.upto, "limit": query.limit}
     parameters["acks_of"] = list(query.acks_of)
@@ -249,6 +257,17 @@ async def find_finished_tasks(connection: Connection, project_id: int, query: Ta
         FinishedTask(task_id=task_id, title=title, lane=lane, owner=owner, status=status)
         for task_id, title, lane, owner, status in await connection.fetch(statement, parameters)
     ]
+
+
+async def _find_by_id(
+    connection: Connection, project_id: int, query: PostQuery, ids: tuple[int, ...]
+) -> list[PostRecord]:
+    rows = await connection.run(_POSTS_BY_ID, {"project": project_id, "ids": ids, "upto": query.upto})
+    found = [
+        PostRecord(event=Event(seq=seq, at=at, actor=actor, by=by, data=decode("post", data)))
+        for seq, at, actor, by, data in rows
+    ]
+    return sorted(found, key=lambda record: record.event.seq, reverse=True)[: query.limit]
 
 
 def _branches(query: PostQuery, filters: list[str], parameters: dict[str, Any]) -> list[list[str]]:

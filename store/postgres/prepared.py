@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from itertools import count
 
-Parameter = str | int | datetime | None
+Parameter = str | int | datetime | tuple[int, ...] | None
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _numbers = count(1)
@@ -31,6 +31,12 @@ class Prepared:
 
 
 def _encode(value: Parameter) -> bytes | None:
-    if value is None:
-        return None
-    return (value.isoformat() if isinstance(value, datetime) else str(value)).encode()
+    match value:
+        case None:
+            return None
+        case datetime():
+            return value.isoformat().encode()
+        case tuple():
+            return b"{%b}" % ",".join(map(str, value)).encode()
+        case _:
+            return str(value).encode()

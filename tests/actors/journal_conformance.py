@@ -380,6 +380,7 @@ POST_QUERIES = {
     "after": (PostQuery(upto=16, after=8, limit=9), [10, 9]),
     "after and unacked": (PostQuery(upto=16, after=6, limit=9, unacked_by=BOB), [10, 8, 7]),
     "ids": (PostQuery(upto=16, limit=9, ids=(5, 8, 2, 99)), [8, 5]),
+    "ids without acknowledgements": (PostQuery(upto=7, limit=1, ids=(2, 5, 7, 8), with_acks=False), [7]),
     "no ids": (PostQuery(upto=16, limit=9, ids=()), []),
     "to reader": (PostQuery(upto=16, limit=9, to_reader=BOB), [9, 7]),
     "to owner": (PostQuery(upto=16, limit=9, to_reader=OWNER), [10]),
@@ -423,6 +424,8 @@ async def test_posts_that_match(open_journal: OpenJournal, name: str) -> None:
 async def test_posts_come_whole_with_their_acknowledgements_oldest_first(open_journal: OpenJournal) -> None:
     journal, events = open_journal(), ledger()
     await journal.append(PROJECT, events, {})
+    bare = await journal.posts(PROJECT, PostQuery(upto=16, limit=9, ids=(5, 7), with_acks=False))
+    assert [(record.event.seq, record.acks, record.acks_more) for record in bare] == [(7, (), 0), (5, (), 0)]
     records = await journal.posts(PROJECT, PostQuery(upto=16, limit=9, ids=(5, 7)))
     assert [record.event for record in records] == [events[6], events[4]]
     assert [[(ack.by, ack.actor, ack.at) for ack in record.acks] for record in records] == [

@@ -5,6 +5,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import Answer, Directory, Unavailable
+from actors.recent import Recent
 from engine.errors import JournalUnavailable, OutcomeUnknown
 from engine.ledger import AdvanceCursor, Digest, WhatsNew
 from engine.sequences import Claim
@@ -28,6 +29,16 @@ async def shown(directory: Directory, command: WhatsNew = EVERYTHING, *, arrives
     if arrives:
         await directory.follow_up(B, answer)
     return [view.id for view in answer.reply.events]
+
+
+async def test_what_is_remembered_is_shown_without_a_read(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal
+) -> None:
+    await claim(directory, 3)
+    assert await shown(directory) == [1, 2, 3]
+    await claim(directory, 2)
+    journal.before_read.extend([raising(JournalUnavailable("down"))] * 1000)
+    assert await shown(directory) == [4, 5]
 
 
 async def test_each_event_is_shown_once(autojump_clock: MockClock, directory: Directory) -> None:
@@ -66,6 +77,13 @@ async def test_the_next_call_waits_until_it_is_kept_that_the_answer_arrived(
     assert next_shown == [[]]
 
 
+@pytest.fixture
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when events happened too long ago: they are read from the ledger."""
+    monkeypatch.setattr(Recent, "find", lambda *_: None)
+
+
+@pytest.mark.usefixtures("nothing_remembered")
 async def test_a_read_that_fails_shows_the_events_again(
     autojump_clock: MockClock, directory: Directory, journal: BreakableJournal
 ) -> None:
@@ -77,6 +95,7 @@ async def test_a_read_that_fails_shows_the_events_again(
     assert await shown(directory) == [1, 2, 3]
 
 
+@pytest.mark.usefixtures("nothing_remembered")
 async def test_a_client_that_leaves_while_its_events_are_read_is_shown_them_again(
     autojump_clock: MockClock, directory: Directory, journal: BreakableJournal
 ) -> None:

@@ -1,0 +1,78 @@
+"""The last events of a project as readers are shown them, so that most of them need no read of the ledger.
+
+Only durable events are added, in order. A reader who asks for more than is remembered reads the ledger.
+"""
+
+from actors.limits import Limits
+from engine.events import view
+from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
+from engine.posts import Posted
+from engine.vocabulary import Event
+
+POST_BYTES = 1_000
+"""What a post takes beside its body."""
+
+
+class Recent:
+    """The newest events without gaps, at most `recent_events`, and the newest posts, `recent_post_bytes` of them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._size_max = limits.recent_events
+        self._events: dict[int, Event | EventView] = {}
+        self._post_bytes_left = limits.recent_post_bytes
+        self._posts: dict[int, Event] = {}
+
+    def clear(self) -> None:
+        """Forget everything: the state is rebuilt."""
+        self._events.clear()
+        while self._posts:
+            self._forget_post()
+
+    def add(self, event: Event) -> None:
+        """Remember the next event."""
+        if self._events and event.seq - 1 not in self._events:
+            self._events.clear()
+        self._events[event.seq] = event
+        if isinstance(event.data, Posted):
+            self._events[event.seq] = view(event)  # without the body, which the posts below have for a while
+            self._posts[event.seq] = event
+            self._post_bytes_left -= _size(event.data)
+        while self._post_bytes_left < 0:
+            self._forget_post()
+        self._events.pop(event.seq - self._size_max, None)
+
+    def find(self, query: EventQuery) -> list[EventView] | None:
+        """The events that match; None if not all that may match are remembered."""
+        if not query.is_range:
+            return None
+        if query.oldest_first:
+            numbers = range(query.after + 1, min(query.upto, query.after + query.limit) + 1)
+        else:
+            numbers = range(query.upto, max(query.after, query.upto - query.limit), -1)
+        if not numbers or numbers[0] not in self._events or numbers[-1] not in self._events:
+            return None
+        return [self._view(number) for number in numbers]
+
+    def find_posts(self, query: PostQuery) -> list[PostRecord] | None:
+        """The posts that match; None if not all of them are remembered."""
+        if query.ids is None or query.with_acks:
+            return None
+        wanted = sorted((post_id for post_id in query.ids if post_id <= query.upto), reverse=True)
+        if not all(post_id in self._posts for post_id in wanted):
+            return None
+        return [PostRecord(event=self._posts[post_id]) for post_id in wanted[: query.limit]]
+
+    def _forget_post(self) -> None:
+        oldest = self._posts.pop(next(iter(self._posts)))
+        assert isinstance(oldest.data, Posted)  # noqa: S101 - only such are kept
+        self._post_bytes_left += _size(oldest.data)
+
+    def _view(self, number: int) -> EventView:
+        event = self._events[number]
+        if isinstance(event, Event):
+            event = self._events[number] = view(event)
+        return event
+
+
+def _size(post: Posted) -> int:
+    return POST_BYTES + 4 * len(post.body)  # Python keeps a text with one wide character four bytes wide
