@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kit.bundle import text
+from kit.clients import COPILOT_HOOKS
 from kit.edits import HOOK_PATH, PROGRAM, JsonHooks, Own
 
 SECONDS_MAX = 5
@@ -141,9 +142,7 @@ CLIENT_FILES: dict[str, ClientFiles] = {
     "gemini": ClientFiles((".gemini", "GEMINI.md"), ".gemini/settings.json", _gemini, "GEMINI.md"),
     "qwen": ClientFiles((".qwen", "QWEN.md"), ".qwen/settings.json", _qwen),
     "opencode": ClientFiles((".opencode", "opencode.json"), ".opencode/plugin/llm-bus.js", _opencode),
-    "copilot": ClientFiles(
-        (".github/hooks", ".github/copilot-instructions.md"), ".github/hooks/llm-bus.json", _copilot
-    ),
+    "copilot": ClientFiles((".github/hooks", ".github/copilot-instructions.md"), COPILOT_HOOKS, _copilot),
     "cursor": ClientFiles((".cursor",), ".cursor/hooks.json", _cursor),
 }
 """By the name that `kit install --client` takes, the same as that of the hook's `--client`."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 START, SUBAGENT, TOOL, TURN_END, SESSION_END = "start", "subagent", "tool", "turn end", "session end"
 """The moments at which a hook can do something."""
 
+COPILOT_HOOKS = ".github/hooks/llm-bus.json"
+"""The file with the hooks of Copilot CLI."""
+
 _PATCH = re.compile(r"^\*\*\* (?:Add File|Update File|Delete File|Move to): (.+)$", re.MULTILINE)
 _IS_PATCH = "*** Begin Patch"
 _PATHS = ("file_path", "notebook_path", "filePath", "path", "absolute_path")
@@ -55,7 +58,7 @@ class Client:
 
     `events` gives the moment of each of its events. `starts`, `tells` and `goes_on` make what is printed at the start,
     after a tool, and to go on at the end of a turn, from the event's name and the text. With `stops_by_exit_code` the
-    model sees standard error after exit code 2.
+    model sees standard error after exit code 2. With `has_http_hooks` it can ask the bus by itself.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Client:
     tells: Callable[[str, str], str] = _specific
     goes_on: Callable[[str, str], str] = field(default=_decision("block"))
     stops_by_exit_code: bool = False
+    has_http_hooks: bool = False
     edit_events: frozenset[str] = frozenset()
     """Events that are edits by their name, whatever tool they name."""
 
@@ -95,7 +99,7 @@ _LIKE_CLAUDE = {
 }
 
 _CLIENTS = (
-    Client("claude-code", _LIKE_CLAUDE, starts=_plain, stops_by_exit_code=True),
+    Client("claude-code", _LIKE_CLAUDE, starts=_plain, stops_by_exit_code=True, has_http_hooks=True),
     Client("codex", _LIKE_CLAUDE, starts=_plain, stops_by_exit_code=True),
     Client(
         "gemini",

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.bus import Doubt, NoAnswer
 from kit.check import NumberCheck, conflicting_leases, suggest_numbers
-from kit.clients import CLIENTS, START, SUBAGENT
+from kit.clients import CLIENTS, COPILOT_HOOKS, START, SUBAGENT
 from kit.commits import count_leases, leave_check, replay, report_commit
 from kit.git import SECONDS_MAX, Changes, NotInGit, Repository
 from kit.moments import answer, check_edit
@@ -57,6 +57,8 @@ _SORRY = "LLM Bus could not be asked ({reason}). Go on with your work; claim bef
 def main(arguments: Sequence[str]) -> int:
     """Run one check, say what it found, and give the exit code."""
     options = _parser().parse_args(arguments)
+    if _is_anothers(options):
+        return 0
     if options.wake:
         from kit.wake import wait_for_news  # noqa: PLC0415 - of one moment only
 
@@ -77,6 +79,17 @@ def main(arguments: Sequence[str]) -> int:
     if options.staged and report.repository is not None:
         leave_check(report.repository, report)
     return _conclude_check(report, options.exit_code)
+
+
+def _is_anothers(options: argparse.Namespace) -> bool:
+    """Whether another client has started a hook of Claude Code's, and has hooks of its own, or would wait for this one.
+
+    Copilot CLI runs the hooks in .claude/settings.json too, and would wait for the one that waits in the background.
+    """
+    if options.client != "claude-code" or "COPILOT_CLI" not in os.environ:
+        return False
+    root = Path(os.environ.get("COPILOT_PROJECT_DIR") or Path.cwd())
+    return options.wake or (root / COPILOT_HOOKS).is_file()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -84,7 +84,7 @@ def _start(moment: Moment, project: Repository, path: Path, report: Report) -> N
 
 def _announce(moment: Moment, project: Repository, settings: Settings, ledger: Ledger) -> None:
     """Tell the bus what its own hook needs to know of this session."""
-    if settings.http:
+    if settings.http and moment.client.has_http_hooks:
         chosen = {"roots": project.work_trees(), "leases": settings.leases, "autoLease": settings.auto_lease}
         given = {"session_id": moment.session_id, "hook_event_name": "SessionStart", "llm_bus": chosen}
         ledger.bus.tell(moment.client.name, given)
@@ -173,9 +173,10 @@ def _end_session(moment: Moment, project: Repository, path: Path, report: Report
         pass
     forget_session(path)
     settings = read_settings(project, needs_file=False)
-    if known.leases or settings.http:
+    is_known_there = settings.http and moment.client.has_http_hooks
+    if known.leases or is_known_there:
         ledger = connected(project, settings)
         for surface in to_release(ledger, known):
             ledger.bus.call("release", surface=surface)
-        if settings.http:
+        if is_known_there:
             ledger.bus.tell(moment.client.name, moment.given)

@@ -96,12 +96,13 @@ for numbers only after `Write`; all other hooks are the program.
 ## What was run, and what was read
 
 - All times are of this machine. The packet's time is from the client's start. A handoff waits for the tool that runs.
-- **Claude Code** knows HTTP hooks; they were run. No other client of these was seen to have them.
+- **Claude Code** asks the server by HTTP hooks; they were run.
 - **Codex CLI** runs hooks of a repository only once they are trusted (`/hooks`); `codex exec` skips others without a
   word. A patch that goes through a shell command runs no hook for the edit.
 - **opencode** ends with its turn when it was started by `opencode run`, so that nothing can go on there. Its plugin
   asks for a prompt at the end of a turn (`session.promptAsync`); that was read, not run.
-- **Copilot CLI** runs hooks of a repository only in a trusted folder.
+- **Copilot CLI** runs hooks of a repository only in a trusted folder. It also runs those in `.claude/settings.json`;
+  the program leaves them alone where Copilot CLI has its own. Its HTTP hooks want `https`: read in its log, not run.
 - **Cursor** was only read about.
 - Idle: only Claude Code has a hook that can wake it. For the others there is none: an agent that waits calls
   `read_posts` with `wait_seconds`.

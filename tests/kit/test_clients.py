@@ -63,7 +63,9 @@ def _bash(seconds: int) -> Call:
 
 
 def _run_shell(seconds: int) -> Call:
-    return Call("run_shell_command", {"command": f"sleep {seconds}", "is_background": False})
+    # Qwen Code refuses a command that sleeps and does nothing else.
+    command = f"python3 -c 'import time; time.sleep({seconds})'"
+    return Call("run_shell_command", {"command": command, "is_background": False})
 
 
 def _codex_patch(path: str) -> Call:

@@ -288,6 +288,21 @@ async def test_a_process_whose_client_is_gone_ends(alice: WorkTree) -> None:
             await trio.sleep(0.1)
 
 
+@pytest.mark.parametrize("has_own_hooks", [True, False])
+async def test_copilot_is_not_told_twice_nor_held_up_by_the_hooks_of_claude_code(
+    alice: WorkTree, *, has_own_hooks: bool
+) -> None:
+    if has_own_hooks:
+        alice.write(".github/hooks/llm-bus.json", "{}")
+    given = {"hook_event_name": "SessionStart", "cwd": str(alice.path), "session_id": "1"}
+    copilot = {"COPILOT_CLI": "1", "COPILOT_PROJECT_DIR": str(alice.path)}
+    command = (alice.who.python, HOOK, "--client", "claude-code")
+    ran = await alice.run(*command, stdin=json.dumps(given).encode(), environment=copilot)
+    assert (ran.code, "you are ada/alice" in ran.out) == (0, not has_own_hooks)
+    ran = await alice.run(*command, "--wake", stdin=json.dumps(given).encode(), environment=copilot)
+    assert (ran.code, ran.err) == (0, "")
+
+
 async def test_a_client_that_ends_after_its_turn_is_not_held_up(alice: WorkTree) -> None:
     alice.write("given", json.dumps({"cwd": str(alice.path), "session_id": "1"}))
     for arguments, waits in (("-p say", False), ("-p --input-format stream-json", True), ("", True)):

@@ -113,7 +113,9 @@ async def test_an_old_lease_is_told_also_where_there_are_very_many(
     assert "src/old/a.py is leased by ada/bob" in told
 
 
-async def test_a_session_of_which_no_program_has_told_leases_nothing(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+async def test_a_session_that_no_program_has_introduced_hears_of_posts_at_the_end(
+    bus: Bus, alice: WorkTree, bob: WorkTree
+) -> None:
     client = Direct(bus, alice)
     await call(bus, bob, "post", to_actor="alice", subject="Of unknown age", body="…")
     assert await client.tell("PostToolUse", **wrote(str(alice.path / "a.py"))) == ""

@@ -3,7 +3,7 @@
 The rule is `kit.telling`, as in the program; here the facts come from the project itself. What takes a look at the work
 tree stays with the program: the packet, and numbers of files. When a session begins and whenever a turn ends, the
 program tells where the work trees are and what the repository's config says (`llm_bus` in what it sends). Until then,
-as after a restart of the server, posts are told and nothing is leased.
+as after a restart of the server, nothing is said in the middle of a turn and nothing is leased.
 """
 
 import posixpath
@@ -121,14 +121,12 @@ class Moments:
 
     async def _after_tool(self, caller: Principal, moment: Moment) -> list[str]:
         known = self._find(caller, moment)
-        paths = _paths_below(known.roots, moment) if known is not None and known.minds_leases else []
-        if known is not None and not needs_look(known.memory, paths, time.time()):
-            return []
-        facts = await self._look(caller, leases=known is not None and known.minds_leases, paths=paths)
         if known is None:
-            # Of unknown age to this server: the end of the turn tells of them.
-            self._sessions.begin(_reader(caller), moment.session_id).memory.news(facts.posts)
             return []
+        paths = _paths_below(known.roots, moment) if known.minds_leases else []
+        if not needs_look(known.memory, paths, time.time()):
+            return []
+        facts = await self._look(caller, leases=known.minds_leases, paths=paths)
         moment.told += new_posts(facts, known.memory)
         found = overlaps(facts, known.memory, paths) if known.minds_leases else []
         if known.auto_lease:

@@ -21,10 +21,7 @@ Reader = tuple[int, int]
 
 @dataclass(slots=True)
 class KnownSession:
-    """A session, and what the program has told of it: the work trees, and what the repository's config chose.
-
-    A session that no program has told of has no roots: nothing is leased for it, and its paths mean nothing here.
-    """
+    """A session, and what the program has told of it: the work trees, and what the repository's config chose."""
 
     memory: Session = field(default_factory=Session)
     roots: tuple[str, ...] = ()
