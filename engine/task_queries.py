@@ -193,7 +193,7 @@ def _told(
         created_at=first.ts,
         depends_on=list(made.get("depends_on", ())),
         waits_for=waiting,
-        blockers=[BlockerSince(on=each.on, reason=each.reason, since=each.at) for each in blockers],
+        blockers=[BlockerSince(on=each.on, reason=each.reason, blocked_at=each.at) for each in blockers],
         stale=stale or UNSET,
         posts=[_mention(post) for post in posts],
         history=[_moment(event) for event in events],

@@ -253,7 +253,7 @@ class BlockerSince(Struct, frozen=True, kw_only=True):
 
     on: int | None
     reason: str
-    since: datetime
+    blocked_at: datetime
 
 
 class Mention(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):

@@ -7,12 +7,12 @@ from msgspec.structs import asdict
 from engine import commits, leases, posts, presence, repairs, sequences, tasks
 from engine.commits import CommitChecked, Numbers, Paths
 from engine.events import EVENT_TYPES, EventType, Unknown, decode, encode, payload, shown_fields
-from engine.fields import Shown, is_shown
+from engine.fields import Shown, is_hidden, is_shown
 from engine.leases import Leased, Released
 from engine.posts import Acked, Posted
 from engine.presence import Registered
 from engine.repairs import Lost
-from engine.sequences import Claimed, Seeded, Voided
+from engine.sequences import Claim, Claimed, Seeded, Voided
 from engine.tasks import TaskAssigned, TaskBlocked, TaskCancelled, TaskCreated, TaskResolved, TaskShipped, TaskStarted
 from engine.vocabulary import EventData
 
@@ -150,6 +150,11 @@ def test_a_field_is_hidden_until_it_says_that_it_is_shown() -> None:
         secret: str
 
     assert [is_shown(field.type) for field in msgspec.structs.fields(Teleported)] == [True, False]
+
+
+def test_what_hooks_say_of_themselves_is_no_argument_that_clients_are_told_of() -> None:
+    hidden = {field.name for field in msgspec.structs.fields(Claim) if is_hidden(field.type)}
+    assert hidden == {"by"}
 
 
 def test_the_reference_asks_which_fields_are_shown() -> None:

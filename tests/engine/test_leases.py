@@ -420,6 +420,16 @@ def test_who_picks_waits_until_something_of_the_kind_is_free() -> None:
     assert project.events[-1].topics == ("any", "lease:1 src/a.py")
 
 
+def test_leases_in_conflict_are_found_among_the_newest() -> None:
+    project = Project()
+    project.play([ada(Lease(surface="src")), ben(Lease(surface="src/a.py")), cay(shared("src/a.py"))])
+    project.play([ada(Lease(surface="docs")), ben(shared("docs/a.md")), cay(shared("docs/a.md"))])
+    book, now = project.state.leases, project.now
+    pairs = [(older.id, newer.id) for older, newer in leases.conflicts(book, now, 100)]
+    assert sorted(pairs) == [(1, 2), (1, 3), (2, 3), (4, 5), (4, 6)]
+    assert [(older.id, newer.id) for older, newer in leases.conflicts(book, now, 1)] == [(4, 6)]
+
+
 def test_a_range_is_held_whole_by_who_does_not_pick() -> None:
     check(
         [ben(Lease(surface="port:3000-3099"))],

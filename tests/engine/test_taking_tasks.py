@@ -18,12 +18,14 @@ from engine.tasks import (
     TaskCancel,
     TaskCancelled,
     TaskCreate,
+    TaskCreated,
     TaskResolve,
     TaskResolved,
     TaskShip,
     TaskStart,
     TaskStarted,
 )
+from engine.vocabulary import Event, EventData
 from tests.engine.project import History, Person, Project, Refused, Step, ada, after, asked, ben, cay, check, kim
 
 STALE_AFTER = timedelta(seconds=ada.principal.stale_after_seconds)
@@ -220,7 +222,7 @@ def test_one_task_is_read_whole_with_the_posts_about_it() -> None:
     project.play([ada(Post(to_lane="qa", subject="about it", body="x", ref="task:1"))])
     (one,) = asked(project, cay(ListTasks(task_id=1)))["tasks"]
     assert (one["status"], one["detail"], one["by"], one["lane"]) == ("blocked", "how", "kim", "qa")
-    assert one["blockers"] == [{"on": None, "reason": "rain", "since": after()}]
+    assert one["blockers"] == [{"on": None, "reason": "rain", "blocked_at": after()}]
     assert one["posts"] == [{"post_id": 6, "from": "kim/ada", "subject": "about it", "created_at": after()}]
     assert [moment["type"] for moment in one["history"]] == ["task_block", "task_start", "task_assign", "task_create"]
     (two,) = asked(project, cay(ListTasks(task_id=2)))["tasks"]
@@ -293,6 +295,18 @@ def test_a_task_waits_for_every_one_of_its_dependencies() -> None:
     assert asked(project, ben(ListTasks(task_id=3)))["tasks"][0]["waits_for"] == [2]
     project.play([kim(TaskCancel(task_id=2, reason="no"))])
     assert asked(project, ben(ListTasks(task_id=3)))["tasks"][0]["waits_for"] == []
+
+
+def test_a_task_whose_owner_is_only_a_name_is_worked_on_and_stale_to_nobody() -> None:
+    project = Project()
+    data: list[EventData] = [TaskCreated(task_id=1, title="t", lane=None, owner="kim/gone"), TaskStarted(task_id=1)]
+    for seq, each in enumerate(data, start=1):
+        project.fold(Event(seq=seq, at=project.now, actor="kim/ada", by=ada.id, data=each))
+    project.now += timedelta(days=9)
+    (task,) = asked(project, ada(ListTasks()))["tasks"]
+    assert (task["status"], task["owner"]) == ("in_progress", "kim/gone")
+    project.reopen()
+    assert asked(project, ben(TaskShip(task_id=1)))["status"] == "done"
 
 
 def test_a_project_has_only_so_many_unfinished_tasks(monkeypatch: pytest.MonkeyPatch) -> None:

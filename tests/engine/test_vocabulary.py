@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from engine import commits, leases, ledger, posts, presence, sequences, tasks
 from engine.commits import ReportCommit, ReportedCommit
-from engine.leases import GrantedLease, Lease, LeaseRow, Leases, OtherLease, ReleasedLeases
+from engine.leases import EndedLease, GrantedLease, Lease, LeaseRow, Leases, OtherLease, ReleasedLeases
 from engine.ledger import ActiveLease, Digest, Events, Omitted, PostHead, QueryEvents, WhatsNew
 from engine.lookups import EventView
 from engine.posts import Ack, AckedPost, AckedPosts, AckRow, Post, PostedPost, Posts, PostView, ReadPosts
@@ -174,6 +174,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
     (GrantedLease, "lease_id surface expires_at others omitted renewed"),
     (OtherLease, "actor surface expires_at"),
     (ReleasedLeases, "released"),
+    (EndedLease, "lease_id surface holder"),
     (Leases, "leases"),
     (LeaseRow, "surface actor expires_at expires_in_seconds note mode"),
     (TaskState, "task_id status"),

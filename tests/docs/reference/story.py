@@ -13,21 +13,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import trio
 from msgspec import Struct
 
-from actors import Directory
+from actors import Answer, Directory
 from engine.ledger import Events
 from engine.lookups import EventView
 from engine.refusals import Refusal
+from engine.vocabulary import Reply
 from store import Store
 from store.people import minting
 from store.people.codes import digest
 from web.config import Settings
 from web.http.exchange import Exchange
 from web.http.request import Request
-from web.mcp.calls import Toolbox
+from web.mcp.calls import Toolbox, _result
 from web.mcp.identity_tools import InviteCode, OpenInvites
 from web.server import join
 
@@ -202,15 +202,15 @@ async def _people(teller: Teller) -> None:
     await say("lead", "list_participants")
 
 
-def _settled(reply: Struct) -> Any:
+def _settled(reply: Reply) -> Any:
     """The reply as JSON, with dots for what is random and a fixed end for an invite."""
-    text = msgspec.json.encode(reply).decode()
+    text = str(_result(Answer(reply, 0), tells_unread=False)["content"][0]["text"])
     end = BEGINNING + timedelta(days=1)
     if isinstance(code := getattr(reply, "code", None), str):
         expires_at: datetime = reply.expires_at  # type: ignore[attr-defined]
         text = text.replace(code, "…").replace(f"{expires_at:%Y-%m-%d %H:%M}", f"{end:%Y-%m-%d %H:%M}")
     if isinstance(reply, InviteCode | OpenInvites):
-        text = re.sub(r'(?<="expires_at":")[^"]*', end.isoformat().replace("+00:00", "Z"), text)
+        text = re.sub(r'(?<="expires_at":")[^"]*', f"{end:%Y-%m-%dT%H:%M:%S}.000Z", text)
     return json.loads(re.sub(r"llmbus_[\w-]{52}", "llmbus_…", text))
 
 

@@ -54,10 +54,20 @@ def test_the_rules_of_a_repository_repeat_no_rule_of_the_servers() -> None:
 def test_the_rules_name_only_tools_that_exist(text: str) -> None:
     tools = {tool.name for tool in TOOLS}
     fields = {field for tool in TOOLS for field in tool.arguments.__struct_fields__}
-    results = {"others", "_unread_posts", "lease_id", "busy", "unavailable", "awaiting_ack", "invite_prompt"}
+    results = {
+        "others",
+        "_unread_posts",
+        "lease_id",
+        "busy",
+        "unavailable",
+        "awaiting_ack",
+        "invite_prompt",
+        "overdue",
+        "stale",
+    }
     statuses = {"open", "assigned", "in_progress", "done", "blocked"}
     examples = {"auth", "docs", "handle/label", "src/auth/login.py", "<code>: <what to do>"}
-    examples |= {"src/auth", "src/**/*.{ts,tsx}", "port:3000"}
+    examples |= {"src/auth", "src/**/*.{ts,tsx}", "port:3000", "port:3000-3099"}
     outside = {"LLM_BUS_TOKEN", "llm-bus.config.json", "git mv", "llm-bus", "LLM_BUS_OVERRIDE", "--no-verify"}
     words = set(text.split("`")[1::2])
     named = {word.partition(":")[0] for word in words - examples}

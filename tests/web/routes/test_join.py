@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from tests.web.bus import Bus
 from web.http.rate_limit import KEYS_MAX, RateLimit
+from web.onboarding import texts
 from web.routes.join import TRIES_MAX
 
 
@@ -41,6 +42,13 @@ async def test_the_holder_of_a_code_gets_a_token_that_works_and_all_it_takes_to_
     assert json.loads(answer["files"][".claude/settings.local.json"]) == {"env": {"LLM_BUS_TOKEN": token}}
     me = await bus.result(token, "whoami")
     assert me["structuredContent"]["label"] == "scout"
+
+
+@pytest.mark.parametrize("is_admin", [False, True])
+async def test_the_guide_tells_a_lead_the_rules_of_leads_and_nobody_else(bus: Bus, is_admin: bool) -> None:
+    _, answer = await join(bus, {"code": await invite(bus, is_admin=is_admin), "name": "scout"})
+    assert answer["guide"].startswith(texts.GUIDE)
+    assert ("### You lead" in answer["guide"]) is is_admin
 
 
 async def test_a_post_reaches_who_just_joined(bus: Bus) -> None:
