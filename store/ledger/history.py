@@ -12,9 +12,11 @@ common the statement's time limit is the bound.
 Events are numbered in the order of their times, so a bound in time is looked up once, as a bound in number.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
+import trio
 
 from engine.events import decode, payload
 from engine.lookups import (
@@ -31,8 +33,13 @@ from engine.lookups import (
 )
 from engine.vocabulary import Event
 from store.ledger.words import SEARCH
-from store.postgres.connection import Connection
+from store.postgres.connection import Connection, Row
 from store.postgres.prepared import Prepared
+
+Found = TypeVar("Found")
+
+SLICE_ROWS = 200
+"""Rows decoded before other tasks run: less than a millisecond's work."""
 
 RARE_MAX = 1_000
 """How many events a filter may match to be worth collecting: a few milliseconds' work."""
@@ -201,10 +208,7 @@ async def find_events(
     statement = _EVENTS.format(
         source=source, conditions=_all_of(base + filters), direction="asc" if query.oldest_first else "desc"
     )
-    return [
-        EventView(id=seq, ts=at, actor=actor, type=type_name, payload=payload(decode(type_name, data)))
-        for seq, at, actor, type_name, data in await connection.fetch(statement, parameters)
-    ]
+    return await _in_slices(_event_view, await connection.fetch(statement, parameters))
 
 
 async def find_posts(connection: Connection, project_id: int, query: PostQuery) -> list[PostRecord]:
@@ -230,7 +234,7 @@ async def find_posts(connection: Connection, project_id: int, query: PostQuery) 
         for branch in _branches(query, filters, parameters)
     ]
     statement = _POSTS.format(found=" union ".join(found))
-    return [_post_record(row) for row in await connection.fetch(statement, parameters)]
+    return await _in_slices(_post_record, await connection.fetch(statement, parameters))
 
 
 async def find_claim(connection: Connection, project_id: int, sequence: str, number: int) -> ClaimFact | None:
@@ -302,7 +306,21 @@ def _given(query: EventQuery | PostQuery, filters: dict[str, str], parameters: d
     return [filters[field] for field in fields]
 
 
-def _post_record(row: tuple[Any, ...]) -> PostRecord:
+async def _in_slices(made: Callable[[Row], Found], rows: list[Row]) -> list[Found]:
+    """What is made of each row, `SLICE_ROWS` at a time; other tasks run in between."""
+    found: list[Found] = []
+    for start in range(0, len(rows), SLICE_ROWS):
+        found += map(made, rows[start : start + SLICE_ROWS])
+        await trio.lowlevel.checkpoint()
+    return found
+
+
+def _event_view(row: Row) -> EventView:
+    seq, at, actor, type_name, data = row
+    return EventView(id=seq, ts=at, actor=actor, type=type_name, payload=payload(decode(type_name, data)))
+
+
+def _post_record(row: Row) -> PostRecord:
     seq, at, actor, by, data, ids, actors, times, notes, more = row
     event = Event(seq=seq, at=at, actor=actor, by=by, data=decode("post", data))
     acks: dict[int, AckFact] = {}

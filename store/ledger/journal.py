@@ -16,17 +16,17 @@ import msgspec
 import trio
 from msgspec import Struct
 
-from engine.errors import Contended, JournalUnavailable, OutcomeUnknown, TooSlow
+from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
 from engine.events import decode, encode
 from engine.history import EMPTY, Head, Kept, Liveness, Stored
 from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
-from store.errors import ConnectionLost, StatementTimeout, StoreUnavailable, UniqueTaken
+from store.errors import ConnectionLost, StoreUnavailable, UniqueTaken
 from store.ledger import history, pruned
 from store.ledger.peers import Peers
+from store.ledger.searches import Searches
 from store.postgres.advisory_locks import PEERS_LOCK, WRITER_LOCK
 from store.postgres.clock import Clock
-from store.postgres.connection import Connection
 from store.postgres.pool import ACQUIRE_TIMEOUT_SECONDS, Pool
 from store.postgres.prepared import Parameter, Prepared
 
@@ -161,7 +161,7 @@ class PostgresJournal:
     ) -> None:
         self._pool = pool
         self._turns = turns
-        self._history = history or pool
+        self._searches = Searches(history or pool)
         self._clock = clock or Clock()
         self._peers = peers
         self._writer = secrets.randbits(63)
@@ -341,12 +341,12 @@ class PostgresJournal:
 
         With `words` only those that have them (`store.ledger.words.query_of`).
         """
-        async with self._searching() as connection:
+        async with self._searches.session(project_id) as connection:
             return await history.find_events(connection, project_id, query, words)
 
     async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
         """The posts that match, newest first, with bodies and acknowledgements; raises `TooSlow` also."""
-        async with self._searching() as connection:
+        async with self._searches.session(project_id) as connection:
             return await history.find_posts(connection, project_id, query)
 
     async def claim(self, project_id: int, sequence: str, number: int) -> ClaimFact | None:
@@ -356,17 +356,8 @@ class PostgresJournal:
 
     async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
         """The finished tasks that match, newest first; raises `TooSlow` also."""
-        async with self._searching() as connection:
+        async with self._searches.session(project_id) as connection:
             return await history.find_finished_tasks(connection, project_id, query)
-
-    @asynccontextmanager
-    async def _searching(self) -> AsyncIterator[Connection]:
-        with _translating():
-            try:
-                async with self._history.connection() as connection:
-                    yield connection
-            except StatementTimeout as error:
-                raise TooSlow("this search of the ledger takes too long; narrow it.") from error
 
 
 def _encode_events(events: Sequence[Event]) -> str:

@@ -72,6 +72,11 @@ class Pool:
         self._discarded = 0
         self._closed = False
 
+    @property
+    def size_max(self) -> int:
+        """How many sessions there may be."""
+        return self._size_max
+
     async def __aenter__(self) -> Self:
         return self
 

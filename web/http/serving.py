@@ -28,6 +28,7 @@ from web.http.places import PROBE_PLACES, Place, Places
 from web.http.problems import TOO_BUSY, Problem
 from web.http.proxies import Proxies
 from web.http.request import Request
+from web.http.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -103,6 +104,7 @@ class Server:
         self.arriving = ByteBudget(ARRIVING_BYTES_MAX, ARRIVING_BYTES_PER_PAYER_MAX)
         self._proxies = proxies
         self.places = Places(CONNECTIONS_MAX)
+        self.turns = Turns()
         self._connections: set[Connection] = set()
         self._probing: dict[Connection, None] = {}
         """Those beyond the bound, the oldest first."""
@@ -114,6 +116,7 @@ class Server:
         Calls `ready` once connections are accepted. Cancelling cuts everything off.
         """
         async with trio.open_nursery() as lifespans:
+            lifespans.start_soon(self.turns.run)
             lifespan = Lifespan(ASGIWrapper(self.app.live), self.fallback.config, {})  # type: ignore[arg-type]  # Hypercorn's names for what ASGI is are narrower
             await lifespans.start(lifespan.handle_lifespan)
             await lifespan.wait_for_startup()

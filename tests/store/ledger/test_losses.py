@@ -10,6 +10,7 @@ import trio
 from engine.errors import JournalError, JournalUnavailable, OutcomeUnknown, TooSlow
 from engine.lookups import EventQuery, PostQuery
 from store.embedded import embedded_postgres
+from store.ledger import searches
 from store.ledger.journal import PostgresJournal
 from store.opening import Store, open_store
 from store.postgres.migrate import migrate
@@ -107,6 +108,28 @@ async def test_a_search_that_takes_too_long_ends_and_says_so(conninfo: str) -> N
             await journal.events(PROJECT, EventQuery(upto=9, limit=9))
         with pytest.raises(TooSlow, match="narrow it"):
             await journal.posts(PROJECT, PostQuery(upto=9, limit=9))
+
+
+async def test_the_searches_of_one_project_leave_sessions_to_the_others(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searches, "QUEUE_SECONDS_MAX", 0.1)
+    async with Pool(conninfo, size_max=4) as pool, trio.open_nursery() as nursery:
+        lent = searches.Searches(pool)
+
+        async def search(task_status: trio.TaskStatus[None]) -> None:
+            async with lent.session(PROJECT):
+                task_status.started()
+                await trio.sleep_forever()
+
+        for _ in range(2):
+            await nursery.start(search)
+        with pytest.raises(TooSlow, match="too many searches"):
+            async with lent.session(PROJECT):
+                pass
+        async with lent.session(PROJECT + 1) as connection:
+            assert await connection.fetch("select 1") == [(1,)]
+        nursery.cancel_scope.cancel()
 
 
 async def test_nothing_is_lost_and_nothing_asked_for_when_postgres_is_killed_and_started_again(

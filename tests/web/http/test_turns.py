@@ -1,0 +1,106 @@
+"""Turns among clients: who sends many requests at once waits, who sends one after the other does not."""
+
+from itertools import pairwise
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from web.http.turns import ALONE_SECONDS, REST_SECONDS_MAX, REST_SECONDS_MIN, Turns
+
+
+class Processor:
+    """Its time goes on when a test says so."""
+
+    def __init__(self) -> None:
+        self.used = 0.0
+
+    def time(self) -> float:
+        return self.used
+
+
+@pytest.fixture
+def processor() -> Processor:
+    return Processor()
+
+
+@pytest.fixture
+async def turns(processor: Processor, nursery: trio.Nursery) -> Turns:
+    turns = Turns(processor.time)
+    nursery.start_soon(turns.run)
+    return turns
+
+
+async def begun(turns: Turns, *clients: str) -> list[tuple[str, float]]:
+    """When each of these requests began, in the order of their beginnings."""
+    found = []
+    asked = trio.current_time()
+
+    async def ask(client: str) -> None:
+        await turns.take(client)
+        found.append((client, trio.current_time() - asked))
+
+    async with trio.open_nursery() as nursery:
+        for client in clients:
+            nursery.start_soon(ask, client)
+    return found
+
+
+async def test_a_client_that_is_alone_begins_as_many_as_it_likes(autojump_clock: MockClock, turns: Turns) -> None:
+    assert await begun(turns, *["busy"] * 32) == [("busy", 0)] * 32
+
+
+async def test_a_busy_client_begins_one_at_a_time_while_another_asks(autojump_clock: MockClock, turns: Turns) -> None:
+    await turns.take("other")
+    times = [time for _, time in await begun(turns, *["busy"] * 16)]
+    assert times == pytest.approx([number * REST_SECONDS_MIN for number in range(16)])
+
+
+async def test_who_asks_once_does_not_wait_for_those_in_line(autojump_clock: MockClock, turns: Turns) -> None:
+    await turns.take("other")
+    found = await begun(turns, *["busy"] * 16, "third")
+    assert ("third", 0) in found
+
+
+async def test_who_sends_one_after_the_other_never_waits(autojump_clock: MockClock, turns: Turns) -> None:
+    await turns.take("other")
+    for _ in range(10):
+        assert await begun(turns, "calm") == [("calm", 0)]
+        await trio.sleep(REST_SECONDS_MIN)
+
+
+@pytest.mark.parametrize(("work", "rest"), [(0.004, 0.008), (1.0, REST_SECONDS_MAX)])
+async def test_a_line_leaves_half_of_the_time_to_others_but_does_not_starve(
+    autojump_clock: MockClock, turns: Turns, processor: Processor, work: float, rest: float
+) -> None:
+    await turns.take("other")
+    times = []
+
+    async def ask() -> None:
+        await turns.take("busy")
+        times.append(trio.current_time())
+        processor.used += work
+
+    async with trio.open_nursery() as clients:
+        for _ in range(6):
+            clients.start_soon(ask)
+    assert [later - earlier for earlier, later in pairwise(times)][2:] == pytest.approx([rest] * 3)
+
+
+async def test_who_leaves_the_line_holds_nobody_up(autojump_clock: MockClock, turns: Turns) -> None:
+    await turns.take("other")
+    async with trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(turns.take, "busy")
+        nursery.cancel_scope.cancel()
+    found = await begun(turns, "busy", "busy")
+    assert [client for client, _ in found] == ["busy", "busy"]
+    assert await begun(turns, "other") == [("other", 0)]
+
+
+async def test_another_client_counts_for_a_second(autojump_clock: MockClock, turns: Turns) -> None:
+    await turns.take("other")
+    await trio.sleep(ALONE_SECONDS + 0.1)
+    assert await begun(turns, *["busy"] * 3) == [("busy", 0)] * 3
+    await turns.take("other")
+    assert max(time for _, time in await begun(turns, *["busy"] * 3)) > 0

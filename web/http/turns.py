@@ -1,0 +1,81 @@
+"""Turns among clients: many requests of one client do not hold up the few of another.
+
+Trio runs every task that can run in each pass of its event loop, so a client with many connections would have as many
+requests handled in every pass, and each step of somebody else's request would wait for all of them. While several
+clients send requests, those that one client sends at the same time therefore wait in line, and one of each line begins
+at a time. Before the next ones begin, the server lets twice the processor time pass that it has used since: lines leave
+half of its time to others. A client that is alone never waits, and neither does one that sends a request after another.
+
+Only the beginning of a request is delayed here. How many requests a client may make is `web.fair_use`'s.
+"""
+
+from collections.abc import Callable, Hashable
+from math import inf
+from time import thread_time
+
+import trio
+
+ALONE_SECONDS = 1.0
+"""A client is alone when nobody else has begun a request for so long."""
+
+AT_ONCE_SECONDS = 0.0005
+"""Requests that come within so little time were sent at the same time: an answer takes longer to bring the next one."""
+
+REST_SECONDS_MIN = 0.001
+REST_SECONDS_MAX = 0.02
+"""How long a line waits for its next turn, however busy the server is with others."""
+
+REST_TO_WORK = 2.0
+"""How long a line waits for one second of processor time."""
+
+
+class Turns:
+    """Who may begin a request now. `run` moves the lines on."""
+
+    def __init__(self, processor_time: Callable[[], float] = thread_time) -> None:
+        self._processor_time = processor_time
+        self._begun: dict[Hashable, float] = {}
+        """When each client began its last request, the longest ago first; of the last `ALONE_SECONDS`."""
+        self._lines: dict[Hashable, trio.lowlevel.ParkingLot] = {}
+        self._somebody_waits = trio.Event()
+
+    async def take(self, client: Hashable) -> None:
+        """Return when a request of this client may begin. Cancelled, it leaves the line."""
+        now = trio.current_time()
+        if client not in self._lines and (
+            self._is_alone(client, now) or now - self._begun.get(client, -inf) >= AT_ONCE_SECONDS
+        ):
+            self._begin(client, now)
+            return
+        line = self._lines.setdefault(client, trio.lowlevel.ParkingLot())
+        self._somebody_waits.set()
+        await line.park()
+
+    async def run(self) -> None:
+        """Let those who wait in line begin, one of each client at a time; never returns."""
+        while True:
+            await self._somebody_waits.wait()
+            worked_seconds = 0.0
+            while self._lines:
+                began = self._processor_time()
+                await trio.sleep(min(max(REST_TO_WORK * worked_seconds, REST_SECONDS_MIN), REST_SECONDS_MAX))
+                worked_seconds = self._processor_time() - began
+                self._move_on()
+            self._somebody_waits = trio.Event()
+
+    def _move_on(self) -> None:
+        now = trio.current_time()
+        for client, line in list(self._lines.items()):
+            if line.unpark():
+                self._begin(client, now)
+            else:
+                del self._lines[client]
+
+    def _begin(self, client: Hashable, now: float) -> None:
+        self._begun.pop(client, None)
+        self._begun[client] = now
+
+    def _is_alone(self, client: Hashable, now: float) -> bool:
+        while self._begun and self._begun[oldest := next(iter(self._begun))] < now - ALONE_SECONDS:
+            del self._begun[oldest]
+        return len(self._begun) == (client in self._begun)
