@@ -28,7 +28,10 @@ from web.bench.results import Disturbance, Sample
 from web.bench.seed import Project, create_projects, database
 
 ATTACK_CONNECTIONS = 32
+PREPARING_TASKS = 64
 WARM_UP_SECONDS = 0.5
+PROBE_PAUSE_SECONDS = 0.05
+"""A probe must not be a load of its own."""
 
 Prepare = Callable[[Callable[[Command], Awaitable[object]], int], Awaitable[None]]
 """Calls tools as the attacker; the number says how large the project is to be."""
@@ -56,8 +59,15 @@ async def _many_tasks(call: Callable[[Command], Awaitable[object]], size: int) -
 
 
 async def _many_posts(call: Callable[[Command], Awaitable[object]], size: int) -> None:
-    for number in range(size):
-        await call(Post(to_lane="nobody", body=f"post {number}", tag="common", ref=f"PR-{number}"))
+    numbers = iter(range(size))
+
+    async def keep_posting() -> None:
+        for number in numbers:
+            await call(Post(to_lane="nobody", body=f"post {number}", tag="common", ref=f"PR-{number}"))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(PREPARING_TASKS):
+            nursery.start_soon(keep_posting)
 
 
 def _wide_glob(number: int) -> str:
@@ -97,7 +107,13 @@ ATTACKS = (
     ),
     Attack(name="post as fast as it can", tool="post", arguments={"to_lane": "nobody", "body": "x" * 8_000}),
     Attack(name="admin_revoke of nobody", tool="admin_revoke", arguments={"participant_name": "nobody"}),
-    Attack(name="query_events of everything", tool="query_events", arguments={"limit": 1_000}),
+    Attack(
+        name="query_events of everything",
+        prepare=_many_posts,
+        size=2_000,
+        tool="query_events",
+        arguments={"limit": 1_000},
+    ),
 )
 
 
@@ -121,7 +137,14 @@ async def disturbance(
 ) -> Disturbance:
     """The neighbour before and during one attack."""
     claims = bench_load.tool_load(served, "claim", neighbour.token, seconds=seconds)
-    probe = Load(url=f"{served.url}/healthz", method="GET", headers={}, connections=1, seconds=seconds)
+    probe = Load(
+        url=f"{served.url}/healthz",
+        method="GET",
+        headers={},
+        connections=1,
+        seconds=seconds,
+        pause_seconds=PROBE_PAUSE_SECONDS,
+    )
     load = bench_load.call_load(
         served,
         attack.tool,
@@ -131,18 +154,20 @@ async def disturbance(
         seconds=seconds + 2 * WARM_UP_SECONDS,
     )
     await _generate(claims)  # the project's actor and the sessions are there now
-    calm = await _generate(claims)
     found: dict[str, Sample] = {}
 
-    async def keep(name: str, sampled: Load, delay: float) -> None:
+    async def keep(name: str, sampled: Load, delay: float = 0.0) -> None:
         await trio.sleep(delay)
         found[name] = await _generate(sampled)
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(keep, "attacker", load, 0)
+        nursery.start_soon(keep, "calm", claims)
+        nursery.start_soon(keep, "probe", probe)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keep, "attacker", load)
         nursery.start_soon(keep, "attacked", claims, WARM_UP_SECONDS)
         nursery.start_soon(keep, "probe", probe, WARM_UP_SECONDS)
-    return Disturbance(attack=attack.name, calm=calm, **found)
+    return Disturbance(attack=attack.name, **found)
 
 
 async def _generate(load: Load) -> Sample:

@@ -6,8 +6,10 @@ opened anew.
 """
 
 import sys
+from collections.abc import Mapping
 from itertools import cycle
 from math import inf
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import msgspec
@@ -36,9 +38,11 @@ class Load(Struct, frozen=True, kw_only=True):
     turns: list[dict[str, str]] = []
     connections: int
     seconds: float
+    pause_seconds: float = 0.0
+    """Between an answer and the connection's next request."""
 
 
-class _BadAnswer(Exception):
+class BadAnswer(Exception):
     """Not what a server that works sends."""
 
 
@@ -46,10 +50,7 @@ class _Generator:
     def __init__(self, load: Load) -> None:
         target = urlsplit(load.url)
         self._host, self._port = target.hostname or "127.0.0.1", target.port or 80
-        common = {"Host": target.netloc, "Content-Length": str(len(load.body.encode())), **load.headers}
-        self._requests = cycle(
-            _request(load, target.path, {**common, **changed}) for changed in load.turns or [dict[str, str]()]
-        )
+        self._requests = cycle(request_bytes(load, changed) for changed in load.turns or [dict[str, str]()])
         self._load = load
         self._milliseconds: list[float] = []
         self._errors = 0
@@ -81,18 +82,23 @@ class _Generator:
                     while sent < until:
                         sent = trio.current_time()
                         await stream.send_all(next(self._requests))
-                        await _read_answer(stream)
+                        await read_answer(stream)
                         self._milliseconds.append((trio.current_time() - sent) * 1000)
-            except (OSError, trio.BrokenResourceError, _BadAnswer):
+                        await trio.sleep(self._load.pause_seconds)
+            except (OSError, trio.BrokenResourceError, BadAnswer):
                 self._errors += 1
 
 
-def _request(load: Load, path: str, headers: dict[str, str]) -> bytes:
+def request_bytes(load: Load, changed: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """A request of the load, with some headers changed."""
+    target = urlsplit(load.url)
+    headers = {"Host": target.netloc, "Content-Length": str(len(load.body.encode())), **load.headers, **changed}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"{load.method} {path} HTTP/1.1\r\n{head}\r\n{load.body}".encode()
+    return f"{load.method} {target.path} HTTP/1.1\r\n{head}\r\n{load.body}".encode()
 
 
-async def _read_answer(stream: trio.SocketStream) -> None:
+async def read_answer(stream: trio.SocketStream) -> bytes:
+    """The body of the next answer. Raises `BadAnswer` for anything but 200."""
     answer = await _receive(stream)
     while _END_OF_HEAD not in answer:
         answer += await _receive(stream)
@@ -100,15 +106,18 @@ async def _read_answer(stream: trio.SocketStream) -> None:
     status, *lines = head.lower().split(b"\r\n")
     lengths = [int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:")]
     if not status.startswith(b"http/1.1 200") or not lengths:
-        raise _BadAnswer
+        raise BadAnswer
+    parts = [body]
     missing = lengths[0] - len(body)
     while missing > 0:
-        missing -= len(await _receive(stream))
+        parts.append(await _receive(stream))
+        missing -= len(parts[-1])
+    return b"".join(parts)
 
 
 async def _receive(stream: trio.SocketStream) -> bytes:
     if not (part := await stream.receive_some(RECEIVE_BYTES_MAX)):
-        raise _BadAnswer
+        raise BadAnswer
     return bytes(part)
 
 

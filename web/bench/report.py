@@ -54,7 +54,7 @@ _EXPLANATION = """\
 - **history**: the events in the ledger before. A tenth are posts to the caller; {unread:,} of {posts:,} are unread at
   {large:,} events. Both sizes have a database and a server of their own. Small projects are new for every sample.
 - **one token against everybody else**: one call repeated on 32 connections in a project that was prepared for it
-  (`web/bench/attacks.py`), with the limits that `llm-bus serve` has by default; meanwhile a neighbour claims in another
+  (`web/bench/attacks.py`), without the bounds of fair use; meanwhile a neighbour claims in another
   project and a probe asks `/healthz`, on one connection each.
 - **activation**: from the first question to a directory without an actor until its answer, with a snapshot that is as
   old as it can get.

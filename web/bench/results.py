@@ -93,6 +93,38 @@ class Memory(Struct, frozen=True, kw_only=True):
     loaded_bytes: int | None
 
 
+class Size(Struct, frozen=True, kw_only=True):
+    """How much a project holds: what is over, what waits, and what goes on."""
+
+    shipped_tasks: int
+    lane_posts: int
+    acks: int
+    keys: int
+    leases: int
+
+
+class Holding(Struct, frozen=True, kw_only=True):
+    """What it costs to hold so much. `memory_bytes`: beyond a server whose project is empty, where that can be read.
+
+    `first_answer_seconds` is the first call over HTTP, which makes the project's actor begin. `slowest_step_ms` is of
+    the steps in which a snapshot is written and read.
+    """
+
+    size: Size
+    memory_bytes: int | None
+    first_answer_seconds: float
+    snapshot_bytes: int
+    slowest_step_ms: float
+
+
+class Holdings(Struct, frozen=True, kw_only=True):
+    """A project that holds little and one that holds much; each call's p50 in ms in the one and in the other."""
+
+    small: Holding
+    large: Holding
+    p50s_ms: dict[str, tuple[float, float]]
+
+
 class Facts(Struct, frozen=True, kw_only=True):
     """Where and when: without these no number means anything."""
 

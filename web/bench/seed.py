@@ -104,7 +104,7 @@ async def database(conninfo: str) -> AsyncIterator[str]:
 
 async def seed(store: Store, conninfo: str, events: int, advance: Callable[[int], object]) -> Project:
     """A new project with `events` events of history; `advance` hears how many more are written and folded."""
-    project, peer_id = await _create_project(store, conninfo, events)
+    project, peer_id = await create_project(store, conninfo, events)
     await _write(project, peer_id, advance)
     await _fold(store, project, advance)
     return project
@@ -113,7 +113,7 @@ async def seed(store: Store, conninfo: str, events: int, advance: Callable[[int]
 async def create_projects(conninfo: str, count: int) -> list[Project]:
     """So many new projects without any history."""
     async with seeding(conninfo) as store:
-        return [(await _create_project(store, conninfo, 0))[0] for _ in range(count)]
+        return [(await create_project(store, conninfo))[0] for _ in range(count)]
 
 
 async def open_session(store: Store) -> str:
@@ -125,10 +125,13 @@ async def open_session(store: Store) -> str:
     return (await store.write(sessions.open_session, owner.id, user_agent="llm-bus bench", replacing=None)).id
 
 
-async def _create_project(store: Store, conninfo: str, events: int) -> tuple[Project, int]:
+async def create_project(
+    store: Store, conninfo: str, events: int = 0, *, is_admin: bool = False
+) -> tuple[Project, int]:
+    """A project whose runner may be a lead, and the id of its other participant. No event is written."""
     owner = await store.write(owners.ensure_owner, OWNER)
     row = await store.write(projects.ensure, owner.id, f"bench-{token_hex(4)}")
-    runner = await store.write(grants.provision, row.id, participant_name=RUNNER, by=owner.handle)
+    runner = await store.write(grants.provision, row.id, participant_name=RUNNER, is_admin=is_admin, by=owner.handle)
     peer = await store.write(grants.provision, row.id, participant_name=PEER, by=owner.handle)
     grant = await store.read(tokens.authenticate, sha256(runner.token.encode()).digest())
     if grant is None:
@@ -151,25 +154,22 @@ async def _write(project: Project, peer_id: int, advance: Callable[[int], object
         "peer": f"{principal.handle}/{PEER}",
         "peer_id": peer_id,
     }
-    connection = await Connection.open(project.conninfo, statement_timeout_seconds=float("inf"))
-    try:
+    async with unhurried(project.conninfo) as connection:
         for first in range(1, project.events + 1, CHUNK_EVENTS):
             last = min(project.events, first + CHUNK_EVENTS - 1)
             await connection.execute(_SEED, {**parameters, "first": first, "last": last})
             advance(last - first + 1)
-    finally:
-        connection.close()
 
 
 async def _fold(store: Store, project: Project, advance: Callable[[int], object]) -> None:
     """Prove that the history folds to what was meant, and leave a snapshot as old as an actor would."""
     state = State()
     if (snapshot_seq := project.events - TAIL_EVENTS) > 0:
-        await _fold_to(snapshot_seq, state, store, project, advance)
+        await fold_to(snapshot_seq, state, store, project, advance)
         await store.journal.write_snapshot(
             project.principal.project_id, state.seq, snapshot(state), open_posts=len(state.posts)
         )
-    await _fold_to(project.events, state, store, project, advance)
+    await fold_to(project.events, state, store, project, advance)
     inbox = len(state.posts.inbox(project.principal.id))
     if (state.seq, inbox) != (project.events, project.unread):
         raise BenchFailed(
@@ -177,7 +177,8 @@ async def _fold(store: Store, project: Project, advance: Callable[[int], object]
         )
 
 
-async def _fold_to(seq: int, state: State, store: Store, project: Project, advance: Callable[[int], object]) -> None:
+async def fold_to(seq: int, state: State, store: Store, project: Project, advance: Callable[[int], object]) -> None:
+    """Fold the ledger up to event `seq`; `advance` hears how many events more."""
     while state.seq < seq:
         limit = min(Limits().tail_page_events, seq - state.seq)
         page = await store.journal.tail(project.principal.project_id, state.seq, limit)
@@ -196,9 +197,16 @@ async def settle(conninfo: str) -> None:
 
 async def run_statement(conninfo: str, statement: str) -> None:
     """Run one statement on a session of its own, however long it takes."""
+    async with unhurried(conninfo) as connection:
+        await connection.run_script(statement.encode())
+
+
+@asynccontextmanager
+async def unhurried(conninfo: str) -> AsyncIterator[Connection]:
+    """A session whose statements may take as long as they need."""
     connection = await Connection.open(conninfo, statement_timeout_seconds=float("inf"))
     try:
-        await connection.run_script(statement.encode())
+        yield connection
     finally:
         connection.close()
 
