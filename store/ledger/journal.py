@@ -351,7 +351,7 @@ class PostgresJournal:
 
     async def claim(self, project_id: int, sequence: str, number: int) -> ClaimFact | None:
         """Who claimed this number of the sequence; None when nobody did."""
-        async with self._searching() as connection:
+        async with self._searches.session(project_id) as connection:
             return await history.find_claim(connection, project_id, sequence, number)
 
     async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
