@@ -6,8 +6,9 @@ called over HTTP on one connection, the two projects in turns, in a round of cal
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -92,12 +93,18 @@ select %(project)s, %(after)s + i, %(began)s::timestamptz + (%(after)s + i) * in
 """
 
 
+Reach = Callable[[], AbstractAsyncContextManager[Session]]
+"""Connects to a server; a connection that rests for long is closed."""
+
+
 async def holdings(conninfo: str, workspace: Path, *, small: Size, large: Size, rounds: int) -> Holdings:
     """Both sizes, each with a database and a server of its own, measured in turns."""
     times: dict[str, tuple[list[float], list[float]]] = {}
     async with (
-        _held(conninfo, workspace, small) as (little, one),
-        _held(conninfo, workspace, large) as (much, other),
+        _held(conninfo, workspace, small) as (little, reach_little),
+        _held(conninfo, workspace, large) as (much, reach_much),
+        reach_little() as one,
+        reach_much() as other,
     ):
         for number in range(-1, rounds):  # the round before the first warms up
             for session in (one, other) if number % 2 else (other, one):
@@ -113,7 +120,7 @@ def _median(milliseconds: list[float]) -> float:
 
 
 @asynccontextmanager
-async def _held(conninfo: str, workspace: Path, size: Size) -> AsyncIterator[tuple[Holding, Session]]:
+async def _held(conninfo: str, workspace: Path, size: Size) -> AsyncIterator[tuple[Holding, Reach]]:
     async with database(conninfo) as fresh:
         async with seeding(fresh) as store:
             empty, _ = await create_project(store, fresh, is_admin=True)
@@ -132,8 +139,7 @@ async def _held(conninfo: str, workspace: Path, size: Size) -> AsyncIterator[tup
                 snapshot_bytes=snapshot_bytes,
                 slowest_step_ms=slowest_ms,
             )
-            async with Session.opened(served, project.token) as session:
-                yield holding, session
+            yield holding, partial(Session.opened, served, project.token)
 
 
 async def _activated(served: Served, project: Project) -> int | None:
