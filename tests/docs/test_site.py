@@ -75,6 +75,27 @@ def chromium() -> Iterator[Browser]:
         yield browser
 
 
+def test_a_block_of_code_is_copied_with_a_button(site: Site, chromium: Browser) -> None:
+    context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto((site.root / "tutorial" / "first-ten-minutes.html").as_uri())
+    block = page.locator("div.highlight").first
+    block.hover()
+    block.get_by_role("button", name="Copy").click()
+    block.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == block.locator("pre").inner_text().rstrip()
+    context.close()
+
+
+def test_a_search_finds_an_error_text(site: Site, chromium: Browser) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto((site.root / "search.html").as_uri() + "?q=number+goes+with+sequence+say+whose+number")
+    page.locator("#search-results a", has_text="Errors").first.wait_for()
+    context.close()
+
+
 def test_every_page_fits_a_phone(site: Site, chromium: Browser) -> None:
     assert {page.viewport.replace(" ", "") for page in site.pages.values()} == {"width=device-width,initial-scale=1"}
     context = chromium.new_context(viewport=PHONE)

@@ -18,6 +18,7 @@ async def main(conninfo: str) -> None:
     for name, text in pages.items():
         path = DOCS / name
         if not path.exists() or path.read_text("utf-8") != text:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, "utf-8")
             sys.stdout.write(f"wrote docs/{name}\n")
 

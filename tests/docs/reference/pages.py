@@ -7,13 +7,14 @@ import trio
 from store import Store
 from tests.docs.reference.bounds import bounds_page
 from tests.docs.reference.commands import commands_page
+from tests.docs.reference.errors import errors_page
 from tests.docs.reference.events import events_page
 from tests.docs.reference.metrics import metrics_page
 from tests.docs.reference.routes import routes_page
 from tests.docs.reference.settings import settings_page
 from tests.docs.reference.story import PUBLIC_URL, tell, teller
 from tests.docs.reference.task_states import task_states_picture
-from tests.docs.reference.tools import tools_page
+from tests.docs.reference.tools import tools_pages
 from web.config import read_settings
 from web.server import create_app, create_server, join
 
@@ -30,7 +31,8 @@ async def write_pages(store: Store) -> dict[str, str]:
         calls = await tell(storyteller)
         happened = await storyteller.ledger()
     return {
-        "reference/tools.md": tools_page(calls),
+        **tools_pages(calls),
+        "reference/errors.md": errors_page(),
         "reference/commands.md": commands_page(),
         "reference/settings.md": settings_page(),
         "reference/http.md": routes_page(application),

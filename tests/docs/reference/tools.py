@@ -1,10 +1,14 @@
-"""The page of the tools: what each takes, what it answers, and how it refuses, from a story that really happened."""
+"""The pages of the tools: what each takes, what it answers, and how it refuses, from a story that really happened.
+
+There is one page for each group of tools, which is where their arguments are defined, and one that lists them all.
+"""
 
 import json
 from collections.abc import Sequence
 from typing import get_args
 
 import msgspec
+from msgspec import Struct
 
 from engine.fields import described
 from engine.refusals import Code
@@ -15,19 +19,60 @@ from tests.docs.reference.words import CODES, WordsMissing, check
 from web.mcp.tools import TOOLS, Tool
 
 INTRODUCTION = """\
-The tools of the endpoint `/mcp`, in the order in which it lists them. Who calls and in which project comes from the
+The tools of the endpoint `/mcp`. Who calls and in which project comes from the
 token alone, so no tool takes either. A result is one JSON object, as text and as structured content; the examples are
 from one story that was run when this page was written. An argument that is null is the same as one left out.
 
 When the caller has posts to acknowledge, results also carry `_unread_posts` with their number. A refusal is a result
-with `isError` and the text `<code>: <what to do>`."""
+with `isError` and the text `<code>: <what to do>`; [errors](errors.md) has all of these texts."""
 
 
-def tools_page(calls: Sequence[Call]) -> str:
-    """The page; `calls` have at least one answer of every tool."""
+class Group(Struct, frozen=True):
+    """The tools whose arguments are defined in one module."""
+
+    module: str
+    name: str
+    title: str
+    introduction: str
+
+
+GROUPS = (
+    Group("engine.sequences", "numbers", "Numbers", "Sequences of numbers without gaps: migrations, decision records."),
+    Group("engine.leases", "leases", "Leases", "Who edits what, announced before it is edited."),
+    Group("engine.posts", "posts", "Posts", "Handoffs and questions, owed until they are acknowledged."),
+    Group("engine.tasks", "tasks", "Tasks", "What there is to do, what waits for what, and who does it."),
+    Group("engine.presence", "presence", "Presence", "Who is there, and in which lane."),
+    Group("engine.ledger", "ledger", "Ledger", "What happened, and what is new."),
+    Group("web.mcp.identity_tools", "people", "Participants", "Who takes part, and how others are let in."),
+)
+
+
+def tools_pages(calls: Sequence[Call]) -> dict[str, str]:
+    """All pages by path; `calls` have at least one answer of every tool."""
+    check("groups", [group.module for group in GROUPS], [tool.arguments.__module__ for tool in TOOLS])
+    pages = {f"reference/tools/{group.name}.md": _group_page(group, calls) for group in GROUPS}
+    return {"reference/tools.md": _list_of_tools(), **pages}
+
+
+def _list_of_tools() -> str:
     check("codes", CODES, get_args(Code))
     codes = table(["code", "meaning"], [(code(name), CODES[name]) for name in get_args(Code)])
-    return page("Tools", INTRODUCTION, codes, *(_section(tool, calls) for tool in TOOLS))
+    parts = []
+    for group in GROUPS:
+        link = f"tools/{group.name}.md"
+        rows = [(f"[{code(tool.name)}]({link}#{tool.name})", tool.description) for tool in _tools_of(group)]
+        parts.append(f"## [{group.title}]({link})\n\n{group.introduction}\n\n" + table(["tool", "what it does"], rows))
+    tree = "\n".join(["```{toctree}", ":hidden:", "", *(f"tools/{group.name}" for group in GROUPS), "```"])
+    return page("Tools", INTRODUCTION, *parts, "## Refusals", codes, tree)
+
+
+def _group_page(group: Group, calls: Sequence[Call]) -> str:
+    introduction = f"{group.introduction} [What all tools have in common](../tools.md)."
+    return page(group.title, introduction, *(_section(tool, calls) for tool in _tools_of(group)))
+
+
+def _tools_of(group: Group) -> list[Tool]:
+    return [tool for tool in TOOLS if tool.arguments.__module__ == group.module]
 
 
 def _section(tool: Tool, calls: Sequence[Call]) -> str:
