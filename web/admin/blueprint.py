@@ -18,6 +18,7 @@ from web.admin.grants import grant_pages
 from web.admin.guests import Tickets
 from web.admin.handoffs import handoff_pages
 from web.admin.home import home_pages
+from web.admin.insights import insight_pages
 from web.admin.invites import invite_pages
 from web.admin.leases import lease_pages
 from web.admin.live import live_pages
@@ -62,6 +63,7 @@ PARTS = (
     handoff_pages,
     lease_pages,
     number_pages,
+    insight_pages,
     post_pages,
     audit_pages,
 )
