@@ -63,6 +63,18 @@ def command(client: str, *flags: str) -> str:
     return f'{place}{found}; [ ! -f "$f" ] || exec python3 -I "$f" {ran}'
 
 
+def numbers_command(client: str) -> str:
+    """The shell line for a file that was written, with `file_path` in its input.
+
+    It starts the program only where the name of the file or of its folder has a digit: starting Python is what costs.
+    """
+    return (
+        """given=$(cat); name=0; case "$given" in *'"file_path":"'*) path=${given#*'"file_path":"'}; """
+        """path=${path%%'"'*}; folder=${path%/*}; name="${folder##*/}/${path##*/}";; esac; """
+        f"""case "$name" in *[0-9]*) printf %s "$given" | ({command(client, "--numbers")});; esac"""
+    )
+
+
 def _nested(client: str, events: tuple[str, ...], seconds: int = SECONDS_MAX) -> dict[str, list[dict[str, Any]]]:
     """Hooks as Claude Code has them, and those that follow its example."""
     entry = {"hooks": [{"type": "command", "command": command(client), "timeout": seconds}]}
@@ -81,7 +93,7 @@ def _claude_code() -> JsonHooks:
 
 
 def _private_claude_code(direct: Direct | None) -> JsonHooks:
-    """All hooks; after a tool, the client asks the bus itself where it may, and the program looks at new files only."""
+    """All hooks; after a tool, the client asks the bus itself where it may, and the program looks at numbers only."""
     if direct is None:
         return JsonHooks({**_claude_code().hooks, **_nested("claude-code", ("PostToolUse",))})
     asks = {
@@ -91,7 +103,7 @@ def _private_claude_code(direct: Direct | None) -> JsonHooks:
         "allowedEnvVars": [direct.variable],
         "timeout": SECONDS_MAX,
     }
-    looks = {"type": "command", "command": command("claude-code", "--numbers"), "timeout": SECONDS_MAX}
+    looks = {"type": "command", "command": numbers_command("claude-code"), "timeout": SECONDS_MAX}
     after: list[dict[str, Any]] = [{"hooks": [asks]}, {"matcher": "Write", "hooks": [looks]}]
     return JsonHooks({**_claude_code().hooks, "PostToolUse": after})
 

@@ -42,3 +42,9 @@ def test_only_the_mark_shows_a_field() -> None:
 def test_a_name_says_that_it_is_one() -> None:
     assert fields.is_name(terms.Lane)
     assert not fields.is_name(Named)
+
+
+def test_what_only_hooks_send_says_that_clients_are_not_told_of_it() -> None:
+    assert fields.is_hidden(terms.Maker)
+    assert fields.is_hidden(terms.After | None)
+    assert not fields.is_hidden(terms.Before)

@@ -87,7 +87,7 @@ without hooks. A dash in the table above and no row here: the client did not get
 {chr(10).join(costs)}
 
 What one event takes, medians of {measured}. Claude Code asks the server by HTTP after a tool, and starts the program
-for numbers only after `Write`; all other hooks are the program.
+only after `Write`, for a file whose name or folder has a digit; all other hooks are the program.
 
 | event | takes |
 |---|---|

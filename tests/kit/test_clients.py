@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from string import ascii_lowercase
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ import pytest
 import trio
 from msgspec import Struct
 
-from kit.client_files import command
+from kit.client_files import command, numbers_command
 from kit.install import Wishes, install
 from tests.acceptance.test_clients import programs  # noqa: F401 - the fixture that installs the clients
 from tests.kit import clients_page
@@ -359,7 +360,9 @@ async def test_what_hooks_cost_in_a_session(
     bob.write("src/.keep")
     took = []
     for tree in (alice, bob):  # with hooks, and without
-        script: list[Turn] = [way.write(str(tree.path / f"src/{number}.py")) for number in range(MEASURED + 1)]
+        script: list[Turn] = [
+            way.write(str(tree.path / f"src/{letter}.py")) for letter in ascii_lowercase[: MEASURED + 1]
+        ]
         script += [way.shell(0)] * (MEASURED + 1)
         with model(*script) as scripted:
             with running(way, tree, scripted, programs) as process:
@@ -392,9 +395,12 @@ async def test_what_each_event_costs(bus: Bus, alice: WorkTree) -> None:
         ran = [await _timed(alice.run("sh", "-c", command("claude-code"), stdin=sent)) for _ in range(MEASURED)]
         EVENTS[f"{name}, program"] = median(ran)
     sent = json.dumps({**session, **events["after an edit"]}).encode()
-    looks = command("claude-code", "--numbers")
-    ran = [await _timed(alice.run("sh", "-c", looks, stdin=sent)) for _ in range(MEASURED)]
-    EVENTS["after an edit, program for numbers only"] = median(ran)
+    numbered = {"tool_name": "Write", "tool_input": {"file_path": str(alice.path / "docs/decisions/0001-a.md")}}
+    for name, given in (("a file", edit), ("a numbered file", numbered)):
+        looked = json.dumps({**session, **given}, separators=(",", ":")).encode()
+        looks = numbers_command("claude-code")
+        ran = [await _timed(alice.run("sh", "-c", looks, stdin=looked)) for _ in range(MEASURED)]
+        EVENTS[f"after {name} was written, program for numbers only"] = median(ran)
     headers = {"Authorization": f"Bearer {alice.who.token}", "Content-Type": "application/json"}
     for name, path, body in (
         ("after an edit, HTTP", "/hook/claude-code", sent),

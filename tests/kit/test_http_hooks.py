@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.leases import LEASES_SHOWN_MAX
+from kit.client_files import numbers_command
 from kit.install import Wishes, install
 from kit.ledger import ANSWER_ROWS
 from kit.telling import LEASE_NOTE
@@ -155,24 +156,30 @@ async def test_a_file_in_another_work_tree_is_leased_by_its_own_root(bus: Bus, a
     assert [row["surface"] for row in (await call(bus, alice, "who_holds"))["leases"]] == ["src/a.py"]
 
 
-async def test_numbers_are_still_looked_at_by_the_program(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+async def test_numbers_are_still_looked_at_by_the_program(
+    bus: Bus, alice: WorkTree, bob: WorkTree, separators: tuple[str, str]
+) -> None:
+    install(alice.path, Wishes(server=bus.url))
     await call(bus, bob, "claim", sequence="adr")
     await call(bus, bob, "post", to_actor="alice", subject="Not here", body="…")
     given = {"hook_event_name": "PostToolUse", "cwd": str(alice.path), "session_id": "1"}
-    sent = {**given, **wrote(str(alice.write("docs/decisions/0001-mine.md")))}
-    command = (alice.who.python, await hook_of(alice), "--client", "claude-code", "--numbers")
-    ran = await alice.run(*command, stdin=json.dumps(sent).encode())
-    assert ran.code == 2
-    assert "adr 1 belongs to ada/bob" in ran.err
-    assert "Not here" not in ran.err
-    alice.write("plain.py")
-    ran = await alice.run(*command, stdin=json.dumps({**given, **wrote(str(alice.path / "plain.py"))}).encode())
-    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    for path, code in (("docs/decisions/0001-mine.md", 2), ("docs/decisions/plain.md", 0), ("src/plain.py", 0)):
+        sent = json.dumps({**given, **wrote(str(alice.write(path)))}, separators=separators)
+        ran = await alice.run("sh", "-c", numbers_command("claude-code"), stdin=sent.encode())
+        assert ran.code == code, ran
+        assert ("adr 1 belongs to ada/bob" in ran.err) is (code == 2)
+        assert (ran.out, "Not here" in ran.err) == ("", False)
 
 
-async def hook_of(tree: WorkTree) -> str:
-    install(tree.path, Wishes(server=tree.who.endpoint.removesuffix("/mcp")))
-    return str(tree.path / ".git/llm-bus/kit.pyz")
+async def test_python_is_not_started_for_a_file_without_a_digit(alice: WorkTree) -> None:
+    install(alice.path, Wishes())
+    (alice.path / ".git/llm-bus/kit.pyz").write_text("import sys; sys.exit(9)")
+    for path, code in (("src/plain.py", 0), ("db/0001_users/up.sql", 9), ("docs/0002-x.md", 9)):
+        sent = json.dumps(wrote(f"/a/place/of/2026/{path}"), separators=(",", ":"))
+        ran = await alice.run("sh", "-c", numbers_command("claude-code"), stdin=sent.encode())
+        assert ran.code == code, path
+    assert (await alice.run("sh", "-c", numbers_command("claude-code"), stdin=b"{}")).code == 9
 
 
 async def test_where_a_token_is_sent_is_in_no_file_of_a_branch(alice: WorkTree) -> None:
