@@ -14,6 +14,7 @@ from web.admin.audit import audit_pages
 from web.admin.cards import card_pages
 from web.admin.context import AdminContext
 from web.admin.cookies import Cookies
+from web.admin.find import find_pages
 from web.admin.grants import grant_pages
 from web.admin.guests import Tickets
 from web.admin.handoffs import handoff_pages
@@ -47,6 +48,7 @@ PARTS = (
     account_pages,
     operator_pages,
     home_pages,
+    find_pages,
     project_pages,
     setting_pages,
     grant_pages,
