@@ -41,9 +41,9 @@ def llm_bus(*arguments: str | Path, **environment: str) -> Finished:
 
 
 @contextmanager
-def serving(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> Iterator[Running]:
-    """A server on a free port, from its first answer on; killed at the end unless it was stopped."""
-    command = [LLM_BUS, *map(str, arguments), "--port", "0"]
+def serving(*arguments: str | Path, cwd: Path | None = None, port: int = 0, **environment: str) -> Iterator[Running]:
+    """A server on this port or a free one, from its first answer on; killed at the end unless it was stopped."""
+    command = [LLM_BUS, *map(str, arguments), "--port", str(port)]
     with (
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(
