@@ -1,4 +1,4 @@
-"""What happens appears in open windows by itself, also across a restart: without reload, nothing missing, nothing twice.
+"""What happens appears in open windows by itself, also across a restart: no reload, nothing missing, nothing twice.
 
 Two windows of an owner look at a project in which three MCP clients work and the owner acts.
 """

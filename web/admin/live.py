@@ -54,6 +54,9 @@ MESSAGES_MAX = 100
 
 RETRY_MILLISECONDS = 500
 
+STREAMS_PER_OWNER_MAX = 256
+"""Open pages of one owner that are told; a further one tries again later."""
+
 HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Result = TypeVar("Result")
@@ -204,7 +207,7 @@ class _Stream:
         with (
             self._crowd.joined(),
             self._source.listening(),
-            waits.parked(("stream", self._owner_id), self._session_hash) as ending,
+            waits.parked(("stream", self._owner_id), self._session_hash, places_max=STREAMS_PER_OWNER_MAX) as ending,
         ):
             try:
                 first = await self._source.begin() if ending is not None and await self._still_admitted() else None

@@ -42,12 +42,12 @@ class Waits:
         self._doubted = trio.Event()
 
     @contextmanager
-    def parked(self, who: Hashable, token_hash: bytes) -> Iterator[trio.Event | None]:
+    def parked(self, who: Hashable, token_hash: bytes, *, places_max: int = WAITS_MAX) -> Iterator[trio.Event | None]:
         """Hold a place for one wait of `who` as long as this is open; None when they have no place left.
 
         The event is set when the wait must end because the token no longer works.
         """
-        if self._parked[who] >= WAITS_MAX:
+        if self._parked[who] >= places_max:
             yield None
             return
         ending = trio.Event()

@@ -1,0 +1,234 @@
+"""`python -m tests.web.admin.measure_pages DIRECTORY`: what pages cost on a large project, beside the machine's speed.
+
+The first run makes a database with 1,000 members, 10,000 tasks, 100,000 posts and 1,000,000 events in DIRECTORY, and
+ends; the next ones measure. Every page's median and length are told, then what 200 open pages cost a server at rest and
+a claim. The bounds are those of the issue: a median under 50 ms on a machine whose echo answers 1,400 times a second,
+under 200 kB, under 2 % of a core, at most a tenth more for a claim.
+"""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+
+from engine.project import apply, snapshot
+from engine.state import State
+from store import Store, migrate, open_store
+from store.embedded import embedded_postgres
+from store.ledger import projects
+from store.people import grants, owners, sessions
+from store.postgres.connection import Connection
+from web.admin import cookies
+from web.bench import load, processes
+from web.bench.generator import Load
+from web.bench.processes import Served
+from web.errors import BenchFailed
+
+EMAIL = "bench@localhost"
+EVENTS = 1_000_000
+OPEN_PAGES = 200
+REST_SECONDS = 10
+ECHO_PER_SECOND = 1_400
+PAGE_MILLISECONDS = 50
+PAGE_BYTES = 200_000
+
+PATHS = (
+    "/admin/",
+    "/admin/find?q=mem",
+    "/admin/participants",
+    "/admin/audit",
+    *(
+        f"/admin/projects/{{project}}{each}"
+        for each in (
+            *("", "/tasks", "/tasks?view=table", "/tasks?view=table&status=done", "/tasks?view=graph", "/tasks/9500"),
+            *("/tasks/new", "/handoffs", "/leases", "/numbers", "/activity", "/ledger", "/members", "/insights"),
+            *("/invites", "/settings", "/posts/{post}"),
+        )
+    ),
+)
+
+_MEMBERS = (
+    """
+insert into participants (owner_id, label, kind)
+select {owner}, 'member-' || i, 'agent' from generate_series(1, 999) as i;
+insert into participations (participant_id, project_id, lane)
+select id, {project}, 'lane-' || id %% 20 from participants where owner_id = {owner} and label like 'member-%';
+insert into liveness (project_id, participation_id, actor, at)
+select {project}, p.id, '{handle}/' || a.label, now() - p.id * interval '1 second'
+  from participations p join participants a on a.id = p.participant_id where p.project_id = {project}
+on conflict do nothing;
+"""
+).replace("%%", "%")
+
+# In order: everybody registers; tasks are made, most of them started and shipped; posts are sent and acknowledged;
+# numbers are claimed; at the end some surfaces are leased.
+_EVENTS = """
+with people as materialized (
+    select row_number() over (order by p.id) - 1 as place, p.id, '{handle}/' || a.label as actor
+      from participations p join participants a on a.id = p.participant_id where p.project_id = {project})
+insert into events (project_id, seq, at, actor, participation_id, type, data, writer)
+select {project}, i, now() - ({events} - i) * interval '60 milliseconds', who.actor, who.id, kind.name,
+       case kind.name
+       when 'register' then jsonb_build_object('lane', 'lane-' || i % 20, 'status', 'at work on module ' || i)
+       when 'task_create' then jsonb_strip_nulls(jsonb_build_object(
+            'task_id', i - 1000, 'title', 'Task number ' || i, 'owner', who.actor, 'owner_id', who.id, 'lane',
+            'lane-' || i % 20, 'priority', i % 5, 'depends_on',
+            case when i - 1000 > 9000 and i % 4 > 0 then jsonb_build_array(i - 1001) end))
+       when 'task_start' then jsonb_build_object('task_id', i - 11000)
+       when 'task_ship' then jsonb_build_object('task_id', i - 20000)
+       when 'post' then jsonb_build_object(
+            'to_lane', null, 'to_actor', other.actor, 'to_id', other.id, 'subject', 'handoff number ' || i, 'body',
+            repeat('Done so far. ', 15), 'ref', 'PR-' || i % 999, 'tag', null, 'thread', i)
+       when 'ack' then jsonb_build_object('post_id', i - 100000)
+       when 'lease' then jsonb_build_object('surface', 'src/module-' || i % 600 || '/**', 'ttl_seconds', 86400)
+       else jsonb_build_object(
+            'sequence', 'numbers-' || i % 20, 'number', i / 20, 'formatted', (i / 20)::text, 'note', null)
+       end, 0
+  from generate_series({first}::bigint, {last}::bigint) as i
+ cross join lateral (select case when i <= 1000 then 'register' when i <= 11000 then 'task_create'
+                                 when i <= 20000 then 'task_start' when i <= 28500 then 'task_ship'
+                                 when i <= 128500 then 'post' when i <= 223500 then 'ack'
+                                 when i > {events} - 800 then 'lease' else 'claim' end as name) as kind
+  join people who on who.place = case when kind.name in ('task_start', 'task_ship') then (i + 1000) % 1000
+                                      when kind.name = 'ack' then (i + 7) % 1000 else i % 1000 end
+  join people other on other.place = (i + 7) % 1000
+ order by i
+"""
+
+
+class Furnished(msgspec.Struct):
+    """What is in the database: its project, one post of it, and a token."""
+
+    project: int
+    post: int
+    token: str
+
+
+async def furnish(store: Store, conninfo: str) -> Furnished:
+    """Make the project, and the snapshot that an actor would have written."""
+    owner = await store.write(owners.ensure_owner, EMAIL)
+    await store.write(owners.rename, owner.id, owner.handle, by="measure")
+    project = await store.write(projects.add, owner.id, "large", "Large project", by="measure")
+    made = await store.write(grants.provision, project.id, participant_name="runner", by="measure")
+    connection = await Connection.open(conninfo, statement_timeout_seconds=float("inf"))
+    try:
+        names = {"owner": owner.id, "project": project.id, "handle": owner.handle, "events": EVENTS}
+        await connection.run_script(_MEMBERS.format(**names).encode())
+        for first in range(1, EVENTS, 50_000):
+            statement = _EVENTS.format(**names, first=first, last=first + 49_999)
+            await connection.run_script(statement.encode())
+            sys.stderr.write(f"{first:,} events\n")
+        await connection.run_script(b"vacuum analyze")
+    finally:
+        connection.close()
+    state = State()
+    while page := await store.journal.tail(project.id, state.seq, 2_000):
+        for row in page:
+            apply(state, row.event)
+    assert state.seq == EVENTS
+    await store.journal.write_snapshot(project.id, state.seq, snapshot(state), open_posts=len(state.posts))
+    return Furnished(project.id, 128_000, made.token)
+
+
+async def measure_pages(url: str, served: Served, furnished: Furnished, cookie: str, bound: float) -> None:
+    """Tell every page's median and length."""
+    for pattern in PATHS:
+        path = pattern.format(project=furnished.project, post=furnished.post)
+        page = Load(
+            url=f"{url}{path}",
+            method="GET",
+            headers={"Cookie": cookie, "Accept": "text/html"},
+            connections=1,
+            seconds=1.5,
+        )
+        try:
+            length = len((await load.look_once(page)).encode())
+        except BenchFailed as failed:
+            tell(f"{path:55} {failed}")
+            continue
+        sample = await load.measure(page, served, Path("/tmp"))
+        verdict = "" if sample.p50_ms < bound and length < PAGE_BYTES else "  OVER"
+        tell(f"{path:55} p50 {sample.p50_ms:7.1f} ms  {length:8,} bytes{verdict}")
+
+
+@asynccontextmanager
+async def open_pages(url: str, project: int, cookie: str) -> AsyncIterator[list[int]]:
+    """So many streams, read by nobody but us; the number that are still open is in the list."""
+    host, port = url.removeprefix("http://").split(":")
+    request = f"GET /admin/projects/{project}/stream HTTP/1.0\r\nHost: {host}:{port}\r\nCookie: {cookie}\r\n\r\n"
+    opened = [0]
+
+    async def hold(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        stream = await trio.open_tcp_stream(host, int(port))
+        await stream.send_all(request.encode())
+        await stream.receive_some()
+        opened[0] += 1
+        task_status.started()
+        async for _ in stream:
+            pass
+        opened[0] -= 1
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(OPEN_PAGES):
+            await nursery.start(hold)
+        yield opened
+        nursery.cancel_scope.cancel()
+
+
+async def claims(served: Served, token: str) -> float:
+    """The median of a claim, in milliseconds."""
+    sample = await load.measure(load.tool_load(served, "claim", token, seconds=5.0), served, Path("/tmp"))
+    return sample.p50_ms
+
+
+async def measure_open_pages(served: Served, furnished: Furnished, cookie: str) -> None:
+    """Tell what open pages cost at rest, and how much longer a claim takes."""
+    alone = await claims(served, furnished.token)
+    async with open_pages(served.url, furnished.project, cookie) as opened:
+        await trio.sleep(2)
+        before = processes.cpu_seconds(served.pid) or 0.0
+        await trio.sleep(REST_SECONDS)
+        used = (processes.cpu_seconds(served.pid) or 0.0) - before
+        tell(f"{opened[0]} open pages at rest: {100 * used / REST_SECONDS:.2f} % of a core")
+        beside = await claims(served, furnished.token)
+        tell(f"a claim: {alone:.2f} ms alone, {beside:.2f} ms beside {opened[0]} open pages")
+
+
+def tell(text: str) -> None:
+    """One line."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+async def main(directory: Path) -> None:
+    """Make the database, or measure what is there."""
+    note = directory / "furnished.json"
+    async with embedded_postgres(directory) as conninfo:
+        await migrate(conninfo)
+        async with open_store(conninfo, pool_size_max=2) as store:
+            if not note.exists():
+                note.write_bytes(msgspec.json.encode(await furnish(store, conninfo)))
+                return
+            owner = await store.read(owners.find_owner, EMAIL)
+            assert owner is not None
+            opened = await store.write(sessions.open_session, owner.id, user_agent="measure", replacing=None)
+        furnished = msgspec.json.decode(note.read_bytes(), type=Furnished)
+        cookie = f"{cookies.SESSION}={opened.id}"
+        async with processes.echo_server(directory / "echo.log") as echo:
+            echoing: dict[str, Any] = {"headers": {"Content-Type": "application/json"}, "body": "{}"}
+            floor = await load.measure(
+                Load(url=f"{echo.url}/", connections=16, seconds=3.0, turns=[], **echoing), echo, directory
+            )
+        bound = PAGE_MILLISECONDS * ECHO_PER_SECOND / floor.requests_per_second
+        tell(f"echo: {floor.requests_per_second:,.0f} requests/s; a page may take {bound:.0f} ms")
+        async with processes.bus_server(conninfo, directory, directory / "bus.log") as served:
+            await measure_pages(served.url, served, furnished, cookie, bound)
+            await measure_open_pages(served, furnished, cookie)
+
+
+if __name__ == "__main__":
+    trio.run(main, Path(sys.argv[1]))
