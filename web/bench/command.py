@@ -24,7 +24,16 @@ from web.config import Settings, read_settings
 
 PAGE = Path("docs", "benchmarks.md")
 
-QUICK = Plan(history_events=2 * SMALL_EVENTS, projects=3, rounds=1, seconds=0.2, attack_seconds=0.2, attack_scale=0.01)
+QUICK = Plan(
+    history_events=2 * SMALL_EVENTS,
+    projects=3,
+    rounds=1,
+    seconds=0.2,
+    attack_seconds=0.2,
+    attack_scale=0.01,
+    held_scale=0.001,
+    held_rounds=2,
+)
 
 _EPILOG = """\b
 Takes about a quarter of an hour; --quick takes half a minute and only shows that it works.

@@ -227,7 +227,8 @@ Call = Callable[..., Any]
 
 async def _numbers(call: Call, number: int) -> None:
     await call("whoami")
-    await call("claim", sequence="bench", note="the storage format")
+    claimed = await call("claim", sequence="bench", note="the storage format")
+    await call("void_claim", sequence="bench", number=claimed["number"], reason="a mistake")
     await call("claim", "with a key", sequence="bench", key=f"bench-{number}")
     await call("seed_sequence", sequence="seeded", current=number + 2)
     await call("list_sequences")

@@ -1,6 +1,6 @@
 """A benchmark's results as a page: the targets first, reached or missed, then every number they come from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 
 from web.bench.results import (
@@ -12,8 +12,11 @@ from web.bench.results import (
     LIMIT,
     PLAIN_SQUEEZED,
     TOOLS,
+    Holding,
+    Holdings,
     Results,
     Row,
+    Size,
     Target,
     durable_to,
     share_of_limit,
@@ -54,8 +57,12 @@ _EXPLANATION = """\
 - **history**: the events in the ledger before. A tenth are posts to the caller; {unread:,} of {posts:,} are unread at
   {large:,} events. Both sizes have a database and a server of their own. Small projects are new for every sample.
 - **one token against everybody else**: one call repeated on 32 connections in a project that was prepared for it
-  (`web/bench/attacks.py`), without the bounds of fair use; meanwhile a neighbour claims in another
-  project and a probe asks `/healthz`, on one connection each.
+  (`web/bench/attacks.py`), without the bounds of fair use; a neighbour claims in another project, and a probe asks
+  `/healthz` 20 times a second, before and meanwhile.
+- **a project that holds much**: its ledger has shipped tasks, posts to lanes that nobody reads, acknowledged posts,
+  keyed claims and active leases (`web/bench/holdings.py`). Every tool is called on one connection, in turns with a
+  project that holds little; each has a database and a server of its own. *Memory* is beyond the same server with an
+  empty project.
 - **activation**: from the first question to a directory without an actor until its answer, with a snapshot that is as
   old as it can get.
 
@@ -76,6 +83,7 @@ def page(results: Results) -> str:
         _numbers(results.rows),
         _recovery(results),
         _disturbances(results),
+        _holdings(results.holdings),
         _EXPLANATION.format(
             unread=results.unread,
             posts=results.posts,
@@ -181,6 +189,31 @@ def _disturbances(results: Results) -> str:
     ]
     head = ("attack", "claim p99 before, ms", "during, ms", "/healthz worst, ms", "attacker's answers/s", "refused")
     return f"## One token against everybody else\n\n{_table(head, rows)}"
+
+
+def _holdings(found: Holdings) -> str:
+    sizes = (found.small.size, found.large.size)
+    rows = [
+        *(
+            (name.replace("_", " "), *(f"{getattr(size, name):,}" for size in sizes), "")
+            for name in Size.__struct_fields__
+        ),
+        *(
+            (what, *(_number(value(held), form) for held in (found.small, found.large)), "")
+            for what, value, form in _COSTS_OF_HOLDING
+        ),
+        *((f"{what}, p50 ms", f"{one:.2f}", f"{other:.2f}", f"{other / one:.2f}") for what, (one, other) in
+          sorted(found.p50s_ms.items())),
+    ]  # fmt: skip
+    return f"## A project that holds much\n\n{_table(('', 'little', 'much', 'ratio'), rows)}"
+
+
+_COSTS_OF_HOLDING: tuple[tuple[str, Callable[[Holding], float | None], str], ...] = (
+    ("memory, MB", lambda held: None if held.memory_bytes is None else held.memory_bytes / _MEGABYTE, ".1f"),
+    ("snapshot, MB", lambda held: held.snapshot_bytes / _MEGABYTE, ".2f"),
+    ("slowest step of a snapshot, ms", lambda held: held.slowest_step_ms, ".1f"),
+    ("first answer, s", lambda held: held.first_answer_seconds, ".3f"),
+)
 
 
 def _machine(results: Results) -> str:

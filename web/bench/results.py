@@ -7,6 +7,7 @@ medians-to-be that were sampled next to each other, round by round, because the 
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+import msgspec
 from msgspec import Struct
 
 ECHO = "echo"
@@ -38,6 +39,7 @@ CROWD_TO_ONE_MIN = 0.9
 ATTACKED_TO_CALM_MAX = 3.0
 ATTACKED_PROBE_MS_MAX = 100.0
 LARGE_TO_SMALL_MAX = 1.3
+HELD_BYTES_MAX = 64_000_000
 ACTIVATION_SECONDS_MAX = 1.0
 DASHBOARD_MS_MAX = 30.0
 ECHO_OF_THE_PROMISE = 1_400
@@ -102,6 +104,10 @@ class Size(Struct, frozen=True, kw_only=True):
     keys: int
     leases: int
 
+    def scaled(self, scale: float) -> "Size":
+        """The same, larger or smaller."""
+        return Size(**{name: max(1, round(number * scale)) for name, number in msgspec.structs.asdict(self).items()})
+
 
 class Holding(Struct, frozen=True, kw_only=True):
     """What it costs to hold so much. `memory_bytes`: beyond a server whose project is empty, where that can be read.
@@ -156,6 +162,7 @@ class Results(Struct, frozen=True, kw_only=True):
     activation_seconds: list[float]
     memory: list[Memory]
     disturbances: list[Disturbance]
+    holdings: Holdings
 
     def row(self, subject: str, events: int | None, connections: int) -> Row:
         """The row of this subject; there is exactly one."""
@@ -188,6 +195,8 @@ def targets(results: Results) -> list[Target]:
         *(_large_to_small(results, tool) for tool in TOOLS),
         *(_attacked_to_calm(found) for found in results.disturbances),
         *(_attacked_probe(found) for found in results.disturbances),
+        _worst_of_much(results.holdings),
+        *_memory_of_much(results.holdings),
         _activation(results),
         _dashboard(results),
     ]
@@ -254,6 +263,19 @@ def _large_to_small(results: Results, tool: str) -> Target:
     )
     promise = f"{tool} at {sizes[0]:,} to {sizes[1]:,} events, p50, the worst of {_words(CONNECTIONS)} connections"
     return _at_most(promise, LARGE_TO_SMALL_MAX, worst)
+
+
+def _worst_of_much(found: Holdings) -> Target:
+    what, (little, much) = max(found.p50s_ms.items(), key=lambda item: item[1][1] / item[1][0])
+    promise = f"a project that holds much to one that holds little, p50, the worst of all tools ({what})"
+    return _at_most(promise, LARGE_TO_SMALL_MAX, much / little)
+
+
+def _memory_of_much(found: Holdings) -> list[Target]:
+    if found.large.memory_bytes is None:
+        return []
+    megabytes = found.large.memory_bytes / 1_000_000
+    return [_at_most("memory of a project that holds much", HELD_BYTES_MAX / 1_000_000, megabytes, unit=" MB")]
 
 
 def _activation(results: Results) -> Target:

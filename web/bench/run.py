@@ -21,6 +21,7 @@ from web.bench.attacks import ATTACKS, attacked_bus, disturbance
 from web.bench.crowd import CROWD_CONNECTIONS, CROWD_PROJECTS, Crowd, open_crowd
 from web.bench.durable import Activation, DurableClaims
 from web.bench.generator import Load
+from web.bench.holdings import LARGE, SMALL, holdings
 from web.bench.processes import Served, bus_server, echo_server, limit_server, resident_bytes, run_job
 from web.bench.results import (
     COMMIT,
@@ -66,6 +67,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     seconds: float = 2.0
     attack_seconds: float = 5.0
     attack_scale: float = 1.0
+    held_scale: float = 1.0
+    held_rounds: int = 60
 
     @property
     def seeding_steps(self) -> int:
@@ -89,7 +92,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         crowds = 2 * 2 + 1
         curve = (len(CURVE_TOOLS) + 2) * len(CURVE_CONNECTIONS)
         tools = (2 * len(TOOLS) + 2) * len(CONNECTIONS)
-        return len(ATTACKS) + self.rounds * (tools + curve + len(DASHBOARD_CONNECTIONS) + 7 + crowds)
+        return 1 + len(ATTACKS) + self.rounds * (tools + curve + len(DASHBOARD_CONNECTIONS) + 7 + crowds)
 
 
 @dataclass(slots=True)
@@ -145,6 +148,14 @@ class Run:
                 await self._round(advance)
             memory = [self._memory(size) for size in (self._small, self._large)]
         disturbances = await self._attack(advance)
+        held = await holdings(
+            self._small.conninfo,
+            self._workspace,
+            small=SMALL.scaled(min(1.0, 100 * self._plan.held_scale)),
+            large=LARGE.scaled(self._plan.held_scale),
+            rounds=self._plan.held_rounds,
+        )
+        advance(1)
         return Results(
             facts=facts,
             seconds=self._plan.seconds,
@@ -161,6 +172,7 @@ class Run:
             activation_seconds=activations,
             memory=memory,
             disturbances=disturbances,
+            holdings=held,
         )
 
     async def _attack(self, advance: Advance) -> list[Disturbance]:

@@ -13,6 +13,7 @@ from engine.sequences import Claimed
 from store import Store
 from tests.postgres import Server, query
 from web.bench.generator import Load
+from web.bench.holdings import LARGE
 from web.bench.load import ARGUMENTS
 from web.bench.processes import run_job
 from web.bench.report import page
@@ -37,6 +38,8 @@ from web.bench.results import (
     TOOLS,
     Disturbance,
     Facts,
+    Holding,
+    Holdings,
     Memory,
     Results,
     Row,
@@ -97,7 +100,14 @@ def results(**samples: list[Sample]) -> Results:
         disturbances=[
             Disturbance(attack="a storm", calm=sample(), attacked=sample(), probe=sample(), attacker=sample())
         ],
+        holdings=Holdings(small=holding(), large=holding(), p50s_ms={"claim": (1.0, 1.0)}),
         memory=[Memory(events=events, active_bytes=None, loaded_bytes=1_000_000) for events in sizes],
+    )
+
+
+def holding() -> Holding:
+    return Holding(
+        size=LARGE, memory_bytes=1_000_000, first_answer_seconds=0.1, snapshot_bytes=1_000_000, slowest_step_ms=1.0
     )
 
 
@@ -126,6 +136,7 @@ def test_a_quick_run_measures_every_subject_and_leaves_no_database(
         SLOW_CROWD,
     }
     assert all(taken.requests > 0 and taken.errors == 0 for row in found.rows for taken in row.samples)
+    assert {what.partition(" ")[0] for what in found.holdings.p50s_ms} == {tool.name for tool in BUS_TOOLS}
     assert written.read_text() == page(found)
     assert query(postgres.conninfo, "select from pg_database where datname like 'llm_bus_bench_%'") == []
 
