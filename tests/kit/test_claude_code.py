@@ -42,7 +42,8 @@ async def test_the_model_is_told_what_it_owes_and_who_leases_the_file(
     await bus.call(bob.who.token, "lease", surface="src/**")
     await bus.call(bob.who.token, "post", to_actor="alice", subject="Rebase first", body="…")
     shown = await write_with_claude(alice, programs, "src/a.py")
-    assert "from ada/bob: Rebase first" in shown
+    assert "from ada/bob, " in shown
+    assert "Rebase first" in shown
     assert "src/a.py is leased by ada/bob as src/**" in shown
 
 
