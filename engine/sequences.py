@@ -374,7 +374,7 @@ def void(book: SequenceBook, command: VoidClaim, context: Context) -> Decision |
     """Say that nobody will use a number. A second time changes nothing."""
     sequence, claim = book.get(command.sequence), context.claim
     if claim is None:
-        return not_found(f"nobody claimed {command.number} of sequence '{command.sequence}'.")
+        return not_found(f"no claim of number {command.number} of sequence '{command.sequence}' is in the ledger.")
     if context.caller.id != claim.by and not context.caller.is_admin:
         return forbidden(f"{claim.actor} claimed {claim.formatted}: only they or a lead may void it.")
     reply = VoidedNumber(sequence=command.sequence, number=command.number, formatted=claim.formatted)

@@ -45,7 +45,8 @@ def absolute_paths(_: Object, meant: Object) -> list[Object]:
 
 def quoted_places(_: Object, meant: Object) -> list[Object]:
     """Files are named with the line, in backticks."""
-    return [{**meant, "surface": f"`{meant['surface']}:10-20`\n"} if "surface" in meant else meant]
+    surface = meant.get("surface")
+    return [meant if surface is None or ":" in surface else {**meant, "surface": f"`{surface}:10-20`\n"}]
 
 
 HABITS = (all_text, all_fillers, all_blank, strays, absolute_paths, quoted_places)

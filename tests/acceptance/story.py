@@ -65,7 +65,7 @@ class Story:
 def story(project: str, handle: str, public_url: str) -> list[Step]:
     """All the steps, for a project in which nothing has happened yet."""
     told = Story(project, handle, public_url)
-    for chapter in (arrival, numbers, handoff, surfaces, tasks, ledger, digest, regrets, people):
+    for chapter in (arrival, numbers, handoff, surfaces, tasks, ledger, digest, regrets, promises, people):
         chapter(told)
     return told.steps
 
@@ -246,6 +246,37 @@ def regrets(story: Story) -> None:
     adr = {"name": "adr", "prefix": "ADR-", "pad": 4, "last_used": 43, "next": 44, "next_formatted": "ADR-0044"}
     migration = {"name": "migration", "prefix": "", "pad": 0, "last_used": 1, "next": 2, "next_formatted": "2"}
     story.tell("lead", "list_sequences", {"sequences": [{**adr, "voids": 1}], "archived": [migration]})
+
+
+def promises(story: Story) -> None:
+    """Posts that must be acknowledged in time, several at once; and a port for each."""
+    for post_id in (33, 34):
+        sent = {"post_id": post_id, "event_id": post_id, "created_at": TIME}
+        story.tell("lead", "post", sent, to_actor="scout", body="Now?", ack_within_seconds=3600)  # 33, 34
+    head = {"from": story.lead, "to_actor": story.scout, "created_at": TIME, "due_at": TIME}
+    since = {
+        "since_event_id": 34,
+        "events": [],
+        "remaining": 0,
+        "awaiting_ack": [{**head, "post_id": 34}, {**head, "post_id": 33}],
+    }
+    held = [{"surface": "docs/*.md", "actor": story.scout, "expires_at": TIME}, story.lead_holds]
+    standing = {"unacked_posts": [], "active_leases": held, "latest_claims": {"adr": "ADR-0043"}}
+    story.tell("lead", "whats_new", {**since, **standing}, after=34)
+    acked = [{"post_id": 33, "acked_at": TIME}, {"post_id": 34, "acked_at": TIME}]
+    story.tell("scout", "ack", Refused("not_found", "999"), post_ids=[33, 999])
+    story.tell("scout", "ack", Refused("invalid", "post_ids"))
+    story.tell("scout", "ack", {"acked": acked}, post_ids=[33, 34], note="mine")  # 35, 36
+    story.tell("scout", "ack", Refused("conflict", "reply_to 33"), post_id=33, note="not me")
+    blank = {"subject": None, "ref": None, "tag": None, "to_lane": None, "created_at": TIME, "acked": False}
+    post = {"post_id": 34, "from": story.lead, "to_actor": story.scout, "body": "Now?", **blank, "due_at": TIME}
+    shown = {**post, "acked_by": [{"actor": story.scout, "at": TIME, "note": "mine"}]}
+    story.tell("lead", "read_posts", {"posts": [shown]}, from_me=True, limit=1)
+    for who, lease_id, port in (("lead", 37, 3000), ("scout", 38, 3001)):
+        granted = {"lease_id": lease_id, "surface": f"port:{port}", "expires_at": TIME, "others": []}
+        story.tell(who, "lease", granted, surface="port:3000-3001", pick_one=True)  # 37, 38
+    story.tell("lead", "lease", Refused("conflict", "every value"), surface="port:3000-3001", pick_one=True)
+    story.tell("lead", "lease", Refused("invalid", "not a range"), surface="src/auth", pick_one=True)
 
 
 def people(story: Story) -> None:

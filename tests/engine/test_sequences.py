@@ -141,12 +141,17 @@ VOIDS: list[tuple[History, Step, dict[str, Any] | Refused, tuple[EventData, ...]
     ([*CLAIMED_ONCE, ada(SeedSequence(sequence="adr", prefix="B-"))], ada(VOID), VOID_ANSWER, (VOIDED,)),
     ([*CLAIMED_ONCE, ada(VOID)], ada(VoidClaim(sequence="adr", number=1, reason="again")), VOID_ANSWER, ()),
     (CLAIMED_ONCE, ben(VOID), Refused("forbidden", "kim/ada claimed A-1: only they or a lead"), ()),
-    (CLAIMED_ONCE, ada(VoidClaim(sequence="adr", number=2, reason="r")), Refused("not_found", "nobody claimed 2"), ()),
+    (
+        CLAIMED_ONCE,
+        ada(VoidClaim(sequence="adr", number=2, reason="r")),
+        Refused("not_found", "no claim of number 2"),
+        (),
+    ),
     (CLAIMED_ONCE, ada(VoidClaim(sequence="rfc", number=1, reason="r")), Refused("not_found", "sequence 'rfc'"), ()),
     (
         [*CLAIMED_ONCE, lea(SeedSequence(sequence="adr", current=9))],
         lea(VoidClaim(sequence="adr", number=5, reason="r")),
-        Refused("not_found", "nobody claimed 5"),
+        Refused("not_found", "no claim of number 5"),
         (),
     ),
 ]

@@ -10,7 +10,7 @@ from engine.leases import Lease, Release
 from engine.posts import Ack, Post
 from engine.presence import Register
 from engine.project import AnyCommand, snapshot
-from engine.sequences import Claim, SeedSequence
+from engine.sequences import Claim, SeedSequence, VoidClaim
 from engine.state import State
 from engine.tasks import TaskAssign, TaskBlock, TaskCreate, TaskResolve, TaskShip, TaskStart
 from engine.vocabulary import Event
@@ -45,12 +45,17 @@ def command(random: Random) -> AnyCommand:
     choices: tuple[AnyCommand, ...] = (
         Claim(sequence=random.choice(SEQUENCES), note=some, key=key),
         SeedSequence(sequence="adr", current=random.randint(0, 500), prefix="ADR-", pad=4),
+        SeedSequence(sequence="migration", archived=random.choice((True, False, False))),
+        VoidClaim(sequence=random.choice(SEQUENCES), number=random.randint(1, 20), reason=text),
         Register(lane=lane, status=some),
         Post(to_lane=lane, subject=some, body=text * 3, ref="PR-1", tag=some, key=key),
         Post(to_actor=name, body=text, reply_to=random.choice((None, any_id))),
-        Ack(post_id=any_id),
+        Post(to_lane=lane, body=text, ack_within_seconds=random.choice((60, 86_400))),
+        Ack(post_id=any_id, note=some),
+        Ack(post_ids=(any_id, any_id + 1)),
         Lease(surface=f"src/{lane}/**", ttl_seconds=random.choice((1, 600, 86_400)), note=some, mode="shared"),
         Lease(surface="docs/a|b.md"),
+        Lease(surface="port:3000-3009", pick_one=True, ttl_seconds=600),
         Release(surface="docs/a|b.md"),
         TaskCreate(title=text, detail=some, lane=lane, owner=random.choice((None, name))),
         TaskCreate(title="next", depends_on=(task_id,)),

@@ -103,6 +103,7 @@ async def test_who_takes_part_is_told_with_their_ids(store: Store, tmp_path: Pat
         (1, "ada", "qa", True),
         (2, "ben", "qa", False),
         (3, "cay", "qa", False),
+        (4, "lea", "qa", False),
     ]
 
 

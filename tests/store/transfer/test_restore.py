@@ -78,7 +78,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 async def test_export_import_export_is_byte_identical(store: Store, empty: Store, tmp_path: Path, seed: int) -> None:
     project = await exported(store, tmp_path / "first", steps=1500, seed=seed)
     done = await bring(empty, tmp_path / "first")
-    assert done == Restored(email=EMAIL, handle="kim", slug="bus", participants=3, events=len(project.events))
+    assert done == Restored(email=EMAIL, handle="kim", slug="bus", participants=4, events=len(project.events))
     await export_project(empty.conninfo, "bus", tmp_path / "second", lambda _, __: None)
     assert contents(tmp_path / "second") == contents(tmp_path / "first")
 
@@ -127,7 +127,7 @@ async def test_participants_keep_their_ids_and_newcomers_get_new_ones(
     await export_project(store.conninfo, "bus", tmp_path, lambda _, __: None)
     await bring(empty, tmp_path)
     members = await empty.read(grants.roster, 1)
-    assert members == Roster(handle="kim", labels={"ben": 2, "cay": 3, "zoe": 4})
+    assert members == Roster(handle="kim", labels={"ben": 2, "cay": 3, "lea": 4, "zoe": 5})
     minted = await empty.write(minting.mint, EMAIL, "bus", "newcomer")
     assert minted.provisioned.participation_id == 78
     assert not minted.owner.created
@@ -140,7 +140,7 @@ async def test_nobody_can_call_until_a_token_is_minted_and_the_audit_trail_tells
     await bring(empty, tmp_path)
     assert query(empty.conninfo, "select count(*) from tokens") == [(0,)]
     told = query(empty.conninfo, "select actor, action, count(*)::int from audit group by 1, 2 order by 2")
-    assert told == [("import", "grant", 3), ("import", "owner_add", 1), ("import", "project_add", 1)]
+    assert told == [("import", "grant", 4), ("import", "owner_add", 1), ("import", "project_add", 1)]
 
 
 async def test_a_database_in_use_is_refused(store: Store, tmp_path: Path) -> None:
