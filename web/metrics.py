@@ -3,8 +3,11 @@
 Every label has a bounded set of values; nothing that a client chooses freely becomes one.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import cache
+from http import HTTPStatus
 from itertools import accumulate
 from time import perf_counter
 
@@ -31,6 +34,27 @@ _TOTALS = frozenset({"opened", "discarded", "calls_refused", "writes_refused", "
 """Fields that only grow, where a struct does not part them from the others."""
 
 
+FAILURES_KEPT = 50
+"""Requests that broke, the last ones: enough to find one whose id a user tells."""
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """A request that broke; its id is in its answer and in the log."""
+
+    at: datetime
+    request_id: str
+    what: str
+    status: int
+
+
+class ToolTime(Struct, frozen=True, kw_only=True):
+    """How long requests of a kind took, since this process started."""
+
+    tool: str
+    count: int
+    mean_seconds: float
+
+
 class Metrics:
     """The numbers of this process, in a registry of their own."""
 
@@ -42,6 +66,9 @@ class Metrics:
         seconds = Histogram(
             "llm_bus_request_seconds", "Time to answer, by tool", ["tool"], buckets=_SECONDS, registry=registry
         )
+        self._seconds = seconds
+        self.failures: deque[Failure] = deque(maxlen=FAILURES_KEPT)
+        """The last requests that broke, oldest first."""
         # prometheus_client takes a lock to find a child; there are few, and they never go.
         self._count: Callable[[str, str], Counter] = cache(requests.labels)
         self._time: Callable[[str], Histogram] = cache(seconds.labels)
@@ -58,6 +85,24 @@ class Metrics:
         tool = exchange.tool or ("mcp" if exchange.rpc_method is not None else "http")
         self._count(tool, exchange.final_outcome).inc()
         self._time(tool).observe(perf_counter() - exchange.started)
+        if exchange.final_outcome == "internal" or exchange.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            what = exchange.tool or exchange.request.path
+            failure = Failure(at=datetime.now(UTC), request_id=exchange.request_id, what=what, status=exchange.status)
+            self.failures.append(failure)
+
+    def slowest(self, limit: int) -> list[ToolTime]:
+        """The kinds of requests that took longest on average."""
+        (family,) = self._seconds.collect()
+        told: dict[str, dict[str, float]] = {}
+        for sample in family.samples:
+            if sample.name.endswith(("_sum", "_count")):
+                told.setdefault(sample.labels["tool"], {})[sample.name.rpartition("_")[2]] = sample.value
+        times = [
+            ToolTime(tool=tool, count=int(each["count"]), mean_seconds=each["sum"] / each["count"])
+            for tool, each in told.items()
+            if each["count"]
+        ]
+        return sorted(times, key=lambda each: -each.mean_seconds)[:limit]
 
     def scrape(self) -> bytes:
         """Everything, in Prometheus' text format."""

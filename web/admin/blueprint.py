@@ -39,6 +39,7 @@ from web.admin.sign_in import sign_in_pages
 from web.admin.tasks import task_pages
 from web.admin.visitor import PREFIX, current_csrf, current_session, guard
 from web.config import Settings
+from web.metrics import Metrics
 from web.services import Services
 
 PARTS = (
@@ -71,7 +72,9 @@ PARTS = (
 )
 
 
-def admin(services: Services, store: Store, settings: Settings, providers: ProvidersOf = providers_of) -> Blueprint:
+def admin(
+    services: Services, store: Store, settings: Settings, metrics: Metrics, providers: ProvidersOf = providers_of
+) -> Blueprint:
     """All routes below `/admin`. `settings` are bound."""
     context = AdminContext(
         services=services,
@@ -80,6 +83,7 @@ def admin(services: Services, store: Store, settings: Settings, providers: Provi
         cookies=Cookies(services.public_url),
         tickets=Tickets(settings),
         providers=providers(settings),
+        metrics=metrics,
     )
     pages = Blueprint("admin", __name__, url_prefix=PREFIX, template_folder="templates", static_folder="static")
     pages.before_app_request(guard(context))

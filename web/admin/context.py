@@ -9,6 +9,7 @@ from web.admin.guests import Tickets
 from web.admin.providers import Provider
 from web.config import Settings
 from web.http.rate_limit import RateLimit
+from web.metrics import Metrics
 from web.services import Services
 
 SIGN_IN_TRIES_MAX = 30
@@ -32,4 +33,5 @@ class AdminContext:
     cookies: Cookies
     tickets: Tickets
     providers: Mapping[str, Provider]
+    metrics: Metrics
     sign_in_limit: RateLimit = field(default_factory=_sign_in_limit)

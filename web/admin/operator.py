@@ -1,4 +1,4 @@
-"""For operators: everybody who owns something on this server, and whether they may.
+"""For operators: everybody who owns something on this server, whether they may, and how the server is.
 
 Suspending refuses an owner's tokens and closes their sessions; nothing is deleted. To whom is no operator these pages
 do not exist.
@@ -10,6 +10,7 @@ from quart.wrappers import Response
 
 from store.ledger import overview
 from store.people import owners, sessions
+from store.postgres.facts import facts
 from web.admin.confirming import Question, ask
 from web.admin.context import AdminContext
 from web.admin.finding import found
@@ -17,6 +18,8 @@ from web.admin.refusals import refusal_page
 from web.admin.visitor import PREFIX, current_owner, see_other
 
 PATH = f"{PREFIX}/operator"
+
+SLOWEST_SHOWN = 12
 
 
 def operator_pages(context: AdminContext) -> Blueprint:
@@ -32,6 +35,22 @@ def operator_pages(context: AdminContext) -> Blueprint:
     @pages.get("")
     async def index() -> str:
         return await render_template("operator.html", place="operator", owners=await store.read(overview.owners))
+
+    @pages.get("/server")
+    async def server() -> str:
+        services, settings = context.services, context.settings
+        return await render_template(
+            "server.html",
+            place="operator",
+            facts=await store.read(facts),
+            pools=(("Calls and pages", store.pool.statistics()), ("Searches", store.history.statistics())),
+            disk=None if services.disk is None else services.disk.statistics(),
+            actors=services.directory.statistics(),
+            quotas=settings.quotas,
+            calls_per_second=settings.calls_per_second,
+            slowest=context.metrics.slowest(SLOWEST_SHOWN),
+            failures=list(context.metrics.failures)[::-1],
+        )
 
     @pages.get("/owners/<int:owner_id>/suspend")
     async def ask_to_suspend(owner_id: int) -> str:

@@ -70,7 +70,7 @@ NOTICES = {
 
 def register(pages: Blueprint) -> None:
     """Give every template of the application these filters, and `notice`: what to say first, or None."""
-    for function in (ago, left, exact, iso, count, span, sentence, browser, json, bars):
+    for function in (size, ago, left, exact, iso, count, span, sentence, browser, json, bars):
         pages.add_app_template_filter(function)
 
     @pages.app_context_processor
@@ -108,6 +108,16 @@ def iso(moment: datetime) -> str:
 def count(number: int) -> str:
     """A number for people: `1,000,000`."""
     return f"{number:,}"
+
+
+def size(number: int) -> str:
+    """A number of bytes for people: `1.5 GiB`."""
+    amount = float(number)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}"
+        amount /= 1024
+    return f"{amount:,.1f} GiB"
 
 
 def span(seconds: int) -> str:

@@ -36,7 +36,7 @@ def _about_one(pages: Blueprint, context: AdminContext) -> None:
             await the_project(context, project_id),
             await the_member(context, project_id, participation_id),
         )
-        works = f"The {_tokens(member.tokens)} of {member.name} stop working at once." if member.tokens else ""
+        works = f"{_tokens(member)} working at once." if member.tokens else ""
         return await _ask(
             project_id,
             participation_id,
@@ -65,7 +65,7 @@ def _about_one(pages: Blueprint, context: AdminContext) -> None:
             participation_id,
             title=f"Revoke the access of {member.name}?",
             sentences=(
-                f"The {_tokens(member.tokens)} of {member.name} stop working in {project.name} at once, also in open "
+                f"{_tokens(member)} working in {project.name} at once, also in open "
                 "waits. Open invites that it made end, too.",
                 "The participant and its history stay; a new token lets it in again.",
             ),
@@ -164,5 +164,8 @@ def _back(project_id: int, done: str) -> ResponseReturnValue:
     return redirect(f"{PREFIX}/projects/{project_id}/members?done={done}", 303)
 
 
-def _tokens(count: int) -> str:
-    return f"{count} tokens" if count != 1 else "token"
+def _tokens(member: MemberRow) -> str:
+    """The beginning of a sentence on what stops working."""
+    if member.tokens == 1:
+        return f"The token of {member.name} stops"
+    return f"The {member.tokens} tokens of {member.name} stop"

@@ -36,7 +36,7 @@ async def test_a_grant_hands_out_a_token_that_works_and_all_it_takes_to_connect(
     page = await ada.page(f"{there}/members")
     assert token not in page
     assert "scout lead human" in text_of(page)
-    assert "docs 0 0 may connect 1 token" in text_of(page)
+    assert "docs 0 0 may connect, 1 token" in text_of(page)
 
 
 async def test_who_takes_part_already_gets_a_further_token_and_stays_a_lead(bus: Bus, ada: AdminClient) -> None:
@@ -86,7 +86,7 @@ async def test_revoking_leaves_the_member_without_a_token(bus: Bus, ada: AdminCl
     tokens = [await bus.mint("scout"), await bus.mint("scout")]
     place = await place_of(bus, ada, "scout")
     there = place.rpartition("/")[0]
-    assert "may connect 2 tokens" in text_of(await ada.page(there))
+    assert "may connect, 2 tokens" in text_of(await ada.page(there))
     said = text_of(await ada.page(await ada.change(f"{place}/revoke")))
     assert "cannot connect: no token" in said
     for token in tokens:

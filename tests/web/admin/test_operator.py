@@ -6,6 +6,7 @@ import trio
 
 from store.people import links, minting
 from tests.web.admin.admin_client import AdminClient
+from tests.web.admin.reading import text_of
 from tests.web.bus import Bus
 from tests.web.test_waiting import is_waiting
 
@@ -83,3 +84,25 @@ async def test_an_owner_that_does_not_exist_cannot_be_suspended(operator: AdminC
 
 async def test_strangers_are_asked_to_sign_in(stranger: httpx2.AsyncClient) -> None:
     assert (await stranger.get("/admin/operator")).status_code == 303
+
+
+async def test_the_server_tells_its_versions_pools_and_slowest_requests(
+    bus: Bus, operator: AdminClient, token: str
+) -> None:
+    await bus.call(token, "whoami")
+    page = text_of(await operator.page("/admin/operator/server"))
+    assert "No request has broken" in page
+    assert "whoami 1" in page
+    assert "Calls and pages" in page
+
+
+async def test_a_request_that_broke_is_found_by_its_id(operator: AdminClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("store.ledger.overview.owners", broken)
+        failed = await operator.http.get("/admin/operator", headers={"X-Request-ID": "broken-12345678"})
+    assert failed.status_code == 500
+    page = text_of(await operator.page("/admin/operator/server"))
+    assert "broken-12345678 /admin/operator 500" in page
