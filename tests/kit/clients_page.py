@@ -80,7 +80,7 @@ the request that showed it; a dash is what was not seen. Cursor was only read ab
 ## What hooks cost
 
 From one request to a model to the next, over one tool: medians of {measured}, and the same session in a repository
-without hooks. A dash in the table above and no row here: the client did not get through the session.
+without hooks. A client without a row did not get through that session in time.
 
 | client | tool | with hooks | without |
 |---|---|---|---|
