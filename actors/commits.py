@@ -4,7 +4,8 @@ One `Commit` lives as long as its batch. It knows which of its appends may still
 the batch is served in turn with other servers. Deciding, and what the callers are told, is `actors.project`'s.
 """
 
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import trio
 
@@ -12,12 +13,13 @@ from actors.batch import Work
 from actors.journal import Journal
 from actors.limits import Limits
 from actors.statistics import Totals
-from engine.errors import OutcomeUnknown
+from engine.errors import JournalUnavailable, OutcomeUnknown
+from engine.history import Stored
 from engine.vocabulary import Event
 
 
 class Commit:
-    """The way of a batch into the ledger, and of those that follow it in the same turn."""
+    """The way of one batch into the ledger."""
 
     def __init__(self, project_id: int, journal: Journal, limits: Limits, totals: Totals) -> None:
         self._project_id = project_id
@@ -26,14 +28,25 @@ class Commit:
         self._totals = totals
         self._unsettled: list[Work] = []
         self.in_turn = False
+        self._holds_turn = False
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
-        """While this is open other servers do not write to the project, if the batch is served in turn."""
-        return self._journal.turn(self._project_id) if self.in_turn else nullcontext()
+    @asynccontextmanager
+    async def turn(self, after: int) -> AsyncIterator[list[Stored] | None]:
+        """If the batch is served in turn, other servers do not write to the project until it is durable.
 
-    def begin_next(self) -> None:
-        """The batch is answered; the next one follows in the same turn."""
-        self._unsettled.clear()
+        Gives the first page of the ledger's tail after event `after`, as it is then. A turn is for fairness: when there
+        is none to be had, the batch is served without one.
+        """
+        page, limit = None, self._limits.tail_page_events
+        async with AsyncExitStack() as stack:
+            if self.in_turn:
+                with suppress(JournalUnavailable):
+                    page = await stack.enter_async_context(self._journal.turn(self._project_id, after, limit))
+            self._holds_turn = page is not None
+            try:
+                yield page
+            finally:
+                self._holds_turn = False
 
     @property
     def unsettled(self) -> bool:
@@ -64,7 +77,7 @@ class Commit:
         deadline = began + self._limits.commit_seconds_max
         with trio.CancelScope(shield=True, deadline=deadline) as scope:
             await self._journal.append(
-                self._project_id, work.events, work.cursors, predecessor=work.predecessor, holding_turn=self.in_turn
+                self._project_id, work.events, work.cursors, predecessor=work.predecessor, holding_turn=self._holds_turn
             )
         if scope.cancelled_caught:
             raise OutcomeUnknown("the commit took too long")

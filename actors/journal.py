@@ -77,7 +77,8 @@ class Journal(Protocol):
 
         Events are written only right after the event before the first of them. `predecessor` names it with its time,
         so that events are never put on another ledger that only has as many. Cursors alone do not depend on it.
-        Returns once it is durable. A cursor never moves backwards. `holding_turn`: the caller is inside `turn`.
+        Returns once it is durable. A cursor never moves backwards. `holding_turn`: the caller is inside `turn`, which
+        this may end.
 
         Raises:
             Contended: the ledger does not hold the predecessor, or holds events after it; nothing was written.
@@ -86,10 +87,12 @@ class Journal(Protocol):
         """
         ...
 
-    def turn(self, project_id: int) -> AbstractAsyncContextManager[None]:
-        """Keep other writers of the project waiting, so that one who lost a race can read and write undisturbed.
+    def turn(self, project_id: int, after: int, limit: int) -> AbstractAsyncContextManager[list[Stored]]:
+        """Keep other writers of the project waiting, so that one who met others can read and write undisturbed.
 
-        For fairness only: numbers stay distinct without it. Given up when the connection is lost; leaving never raises.
+        Gives the tail (`tail(project_id, after, limit)`) as it is then. Writers get their turns in the order in which
+        they asked. The first append inside may end it. For fairness only: numbers stay distinct without it. Given up
+        when the connection is lost; leaving never raises.
         """
         ...
 

@@ -56,12 +56,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     meeting_seconds: float = 2.0
     """How long after an event of another server an actor takes its turn before it decides what it writes."""
 
-    turn_seconds_max: float = 0.03
-    """How long an actor keeps its turn: taking it costs four round trips, so it is used for more than one batch."""
-
-    turn_pause_seconds_max: float = 0.01
-    """How long an actor that has its turn waits for the next call before it hands the turn on."""
-
     commit_seconds_max: float = 10.0
     """After this a commit counts as lost and is settled by looking."""
 

@@ -21,7 +21,7 @@ class Phase(Enum):
 
 NEXT = {
     Phase.RESTING: {Phase.GATHERING, Phase.LEAVING},
-    Phase.GATHERING: {Phase.READING, Phase.RETRYING},
+    Phase.GATHERING: {Phase.READING},
     Phase.READING: {Phase.SETTLING, Phase.DECIDING, Phase.RETRYING},
     Phase.SETTLING: {Phase.DECIDING, Phase.ANSWERING, Phase.RETRYING},
     Phase.DECIDING: {Phase.GATHERING, Phase.CHECKING, Phase.COMMITTING, Phase.ANSWERING, Phase.RETRYING},

@@ -11,7 +11,7 @@ that event with the ledger's last one, unless this server is alone on the databa
 Its phases, and what may follow each. `Phases.enter` refuses any other step:
 
     resting     gathering, leaving: there is nothing to do; waits for a command, for news, or to be closed
-    gathering   reading, retrying: takes its turn, if need be, and fills the batch, one command of each caller in turn
+    gathering   reading: takes its turn, if need be, and fills the batch, one command of each caller in turn
     reading     deciding, settling, retrying: brings the state up to date, if need be
     settling    deciding, answering, retrying: asks whether a commit of unknown outcome happened
     deciding    gathering, checking, committing, answering, retrying: decides as much of the batch as a slice allows
@@ -25,11 +25,13 @@ Its phases, and what may follow each. `Phases.enter` refuses any other step:
 A crash or a cancellation ends it from every phase. Its flags:
 
     closed               accepts nothing more. Set by `close`, for good
-    in_turn              serves the batch while other servers wait. Set after a failure and when another server is met,
-                         until the batch is answered
+    in_turn              serves the batch while other servers wait. Set after a failure, and while another server is met
+                         by an actor whose last batch wrote, or this one
+    holds_turn           other servers do wait. Set when the turn is had; its commit hands it on
     stale                another server may have written: read before the next decision. Set by `heard`, by every
                          failure, and before a turn; reset when reading begins
     foreign              an event of another server was read. Begins the time in which this one takes its turn
+    wrote                the last batch that was answered had events
     recording            a batch is folded and not durable. Set while it is decided, until it is answered or taken back
     gap                  events are missing in the ledger: read-only, until they are there
     passed_over          an event of an unknown type was read: no snapshots, until the state is rebuilt
@@ -63,6 +65,7 @@ from actors.snapshots import Snapshots
 from actors.statistics import Totals
 from actors.waiting import News
 from engine.errors import Contended, JournalError
+from engine.history import Stored
 from engine.lookups import EventQuery, EventView, PostQuery, PostRecord, Recall
 from engine.state import State
 from engine.vocabulary import Event, Topic
@@ -102,6 +105,7 @@ class ProjectActor:
         self._batch: list[Request] = []
         self._phases = Phases()
         self._meeting_until = -inf
+        self._wrote = False
         self.closed = False
         self._ended = trio.Event()
         self.stirred: Callable[[], object] = lambda: None
@@ -231,11 +235,14 @@ class ProjectActor:
         """Decide, commit and answer a batch; retry what the environment broke, within bounds."""
         backoff = Backoff(self._limits)
         commit = Commit(self.project_id, self._journal, self._limits, self._totals)
+        commit.in_turn = self._meeting and self._wrote
         while True:
             self._phases.enter(Phase.GATHERING)
             try:
-                async with commit.turn():
-                    if await self._serve_in(commit):
+                async with commit.turn(self._replica.reads_after) as page:
+                    self._replica.stale |= commit.in_turn
+                    if (work := await self._try(commit, page)) is not None:
+                        await self._answer(work)
                         return
             except JournalError as error:
                 self._phases.enter(Phase.RETRYING)
@@ -249,31 +256,16 @@ class ProjectActor:
                     return
             commit.in_turn = True
 
-    async def _serve_in(self, commit: Commit) -> bool:
-        """Serve the batch and, if in turn, those that come right after it; False if it must be tried again in turn."""
-        turn_ends_at = trio.current_time() + self._limits.turn_seconds_max
-        self._replica.stale |= commit.in_turn
-        while (work := await self._try(commit)) is not None:
-            await self._answer(work)
-            if not commit.in_turn or not await self._more_until(turn_ends_at):
-                return True
-            commit.begin_next()
-            self._phases.enter(Phase.GATHERING)
-        return False
+    async def _try(self, commit: Commit, page: list[Stored] | None) -> Work | None:
+        """One try of the batch: what to answer, all of it durable; None if it must be tried again in turn.
 
-    async def _more_until(self, turn_ends_at: float) -> bool:
-        """Whether another command comes within the turn, and soon."""
-        with trio.move_on_at(min(turn_ends_at, trio.current_time() + self._limits.turn_pause_seconds_max)):
-            await self._mailbox.arrived()
-        return len(self._mailbox) > 0 and trio.current_time() < turn_ends_at
-
-    async def _try(self, commit: Commit) -> Work | None:
-        """One try of the batch: what to answer, all of it durable; None if it must be tried again in turn."""
+        `page` is what was read of the ledger's tail as the turn began.
+        """
         self._take()
         while True:
             self._phases.enter(Phase.READING)
             current = self._replica.must_read
-            state = await self._replica.up_to_date()
+            state, page = await self._replica.up_to_date(page), None
             await self._readers.read_once(self._clock())
             if self._replica.foreign:
                 self._meet()
@@ -345,6 +337,7 @@ class ProjectActor:
         if undecided := self._batch[len(work.answers) :]:
             self._mailbox.put_back(undecided)
         self._batch.clear()
+        self._wrote = bool(work.events)
         self._totals.batches += 1
         self._totals.commands += len(work.answers)
         self._totals.batch_commands.observe(len(work.answers))

@@ -58,16 +58,22 @@ class Replica:
         """Whether `up_to_date` will read the ledger."""
         return self.state is None or self.stale or self.gap is not None
 
-    async def up_to_date(self) -> State:
+    @property
+    def reads_after(self) -> int:
+        """The event after which `up_to_date` reads: the one before the state's last, which must still be there."""
+        return 0 if self.state is None else max(0, self.state.seq - 1)
+
+    async def up_to_date(self, page: list[Stored] | None = None) -> State:
         """The state with everything that is durable now, if `stale`; otherwise the state as it is.
 
-        Raises what the journal raises. Failed or cancelled, it has folded what it has read, and is still stale.
+        `page` is the first page of the tail, if it was just read. Raises what the journal raises. Failed or cancelled,
+        it has folded what it has read, and is still stale.
         """
         if self.state is None:
             return await self._rebuild()
         if not self.must_read:
             return self.state
-        if await self._catch_up(self.state, self.came):
+        if await self._catch_up(self.state, self.came, page):
             return self.state
         lost = self.state.seq
         head = await self._journal.head(self._project_id)
@@ -143,12 +149,13 @@ class Replica:
             await self._pace.give_way_when_spent()
         return state
 
-    async def _catch_up(self, state: State, came: Callable[[Event], None]) -> bool:
+    async def _catch_up(self, state: State, came: Callable[[Event], None], page: list[Stored] | None = None) -> bool:
         """Fold what is durable after the state's last event; False if the ledger does not hold that event."""
         self.stale = False  # before the first read: what is heard of meanwhile is read next time
         known_gap, self.gap = self.gap, None
         try:
-            page = await self._journal.tail(self._project_id, max(0, state.seq - 1), self._limits.tail_page_events)
+            if page is None:
+                page = await self._journal.tail(self._project_id, max(0, state.seq - 1), self._limits.tail_page_events)
             if state.seq and not (page and (page[0].event.seq, page[0].event.at) == (state.seq, state.at)):
                 return False
             full = len(page) == self._limits.tail_page_events

@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import trio
 from msgspec import Struct
 
-from store.errors import ClockUnsteady, PoolerUnfit
+from store.errors import ClockUnsteady, ConnectionLost, PoolerUnfit
 from store.ledger.journal import PostgresJournal
 from store.ledger.notifier import Listener, Notifier
 from store.ledger.peers import TRUST_SECONDS, Peers
@@ -36,6 +36,13 @@ HISTORY_SECONDS_MAX = 3.0
 """How long one search of old events may take."""
 
 
+PATIENCE_SECONDS = 12.0
+"""How long somebody who waits for an answer waits for a session: PostgreSQL restarts in less."""
+
+READY_SECONDS = 2.0
+"""How long the question whether this server can serve may wait for a session."""
+
+
 class Store(Struct, frozen=True, kw_only=True):
     """An open database, already migrated by `store.migrate`.
 
@@ -59,9 +66,16 @@ class Store(Struct, frozen=True, kw_only=True):
         *arguments: Arguments.args,
         **named: Arguments.kwargs,
     ) -> Result:
-        """Run a query on a session without a transaction, which saves two round trips."""
-        async with self.pool.connection() as connection:
-            return await query(connection, *arguments, **named)
+        """Run a query on a session without a transaction, which saves two round trips.
+
+        A query whose session is lost is run once more: PostgreSQL may just have been restarted.
+        """
+        try:
+            async with self.pool.connection(within_seconds=PATIENCE_SECONDS) as connection:
+                return await query(connection, *arguments, **named)
+        except ConnectionLost:
+            async with self.pool.connection(within_seconds=PATIENCE_SECONDS) as connection:
+                return await query(connection, *arguments, **named)
 
     async def write(
         self,
@@ -76,12 +90,15 @@ class Store(Struct, frozen=True, kw_only=True):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Commit what is done inside, or nothing of it."""
-        async with self.pool.connection() as connection, connection.transaction():
+        async with (
+            self.pool.connection(within_seconds=PATIENCE_SECONDS) as connection,
+            connection.transaction(),
+        ):
             yield connection
 
     async def ping(self) -> None:
         """Return when this server can serve; raises `ClockUnsteady` or `StoreUnavailable` when it cannot."""
-        async with self.pool.connection() as connection:
+        async with self.pool.connection(within_seconds=READY_SECONDS) as connection:
             await connection.fetch("select 1")
         if (trouble := self.clock.trouble) is not None:
             raise ClockUnsteady(trouble)

@@ -3,12 +3,13 @@
 It keeps the promises of `actors.journal.Journal` without importing it: `actors` and `store` only know `engine`. The
 writes are here, and the reads that rebuild a state; searches are in `store.ledger.history`.
 
-Invariants: an append is one statement, so one round trip and one transaction. Errors of this package are translated to
+Invariants: an append is one statement, so one round trip and one transaction; inside a turn it goes with the commit of
+the turn's transaction, in one round trip too. Errors of this package are translated to
 `engine.errors` here and nowhere else.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 
@@ -27,13 +28,14 @@ from store.ledger.peers import Peers
 from store.ledger.searches import Searches
 from store.postgres.advisory_locks import PEERS_LOCK, WRITER_LOCK
 from store.postgres.clock import Clock
+from store.postgres.connection import Connection, Row
 from store.postgres.pool import ACQUIRE_TIMEOUT_SECONDS, Pool
 from store.postgres.prepared import Parameter, Prepared
 
 TURN_IDLE_TIMEOUT_MS = 10_000
 """How long a turn may be held without a statement before PostgreSQL ends it."""
 
-_ENTER_TURN = """
+_WAIT_FOR_TURN = """
 select set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true),
        pg_advisory_xact_lock(%(lock)s, (%(project)s::bigint & 2147483647)::int)
 """
@@ -146,8 +148,8 @@ class PostgresJournal:
     """A journal in the database that `pool` is connected to.
 
     Three pools, so that none waits for another: commits and short reads use `pool`; `turns` lends the sessions that
-    hold the writer lock, because its holder needs a second session to write; `history` is for searches, which may be
-    slow. Without `peers` it serves as a tool's journal, which nobody reads from memory.
+    wait for the writer lock and write under it; `history` is for searches, which may be slow. Without `peers` it serves
+    as a tool's journal, which nobody reads from memory.
     """
 
     def __init__(
@@ -165,6 +167,7 @@ class PostgresJournal:
         self._clock = clock or Clock()
         self._peers = peers
         self._writer = secrets.randbits(63)
+        self._turn_of: dict[int, Connection] = {}  # the session that holds the writer lock, by project
         self.tell: Callable[[int], None] = lambda project_id: None
         """Called with each project that was written to; must not block."""
 
@@ -228,10 +231,7 @@ class PostgresJournal:
         with _translating():
             async with self._pool.connection() as connection:
                 rows = await connection.fetch(_TAIL, (project_id, after, limit), prepare=True)
-        return [
-            Stored(Event(seq=seq, at=at, actor=actor, by=by, data=decode(type_name, data)), writer)
-            for seq, at, actor, by, type_name, data, writer in rows
-        ]
+        return _stored(rows)
 
     async def append(
         self,
@@ -245,8 +245,8 @@ class PostgresJournal:
         """Write events and cursors (reader id to event number) in one commit: all of it, or nothing.
 
         Events are written only after the event before the first of them, which `predecessor` names with its time.
-        Returns once it is durable. A cursor never moves backwards. `holding_turn`: the caller is inside `turn`;
-        otherwise the append waits while somebody else is. Cancelled, it may or may not have happened.
+        Returns once it is durable. A cursor never moves backwards. `holding_turn`: the caller is inside `turn`, which
+        this ends; otherwise the append waits while somebody else is. Cancelled, it may or may not have happened.
 
         Raises:
             Contended: one of the numbers is taken, or the event before the first one is not there; nothing was written.
@@ -269,9 +269,13 @@ class PostgresJournal:
         if cursors:
             parameters["cursors"] = msgspec.json.encode(cursors).decode()
         try:
-            async with self._pool.connection() as connection:
-                statement = _APPEND[bool(events), bool(cursors)]
-                ((follows, is_registered),) = await connection.run(statement, parameters)
+            statement = _APPEND[bool(events), bool(cursors)]
+            if holding_turn:
+                turn = self._turn_of[project_id]
+                ((follows, is_registered),) = await turn.run_and_commit(statement, parameters)
+            else:
+                async with self._pool.connection() as connection:
+                    ((follows, is_registered),) = await connection.run(statement, parameters)
         except UniqueTaken as error:
             raise Contended(str(error)) from error
         except ConnectionLost as error:
@@ -296,23 +300,26 @@ class PostgresJournal:
                 raise JournalUnavailable("this server is not registered in the database yet")
 
     @asynccontextmanager
-    async def turn(self, project_id: int) -> AsyncIterator[None]:
-        """Keep other writers of the project waiting, so that one who lost a race can read and write undisturbed.
+    async def turn(self, project_id: int, after: int, limit: int) -> AsyncIterator[list[Stored]]:
+        """Keep other writers of the project waiting, so that one who met others can read and write undisturbed.
 
-        For fairness only: numbers stay distinct without it. Given up when the connection is lost, and after
-        `TURN_IDLE_TIMEOUT_MS`.
+        Gives the tail as it is then. PostgreSQL gives the lock in the order in which it was asked for. The append
+        inside commits, which ends the turn. For fairness only: numbers stay distinct without it. Given up when the
+        connection is lost, and after `TURN_IDLE_TIMEOUT_MS`.
         """
-        parameters = {"idle_ms": str(TURN_IDLE_TIMEOUT_MS), "lock": WRITER_LOCK, "project": project_id}
+        wait = {"idle_ms": str(TURN_IDLE_TIMEOUT_MS), "lock": WRITER_LOCK, "project": project_id}
         with _translating():
             async with self._turns.connection() as connection:
-                await connection.execute("begin")
-                await connection.execute(_ENTER_TURN, parameters, prepare=True)
+                rows = await connection.begin_and_fetch((_WAIT_FOR_TURN, wait), (_TAIL, (project_id, after, limit)))
+                self._turn_of[project_id] = connection
                 try:
-                    yield
+                    yield _stored(rows)
                 finally:
+                    del self._turn_of[project_id]
                     # What was written under the turn stands, whether or not the turn can still be handed back.
-                    with suppress(StoreUnavailable):
-                        await connection.execute("rollback")
+                    if not connection.idle:
+                        with suppress(StoreUnavailable):
+                            await connection.execute("rollback")
 
     async def write_snapshot(
         self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None
@@ -358,6 +365,13 @@ class PostgresJournal:
         """The finished tasks that match, newest first; raises `TooSlow` also."""
         async with self._searches.session(project_id) as connection:
             return await history.find_finished_tasks(connection, project_id, query)
+
+
+def _stored(rows: Iterable[Row]) -> list[Stored]:
+    return [
+        Stored(Event(seq=seq, at=at, actor=actor, by=by, data=decode(type_name, data)), writer)
+        for seq, at, actor, by, type_name, data, writer in rows
+    ]
 
 
 def _encode_events(events: Sequence[Event]) -> str:

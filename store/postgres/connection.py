@@ -103,7 +103,13 @@ class Connection:
         session.silence_seconds_max = statement_timeout_seconds + silence_grace_seconds
         limit_ms = 0 if statement_timeout_seconds == float("inf") else round(statement_timeout_seconds * 1000)
         try:
-            ((self._backend_pid, *_),) = await self.fetch_timed(_SETTINGS, (str(limit_ms),), clock or Clock())
+            # A pooler accepts a session before it has one with the server, which may be dead.
+            with trio.fail_after(connect_timeout_seconds):
+                ((self._backend_pid, *_),) = await self.fetch_timed(_SETTINGS, (str(limit_ms),), clock or Clock())
+        except trio.TooSlowError:
+            raise StoreUnavailable(
+                f"PostgreSQL accepted a session and was silent for {connect_timeout_seconds:g} s"
+            ) from None
         except ConnectionLost as error:
             raise StoreUnavailable(f"PostgreSQL hung up: {error}") from error
         except BaseException:
@@ -167,6 +173,29 @@ class Connection:
         with self._translating():
             return await self._session.run(prepared, parameters)
 
+    async def begin_and_fetch(self, *statements: tuple[LiteralString, Parameters]) -> list[Row]:
+        """Begin a transaction, run statements one after the other, prepared, and give the last one's rows.
+
+        All of it in one round trip. The transaction is ended by `run_and_commit`, or by hand.
+        """
+        with self._translating():
+            async with self._session.pipeline():
+                cursor = await self._session.execute("begin")
+                for statement, parameters in statements:
+                    cursor = await self._session.execute(statement, parameters, prepare=True, binary=True)
+            return await cursor.fetchall()
+
+    async def run_and_commit(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> list[Row]:
+        """Run a prepared statement and commit the transaction of `begin_and_fetch`, in one round trip.
+
+        A statement that fails leaves the transaction to be rolled back.
+        """
+        with self._translating():
+            async with self._session.pipeline():
+                cursor = await self._session.execute(prepared.statement, parameters, prepare=True, binary=True)
+                await self._session.execute("commit")
+            return await cursor.fetchall()
+
     async def fetch_timed(self, statement: LiteralString, parameters: Parameters, clock: Clock) -> list[Row]:
         """Run a statement whose first column is `clock_timestamp()`, give it to the clock, and the other columns."""
         sent = monotonic()
@@ -217,6 +246,10 @@ class Connection:
         """End the session at once; what was not committed is undone by the server."""
         self._session.abandon()
 
+    def condemn(self) -> None:
+        """End a session that is of no use to anybody: a pooler must not lend it to the next one."""
+        self._session.condemn()
+
     @contextmanager
     def _translating(self) -> Iterator[None]:
         if self.closed:
@@ -256,7 +289,7 @@ class Connection:
                 return StatementTimeout(str(error))
             case psycopg.errors.ReadOnlySqlTransaction() | psycopg.errors.InsufficientPrivilege():
                 self._unfit = True
-                self.close()
+                self.condemn()
                 return StoreUnavailable(str(error))
             case psycopg.OperationalError() | psycopg.InternalError():
                 return StoreUnavailable(str(error))

@@ -8,7 +8,9 @@ runs in a thread.
 Invariant: a wait that does not end normally (cancelled, interrupted) closes the session.
 """
 
+import select
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from math import inf
 from typing import Any
 
@@ -18,7 +20,7 @@ from psycopg import generators
 from psycopg.abc import RV, ConnDict, PQGen, PQGenConn
 from psycopg.adapt import Transformer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import ExecStatus, Format
+from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg.waiting import Ready, Wait
 
@@ -86,6 +88,8 @@ class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
         finally:
             if not finished:
                 self.abandon()
+            with suppress(psycopg.Error):  # the end of a pipeline that was cut short finds the session closed
+                gen.close()
 
     async def run(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> list[tuple[Any, ...]]:
         """Run a prepared statement and give its rows."""
@@ -128,6 +132,14 @@ class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
             if self.doubt is not None:
                 await self.doubt()
         raise Silence
+
+    def condemn(self) -> None:
+        """Close the socket while a statement is under way, so that a pooler closes its session with the server too."""
+        if not self.closed and self.pgconn.transaction_status == TransactionStatus.IDLE:
+            with suppress(psycopg.Error):
+                self.pgconn.send_query_params(b"select", None)
+                self.pgconn.flush()
+        self.abandon()
 
     def abandon(self) -> None:
         """Close the socket without sending anything to the server."""
@@ -238,6 +250,12 @@ async def _ready(fd: int, want: Wait) -> Ready:
 
 
 async def _readable_or_writable(fd: int) -> Ready:
+    # Asked once for each statement of a pipeline; nearly always there is room for it.
+    poll = select.poll()
+    poll.register(fd, select.POLLIN | select.POLLOUT)
+    if found := poll.poll(0):
+        writable, readable = found[0][1] & select.POLLOUT, found[0][1] & ~select.POLLOUT
+        return Ready((Ready.W if writable else Ready.NONE) | (Ready.R if readable else Ready.NONE))
     # Only for statements larger than the socket's buffer: the server may need us to read before it reads on.
     ready = Ready.NONE
     async with trio.open_nursery() as nursery:

@@ -1,9 +1,11 @@
 """A few sessions with PostgreSQL, shared by many tasks.
 
-A task that finds no idle session opens one; there is no background task. A session that broke, or was left in a
-transaction, is closed instead of kept. A session that rested answers a round trip before it is lent, so a restarted
-PostgreSQL is simply connected to again. When a session failed in a way that the others share (silence, read-only,
-revoked rights), the idle ones are closed too: sixteen dead sessions cost one wait, not sixteen.
+A task that finds no idle session opens one; there is no background task. A server that refuses, as while it restarts,
+is tried again until the task's patience ends. A session that broke, or was left in a transaction, is closed instead of
+kept. A session that rested answers a round trip before it is lent, so a restarted PostgreSQL is simply connected to
+again. When a session failed in a way that the others share (silence, read-only, revoked rights), the idle ones are
+closed too: sixteen dead sessions cost one wait, not sixteen. They are closed so that a pooler gives up the sessions
+behind them; else it would lend them again.
 
 Invariant: at most `size_max` sessions exist, each lent to one task.
 """
@@ -25,6 +27,8 @@ POOL_SIZE_MAX = 16
 ACQUIRE_TIMEOUT_SECONDS = 5.0
 """How long a task queues for a session, connecting included."""
 
+RETRY_SECONDS = 0.1
+"""Pause before a server that refused is tried again."""
 
 REST_SECONDS = 1.0
 """A session that was idle for longer is probed before it is lent."""
@@ -84,13 +88,15 @@ class Pool:
         self.close()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self, *, within_seconds: float | None = None) -> AsyncIterator[Connection]:
         """Lend an idle session, or a new one.
 
-        Raises `StoreUnavailable` when there is none within `acquire_timeout_seconds`, or the server refuses, or the
-        pool is closed.
+        Raises `StoreUnavailable` when there is none `within_seconds`, by default the pool's `acquire_timeout_seconds`,
+        or the pool is closed.
         """
-        connection = await self._acquire()
+        if self._closed:
+            raise StoreUnavailable("the pool of sessions is closed")
+        connection = await self._acquire(self._acquire_timeout_seconds if within_seconds is None else within_seconds)
         try:
             yield connection
         finally:
@@ -113,19 +119,26 @@ class Pool:
             discarded=self._discarded,
         )
 
-    async def _acquire(self) -> Connection:
-        if self._closed:
-            raise StoreUnavailable("the pool of sessions is closed")
+    async def _acquire(self, within_seconds: float) -> Connection:
         if (fresh := self._take_fresh()) is not None:
             return fresh
-        with trio.move_on_after(self._acquire_timeout_seconds):
+        refusal = "all of them are in use"
+        with trio.move_on_after(within_seconds):
             await self._free.acquire()
             try:
-                return await self._take_idle() or await self._open()
+                refusal = "PostgreSQL does not answer"
+                while not self._closed:
+                    try:
+                        return await self._take_idle() or await self._open()
+                    except StoreUnavailable as error:
+                        refusal = str(error)
+                    await trio.sleep(RETRY_SECONDS)
             except BaseException:
                 self._free.release()
                 raise
-        raise StoreUnavailable(f"no session with PostgreSQL within {self._acquire_timeout_seconds:g} s")
+            self._free.release()
+            refusal = "the pool is closed"
+        raise StoreUnavailable(f"no session with PostgreSQL within {within_seconds:g} s: {refusal}")
 
     def _take_fresh(self) -> Connection | None:
         """The session that was returned last, if it rested so shortly that it needs no probe."""
@@ -178,7 +191,9 @@ class Pool:
         connection.close()
         self._discarded += 1
         if connection.unfit:
-            self._close_idle()
+            while self._idle:
+                self._idle.pop()[0].condemn()
+                self._discarded += 1
 
     def _close_idle(self) -> None:
         self._discarded += len(self._idle)

@@ -20,6 +20,7 @@ class BreakableJournal(MemoryJournal):
         self.down = False
         self.before_read: deque[Fault] = deque()
         self.before_tail: deque[Fault] = deque()
+        self.has_turns = True
         self.turns_taken = 0
         self.turns_held: list[bool] = []
         self.tails_after: list[int] = []
@@ -58,10 +59,12 @@ class BreakableJournal(MemoryJournal):
         await super().append(project_id, events, cursors, predecessor=predecessor, holding_turn=holding_turn)
 
     @asynccontextmanager
-    async def turn(self, project_id: int) -> AsyncIterator[None]:
+    async def turn(self, project_id: int, after: int, limit: int) -> AsyncIterator[list[Stored]]:
         self.turns_taken += 1
-        async with super().turn(project_id):
-            yield
+        if not self.has_turns:
+            raise JournalUnavailable("no turn")
+        async with super().turn(project_id, after, limit) as page:
+            yield page
 
     async def load(self, project_id: int) -> Kept | None:
         self._check()

@@ -244,14 +244,36 @@ async def test_a_turn_keeps_other_writers_waiting(open_journal: OpenJournal) -> 
         outcomes.append("second lost")
 
     with trio.fail_after(10):
-        async with trio.open_nursery() as nursery, first.turn(PROJECT):
+        async with trio.open_nursery() as nursery, first.turn(PROJECT, 0, 9):
             nursery.start_soon(lose, second)
             await second.append(PROJECT + 1, [claim(1)], {})
             await wait_all_tasks_blocked(0.05)
             assert outcomes == []
             await first.append(PROJECT, [claim(1)], {}, holding_turn=True)
-            outcomes.append("first wrote")
-    assert outcomes == ["first wrote", "second lost"]
+    assert outcomes == ["second lost"]
+
+
+async def test_a_turn_begins_with_the_ledgers_tail_and_its_append_writes_after_it(open_journal: OpenJournal) -> None:
+    first, second = open_journal(), open_journal()
+    await first.append(PROJECT, [claim(1), claim(2)], {})
+    for seq in (3, 4):
+        async with second.turn(PROJECT, seq - 2, 9) as page:
+            assert [row.event.seq for row in page] == [seq - 1]
+            await second.append(PROJECT, [claim(seq, by=BOB)], {BOB: seq}, holding_turn=True)
+            assert [row.event.seq for row in await first.tail(PROJECT, seq - 1, 9)] == [seq]
+    assert await first.cursor(PROJECT, BOB) == 4
+
+
+async def test_a_turn_in_which_nothing_could_be_written_is_handed_on(open_journal: OpenJournal) -> None:
+    first, second = open_journal(), open_journal()
+    with trio.fail_after(10):
+        with pytest.raises(Contended):
+            async with first.turn(PROJECT, 0, 9):
+                await first.append(PROJECT, [claim(2)], {}, holding_turn=True)
+        async with second.turn(PROJECT, 0, 9):
+            await second.append(PROJECT, [claim(1)], {}, holding_turn=True)
+        async with first.turn(PROJECT, 0, 9) as page:
+            assert [row.event.seq for row in page] == [1]
 
 
 async def test_an_append_needs_the_event_before_it_and_otherwise_writes_nothing(open_journal: OpenJournal) -> None:
@@ -260,7 +282,8 @@ async def test_an_append_needs_the_event_before_it_and_otherwise_writes_nothing(
     with pytest.raises(Contended):
         await journal.append(PROJECT, [claim(3), claim(4)], {ALICE: 4})
     with pytest.raises(Contended):
-        await journal.append(PROJECT + 1, [claim(2)], {}, holding_turn=True)
+        async with journal.turn(PROJECT + 1, 0, 9):
+            await journal.append(PROJECT + 1, [claim(2)], {}, holding_turn=True)
     assert [row.event.seq for row in await journal.tail(PROJECT, 0, 9)] == [1]
     assert await journal.cursor(PROJECT, ALICE) is None
     assert await journal.tail(PROJECT + 1, 0, 9) == []
@@ -279,7 +302,7 @@ async def test_turns_follow_one_another(open_journal: OpenJournal) -> None:
 
     async def take(journal: Journal) -> None:
         nonlocal inside
-        async with journal.turn(PROJECT):
+        async with journal.turn(PROJECT, 0, 9):
             inside += 1
             assert inside == 1
             await trio.lowlevel.checkpoint()
@@ -294,16 +317,16 @@ async def test_turns_follow_one_another(open_journal: OpenJournal) -> None:
 async def test_a_turn_ends_with_an_error_and_with_cancellation(open_journal: OpenJournal) -> None:
     first, second = open_journal(), open_journal()
     with pytest.raises(ZeroDivisionError):
-        async with first.turn(PROJECT):
+        async with first.turn(PROJECT, 0, 9):
             raise ZeroDivisionError
     with trio.move_on_after(0):
-        async with first.turn(PROJECT):
+        async with first.turn(PROJECT, 0, 9):
             await trio.sleep_forever()
     with trio.fail_after(10):
-        async with first.turn(PROJECT):
+        async with first.turn(PROJECT, 0, 9):
             with trio.CancelScope() as scope:
                 scope.cancel()
-                async with second.turn(PROJECT):
+                async with second.turn(PROJECT, 0, 9):
                     raise AssertionError("two turns at once")
         await second.append(PROJECT, [claim(1)], {})
 
@@ -552,7 +575,7 @@ async def test_a_cancelled_append_is_all_there_or_not_at_all(open_journal: OpenJ
         scope.cancel()
         await journal.append(PROJECT, [claim(1), claim(2)], {ALICE: 2})
     with trio.fail_after(10):
-        async with journal.turn(PROJECT):
+        async with journal.turn(PROJECT, 0, 9):
             stored, cursor = await journal.tail(PROJECT, 0, 9), await journal.cursor(PROJECT, ALICE)
     assert (len(stored), cursor) in [(0, None), (2, 2)]
 

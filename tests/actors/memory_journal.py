@@ -138,9 +138,9 @@ class MemoryJournal:
             known[reader] = max(seq, known.get(reader, 0))
 
     @asynccontextmanager
-    async def turn(self, project_id: int) -> AsyncIterator[None]:
+    async def turn(self, project_id: int, after: int, limit: int) -> AsyncIterator[list[Stored]]:
         async with self.ledger.turns[project_id]:
-            yield
+            yield await self.tail(project_id, after, limit)
 
     async def write_snapshot(
         self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None

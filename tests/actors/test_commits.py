@@ -173,6 +173,39 @@ async def test_a_foreign_writer_costs_a_second_decision_and_nothing_else(
     assert (totals.conflicts, totals.rebuilds, totals.commits) == (1, 1, 1)
 
 
+async def test_a_writer_that_met_another_takes_its_turn_first_and_reads_the_tail_with_it(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal
+) -> None:
+    foreigner = MemoryJournal(journal.ledger)
+    journal.before_append.append(partial(foreigner.append, PROJECT, [foreign_claim(1)], {}))
+    assert number(await ask(directory, A, CLAIM)) == 2
+    await foreigner.append(PROJECT, [foreign_claim(3)], {})
+    tails = len(journal.tails_after)
+    assert number(await ask(directory, A, CLAIM)) == 4
+    assert journal.turns_held == [False, True, True]
+    assert len(journal.tails_after) == tails + 1
+
+
+async def test_a_batch_that_only_reads_takes_no_turn(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal
+) -> None:
+    foreigner = MemoryJournal(journal.ledger)
+    for seq in (1, 2):
+        await foreigner.append(PROJECT, [foreign_claim(seq)], {})
+        await ask(directory, A, ListSequences())
+    assert journal.turns_taken == 0
+
+
+async def test_a_batch_is_served_without_a_turn_when_there_is_none_to_be_had(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal
+) -> None:
+    foreigner = MemoryJournal(journal.ledger)
+    journal.before_append.append(partial(foreigner.append, PROJECT, [foreign_claim(1)], {}))
+    journal.has_turns = False
+    assert number(await ask(directory, A, CLAIM)) == 2
+    assert journal.turns_held == [False, False]
+
+
 async def test_an_outage_that_lasts_is_told_to_everybody_at_once_and_forgotten_when_it_ends(
     autojump_clock: MockClock, open_directory: OpenDirectory, journal: BreakableJournal
 ) -> None:

@@ -29,7 +29,7 @@ def test_the_module_tells_the_table() -> None:
 def test_the_module_tells_the_flags() -> None:
     flags = {name for name, _ in told("Its flags:", "Callers use", r"^    (\w+)( +)\w")}
     held = [inspect.getsource(each) for each in (ProjectActor.__init__, Replica.__init__, Commit.__init__)]
-    kept = set(re.findall(r"self\.(\w+)(?:: [^=]+)? = (?:True|False|None)$", "\n".join(held), re.MULTILINE))
+    kept = set(re.findall(r"self\._?([a-z]\w*)(?:: [^=]+)? = (?:True|False|None)$", "\n".join(held), re.MULTILINE))
     assert flags == kept - {"state"}
 
 

@@ -209,10 +209,10 @@ class FaultyJournal:
         return await self._inner.finished_tasks(project_id, query)
 
     @asynccontextmanager
-    async def turn(self, project_id: int) -> AsyncIterator[None]:
+    async def turn(self, project_id: int, after: int, limit: int) -> AsyncIterator[list[Stored]]:
         await self._read()
-        async with self._inner.turn(project_id):
-            yield
+        async with self._inner.turn(project_id, after, limit) as page:
+            yield page
 
     async def write_snapshot(
         self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None

@@ -71,25 +71,29 @@ async def test_a_cancelled_append_gives_its_session_up_and_the_next_one_works(co
             await journal.append(PROJECT, [claim(2)], {})
         assert scope.cancelled_caught
         proxy.stall_answers = False
-        async with journal.turn(PROJECT):
+        async with journal.turn(PROJECT, 0, 9):
             durable = await journal.tail(PROJECT, 0, 9)
         await journal.append(PROJECT, [claim(len(durable) + 1)], {})
 
 
 async def test_a_turn_is_left_quietly_when_its_session_is_gone(conninfo: str) -> None:
+    end = "select pg_terminate_backend(pid, 5000) from pg_locks where locktype = 'advisory' and granted"
     async with journal_at(conninfo) as journal:
-        async with journal.turn(PROJECT):
-            query(
-                conninfo,
-                "select pg_terminate_backend(pid, 5000) from pg_locks where locktype = 'advisory' and granted",
-            )
+        async with journal.turn(PROJECT, 0, 9):
+            query(conninfo, end)
+        async with journal.turn(PROJECT, 0, 9):
+            query(conninfo, end)
+            with pytest.raises(OutcomeUnknown):
+                await journal.append(PROJECT, [claim(1)], {}, holding_turn=True)
+        async with journal.turn(PROJECT, 0, 9) as durable:
+            assert durable == []
             await journal.append(PROJECT, [claim(1)], {}, holding_turn=True)
         await journal.append(PROJECT, [claim(2)], {})
 
 
 async def test_a_turn_waited_for_too_long_is_unavailable_and_nothing_was_written(conninfo: str) -> None:
     async with Pool(conninfo, statement_timeout_seconds=0.1) as hasty, journal_at(conninfo) as journal:
-        async with journal.turn(PROJECT):
+        async with journal.turn(PROJECT, 0, 9):
             with pytest.raises(JournalUnavailable):
                 await PostgresJournal(hasty, hasty).append(PROJECT, [claim(1)], {})
         assert await journal.tail(PROJECT, 0, 9) == []

@@ -70,7 +70,7 @@ async def test_a_deletion_that_fails_leaves_everything(store: Store, ann: Estate
 
 async def test_a_deletion_waits_for_who_is_writing(store: Store, ann: Estate, conninfo: str) -> None:
     await fill(store, ann.project_id)
-    async with trio.open_nursery() as nursery, store.journal.turn(ann.project_id):
+    async with trio.open_nursery() as nursery, store.journal.turn(ann.project_id, 0, 9):
         nursery.start_soon(lambda: store.write(projects.delete, ann.owner.id, ann.project_id, by="ann"))
         await wait_all_tasks_blocked(0.05)
         await store.journal.append(ann.project_id, [claim(8)], {}, holding_turn=True)

@@ -2,9 +2,12 @@
 
 import pytest
 import trio
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from trio.testing import wait_all_tasks_blocked
 
 from store.errors import ConnectionLost, StoreUnavailable
+from store.opening import open_store
+from store.postgres.connection import Connection
 from store.postgres.pool import Pool
 from tests.postgres import query
 
@@ -96,3 +99,41 @@ async def test_a_closed_pool_lends_nothing_and_keeps_nothing(conninfo: str) -> N
     with pytest.raises(StoreUnavailable):
         async with pool.connection():
             raise AssertionError("lent after closing")
+
+
+async def test_a_server_that_refuses_is_tried_again_until_it_accepts(conninfo: str) -> None:
+    database = conninfo_to_dict(conninfo)["dbname"]
+    elsewhere = make_conninfo(conninfo, dbname="postgres")
+    query(elsewhere, f"alter database {database} allow_connections false")
+    async with Pool(conninfo) as pool, trio.open_nursery() as nursery:
+        served = trio.Event()
+
+        async def use() -> None:
+            async with pool.connection(within_seconds=60):
+                served.set()
+
+        nursery.start_soon(use)
+        await wait_all_tasks_blocked(0.05)
+        assert not served.is_set()
+        query(elsewhere, f"alter database {database} allow_connections true")
+        await served.wait()
+
+
+async def test_a_server_that_goes_on_refusing_is_named_in_the_end(conninfo: str) -> None:
+    async with Pool(make_conninfo(conninfo, dbname="there_is_none")) as pool:
+        with pytest.raises(StoreUnavailable, match=r"within 0.2 s: .*there_is_none"):
+            async with pool.connection(within_seconds=0.2):
+                raise AssertionError("lent")
+        assert pool.statistics().lent == 0
+
+
+async def test_a_read_whose_session_is_lost_is_read_again(conninfo: str) -> None:
+    lost = [False, True]
+
+    async def read(connection: Connection) -> str:
+        if lost.pop():
+            await connection.fetch("select pg_terminate_backend(pg_backend_pid())")
+        return "read"
+
+    async with open_store(conninfo) as store:
+        assert await store.read(read) == "read"

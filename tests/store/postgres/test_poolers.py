@@ -2,12 +2,16 @@
 
 import pytest
 import trio
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from engine.errors import JournalUnavailable
 from store import migrate, open_store
 from store.errors import PoolerUnfit
+from store.ledger.journal import PostgresJournal
+from store.postgres.pool import Pool
 from store.postgres.poolers import check_sessions, count_sessions
 from tests.actors.journal_conformance import PROJECT, claim
-from tests.postgres import Server
+from tests.postgres import Server, query
 from tests.store.hearing import Heard, until
 from tests.store.pgbouncer import needs_pgbouncer, pooled
 
@@ -49,3 +53,22 @@ async def test_sessions_are_counted(postgres: Server, conninfo: str) -> None:
     async with pooled(postgres, conninfo, "session", size=5) as behind:
         assert await count_sessions(behind, 8) == 5
     assert await count_sessions(conninfo, 8) == 8
+
+
+@needs_pgbouncer
+async def test_a_pooler_does_not_lend_a_session_again_that_had_turned_read_only(
+    postgres: Server, conninfo: str
+) -> None:
+    database = conninfo_to_dict(conninfo)["dbname"]
+    async with pooled(postgres, conninfo, "session") as behind, Pool(behind) as pool:
+        journal = PostgresJournal(pool, pool)
+        query(conninfo, f"alter database {database} set default_transaction_read_only = on")
+        others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        query(conninfo, f"select pg_terminate_backend(pid, 5000) {others}")
+        async with pool.connection(), pool.connection():
+            pass
+        writable = make_conninfo(conninfo, options="-c default_transaction_read_only=off")
+        query(writable, f"alter database {database} reset default_transaction_read_only")
+        with pytest.raises(JournalUnavailable, match="read-only"):
+            await journal.append(PROJECT, [claim(1)], {})
+        await journal.append(PROJECT, [claim(1)], {})
