@@ -96,6 +96,10 @@ class Journal(Protocol):
         """
         ...
 
+    async def note_loss(self, project_id: int, had: Head, has: Head) -> None:
+        """Keep that this server had seen event `had`, which the ledger does not hold any more: it ends with `has`."""
+        ...
+
     async def write_snapshot(
         self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None
     ) -> None:

@@ -9,6 +9,7 @@ this version does not know, which it passes over (`passed_over`). Deciding, comm
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from time import perf_counter
 
 import structlog
@@ -75,11 +76,13 @@ class Replica:
             return self.state
         if await self._catch_up(self.state, self.came, page):
             return self.state
-        lost = self.state.seq
-        head = await self._journal.head(self._project_id)
-        log.error("the ledger lost events that were durable", project_id=self._project_id, had=lost, has=head.seq)
+        had = Head(self.state.seq, self.state.at)
+        has = await self._journal.head(self._project_id)
+        log.error("the ledger lost events that were durable", project_id=self._project_id, had=had.seq, has=has.seq)
         self._totals.ledgers_lost += 1
         self.state = None
+        with suppress(JournalUnavailable):  # the log and the metric tell it too
+            await self._journal.note_loss(self._project_id, had, has)
         return await self._rebuild()
 
     def begin(self) -> None:

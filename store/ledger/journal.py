@@ -23,7 +23,7 @@ from engine.history import EMPTY, Head, Kept, Liveness, Stored
 from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 from store.errors import ConnectionLost, StoreUnavailable, UniqueTaken
-from store.ledger import history, pruned
+from store.ledger import history, losses, pruned
 from store.ledger.peers import Peers
 from store.ledger.searches import Searches
 from store.postgres.advisory_locks import PEERS_LOCK, WRITER_LOCK
@@ -320,6 +320,12 @@ class PostgresJournal:
                     if not connection.idle:
                         with suppress(StoreUnavailable):
                             await connection.execute("rollback")
+
+    async def note_loss(self, project_id: int, had: Head, has: Head) -> None:
+        """Keep that the ledger does not hold event `had` any more; the owner's pages and `doctor` tell of it."""
+        with _translating():
+            async with self._pool.connection() as connection:
+                await losses.note(connection, project_id, had, has)
 
     async def write_snapshot(
         self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None

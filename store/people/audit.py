@@ -37,6 +37,7 @@ Action = Literal[
     "invite_revoke",
     "redeem",
     "ledger_repair",
+    "ledger_loss",
     "ledger_prune",
     "ledger_unprune",
 ]

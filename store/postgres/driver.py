@@ -219,7 +219,8 @@ def _hosts(params: ConnDict) -> Iterator[tuple[str, str]]:
 
 
 def _good(results: list[PGresult]) -> PGresult:
-    (result,) = results
+    # A server that ends the session while a statement runs sends its reason as one result, and libpq adds another.
+    result = next((each for each in results if each.status == ExecStatus.FATAL_ERROR), results[-1])
     if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
         raise psycopg.errors.error_from_result(result, encoding="utf-8")
     return result

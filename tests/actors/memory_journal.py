@@ -46,6 +46,7 @@ class MemoryLedger:
         self.cursors: defaultdict[int, dict[int, int]] = defaultdict(dict)
         self.liveness: defaultdict[int, dict[int, Liveness]] = defaultdict(dict)
         self.turns: defaultdict[int, trio.Lock] = defaultdict(trio.Lock)
+        self.losses: list[tuple[int, int, int]] = []  # project, had, kept
         self.journals: list[MemoryJournal] = []
 
 
@@ -141,6 +142,10 @@ class MemoryJournal:
     async def turn(self, project_id: int, after: int, limit: int) -> AsyncIterator[list[Stored]]:
         async with self.ledger.turns[project_id]:
             yield await self.tail(project_id, after, limit)
+
+    async def note_loss(self, project_id: int, had: Head, has: Head) -> None:
+        await trio.lowlevel.checkpoint()
+        self.ledger.losses.append((project_id, had.seq, has.seq))
 
     async def write_snapshot(
         self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None

@@ -71,6 +71,7 @@ async def test_a_ledger_that_lost_its_end_goes_on_from_what_is_left(
     assert [row.event.seq for row in journal.ledger.rows[PROJECT]] == [1, 2, 3, 4, 5, 6]
     assert directory.statistics().totals.ledgers_lost == 1
     assert [entry["event"] for entry in logs] == ["the ledger lost events that were durable"]
+    assert journal.ledger.losses == [(PROJECT, 8, 5)]
 
 
 async def test_a_ledger_that_parted_is_not_written_on_though_it_has_as_many_events(

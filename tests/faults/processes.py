@@ -14,6 +14,7 @@ from subprocess import PIPE
 
 import trio
 
+from tests.faults.patience import patient
 from tests.load import Answered, Client, Record
 
 LLM_BUS = (str(Path(sys.executable).with_name("llm-bus")),)
@@ -81,7 +82,7 @@ class Bus:
             )
         assert self._process.stdout is not None
         said = bytearray()
-        with trio.fail_after(START_SECONDS_MAX):
+        with trio.fail_after(patient(START_SECONDS_MAX)):
             while not (LISTENING in said and said.endswith(b"\n")):
                 received = await self._process.stdout.receive_some()
                 if not received:
@@ -97,7 +98,7 @@ class Bus:
     async def terminate(self) -> int:
         """Ask it to stop, as an operator would, and give its exit code once it has."""
         self._running.terminate()
-        with trio.fail_after(STOP_SECONDS_MAX):
+        with trio.fail_after(patient(STOP_SECONDS_MAX)):
             return await self._running.wait()
 
     def freeze(self) -> None:

@@ -12,6 +12,7 @@ from itertools import count
 
 import trio
 
+from tests.faults.patience import patient
 from tests.faults.wire import WRITE
 from tests.load import Answered, Client
 
@@ -83,7 +84,7 @@ async def load(clients: Sequence[Client], rng: random.Random, gate: Gate | None 
             nursery.start_soon(keep_at_work, client)
         yield
         done.set()
-        nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS_MAX
+        nursery.cancel_scope.deadline = trio.current_time() + patient(FINISH_SECONDS_MAX)
     if nursery.cancel_scope.cancelled_caught:
         raise LeftUnanswered(f"a client was not answered within {FINISH_SECONDS_MAX} s after the last fault")
 

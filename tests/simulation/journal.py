@@ -214,6 +214,10 @@ class FaultyJournal:
         async with self._inner.turn(project_id, after, limit) as page:
             yield page
 
+    async def note_loss(self, project_id: int, had: Head, has: Head) -> None:
+        await self._read()
+        await self._inner.note_loss(project_id, had, has)
+
     async def write_snapshot(
         self, project_id: int, seq: int, state: bytes, *, open_posts: int, at: datetime | None = None
     ) -> None:

@@ -18,6 +18,7 @@ from store import pending
 from store.embedded import has_cluster
 from store.embedded.disk import DiskStatistics
 from store.errors import EmbeddedUnavailable, SchemaTooNew, StatementTimeout, StoreError
+from store.ledger import losses
 from store.ledger.repair import find_gaps
 from store.opening import affordable_pool_size
 from store.people.old_names import doubtful
@@ -46,6 +47,10 @@ HTTP_SECONDS_MAX = 5.0
 
 LEDGER_SECONDS_MAX = 30.0
 """How long looking for gaps may take."""
+
+LOSSES_TOLD_FOR = timedelta(days=7)
+LOSSES_TOLD_MAX = 10
+"""Of the last week, at most so many losses of events are told."""
 
 
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -185,6 +190,7 @@ async def _check_ledgers(conninfo: str, report: Report) -> None:
         connection = await Connection.open(conninfo, statement_timeout_seconds=LEDGER_SECONDS_MAX)
         try:
             gaps = await find_gaps(connection)
+            lost = await losses.recent(connection, LOSSES_TOLD_FOR, LOSSES_TOLD_MAX)
         finally:
             connection.close()
     except StatementTimeout:
@@ -194,6 +200,11 @@ async def _check_ledgers(conninfo: str, report: Report) -> None:
     for gap in gaps:
         says = f"The ledger of {gap.handle}/{gap.slug} lacks the events {gap.first} to {gap.last}."
         report(fail("ledger", says, "Make a backup, then close the gap: llm-bus repair --apply."))
+    for loss in lost:
+        says = (
+            f"The ledger of {loss.handle}/{loss.slug} lost its events after {loss.kept}; a server had seen {loss.had}."
+        )
+        report(warn("ledger", f"{says} Noted at {loss.at:%Y-%m-%d %H:%M} UTC.", "Tell its team what may be missing."))
     if not gaps:
         report(ok("ledger", "No ledger has a gap."))
 

@@ -54,11 +54,14 @@ class Operation:
 class Failover:
     """An asynchronous standby took over at `at` (seconds), and its ledger then ended at `kept`: the rest is lost.
 
-    What was answered before may be missing, if it came after `kept`; it is counted, and nothing else is excused.
+    What was answered before may be missing, if it came after `kept`; it is counted. A server that is alone on the
+    database looks at it only when its last look is `trusted_seconds` old. Until then it may answer from memory with
+    what is lost; nobody was told otherwise. Nothing else is excused.
     """
 
     at: float
     kept: int
+    trusted_seconds: float = 0.0
 
 
 def operations(record: Record) -> list[Operation]:

@@ -340,3 +340,12 @@ def test_an_asynchronous_failover_excuses_what_came_after_the_standbys_end_and_n
     story.claim("api", 3, "k4", in_ledger=False)
     assert rules(story, failover) == {"lost"}
     assert rules(story, replace(failover, kept=2)) == {"lost"}
+
+
+def test_a_server_that_is_alone_may_read_from_memory_what_a_failover_lost_only_until_it_looks_again() -> None:
+    story = Story()
+    story.claim("api", 1, "k1")
+    story.call("api", "list_sequences", {"sequences": [{"name": "adr", "last_used": 2}]})
+    failover = Failover(at=story.operations[1].began, kept=1)
+    assert rules(story, failover) == {"never true"}
+    assert rules(story, replace(failover, trusted_seconds=1.0)) == set()

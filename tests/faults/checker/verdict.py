@@ -225,6 +225,8 @@ class _Order:
         own = self._reached_by[operation.client]
         earlier = self._reader.earliest(operation, 0)
         latest_seen = self._reader.earliest(operation, own)
+        if earlier is None and self._may_be_of_before(operation):
+            return None
         if earlier is None:
             self._blame("never true", operation, f"at no moment up to {self._timeline.last}")
         elif latest_seen is None:
@@ -232,6 +234,10 @@ class _Order:
         else:
             self._blame("stale read", operation, f"true at moment {latest_seen}, but not from {self._reached} on")
         return None
+
+    def _may_be_of_before(self, operation: Operation) -> bool:
+        failover = self._failover
+        return failover is not None and operation.began < failover.at + failover.trusted_seconds
 
     def _blame(self, rule: str, operation: Operation, why: str) -> None:
         self._verdict.violations.append(Violation(rule, f"{_shown(operation)}: {why}", operation.began))

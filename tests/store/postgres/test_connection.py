@@ -213,3 +213,21 @@ async def test_a_database_url_that_makes_no_sense_does_not_tell_its_password(con
     with pytest.raises(StoreUnavailable) as caught:
         await Connection.open(conninfo)
     assert "hun%ter2" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_prepared_statement_whose_session_is_ended_by_the_server_is_lost(conninfo: str) -> None:
+    connection = await Connection.open(conninfo)
+    sleep = Prepared("select pg_backend_pid(), pg_sleep(%(seconds)s)")
+    ((pid, _),) = await connection.run(sleep, {"seconds": 0})
+    async with trio.open_nursery() as nursery:
+
+        async def end_it_once_it_sleeps() -> None:
+            ask = "select pid from pg_stat_activity where pid = %s and wait_event = 'PgSleep'"
+            while not await trio.to_thread.run_sync(query, conninfo, ask, (pid,)):
+                pass
+            await trio.to_thread.run_sync(query, conninfo, "select pg_terminate_backend(%s)", (pid,))
+
+        nursery.start_soon(end_it_once_it_sleeps)
+        with pytest.raises(ConnectionLost, match="administrator"):
+            await connection.run(sleep, {"seconds": 60})
+    assert connection.closed

@@ -51,6 +51,10 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "invite_revoke": ({"participant": "scout", "invite_id": 7}, "revoked the invite #7 for scout"),
     "redeem": ({"participant": "scout", "invite_id": 7}, "joined as scout with the invite #7"),
+    "ledger_loss": (
+        {"had": 8, "kept": 5},
+        "found that the database had lost the ledger's events after number 5, up to 8",
+    ),
     "ledger_prune": ({"events": 1200, "upto": 1500}, "moved 1200 events up to number 1500 from the ledger into files"),
     "ledger_unprune": ({"events": 1200}, "brought 1200 events back into the ledger"),
     "ledger_repair": (
