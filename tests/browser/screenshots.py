@@ -5,21 +5,21 @@ No picture holds a secret, not even a dead one: the token on the hand-out card i
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Literal
 
 import httpx2
 import trio
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from store import open_store
 from tests.browser.chromium import DESKTOP, PHONE, find_chromium, running_chromium
-from tests.browser.team import PROJECT, age, work
+from tests.browser.team import PROJECT, age, bustle, work
 from tests.postgres import running_server
-from tests.web.admin.admin_client import PAGE_SECONDS_MAX, signed_in
+from tests.web.admin.admin_client import PAGE_SECONDS_MAX, AdminClient, signed_in
 from tests.web.bus import Bus
 from tests.web.command_line import serving
 from web.admin import cookies
@@ -30,6 +30,7 @@ SHOWN_URL = "http://127.0.0.1:8787"
 """What the pages call the server, wherever it listens: pictures taken again differ by what has changed, no more."""
 
 NOT_A_TOKEN = "llmbus_EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-000"
+SETTLING_MILLISECONDS = 600
 DEVICES = {"desktop": (DESKTOP, 1.0), "phone": (PHONE, 2.0)}
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
@@ -69,21 +70,33 @@ def prepared() -> Iterator[tuple[str, str]]:
     with tempfile.TemporaryDirectory() as directory, running_server(Path(directory)) as postgres:
         database_url = postgres.create_database()
 
-        async def furnish(url: str) -> str:
-            async with (
-                open_store(database_url) as store,
-                httpx2.AsyncClient(base_url=url, timeout=PAGE_SECONDS_MAX) as http,
-                signed_in(store, url, "maya@example.com") as maya,
-            ):
-                await work(Bus(url, store, http, trio.Event()), maya.owner)
-                return maya.session_id
-
         with serving("serve", "--database-url", database_url) as server:
-            session_id = trio.run(furnish, server.url)
+            tokens = trio.run(_furnish, database_url, server.url)
             server.stop()
         age(database_url)
         with serving("serve", "--database-url", database_url, "--public-url", SHOWN_URL) as server:
-            yield server.url, session_id
+            yield server.url, trio.run(_enliven, database_url, server.url, tokens)
+
+
+async def _furnish(database_url: str, url: str) -> dict[str, str]:
+    async with _visiting(database_url, url) as (bus, maya):
+        return await work(bus, maya.owner)
+
+
+async def _enliven(database_url: str, url: str, tokens: dict[str, str]) -> str:
+    async with _visiting(database_url, url) as (bus, maya):
+        await bustle(bus, maya.owner, tokens)
+        return maya.session_id
+
+
+@asynccontextmanager
+async def _visiting(database_url: str, url: str) -> AsyncIterator[tuple[Bus, AdminClient]]:
+    async with (
+        open_store(database_url) as store,
+        httpx2.AsyncClient(base_url=url, timeout=PAGE_SECONDS_MAX) as http,
+        signed_in(store, url, "maya@example.com") as maya,
+    ):
+        yield Bus(url, store, http, trio.Event()), maya
 
 
 def take_pictures(browser: Browser, url: str, session_id: str, show: Show, *, device: str, scheme: Scheme) -> None:
@@ -105,19 +118,39 @@ def take_pictures(browser: Browser, url: str, session_id: str, show: Show, *, de
 
 
 def show_pages(page: Page, take: Take) -> None:
-    """Dashboard, project, ledger."""
-    page.goto("/admin/")
-    take("dashboard")
-    page.get_by_role("link", name=PROJECT).click()
-    take("project")
-    page.get_by_role("link", name="Ledger").click()
-    take("ledger")
+    """The first page, and those of a project that an owner keeps open."""
+    _open(page, "/admin/")
+    take("home")
+    page.get_by_role("link", name=PROJECT).first.click()
+    _settle(page)
+    take("now")
+    project = page.url
+    for subject, address in (
+        ("tasks", "/tasks"),
+        ("graph", "/tasks?view=graph"),
+        ("leases", "/leases"),
+        ("activity", "/activity"),
+        ("members", "/members"),
+    ):
+        _open(page, project + address)
+        take(subject)
+
+
+def _open(page: Page, address: str) -> None:
+    page.goto(address)
+    _settle(page)
+
+
+def _settle(page: Page) -> None:
+    """Wait until the page is live and has shown what it heard."""
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    page.wait_for_timeout(SETTLING_MILLISECONDS)
 
 
 def show_card(page: Page, take: Take) -> None:
     """The hand-out card, with something else in the token's place."""
     page.goto("/admin/")
-    page.get_by_role("link", name=PROJECT).click()
+    page.get_by_role("link", name=PROJECT).first.click()
     page.get_by_role("link", name="Grant access").first.click()
     page.get_by_label("Participant").fill("tester")
     page.get_by_role("button", name="Grant access").click()

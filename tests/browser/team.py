@@ -28,12 +28,13 @@ update liveness set at = (select max(at) from events where project_id = liveness
 update projects set created_at = now() - interval '40 days' + id * interval '6 days';
 update participants set created_at = now() - interval '30 days' + id * interval '1 day';
 update tokens set created_at = now() - interval '20 days' + id * interval '2 days';
+delete from snapshots;
 update audit set at = now() - interval '20 days' + id * interval '7 hours';
 """
 
 
-async def work(bus: Bus, owner: OwnerRow) -> None:
-    """Let the team work, through the tools that agents call."""
+async def work(bus: Bus, owner: OwnerRow) -> dict[str, str]:
+    """Let the team work, through the tools that agents call; gives their tokens."""
     shop = await bus.store.write(projects.add, owner.id, "shop", PROJECT, by=owner.handle)
     tokens = {}
     for name, lane in LANES.items():
@@ -45,8 +46,56 @@ async def work(bus: Bus, owner: OwnerRow) -> None:
     tokens[REVIEWER] = made.token
     await _plan(bus, tokens)
     await _build(bus, tokens)
+    await _plan_on(bus, tokens)
     for slug in OTHERS:
         await _work_elsewhere(bus, owner, slug)
+    return tokens
+
+
+async def bustle(bus: Bus, owner: OwnerRow, tokens: dict[str, str]) -> None:
+    """What goes on at the moment the pictures are taken."""
+    api, web, docs, planner = (tokens[name] for name in ("api", "web", "docs", "planner"))
+    await bus.call(planner, "register", lane="planning", status="cutting the invoices into tasks")
+    await bus.call(docs, "register", lane="docs", status="writing the guide for guests")
+    await bus.call(docs, "lease", surface="docs/checkout/**", note="guide for guests", ttl_seconds=3600)
+    await bus.call(
+        docs, "post", to_lane="frontend", subject="Which words does the address form use?", body="For the guide."
+    )
+    await bus.call(web, "register", lane="frontend", status="address form: postcodes of small countries")
+    await bus.call(web, "lease", surface="src/checkout/**", note="new form", ttl_seconds=2700)
+    await bus.call(tokens[REVIEWER], "lease", surface="src/checkout/address.tsx", note="reading along", ttl_seconds=900)
+    await bus.call(api, "register", lane="backend", status="importing the EU tax table")
+    await bus.call(api, "lease", surface="src/tax/**", ttl_seconds=5400)
+    await bus.call(api, "lease", surface="migrations/0014_*", ttl_seconds=1200)
+    await bus.call(api, "claim", sequence="migration", note="tax_rates")
+    await bus.call(
+        *(api, "post"),
+        to_actor=owner.handle,
+        subject="Two tax tables differ for books in Ireland",
+        body="The one of the accountant says 0 %, the old code 9 %. Which one counts?",
+        ref="task:3",
+    )
+    await bus.call(tokens[REVIEWER], "register", lane="review", status="reading PR-221")
+
+
+async def _plan_on(bus: Bus, tokens: dict[str, str]) -> None:
+    """More to do, some of it waiting."""
+    planner, api, web = tokens["planner"], tokens["api"], tokens["web"]
+    for title, more in (
+        ("Import the EU tax table", {"lane": "backend", "owner": "api", "priority": 4}),
+        ("Round as the books do", {"lane": "backend", "depends_on": [3], "priority": 3}),
+        ("Invoice as PDF", {"lane": "backend", "depends_on": [3, 4]}),
+        ("Checkout without an account", {"lane": "frontend", "owner": "web", "depends_on": [2]}),
+        ("Guide for guests", {"lane": "docs", "owner": "docs"}),
+        ("Load test of the checkout", {"lane": "backend", "depends_on": [5, 6]}),
+        ("Translate the order mails", {"lane": "docs", "priority": 1}),
+        ("Remember the basket for a week", {"lane": "frontend", "owner": "web"}),
+    ):
+        await bus.call(planner, "task_create", title=title, **more)
+    await bus.call(api, "task_start", task_id=3)
+    await bus.call(tokens["docs"], "task_start", task_id=7)
+    await bus.call(web, "task_start", task_id=10)
+    await bus.call(web, "task_block", task_id=10, reason="may we keep addresses of guests? Somebody has to decide")
 
 
 async def _plan(bus: Bus, tokens: dict[str, str]) -> None:

@@ -16,10 +16,10 @@ TASKS_MAX = 60
 AROUND_MAX = 14
 """Tasks in the picture on a task's own page."""
 
-WIDTH, HEIGHT = 190, 46
+WIDTH, HEIGHT = 212, 46
 GAP_X, GAP_Y = 56, 16
 MARGIN = 8
-TITLE_LENGTH_MAX = 25
+TITLE_LENGTH_MAX = 22
 SWEEPS = 4
 
 
@@ -63,6 +63,8 @@ class Picture(Struct, frozen=True, kw_only=True):
     height: int
     omitted: int
     worst: list[Node]
+    node_width: int = WIDTH
+    node_height: int = HEIGHT
 
 
 def subgraph_of(book: TaskBook) -> Subgraph:
