@@ -187,11 +187,13 @@ class Directory:
         They are None when not all of them are remembered, or the ledger ends before `after`. Raises what `ask` raises.
         """
         while True:
-            last = await self.look(project_id, _last_event)
             actor = self._find(project_id)
-            if last != after:
+            if (last := actor.last) is None:
+                await self.look(project_id, _last_event)  # brings the state into memory
+            elif last != after:
                 return last, actor.recent(after, last) if last > after else None
-            await actor.changed((ANY,), after)
+            else:
+                await actor.changed((ANY,), after)
 
     @contextmanager
     def listening(self, project_ids: Collection[int]) -> Iterator[Stir]:

@@ -140,6 +140,11 @@ class ProjectActor:
             self._mailbox.prod()  # what was heard of before the wait began may end it
         await self._news.changed(topics, after)
 
+    @property
+    def last(self) -> int | None:
+        """The number of the last durable event that is known here; None while the state is not in memory."""
+        return None if self._replica.state is None else self._news.last
+
     def recent(self, after: int, upto: int) -> list[Happening] | None:
         """The events above number `after`, to `upto`; None when some of them are no longer remembered."""
         return self._news.recent(after, upto)

@@ -26,6 +26,8 @@ class News:
         self._count = 0
         self._recent: deque[Happening] = deque(maxlen=limits.news_kept_events)
         self._complete_after = 0
+        self.last = 0
+        """The number of the last durable event that is known."""
 
     @property
     def waiting(self) -> int:
@@ -35,7 +37,7 @@ class News:
     def begin(self, seq: int) -> None:
         """Event `seq` is the last one that is known; what came before it is forgotten and everybody woken."""
         self._recent.clear()
-        self._complete_after = seq
+        self._complete_after = self.last = seq
         self.wake_all()
 
     def tell(self, event: Event) -> None:
@@ -43,6 +45,7 @@ class News:
         if len(self._recent) == self._recent.maxlen:
             self._complete_after = self._recent[0].seq
         topics = event.topics
+        self.last = event.seq
         self._recent.append(
             Happening(seq=event.seq, at=event.at, type=event.data.type, actor=event.actor, topics=topics)
         )

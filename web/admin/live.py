@@ -43,7 +43,7 @@ GATHER_SECONDS = 0.05
 """What happens within this time goes out together."""
 
 PAUSE_SECONDS = 0.25
-PAUSE_SECONDS_PER_STREAM = 0.002
+PAUSE_SECONDS_PER_STREAM = 0.0025
 """The pause between two sends grows with the open streams, so that many pages do not slow a busy project down."""
 
 BEAT_SECONDS = 25.0
@@ -223,8 +223,8 @@ class _Stream:
                 if news is None and self._is_over(ending):
                     return
                 yield news or b": nothing\n\n"
-                await self._unless_ended(ending, self._crowd.pause_seconds, trio.sleep_forever)
-                if self._is_over(ending):
+                with trio.move_on_after(self._crowd.pause_seconds):
+                    await ending.wait()
                     return
 
     async def _still_admitted(self) -> bool:
