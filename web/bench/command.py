@@ -36,7 +36,7 @@ QUICK = Plan(
 )
 
 _EPILOG = """\b
-Takes about a quarter of an hour; --quick takes half a minute and only shows that it works.
+Takes about twelve minutes; --quick takes half a minute and only shows that it works.
 It makes a PostgreSQL for itself and removes it again. With --database-url it makes two
 databases on that server and drops them; with --data-dir it uses the embedded one there.
 Needs pgbench, and uses wrk where that is installed. The numbers mean little while the
@@ -56,8 +56,8 @@ machine does something else.
     type=click.IntRange(SMALL_EVENTS + 1, 10_000_000),
     help="The large history. [1,000,000]",
 )
-@click.option("--rounds", type=click.IntRange(1, 100), help="How often everything is measured. [7]")
-@click.option("--seconds", type=click.FloatRange(0.1, 60), help="How long each measurement takes. [2]")
+@click.option("--rounds", type=click.IntRange(1, 100), help="How often everything is measured. [5]")
+@click.option("--seconds", type=click.FloatRange(0.1, 60), help="How long each measurement takes. [1]")
 @click.option(
     "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help=f"Where the page goes. [{PAGE}]"
 )

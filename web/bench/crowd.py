@@ -7,6 +7,8 @@ longer, as on a disk that is slow or far away: there, projects that commit one a
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import cycle
+from math import ceil
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,13 +17,24 @@ from psycopg.conninfo import conninfo_to_dict
 from store.errors import StoreError
 from web.bench import load as bench_load
 from web.bench.generator import Load
-from web.bench.processes import Served, bus_server
-from web.bench.seed import Project, create_projects, database, run_statement
+from web.bench.processes import Served, bus_server, run_job
+from web.bench.results import Flooded, Waiting
+from web.bench.seed import Project, add_readers, create_projects, database, run_statement
+from web.bench.throng import Flood, Group, Parking
 from web.errors import BenchFailed
 
 CROWD_PROJECTS = 64
 CROWD_CONNECTIONS = 64
 SLOW_COMMIT_MICROSECONDS = 3_000
+
+WAITING_CALLS = 1_000
+THRONG_CONNECTIONS = 2_000
+THRONG_PROJECTS = 50
+CALLS_OF_READER = 50
+"""One participant may have a few more calls that wait."""
+
+PAUSE_SECONDS = 4.0
+"""Between two claims on one of very many connections, on average: 500 a second, which leaves the machine some air."""
 
 
 class Crowd(Struct, frozen=True, kw_only=True):
@@ -49,6 +62,39 @@ async def open_crowd(conninfo: str, workspace: Path, *, slow: bool) -> AsyncIter
             for number in range(CROWD_PROJECTS):
                 await bench_load.call_once(bench_load.tool_load(served, "claim", projects[number].token))
             yield crowd
+
+
+async def waiting(conninfo: str, workspace: Path, *, calls: int, projects: int, seconds: float) -> Waiting:
+    """So many calls that wait for news, spread over so many projects; one post to each."""
+    calls_each = calls // projects
+    async with database(conninfo) as fresh:
+        groups = []
+        for project in await create_projects(fresh, projects):
+            readers = await add_readers(fresh, project, ceil(calls_each / CALLS_OF_READER))
+            tokens = [token for token, _ in zip(cycle(readers), range(calls_each), strict=False)]
+            groups.append(Group(readers=tokens, poster=project.peer_token))
+        async with bus_server(fresh, workspace, workspace / "waiting.log") as served:
+            job = Parking(served=served, groups=groups, rest_seconds=seconds)
+            found: Waiting = await run_job("web.bench.throng", job, Waiting)
+            return found
+
+
+async def flooded(conninfo: str, workspace: Path, *, scale: float, seconds: float) -> Flooded:
+    """Claims on very many connections, before and while one project floods, with the limits that `serve` has."""
+    async with database(conninfo) as fresh:
+        flooder, *others = await create_projects(fresh, THRONG_PROJECTS)
+        async with bus_server(fresh, workspace, workspace / "flooded.log", has_fair_use=True) as served:
+            job = Flood(
+                served=served,
+                callers=[project.token for project in others],
+                flooder=flooder.token,
+                connections=round(THRONG_CONNECTIONS * scale),
+                flooding_connections=CROWD_CONNECTIONS,
+                pause_seconds=PAUSE_SECONDS * scale,
+                seconds=seconds,
+            )
+            found: Flooded = await run_job("web.bench.throng", job, Flooded)
+            return found
 
 
 async def _slow_down(conninfo: str) -> None:

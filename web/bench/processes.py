@@ -34,10 +34,11 @@ class Served(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def bus_server(conninfo: str, data_dir: Path, log: Path) -> AsyncIterator[Served]:
-    """`llm-bus serve` on a free port, without bounds for a token; its log goes to a file, as it would in production."""
+async def bus_server(conninfo: str, data_dir: Path, log: Path, *, has_fair_use: bool = False) -> AsyncIterator[Served]:
+    """`llm-bus serve` on a free port, without bounds for a token unless it `has_fair_use`; its log goes to a file."""
     flags = ("--host", "127.0.0.1", "--port", "0", "--data-dir", str(data_dir))
-    environment = {"DATABASE_URL": conninfo, "CALLS_PER_SECOND": "0", "WRITTEN_BYTES_PER_DAY": "0"}
+    bounds = {} if has_fair_use else {"CALLS_PER_SECOND": "0", "WRITTEN_BYTES_PER_DAY": "0"}
+    environment = {"DATABASE_URL": conninfo, **bounds}
     async with _server(("-m", "llm_bus", "serve", *flags), log, **environment) as served:
         yield served
 

@@ -1,4 +1,4 @@
-"""A benchmark's results as a page: the targets first, reached or missed, then every number they come from."""
+"""A benchmark's results as a page: the targets first, met or missed, then every number they come from."""
 
 from collections.abc import Callable, Sequence
 from statistics import median
@@ -63,6 +63,10 @@ _EXPLANATION = """\
   keyed claims and active leases (`web/bench/holdings.py`). Every tool is called on one connection, in turns with a
   project that holds little; each has a database and a server of its own. *Memory* is beyond the same server with an
   empty project.
+- **very many connections**: calls that wait in `whats_new` with `wait_seconds`, then one post to each of their
+  projects; every post is news to all who wait there, and all of them are answered. Then claims on 2,000 connections,
+  each one every four seconds, before and while another project claims on 64 connections as fast as it can, with the
+  limits that `llm-bus serve` has by default.
 - **activation**: from the first question to a directory without an actor until its answer, with a snapshot that is as
   old as it can get.
 
@@ -84,6 +88,7 @@ def page(results: Results) -> str:
         _recovery(results),
         _disturbances(results),
         _holdings(results.holdings),
+        _throngs(results),
         _EXPLANATION.format(
             unread=results.unread,
             posts=results.posts,
@@ -102,12 +107,12 @@ def _targets(found: list[Target]) -> str:
         (
             target.promise,
             target.bound,
-            f"{target.found:.2f}{target.unit}",
-            "reached" if target.reached else "**missed**",
+            f"{target.measured:.2f}{target.unit}",
+            "met" if target.met else "**missed**",
         )
         for target in found
     ]
-    return f"## Targets\n\n{_table(('ratio', 'target', 'found', ''), rows)}"
+    return f"## Targets\n\n{_table(('ratio', 'target', 'measured', ''), rows)}"
 
 
 def _strongest(results: Results) -> str:
@@ -214,6 +219,31 @@ _COSTS_OF_HOLDING: tuple[tuple[str, Callable[[Holding], float | None], str], ...
     ("slowest step of a snapshot, ms", lambda held: held.slowest_step_ms, ".1f"),
     ("first answer, s", lambda held: held.first_answer_seconds, ".3f"),
 )
+
+
+def _throngs(results: Results) -> str:
+    """What very many connections cost."""
+    head = ("calls that wait", "projects", "KiB each", "% of a core", "woken p50, ms", "p99, ms", "round trip, ms")
+    rows = [
+        (
+            f"{found.calls:,}",
+            str(found.projects),
+            f"{found.bytes_each / 1024:.1f}",
+            f"{found.cpu_share * 100:.1f}",
+            f"{found.woken_p50_ms:.1f}",
+            f"{found.woken_p99_ms:.1f}",
+            f"{found.idle_ms:.2f}",
+        )
+        for found in results.waiting
+    ]
+    told = f"## Very many connections\n\n{_table(head, rows)}"
+    if (found := results.flooded) is not None:
+        told += (
+            f"\nClaims on {found.connections:,} connections in {found.projects} projects take "
+            f"{found.calm_p99_ms:.1f} ms (p99), and {found.flooded_p99_ms:.1f} ms while one project floods on 64 more. "
+            f"{found.disconnects} connections ended; {found.busy:,} of the flooder's {found.calls:,} calls were busy.\n"
+        )
+    return told
 
 
 def _machine(results: Results) -> str:

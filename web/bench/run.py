@@ -18,7 +18,16 @@ from web.bench import load as bench_load
 from web.bench import machine as bench_machine
 from web.bench import plain as bench_plain
 from web.bench.attacks import ATTACKS, attacked_bus, disturbance
-from web.bench.crowd import CROWD_CONNECTIONS, CROWD_PROJECTS, Crowd, open_crowd
+from web.bench.crowd import (
+    CROWD_CONNECTIONS,
+    CROWD_PROJECTS,
+    THRONG_PROJECTS,
+    WAITING_CALLS,
+    Crowd,
+    flooded,
+    open_crowd,
+    waiting,
+)
 from web.bench.durable import Activation, DurableClaims
 from web.bench.generator import Load
 from web.bench.holdings import LARGE, SMALL, holdings
@@ -44,10 +53,12 @@ from web.bench.results import (
     SLOW_ONE,
     TOOLS,
     Disturbance,
+    Flooded,
     Memory,
     Results,
     Row,
     Sample,
+    Waiting,
 )
 from web.bench.seed import Project, database, open_session, seed, seeding, settle
 from web.errors import BenchFailed
@@ -63,9 +74,9 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     history_events: int = 1_000_000
     projects: int = 100
-    rounds: int = 7
-    seconds: float = 2.0
-    attack_seconds: float = 5.0
+    rounds: int = 5
+    seconds: float = 1.0
+    attack_seconds: float = 4.0
     attack_scale: float = 1.0
     held_scale: float = 1.0
     held_rounds: int = 60
@@ -92,7 +103,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         crowds = 2 * 2 + 1
         curve = (len(CURVE_TOOLS) + 2) * len(CURVE_CONNECTIONS)
         tools = (2 * len(TOOLS) + 2) * len(CONNECTIONS)
-        return 1 + len(ATTACKS) + self.rounds * (tools + curve + len(DASHBOARD_CONNECTIONS) + 7 + crowds)
+        return 4 + len(ATTACKS) + self.rounds * (tools + curve + len(DASHBOARD_CONNECTIONS) + 7 + crowds)
 
 
 @dataclass(slots=True)
@@ -156,6 +167,7 @@ class Run:
             rounds=self._plan.held_rounds,
         )
         advance(1)
+        waiting, flooded = await self._throng(advance)
         return Results(
             facts=facts,
             seconds=self._plan.seconds,
@@ -173,6 +185,8 @@ class Run:
             memory=memory,
             disturbances=disturbances,
             holdings=held,
+            waiting=waiting,
+            flooded=flooded,
         )
 
     async def _attack(self, advance: Advance) -> list[Disturbance]:
@@ -184,6 +198,17 @@ class Run:
                 found.append(await disturbance(served, neighbour, attacker, attack, seconds=self._plan.attack_seconds))
                 advance(1)
         return found
+
+    async def _throng(self, advance: Advance) -> tuple[list[Waiting], Flooded]:
+        conninfo, workspace, plan = self._small.conninfo, self._workspace, self._plan
+        calls, seconds = round(WAITING_CALLS * plan.attack_scale), plan.attack_seconds
+        found = []
+        for projects in (max(2, round(THRONG_PROJECTS * plan.attack_scale)), 1):
+            found.append(await waiting(conninfo, workspace, calls=calls, projects=projects, seconds=seconds))
+            advance(1)
+        drowned = await flooded(conninfo, workspace, scale=plan.attack_scale, seconds=seconds)
+        advance(1)
+        return found, drowned
 
     @asynccontextmanager
     async def _servers(self) -> AsyncIterator[None]:

@@ -75,6 +75,7 @@ class Project(Struct, frozen=True, kw_only=True):
 
     conninfo: str
     token: str
+    peer_token: str
     principal: Principal
     events: int
 
@@ -116,6 +117,18 @@ async def create_projects(conninfo: str, count: int) -> list[Project]:
         return [(await create_project(store, conninfo))[0] for _ in range(count)]
 
 
+async def add_readers(conninfo: str, project: Project, count: int) -> list[str]:
+    """The tokens of so many new participants of a project."""
+    async with seeding(conninfo) as store:
+        made = [
+            await store.write(
+                grants.provision, project.principal.project_id, participant_name=f"reader {number}", by=OWNER
+            )
+            for number in range(count)
+        ]
+    return [each.token for each in made]
+
+
 async def open_session(store: Store) -> str:
     """The id of a new session, signed in as the owner of all seeded projects, of which there is one at least."""
     owner = await store.read(owners.find_owner, OWNER)
@@ -136,7 +149,9 @@ async def create_project(
     grant = await store.read(tokens.authenticate, sha256(runner.token.encode()).digest())
     if grant is None:
         raise BenchFailed("a token that was just made is not known: something else works on this database.")
-    project = Project(conninfo=conninfo, token=runner.token, principal=grant.principal, events=events)
+    project = Project(
+        conninfo=conninfo, token=runner.token, peer_token=peer.token, principal=grant.principal, events=events
+    )
     return project, peer.participation_id
 
 

@@ -19,6 +19,7 @@ from web.cli.bus_client import AROUND_PROXIES, CALL_SECONDS_MAX, CONNECT_SECONDS
 from web.cli.stdio_wire import stdio_streams
 from web.mcp.calls import described
 from web.mcp.offer import Context, offer
+from web.mcp.resources import REFUSED
 from web.mcp.tools import TOOLS
 from web.onboarding.texts import TOKEN_VARIABLE, mcp_url
 
@@ -61,7 +62,14 @@ def bridge(http: httpx2.AsyncClient, bus_url: str, token: str | None) -> Server[
             return _refusal("unavailable", f"no answer from the bus at {url} ({reason}). {_WORK_ON}")
         return _read(response, url)
 
-    return offer([described(tool) for tool in TOOLS], call_tool)
+    async def call_for_text(context: Context, tool: str, arguments: dict[str, Any]) -> str:
+        result = await call_tool(context, types.CallToolRequestParams(name=tool, arguments=arguments))
+        text = "".join(part.text for part in result.content if isinstance(part, types.TextContent))
+        if result.is_error:
+            raise MCPError(REFUSED, text)
+        return text
+
+    return offer([described(tool) for tool in TOOLS], call_for_text, call_tool)
 
 
 def _read(response: httpx2.Response, url: str) -> types.CallToolResult:

@@ -9,6 +9,7 @@ from typing import Any
 
 import mcp_types as types
 import msgspec
+import trio
 from mcp.shared.exceptions import MCPError
 from msgspec import Struct
 
@@ -29,6 +30,9 @@ _TIME_ENDS = b'Z"'
 _TIME_BEGINS = (b'"at":"', b'"ts":"', b'_at":"', b'"last_seen":"')
 _SECONDS, _MICROSECONDS = len("2026-01-31T12:00:00"), len("2026-01-31T12:00:00.000000")
 """How long a time is as msgspec writes it, without its end. It gets three decimals, so that times sort as text."""
+
+REFUSAL_SECONDS = 0.25
+"""How late a token hears that it calls too often, so that one that does not listen costs the others little."""
 
 _NOT_A_LEAD = Refusal("forbidden", "only leads may do this; ask a lead of the project (list_participants shows them).")
 
@@ -57,6 +61,7 @@ class Toolbox:
         written_bytes = 0 if tool.reads else exchange.request.body_bytes
         if (too_much := self._services.fair_use.refuse(exchange.token_hash, written_bytes)) is not None:
             refusal, exchange.retry_after_seconds = too_much
+            await trio.sleep(REFUSAL_SECONDS)
             return _refused(exchange, refusal)
         outcome = await self._run(exchange, tool, parser, given)
         if isinstance(outcome, Refusal):

@@ -15,7 +15,7 @@ import mcp_types as types
 from mcp.server.connection import Connection
 from mcp.server.runner import serve_one
 from mcp.shared.dispatcher import CallOptions
-from mcp.shared.exceptions import NoBackChannelError
+from mcp.shared.exceptions import MCPError, NoBackChannelError
 from mcp.shared.inbound import InboundModernRoute
 from mcp.shared.message import ServerMessageMetadata
 from mcp.shared.transport_context import TransportContext
@@ -25,7 +25,8 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from web.http.exchange import Exchange
 from web.mcp.calls import Toolbox
 from web.mcp.leniency import call_meant
-from web.mcp.offer import offer
+from web.mcp.offer import Context, offer
+from web.mcp.resources import REFUSED
 from web.tracing import named_trace
 
 _PLAIN_CALL = frozenset({"name", "arguments"})
@@ -77,7 +78,7 @@ class Kernel:
     def __init__(self, toolbox: Toolbox) -> None:
         self._toolbox = toolbox
         self._lists: dict[tuple[str, str], dict[str, Any]] = {}
-        self._server = offer(toolbox.describe())
+        self._server = offer(toolbox.describe(), self._call_for_text)
 
     async def answer(
         self,
@@ -99,10 +100,19 @@ class Kernel:
             return shaped
         connection = Connection.from_envelope(revision, route.client_info, route.client_capabilities)
         one = OneRequest(request_id, ServerMessageMetadata())
-        result = await serve_one(self._server, one, method, params, connection=connection, lifespan_state={})
+        result = await serve_one(
+            self._server, one, method, params, connection=connection, lifespan_state={"exchange": exchange}
+        )
         if method in _LISTS:
             self._lists[method, revision] = result
         return result
+
+    async def _call_for_text(self, context: Context, tool: str, arguments: dict[str, Any]) -> str:
+        result = await self._toolbox.call(context.lifespan_context["exchange"], tool, arguments)
+        text: str = result["content"][0]["text"]
+        if result.get("isError"):
+            raise MCPError(REFUSED, text)
+        return text
 
     async def _call_tool(self, exchange: Exchange, params: Mapping[str, Any] | None, revision: str) -> dict[str, Any]:
         if params is None or not _is_plain_call(params):

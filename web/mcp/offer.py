@@ -1,10 +1,11 @@
-"""What MCP clients are offered, over HTTP and stdio alike: name, instructions, tools and the guide.
+"""What MCP clients are offered, over HTTP and stdio alike: name, instructions, tools, resources and prompts.
 
-All of it is the same for everybody and changes only with a new version of this program. How requests arrive and who
-runs a tool is said by `web.mcp.kernel` (HTTP) and `web.cli.stdio_bridge`.
+What is listed is the same for everybody and changes only with a new version of this program. How requests arrive and
+who runs a tool is said by `web.mcp.kernel` (HTTP) and `web.cli.stdio_bridge`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import mcp_types as types
@@ -14,21 +15,33 @@ from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
 
 from web import VERSION
-from web.onboarding.texts import GUIDE, GUIDE_URI, INSTRUCTIONS, SERVER_NAME
+from web.mcp import prompts, resources
+from web.onboarding.texts import INSTRUCTIONS, SERVER_NAME
 
 Context = ServerRequestContext[dict[str, Any]]
 CallTool = Callable[[Context, types.CallToolRequestParams], Awaitable[types.CallToolResult]]
+
+CallForText = Callable[[Context, str, dict[str, Any]], Awaitable[str]]
+"""Calls a tool; the text of its result. Raises `MCPError` for a refusal."""
 
 _UNCHANGING = CacheHint(ttl_ms=3_600_000, scope="public")
 """For what changes only with a new version of this program."""
 
 
-def offer(tools: Sequence[types.Tool], call_tool: CallTool | None = None) -> Server[dict[str, Any]]:
-    """The SDK's server that lists `tools` and the guide; without `call_tool` it is asked for nothing but lists."""
+def offer(
+    tools: Sequence[types.Tool], call_for_text: CallForText, call_tool: CallTool | None = None
+) -> Server[dict[str, Any]]:
+    """The SDK's server that lists `tools`, resources and prompts; without `call_tool` it is asked to call no tool.
+
+    `call_for_text` calls the tools that resources stand on.
+    """
 
     async def list_tools(_: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         _refuse_cursor(params)
         return types.ListToolsResult(tools=list(tools))
+
+    async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        return await resources.read(str(params.uri), partial(call_for_text, context))
 
     server = Server[dict[str, Any]](
         SERVER_NAME,
@@ -46,10 +59,10 @@ def offer(tools: Sequence[types.Tool], call_tool: CallTool | None = None) -> Ser
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_resources=_list_resources,
-        # Empty, but not missing: the conformance suite wants to see that they may be cached.
         on_list_resource_templates=_list_resource_templates,
         on_list_prompts=_list_prompts,
-        on_read_resource=_read_resource,
+        on_get_prompt=_get_prompt,
+        on_read_resource=read_resource,
     )
     # The SDK's OpenTelemetry span around every message: nobody here would read it, everybody would pay.
     server.middleware.clear()
@@ -58,33 +71,23 @@ def offer(tools: Sequence[types.Tool], call_tool: CallTool | None = None) -> Ser
 
 async def _list_resources(_: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
     _refuse_cursor(params)
-    guide = types.Resource(
-        uri=GUIDE_URI,
-        name="guide",
-        title="How to coordinate over LLM Bus",
-        description="When to use which tool, and what the bus promises. Read it once when you join a project.",
-        mime_type="text/markdown",
-    )
-    return types.ListResourcesResult(resources=[guide])
+    return types.ListResourcesResult(resources=resources.resources())
 
 
 async def _list_resource_templates(
     _: Context, params: types.PaginatedRequestParams | None
 ) -> types.ListResourceTemplatesResult:
     _refuse_cursor(params)
-    return types.ListResourceTemplatesResult(resource_templates=[])
+    return types.ListResourceTemplatesResult(resource_templates=resources.templates())
 
 
 async def _list_prompts(_: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
     _refuse_cursor(params)
-    return types.ListPromptsResult(prompts=[])
+    return types.ListPromptsResult(prompts=prompts.prompts())
 
 
-async def _read_resource(_: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-    if str(params.uri) != GUIDE_URI:
-        raise MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": str(params.uri)})
-    text = types.TextResourceContents(uri=GUIDE_URI, mime_type="text/markdown", text=GUIDE)
-    return types.ReadResourceResult(contents=[text])
+async def _get_prompt(_: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+    return prompts.prompt(params.name, params.arguments)
 
 
 def _refuse_cursor(params: types.PaginatedRequestParams | None) -> None:

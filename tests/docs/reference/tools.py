@@ -16,6 +16,7 @@ from tests.docs.reference.markdown import code, json_block, page, table
 from tests.docs.reference.shapes import default_in_words, fields_below, first_line, type_in_words
 from tests.docs.reference.story import Call
 from tests.docs.reference.words import CODES, WordsMissing, check
+from web.mcp import prompts, resources
 from web.mcp.tools import TOOLS, Tool
 
 INTRODUCTION = """\
@@ -25,6 +26,14 @@ from one story that was run when this page was written. An argument that is null
 
 When the caller has posts to acknowledge, results also carry `_unread_posts` with their number. A refusal is a result
 with `isError` and the text `<code>: <what to do>`; [errors](errors.md) has all of these texts."""
+
+RESOURCES = """\
+What clients may offer people as context. Each is what a reading tool answers at that moment, as JSON, and counts as a
+call of that tool; only the guide is the same for everybody. Addresses are read, not subscribed to: to wait for news
+there is `wait_seconds`."""
+
+PROMPTS = """\
+What several clients show as commands. Each tells an agent which tools to call, and holds nothing of the project."""
 
 
 class Group(Struct, frozen=True):
@@ -63,7 +72,7 @@ def _list_of_tools() -> str:
         rows = [(f"[{code(tool.name)}]({link}#{tool.name})", tool.description) for tool in _tools_of(group)]
         parts.append(f"## [{group.title}]({link})\n\n{group.introduction}\n\n" + table(["tool", "what it does"], rows))
     tree = "\n".join(["```{toctree}", ":hidden:", "", *(f"tools/{group.name}" for group in GROUPS), "```"])
-    return page("Tools", INTRODUCTION, *parts, "## Refusals", codes, tree)
+    return page("Tools", INTRODUCTION, *parts, _resources(), _prompts(), "## Refusals", codes, tree)
 
 
 def _group_page(group: Group, calls: Sequence[Call]) -> str:
@@ -73,6 +82,19 @@ def _group_page(group: Group, calls: Sequence[Call]) -> str:
 
 def _tools_of(group: Group) -> list[Tool]:
     return [tool for tool in TOOLS if tool.arguments.__module__ == group.module]
+
+
+def _resources() -> str:
+    rows = [(code(str(each.uri)), f"{each.description}") for each in resources.resources()]
+    rows += [(code(each.uri_template), f"{each.description}") for each in resources.templates()]
+    return f"## Resources\n\n{RESOURCES}\n\n{table(['address', 'what is there'], rows)}"
+
+
+def _prompts() -> str:
+    rows = [
+        (code(each.name), each.description, ", ".join(map(code, each.arguments)) or "none") for each in prompts.COMMANDS
+    ]
+    return f"## Prompts\n\n{PROMPTS}\n\n{table(['prompt', 'for', 'arguments'], rows)}"
 
 
 def _section(tool: Tool, calls: Sequence[Call]) -> str:

@@ -58,7 +58,7 @@ async def test_an_automatic_client_discovers_the_stateless_revision(bus: Bus, to
 
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_the_guide_is_a_resource(bus: Bus, token: str, revision: str) -> None:
-    (listed,) = (await bus.ask(token, "resources/list", revision=revision)).json()["result"]["resources"]
+    listed, *_ = (await bus.ask(token, "resources/list", revision=revision)).json()["result"]["resources"]
     assert (listed["uri"], listed["mimeType"]) == (GUIDE_URI, "text/markdown")
     result = (await bus.ask(token, "resources/read", {"uri": GUIDE_URI}, revision)).json()["result"]
     assert result["contents"] == [{"uri": GUIDE_URI, "mimeType": "text/markdown", "text": GUIDE}]
