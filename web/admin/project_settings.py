@@ -43,7 +43,7 @@ class Deletion(Struct, frozen=True, kw_only=True):
 
 
 _ARCHIVING = (
-    "Nobody gets in any more, by token or by invite; its ledger is kept as it is and stays readable here. You can take "
+    "Tokens and invites are refused; its ledger is kept as it is and can be read here. You can take "
     "it out again at any time."
 )
 

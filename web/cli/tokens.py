@@ -98,7 +98,7 @@ def list_tokens(project: str, *, as_json: bool, **flags: str | None) -> None:
         for row in found
     ]
     headings = ("participant", "role", "lane", "tokens", "newest", "last seen")
-    table(headings, rows, nothing="Nobody takes part yet: 'llm-bus token mint --help' tells how to let somebody in.")
+    table(headings, rows, nothing="No members yet: 'llm-bus token mint --help' tells how to let somebody in.")
 
 
 @token.command("revoke")

@@ -142,7 +142,7 @@ def create_pages() -> QuartTrio:
 
     @pages.errorhandler(QuotaReached)
     async def say_quota(reached: QuotaReached) -> ResponseReturnValue:
-        return await refusals.refusal_page(429, "That is as much as one owner may have", str(reached))
+        return await refusals.refusal_page(429, "Limit reached", str(reached))
 
     for silence in _SILENCES:
         pages.register_error_handler(silence, be_patient)

@@ -152,7 +152,7 @@ async def test_a_filter_that_makes_no_sense_is_told_and_nothing_typed_is_lost(
     await bus.call(token, "claim", sequence="adr")
     response = await ada.get(f"{await project_of(bus, ada)}/activity", **{"tag": "ask", field: text})
     assert response.status_code == 400
-    assert "Nothing was looked for" in text_of(response.text)
+    assert "The search was not run" in text_of(response.text)
     assert fields_of(response.text)["tag"] == "ask"
     if field != "before":  # it has no field of its own
         assert list(wrong_in(response.text)) == [field]

@@ -13,7 +13,7 @@ async def test_a_few_letters_lead_to_projects_pages_and_participants(bus: Bus, a
     assert any(link.startswith("/admin/participants/") for link in links_of(await ada.page("/admin/find", q="SCOUT")))
     here = links_of(await ada.page("/admin/find", q="#7", project=1))
     assert {"/admin/projects/1/tasks/7", "/admin/projects/1/posts/7"} < set(here)
-    assert "Nothing is called that" in await ada.page("/admin/find", q="nowhere at all")
+    assert "No results" in await ada.page("/admin/find", q="nowhere at all")
 
 
 async def test_nobody_finds_what_is_another_owners(bus: Bus, ada: AdminClient, eve: AdminClient) -> None:
@@ -21,4 +21,4 @@ async def test_nobody_finds_what_is_another_owners(bus: Bus, ada: AdminClient, e
     for query in ("shop", "scout", "#7"):
         page = await eve.page("/admin/find", q=query, project=1)
         assert "/admin/projects/1" not in "".join(links_of(page)), query
-    assert "Nothing is called that" in await eve.page("/admin/find", q="shop")
+    assert "No results" in await eve.page("/admin/find", q="shop")

@@ -122,6 +122,4 @@ async def test_a_lane_that_cannot_be_is_refused_and_stays_as_it_was_typed(bus: B
 
 
 async def test_an_empty_project_says_how_to_let_somebody_in(ada: AdminClient) -> None:
-    assert "Nobody takes part yet" in text_of(
-        await ada.page(f"{await ada.change('/admin/projects', slug='shop')}/members")
-    )
+    assert "No members yet" in text_of(await ada.page(f"{await ada.change('/admin/projects', slug='shop')}/members"))

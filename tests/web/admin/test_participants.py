@@ -13,7 +13,7 @@ async def person_of(bus: Bus, ada: AdminClient, label: str) -> str:
 
 
 async def test_participants_are_listed_with_their_projects(bus: Bus, ada: AdminClient) -> None:
-    assert "Nobody takes part yet" in text_of(await ada.page("/admin/participants"))
+    assert "No members yet" in text_of(await ada.page("/admin/participants"))
     await bus.mint("scout")
     await bus.mint("scout", project="shop")
     assert "scout Agent demo, shop" in text_of(await ada.page("/admin/participants"))

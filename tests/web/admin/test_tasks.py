@@ -40,7 +40,7 @@ async def test_a_task_lives_by_the_owners_hand(bus: Bus, ada: AdminClient, token
     ]
     said = text_of(await ada.page(there))
     assert "Half to even" in said
-    assert "moves no more" in said
+    assert "cannot be changed any more" in said
 
 
 async def test_a_refusal_is_shown_where_it_was_met(bus: Bus, ada: AdminClient, token: str) -> None:
