@@ -1,6 +1,7 @@
 """The simulation finds what it is there for: each bug, planted on purpose, is caught within a few seeds."""
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,8 +13,12 @@ from actors.pace import Pace
 from actors.replica import Replica
 from engine import ledger, posts
 from engine.keys import KeyBook
+from engine.ledger import WhatsNew
 from engine.open_posts import PostBook
+from engine.project import AnyCommand
+from engine.sequences import Claim
 from tests.actors.memory_journal import MemoryJournal
+from tests.simulation import clients
 from tests.simulation.journal import FaultyJournal
 from tests.simulation.world import Failover, simulate
 
@@ -79,6 +84,12 @@ def moves_the_cursor_before_the_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def loses_news_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where everybody asks for something all the time, other news hides the loss; here most wait."""
+
+    def mostly_wait(rng: Random, mark: str, _: int) -> AnyCommand:
+        return Claim(sequence="a", note=mark) if rng.random() < 0.3 else WhatsNew(wait_seconds=55)
+
+    monkeypatch.setattr(clients, "draw_command", mostly_wait)
     monkeypatch.setattr(Directory, "missed_news", lambda _: None)
 
 

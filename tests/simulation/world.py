@@ -138,6 +138,7 @@ class World:
         self._memory = MemoryLedger()
         self._eye = MemoryJournal(self._memory)
         self._writers: set[int] = set()
+        self._killed: set[int] = set()
         self._replicated = 0
         self._failover = failover
         self._lives: dict[Life, FaultyJournal] = {}
@@ -192,7 +193,7 @@ class World:
         """Let the other processes hear of what was written."""
         for life, journal in self._lives.items():
             if journal.writer != writer:
-                self.late_writes.start_soon(self._tell, life, project_id)
+                self.late_writes.start_soon(self._tell, life, project_id, writer)
 
     def is_alone(self, writer: int) -> bool:
         """Whether no other process can write; nobody knows while the database does not answer."""
@@ -202,8 +203,10 @@ class World:
         """Everything in the ledger is on the standby, too."""
         self._replicated = len(self._memory.rows[PROJECT])
 
-    async def _tell(self, life: Life, project_id: int) -> None:
+    async def _tell(self, life: Life, project_id: int, writer: int) -> None:
         await trio.sleep(self.rng.uniform(0, self.weather.delay_seconds_max))
+        if writer in self._killed:
+            return  # what it had not told is lost with it
         if self.rng.random() < 0.9:
             life.directory.heard(project_id)
         else:
@@ -227,6 +230,7 @@ class World:
                 life.ended = True
                 if self.rng.random() < 0.7 and not self._ending.is_set():
                     journal.kill()
+                    self._killed.add(journal.writer)
                     nursery.cancel_scope.cancel()
                     self.late_writes.start_soon(self._notice_death)
                 else:
