@@ -158,9 +158,9 @@ def delete_participant(page: Page, name: str) -> None:
 
 
 def delete_project(page: Page, name: str, slug: str) -> None:
-    page.get_by_role("navigation", name="Main").get_by_role("link", name="Projects").click()
-    page.get_by_role("link", name=name).click()
-    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Home").click()
+    page.get_by_role("link", name=name, exact=True).first.click()
+    page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_role("link", name="Delete project").click()
     page.get_by_role("textbox").fill(slug)
     page.get_by_role("button", name="Delete project").click()
