@@ -130,6 +130,9 @@ REFUSED = {
     "src/{a,b}.py, c.py": "one surface",
     "port:/": "':'",
     "port:3000, port:3001": "one surface",
+    # a word for having none
+    "null": "the word null",
+    "`None`": "the word None",
     # hardly ever the name of a file
     "@src/a.py": "'@'",
     "!src/a.py": "leave out",

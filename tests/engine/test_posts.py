@@ -362,6 +362,15 @@ def test_the_oldest_open_post_is_known() -> None:
     assert project.state.posts.oldest is project.state.posts[2]
 
 
+def test_posts_that_are_open_since_long_are_counted_and_listed() -> None:
+    project = Project()
+    project.play([ada(TO_BEN), timedelta(hours=1), ada(TO_BEN), ada(TO_BEN), timedelta(hours=1)])
+    book = project.state.posts
+    assert book.count_before(project.now) == 3
+    assert [post.id for post in book.before(T0 + timedelta(minutes=1), 9)] == [1]
+    assert [post.id for post in book.before(project.now, 2)] == [1, 2]
+
+
 def test_who_owes_a_post_acknowledges_it_without_a_look_at_history() -> None:
     project = Project()
     project.play([ada(TO_BEN)])

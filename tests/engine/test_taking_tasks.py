@@ -309,6 +309,27 @@ def test_a_task_whose_owner_is_only_a_name_is_worked_on_and_stale_to_nobody() ->
     assert asked(project, ben(TaskShip(task_id=1)))["status"] == "done"
 
 
+def test_what_tasks_wait_for_and_hold_up_is_counted_for_pages() -> None:
+    project = Project()
+    project.play(
+        [task("a", owner="ada"), task("b", owner="ada"), task("c", depends_on=(1, 2)), task("d", depends_on=(1,))]
+    )
+    project.play([ada(TaskStart(task_id=1)), ada(TaskStart(task_id=2)), ada(TaskBlock(task_id=2, on=4, reason="r"))])
+    book = project.state.tasks
+    assert book.holding_up(2) == [1, 2]
+    assert (book.waited_for(3), book.waited_for(2), book.waiting_for(1), book.waiting_for(4)) == (
+        [1, 2],
+        [4],
+        [3, 4],
+        [2],
+    )
+    assert {status: count for status, count in book.counts.items() if count} == {
+        "open": 2,
+        "in_progress": 1,
+        "blocked": 1,
+    }
+
+
 def test_a_project_has_only_so_many_unfinished_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.task_rules.UNFINISHED_TASKS_MAX", 1)
     check([task("a")], kim(TaskCreate(title="b")), Refused("conflict", "this project has 1 unfinished tasks"))
