@@ -5,7 +5,6 @@ server's process themselves, at the moments that count.
 """
 
 import sys
-from math import inf
 from random import Random
 from time import perf_counter
 
@@ -135,9 +134,10 @@ async def _round_trip_ms(client: _Client, token: str) -> float:
 async def flood(job: Flood) -> Flooded:
     """What the others feel of one project that floods."""
     opening, random = trio.CapacityLimiter(OPENED_AT_ONCE), Random(1)  # noqa: S311 - only spreads calls over time
-    phases: list[list[float]] = [[], []]
-    ended = 0
-    started = inf
+    before: list[float] = []
+    calm: list[float] = []
+    flooded: list[float] = []
+    samples, ended = before, 0
     claims = [_claim(job, token) for token in job.callers]
 
     async def call_now_and_then(number: int) -> None:
@@ -147,35 +147,40 @@ async def flood(job: Flood) -> Flooded:
         try:
             while True:
                 await trio.sleep(random.uniform(0, 2 * job.pause_seconds))
-                sent = perf_counter()
+                sent, taken = perf_counter(), samples
                 await client.send(claims[number % len(claims)])
-                if sent >= started:
-                    phases[sent >= started + job.seconds].append((perf_counter() - sent) * 1000)
+                taken.append((perf_counter() - sent) * 1000)
         except (OSError, trio.BrokenResourceError, BadAnswer):
             ended += 1
 
     async with trio.open_nursery() as nursery:
         for number in range(job.connections):
             nursery.start_soon(call_now_and_then, number)
-        await trio.sleep(2 * job.pause_seconds)  # every connection is open and every project in memory
-        started = perf_counter()
-        await trio.sleep(job.seconds)
+        await _gather(before, 2 * job.pause_seconds)  # every connection is open and every project in memory
+        samples = calm
+        await _gather(calm, job.seconds)
+        samples = flooded
         claim, many = {"sequence": "adr"}, job.flooding_connections
         load = call_load(job.served, "claim", claim, job.flooder, connections=many, seconds=job.seconds)
-        flooder: Sample = await run_job(
-            "web.bench.generator", load, Sample
-        )  # a process of its own, as this one is busy
+        flooder: Sample = await run_job("web.bench.generator", load, Sample)  # this process is busy
+        await _gather(flooded, 0)
         nursery.cancel_scope.cancel()
-    calm, flooded = (sorted(phase) for phase in phases)
     return Flooded(
         connections=job.connections,
         projects=len(job.callers) + 1,
-        calm_p99_ms=percentile(calm, 0.99),
-        flooded_p99_ms=percentile(flooded, 0.99),
+        calm_p99_ms=percentile(sorted(calm), 0.99),
+        flooded_p99_ms=percentile(sorted(flooded), 0.99),
         disconnects=ended,
         calls=flooder.requests,
         busy=await _metric(job.served, "llm_bus_fair_use_calls_refused_total"),
     )
+
+
+async def _gather(samples: list[float], seconds: float) -> None:
+    """Let samples gather for so long, and until there is one."""
+    await trio.sleep(seconds)
+    while not samples:  # noqa: ASYNC110 - whose comes first is not known
+        await trio.sleep(0.01)
 
 
 async def _metric(served: Served, name: str) -> int:
