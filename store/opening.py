@@ -59,6 +59,7 @@ class Store(Struct, frozen=True, kw_only=True):
     peers: Peers
     notifier: Notifier
     gap_watch: GapWatch
+    patience_seconds: float
 
     async def read(
         self,
@@ -71,10 +72,10 @@ class Store(Struct, frozen=True, kw_only=True):
         A query whose session is lost is run once more: PostgreSQL may just have been restarted.
         """
         try:
-            async with self.pool.connection(within_seconds=PATIENCE_SECONDS) as connection:
+            async with self.pool.connection(within_seconds=self.patience_seconds) as connection:
                 return await query(connection, *arguments, **named)
         except ConnectionLost:
-            async with self.pool.connection(within_seconds=PATIENCE_SECONDS) as connection:
+            async with self.pool.connection(within_seconds=self.patience_seconds) as connection:
                 return await query(connection, *arguments, **named)
 
     async def write(
@@ -91,7 +92,7 @@ class Store(Struct, frozen=True, kw_only=True):
     async def transaction(self) -> AsyncIterator[Connection]:
         """Commit what is done inside, or nothing of it."""
         async with (
-            self.pool.connection(within_seconds=PATIENCE_SECONDS) as connection,
+            self.pool.connection(within_seconds=self.patience_seconds) as connection,
             connection.transaction(),
         ):
             yield connection
@@ -130,12 +131,16 @@ async def affordable_pool_size(conninfo: str) -> int:
 
 @asynccontextmanager
 async def open_store(
-    conninfo: str, *, pool_size_max: int = POOL_SIZE_MAX, trust_seconds: float = TRUST_SECONDS
+    conninfo: str,
+    *,
+    pool_size_max: int = POOL_SIZE_MAX,
+    trust_seconds: float = TRUST_SECONDS,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> AsyncIterator[Store]:
     """Open the database of `conninfo`; connects when first used, so it succeeds also while PostgreSQL is down.
 
-    `trust_seconds` is for tests: the servers of one database must agree on it. Leaving closes every session that is not
-    in use, and those that are as they come back.
+    `trust_seconds` is for tests, as is `patience_seconds`: the servers of one database must agree on it. Leaving closes
+    every session that is not in use, and those that are as they come back.
     """
     clock = Clock()
     peers = Peers(conninfo, clock, poll_seconds=trust_seconds / 2, trust_seconds=trust_seconds)
@@ -158,4 +163,5 @@ async def open_store(
             peers=peers,
             notifier=notifier,
             gap_watch=GapWatch(conninfo),
+            patience_seconds=patience_seconds,
         )

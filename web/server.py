@@ -16,6 +16,7 @@ from actors import Directory
 from store import Listener, Store, open_store
 from store.ledger.peers import TRUST_SECONDS
 from store.ledger.statistics import PublicCounter
+from store.opening import PATIENCE_SECONDS
 from store.people import grants, sessions, tokens
 from store.postgres.pool import POOL_SIZE_MAX
 from web.admin.blueprint import admin
@@ -53,6 +54,7 @@ async def run_bus(
     providers: ProvidersOf = providers_of,
     pool_size_max: int = POOL_SIZE_MAX,
     trust_seconds: float = TRUST_SECONDS,
+    patience_seconds: float = PATIENCE_SECONDS,
     has_fast_way: bool = True,
 ) -> None:
     """Serve a migrated database on `listeners`, and close them, until `stopping` is set; then return, all drained.
@@ -60,7 +62,9 @@ async def run_bus(
     `settings` are bound (`Settings.bound_to`). Calls `ready` once connections are accepted.
     """
     async with (
-        open_store(conninfo, pool_size_max=pool_size_max, trust_seconds=trust_seconds) as store,
+        open_store(
+            conninfo, pool_size_max=pool_size_max, trust_seconds=trust_seconds, patience_seconds=patience_seconds
+        ) as store,
         trio.open_nursery() as nursery,
     ):
         services = join(store, settings, stopping)

@@ -45,6 +45,7 @@ CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("lead", "claim", {"sequence": "adr", "key": "after the backup"}),
     ("lead", "claim", {"sequence": "adr", "key": "after the backup"}),
     ("lead", "seed_sequence", {"sequence": "adr", "current": 100}),
+    ("lead", "void_claim", {"sequence": "adr", "number": 1, "reason": "because"}),
     ("scout", "register", {"lane": "restored"}),
     ("lead", "post", {"to_lane": "restored", "body": "Is everything there?", "ref": "backup"}),
     ("scout", "read_posts", {"ref": "backup"}),

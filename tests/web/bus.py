@@ -11,11 +11,15 @@ import httpx2
 import trio
 
 from store import Store
+from store.opening import PATIENCE_SECONDS
 from store.people import minting
 from web.admin.providers import ProvidersOf, providers_of
 from web.config import Settings
 from web.http.listener import listen
 from web.server import run_bus
+
+NOWHERE = "host=127.0.0.1 port=1 user=nobody dbname=nothing"
+"""A database that nobody answers for."""
 
 START_SECONDS_MAX = 20
 TRUST_SECONDS = 0.1  # no other server is there that would have to agree
@@ -105,6 +109,7 @@ async def running_bus(
     connections_max: int = 1000,
     providers: ProvidersOf = providers_of,
     has_fast_way: bool = True,
+    patience_seconds: float = PATIENCE_SECONDS,
     **settings: Any,
 ) -> AsyncIterator[Bus]:
     """A server on this database as long as the block lasts; it must end cleanly."""
@@ -124,6 +129,7 @@ async def running_bus(
             ready=ready.set,
             providers=providers,
             trust_seconds=TRUST_SECONDS,
+            patience_seconds=patience_seconds,
             has_fast_way=has_fast_way,
         )
         nursery.start_soon(serving)

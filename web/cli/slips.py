@@ -1,12 +1,16 @@
 """Names that are probably mistyped: what a command would create is refused when it nearly is something else."""
 
 from collections.abc import Iterable
+from difflib import SequenceMatcher
 
 from store.errors import NoSuchName
 from store.ledger import named, overview
 from store.ledger.named import resembling
 from store.people import grants, owners
 from store.postgres.connection import Connection
+
+_ALIKE = 0.6
+"""Ratio of common characters (difflib) from which two names before an `@` are alike."""
 
 
 async def refuse_slips(connection: Connection, email: str, project: str, participant: str) -> None:
@@ -22,9 +26,19 @@ async def refuse_slips(connection: Connection, email: str, project: str, partici
 
 
 async def refuse_slip_of_owner(connection: Connection, email: str) -> None:
-    """Raise `NoSuchName` for an owner who is not there and whose email resembles another's."""
+    """Raise `NoSuchName` for an owner who is not there and whose email resembles another's, also before its `@`."""
+    wanted = email.strip().lower()
     known = [row.email.lower() for row in await overview.owners(connection)]
-    _refuse(f"owner {email}", email.strip().lower(), known)
+    # bob@ and ann@ of one domain have most characters in common, and nothing else.
+    _refuse(f"owner {email}", wanted, [other for other in known if _alike(_person(wanted), _person(other))])
+
+
+def _person(email: str) -> str:
+    return email.rpartition("@")[0]
+
+
+def _alike(one: str, other: str) -> bool:
+    return SequenceMatcher(None, one, other).ratio() >= _ALIKE
 
 
 def _refuse(what: str, name: str, known: Iterable[str]) -> None:

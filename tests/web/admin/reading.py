@@ -30,7 +30,7 @@ class _Reader(HTMLParser):
             self._silent += 1
         if tag == "input" and given.get("type") == "checkbox":
             self.fields[given["name"]] = given["value"] if "checked" in given else ""
-        elif tag == "input" and given.get("type") != "hidden":
+        elif tag == "input" and given.get("type") not in {"hidden", "search"}:
             self.fields[given["name"]] = given.get("value", "")
         elif tag == "a":
             self.links.append(given["href"])

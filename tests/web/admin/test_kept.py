@@ -9,7 +9,7 @@ from store import Store
 from store.people import sessions
 from tests.web.admin.admin_client import AdminClient, signed_in
 from tests.web.admin.reading import text_of
-from tests.web.bus import Bus, running_bus
+from tests.web.bus import NOWHERE, Bus, running_bus
 from web.admin.cookies import SESSION
 
 TYPED = {"slug": "shop", "name": "The <b>Web</b> shop,\nas typed"}
@@ -43,7 +43,7 @@ async def test_a_form_that_holds_nothing_is_refused_as_before(bus: Bus, ada: Adm
 
 async def test_a_silent_database_says_so_to_who_is_signed_in_and_keeps_what_was_typed(store: Store) -> None:
     async with (
-        running_bus(store, "host=127.0.0.1 port=1 user=nobody dbname=nothing") as bus,
+        running_bus(store, NOWHERE, patience_seconds=0.2) as bus,
         httpx2.AsyncClient(base_url=bus.url, cookies={SESSION: "perhaps"}) as browser,
     ):
         page = await browser.get("/admin/projects/1/members?q=x")

@@ -9,7 +9,7 @@ from store import Store
 from store.people import links, owners, sessions
 from tests.postgres import query
 from tests.web.admin.admin_client import AdminClient
-from tests.web.bus import Bus, running_bus
+from tests.web.bus import NOWHERE, Bus, running_bus
 from web.admin.context import SIGN_IN_TRIES_MAX
 from web.admin.cookies import SESSION
 from web.admin.visitor import inside
@@ -235,7 +235,7 @@ async def test_static_files_are_for_everybody_and_can_be_kept(stranger: httpx2.A
 
 async def test_a_silent_database_is_a_page_that_says_so(store: Store) -> None:
     async with (
-        running_bus(store, "host=127.0.0.1 port=1 user=nobody dbname=nothing") as bus,
+        running_bus(store, NOWHERE, patience_seconds=0.2) as bus,
         httpx2.AsyncClient(base_url=bus.url, cookies={SESSION: "perhaps"}) as browser,
     ):
         for path in ("/admin/", "/admin/nothing", "/admin/link?token=perhaps"):

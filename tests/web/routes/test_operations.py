@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from trio.testing import wait_all_tasks_blocked
 
 from store import Store
-from tests.web.bus import Bus, running_bus
+from tests.web.bus import NOWHERE, Bus, running_bus
 
 
 async def test_it_says_that_it_is_up(bus: Bus) -> None:
@@ -24,7 +24,7 @@ async def test_it_is_ready_when_the_database_answers(bus: Bus) -> None:
 
 
 async def test_without_a_database_it_is_up_but_not_ready_and_says_so_to_clients(store: Store) -> None:
-    async with running_bus(store, "host=127.0.0.1 port=1 user=nobody dbname=nothing") as bus:
+    async with running_bus(store, NOWHERE, patience_seconds=0.2) as bus:
         assert (await bus.http.get("/healthz")).status_code == 200
         ready = await bus.http.get("/readyz")
         assert (ready.status_code, ready.json()["ok"]) == (503, False)
