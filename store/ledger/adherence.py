@@ -58,9 +58,11 @@ class Adherence(Struct, kw_only=True):
         return self.commits - self.commits_bypassed - self.commits_unchecked
 
 
-# The first event of the weeks: times grow with numbers, so everything else is bounded by number.
+# The first event of the weeks, or of the newest so many: times grow with numbers, so everything else is bounded by
+# number.
 _BEGIN = """
-select seq, at from events
+select greatest(seq, (select max(seq) from events where project_id = %(project)s) - %(events_max)s::bigint + 1)
+  from events
  where project_id = %(project)s and at >= date_trunc('week', now(), 'UTC') - make_interval(weeks => %(weeks)s - 1)
  order by at, seq limit 1
 """
@@ -149,14 +151,20 @@ _FIGURES = {
 
 
 async def adherence(
-    connection: Connection, project_id: int, *, weeks: int = 4, overdue_hours: float = OVERDUE_HOURS
+    connection: Connection,
+    project_id: int,
+    *,
+    weeks: int = 4,
+    overdue_hours: float = OVERDUE_HOURS,
+    events_max: int | None = None,
 ) -> list[Adherence]:
     """A row for each participant and week in which anything happened, newest week first, then by name.
 
-    `weeks` counts this one, and is at most `WEEKS_MAX`. A handoff that waits for longer than `overdue_hours` is
-    overdue. Whoever only owes, and did nothing in these weeks, is named by the last name that the ledger has.
+    `weeks` counts this one, and is at most `WEEKS_MAX`. With `events_max`, no more of the newest events count. A
+    handoff that waits for longer than `overdue_hours` is overdue. Whoever only owes, and did nothing in these weeks, is
+    named by the last name that the ledger has.
     """
-    parameters: dict[str, Any] = {"project": project_id, "weeks": min(weeks, WEEKS_MAX)}
+    parameters: dict[str, Any] = {"project": project_id, "weeks": min(weeks, WEEKS_MAX), "events_max": events_max}
     if not (begin := await connection.fetch(_BEGIN, parameters)):
         return []
     parameters |= {"begin": begin[0][0], "overdue_seconds": timedelta(hours=overdue_hours).total_seconds()}

@@ -1,12 +1,14 @@
 """Figures of a project's last days: when what happens, how fast handoffs are acknowledged, where people meet.
 
 Each statement reads a bounded number of events by index, the newest, so that a ledger of any length costs the same.
+Numbers grow with times: the time asked for is looked up once, as a number.
 """
 
 from datetime import date, datetime
 
 from msgspec import Struct
 
+from engine.terms import LeaseMode
 from store.postgres.connection import Connection
 
 EVENTS_MAX = 20_000
@@ -14,44 +16,45 @@ EVENTS_MAX = 20_000
 
 ACKS_MAX = 5_000
 POSTS_MAX = 5_000
-LEASES_MAX = 1_000
+LEASES_MAX = 500
 
-_HOURS = """
-with counted as materialized (
-    select at, type from events where project_id = %(project)s and at >= %(since)s
-     order by at desc, seq desc limit %(limit)s)
+_NEWEST = """project_id = %(project)s
+       and seq >= (select seq from events where project_id = %(project)s and at >= %(since)s order by at, seq limit 1)
+     order by seq desc limit %(limit)s"""
+"""The newest events of the days asked for; a condition on their type goes before."""
+
+_HOURS = f"""
+with counted as materialized (select at, type from events where {_NEWEST})
 select extract(hour from at at time zone %(zone)s)::int, type, count(*) from counted group by 1, 2
-"""
+"""  # noqa: S608 - put together from constants
 
 # The first acknowledgement of a post counts; later ones add nothing.
-_ACKS = """
+_ACKS = f"""
 with acked as materialized (
-    select at, (data ->> 'post_id')::bigint as post_id, seq from events
-     where project_id = %(project)s and type = 'ack' and at >= %(since)s order by seq desc limit %(limit)s),
+    select at, (data ->> 'post_id')::bigint as post_id, seq from events where type = 'ack' and {_NEWEST}),
 first as (select post_id, min(at) as at from acked group by post_id)
 select (first.at at time zone %(zone)s)::date, count(*),
        percentile_cont(0.5) within group (order by extract(epoch from first.at - p.at)),
        percentile_cont(0.9) within group (order by extract(epoch from first.at - p.at))
   from first join events p on p.project_id = %(project)s and p.seq = first.post_id and p.type = 'post'
  group by grouping sets ((1), ()) order by 1 desc nulls first
-"""
+"""  # noqa: S608 - put together from constants
 
-_POSTS = """
+_POSTS = f"""
 with written as materialized (
-    select seq, data ->> 'to_lane' as lane, data ->> 'ref' as ref from events
-     where project_id = %(project)s and type = 'post' and at >= %(since)s order by seq desc limit %(limit)s)
+    select seq, data ->> 'to_lane' as lane, data ->> 'ref' as ref from events where type = 'post' and {_NEWEST})
 select lane, count(*), count(ref),
        count(*) filter (where exists (
            select from events a where a.project_id = %(project)s and a.type = 'ack'
               and (a.data ->> 'post_id')::bigint = written.seq))
   from written group by lane
-"""
+"""  # noqa: S608 - put together from constants
 
-_LEASES = """
+_LEASES = f"""
 select seq, at, participation_id, data ->> 'surface', coalesce(data ->> 'mode', 'exclusive'),
        (data ->> 'ttl_seconds')::int
-  from events where project_id = %(project)s and type = 'lease' and at >= %(since)s order by seq desc limit %(limit)s
-"""
+  from events where type = 'lease' and {_NEWEST}
+"""  # noqa: S608 - put together from constants
 
 
 class Delay(Struct, frozen=True, kw_only=True):
@@ -79,7 +82,7 @@ class Taken(Struct, frozen=True, kw_only=True):
     at: datetime
     by: int
     surface: str
-    mode: str
+    mode: LeaseMode
     ttl_seconds: int
 
 

@@ -4,9 +4,12 @@ Functions over a session; those that write want it in a transaction. Every query
 row answers exactly as a missing one. Granting a place is in `store.people.grants`.
 """
 
+from collections import Counter
 from datetime import datetime
 from itertools import groupby
+from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from store.errors import NameTaken
@@ -15,41 +18,60 @@ from store.people.grants import Kind, find_like
 from store.people.names import checked_label, checked_lane
 from store.postgres.connection import Connection, Row
 
+Sort = Literal["presence", "name", "events", "newest"]
+
 _PERSONS = f"""
 select a.id, a.label, a.kind, a.created_at, j.id, j.slug, j.name, p.id, p.lane, p.is_admin,
        exists (select from tokens t where t.participation_id = p.id and {tokens.WORKS})
-  from participants a
+  from (select * from participants
+         where owner_id = %(owner)s and id = coalesce(%(participant)s, id)
+           and strpos(lower(label), lower(%(part)s::text)) > 0
+         order by label collate "C", id limit %(limit)s offset %(offset)s) as a
   left join participations p on p.participant_id = a.id
   left join projects j on j.id = p.project_id
- where a.owner_id = %(owner)s and a.id = coalesce(%(participant)s, a.id)
 """  # noqa: S608  # made of literals
 
-# How many events everybody wrote: counted up to the snapshot already (docs/decisions/0009), and after it here.
+# Who is looked at is chosen first; only then are tokens looked up, so that a page costs no more in a large project.
 _MEMBERS = f"""
 with project as materialized (select id from projects where owner_id = %(owner)s and id = %(project)s),
-kept as materialized (
-    select s.counted_seq as seq, s.written
-      from snapshots s where s.project_id = (select id from project) and s.counted_seq is not null),
-written as (
-    select participation_id, sum(events)::bigint as events
-      from (select key::bigint as participation_id, value::bigint as events
-              from kept cross join lateral jsonb_each_text(kept.written)
-             union all
-            select e.participation_id, count(*)
-              from events e
-             where e.project_id = (select id from project) and e.seq > coalesce((select seq from kept), 0)
-             group by e.participation_id) as counted
-     group by participation_id
-)
-select p.id, a.id, a.label, a.kind, p.lane, p.is_admin, p.created_at, t.tokens, t.newest, l.at,
-       coalesce(w.events, 0)
+matching as materialized (
+    select p.id, p.participant_id, a.label, a.kind, p.lane, p.is_admin, p.created_at, l.at as seen_at,
+           coalesce((%(written)s::jsonb ->> p.id::text)::bigint, 0) as events
+      from project
+      join participations p on p.project_id = project.id
+      join participants a on a.id = p.participant_id
+      left join liveness l on l.project_id = project.id and l.participation_id = p.id
+     where p.id = coalesce(%(participation)s, p.id)
+       and (strpos(lower(a.label), lower(%(part)s::text)) > 0 or strpos(lower(p.lane), lower(%(part)s::text)) > 0))
+select (select count(*) from matching), m.id, m.participant_id, m.label, m.kind, m.lane, m.is_admin, m.created_at,
+       t.tokens, t.newest, m.seen_at, m.events
   from project
-  left join (participations p join participants a on a.id = p.participant_id) on p.project_id = project.id
+  left join (select *, row_number() over (order by {{order}}, label collate "C") as place
+               from matching order by place limit %(limit)s offset %(offset)s) as m on true
   left join lateral (select count(*) as tokens, max(created_at) as newest
-                       from tokens t where t.participation_id = p.id and {tokens.WORKS}) as t on true
-  left join liveness l on l.project_id = project.id and l.participation_id = p.id
-  left join written w on w.participation_id = p.id
+                       from tokens t where t.participation_id = m.id and {tokens.WORKS}) as t on true
+ order by m.place
 """  # noqa: S608  # made of literals
+
+_ORDERS: dict[Sort, str] = {
+    "presence": "seen_at desc nulls last",
+    "name": 'label collate "C"',
+    "events": "events desc",
+    "newest": "id desc",
+}
+
+# How many events everybody wrote: counted up to the snapshot already (docs/decisions/0009), after it by _WRITTEN,
+# which gets the snapshot's number as a value: for one that it has to guess PostgreSQL reads the whole ledger.
+_COUNTED = """
+select coalesce(s.counted_seq, 0), case when s.counted_seq is null then '{}' else s.written::text end
+  from projects j left join snapshots s on s.project_id = j.id
+ where j.owner_id = %(owner)s and j.id = %(project)s
+"""
+
+_WRITTEN = """
+select participation_id, count(*) from events where project_id = %(project)s and seq > %(counted)s
+ group by participation_id
+"""
 
 _LOCK_PARTICIPANT = "select label, kind from participants where owner_id = %s and id = %s for update"
 
@@ -111,36 +133,91 @@ class MemberRow(Struct, frozen=True, kw_only=True):
     events: int
 
 
-async def persons(connection: Connection, owner_id: int) -> list[PersonRow]:
-    """The owner's participants, by label, with their places."""
-    return await _find_persons(connection, owner_id, None)
+class Members(Struct, frozen=True, kw_only=True):
+    """Some of a project's members, and how many match in all."""
+
+    shown: list[MemberRow]
+    matching: int
+
+
+async def persons(
+    connection: Connection, owner_id: int, *, part: str = "", limit: int | None = None, offset: int = 0
+) -> list[PersonRow]:
+    """The owner's participants with `part` in their label, by label, with their places."""
+    return await _find_persons(connection, owner_id, part=part, limit=limit, offset=offset)
 
 
 async def person(connection: Connection, owner_id: int, participant_id: int) -> PersonRow | None:
     """One of the owner's participants, with its places."""
-    return next(iter(await _find_persons(connection, owner_id, participant_id)), None)
+    return next(iter(await _find_persons(connection, owner_id, participant_id=participant_id)), None)
 
 
-async def _find_persons(connection: Connection, owner_id: int, participant_id: int | None) -> list[PersonRow]:
-    rows = await connection.fetch(_PERSONS, {"owner": owner_id, "participant": participant_id})
+async def _find_persons(
+    connection: Connection,
+    owner_id: int,
+    *,
+    participant_id: int | None = None,
+    part: str = "",
+    limit: int | None = None,
+    offset: int = 0,
+) -> list[PersonRow]:
+    parameters = {"owner": owner_id, "participant": participant_id, "part": part, "limit": limit, "offset": offset}
+    rows = await connection.fetch(_PERSONS, parameters)
     rows.sort(key=lambda row: (row[1], row[0], row[5] or ""))
     return [_person(list(group)) for _, group in groupby(rows, key=lambda row: row[0])]
 
 
 async def members(connection: Connection, owner_id: int, project_id: int) -> list[MemberRow] | None:
     """Everybody in the owner's project, by name; None when there is no such project."""
-    rows = await connection.fetch(_MEMBERS, {"owner": owner_id, "project": project_id})
-    if not rows:
-        return None
-    fields = MemberRow.__struct_fields__
-    found = [MemberRow(**dict(zip(fields, row, strict=True))) for row in rows if row[0] is not None]
-    return sorted(found, key=lambda member: member.name)
+    found = await find_members(connection, owner_id, project_id)
+    return None if found is None else found.shown
 
 
 async def member(connection: Connection, owner_id: int, project_id: int, participation_id: int) -> MemberRow | None:
     """One member of the owner's project."""
-    rows = await members(connection, owner_id, project_id) or ()
-    return next((row for row in rows if row.participation_id == participation_id), None)
+    found = await find_members(connection, owner_id, project_id, participation_id=participation_id)
+    return next(iter(found.shown), None) if found is not None else None
+
+
+async def find_members(
+    connection: Connection,
+    owner_id: int,
+    project_id: int,
+    *,
+    participation_id: int | None = None,
+    part: str = "",
+    sort: Sort = "name",
+    limit: int | None = None,
+    offset: int = 0,
+) -> Members | None:
+    """The members with `part` in their name or lane; None when the owner has no such project."""
+    if (written := await _written(connection, owner_id, project_id)) is None:
+        return None
+    parameters = {
+        "owner": owner_id,
+        "project": project_id,
+        "participation": participation_id,
+        "written": msgspec.json.encode(written).decode(),
+        "part": part,
+        "limit": limit,
+        "offset": offset,
+    }
+    rows = await connection.fetch(_MEMBERS.format(order=_ORDERS[sort]), parameters)
+    fields = MemberRow.__struct_fields__
+    shown = [MemberRow(**dict(zip(fields, row[1:], strict=True))) for row in rows if row[1] is not None]
+    return Members(shown=shown, matching=rows[0][0] if rows else 0)
+
+
+async def _written(connection: Connection, owner_id: int, project_id: int) -> Counter[int] | None:
+    """How many events everybody wrote, by participation; None when the owner has no such project."""
+    rows = await connection.fetch(_COUNTED, {"owner": owner_id, "project": project_id})
+    if not rows:
+        return None
+    ((counted, known),) = rows
+    written = Counter(msgspec.json.decode(known, type=dict[int, int]))
+    for reader, events in await connection.fetch(_WRITTEN, {"project": project_id, "counted": counted}):
+        written[reader] += events
+    return written
 
 
 async def change_participant(

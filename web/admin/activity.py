@@ -24,15 +24,15 @@ from engine.lookups import EventQuery, EventView
 from store.ledger import words
 from store.ledger.projects import ProjectRow
 from store.ledger.words import Names
-from store.people import participants
 from store.people.owners import OwnerRow
 from web.admin import forms
 from web.admin.context import AdminContext
-from web.admin.finding import found, the_project
+from web.admin.finding import the_project
 from web.admin.presenting import iso
 from web.admin.visitor import PREFIX, current_owner, see_other
 
 PAGE_EVENTS = 50
+ACTORS_SUGGESTED_MAX = 100
 
 EXPORT_EVENTS_MAX = 1_000
 """Of what is shown, from the page's first event on; `llm-bus export` writes a whole ledger."""
@@ -93,11 +93,11 @@ def activity_pages(context: AdminContext) -> Blueprint:
 
     @pages.get("/activity")
     async def activity(project_id: int) -> ResponseReturnValue:
-        owner, project = current_owner(), await the_project(context, project_id)
-        members = found(await store.read(participants.members, owner.id, project_id))
+        project = await the_project(context, project_id)
         form = forms.read(Filters, request.args)
         # One more than is shown tells whether there are older ones.
         events = await _found(context, project_id, form.fields, PAGE_EVENTS + 1)
+        actors = await store.read(words.last_callers, project_id, ACTORS_SUGGESTED_MAX)
         given = {name: text for name, text in form.typed.items() if text.strip()}
         is_later_page = given.pop("before", None) is not None
         shown = events[:PAGE_EVENTS]
@@ -107,7 +107,7 @@ def activity_pages(context: AdminContext) -> Blueprint:
             project=project,
             form=form,
             types=TYPES,
-            actors=[owner.handle, *(f"{owner.handle}/{member.name}" for member in members)],
+            actors=actors,
             events=shown,
             names=await named(context, project_id, shown),
             facets=await store.read(words.facets, project_id, _start_of_today(project, store.clock.now())),

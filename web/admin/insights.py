@@ -1,28 +1,40 @@
 """A project's figures: when what happens, how fast handoffs are acknowledged, where agents meet, who keeps to rules.
 
-Pictures are drawn here as SVG without text; each stands above, or inside of, a table with the same figures.
+Pictures are drawn here as SVG without text; each stands above, or inside of, a table with the same figures. Figures are
+counted at most once a minute.
 """
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
 from typing import Annotated
 
+import trio
 from msgspec import Meta, Struct
 from quart import Blueprint, render_template, request
 
-from engine import surfaces
+from engine.leases import HeldLease, LeaseBook, conflict_between
+from engine.undo import Undo
 from store.ledger import insights
-from store.ledger.adherence import adherence
-from store.ledger.insights import Posts, Taken
+from store.ledger.adherence import Adherence, adherence
+from store.ledger.insights import Delay, Posts, Taken
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import the_project
+from web.identity.cache import AgeingCache
 
 HOURS = 24
 ROWS_SHOWN_MAX = 15
+WEEKS = 4
 LEASES_COMPARED_MAX = 200
 """Active leases that each new one is compared with."""
+
+COUNTED_FOR_SECONDS = 60.0
+PROJECTS_KEPT_MAX = 200
+COUNTED_AT_ONCE_MAX = 2
+"""Projects whose figures are counted at once; the others' pages wait."""
 
 CHART_HEIGHT = 120
 COLUMN_WIDTH, COLUMN_GAP = 22, 4
@@ -55,39 +67,73 @@ class Piece(Struct, frozen=True, kw_only=True):
     height: float
 
 
+class Asked(Struct, frozen=True, kw_only=True):
+    """Whose figures: of a project in so many days, by hours of a time zone."""
+
+    project_id: int
+    days: int
+    zone: str
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """What was counted, and when."""
+
+    at: datetime
+    hours: list[Counter[str]]
+    delays: list[Delay]
+    posts: list[Posts]
+    met: list[tuple[str, int]]
+    weeks: list[Adherence]
+
+
 def insight_pages(context: AdminContext) -> Blueprint:
     """The route."""
     pages = Blueprint("insights", __name__)
-    read = context.store.read
+    kept = AgeingCache[Asked, Figures](
+        ttl_seconds=COUNTED_FOR_SECONDS, entries_max=PROJECTS_KEPT_MAX, loads_max=COUNTED_AT_ONCE_MAX
+    )
 
     @pages.get("/projects/<int:project_id>/insights")
     async def index(project_id: int) -> str:
         project = await the_project(context, project_id)
         period = forms.read(Period, request.args).fields or Period()
-        since, zone = context.store.clock.now() - timedelta(days=period.days), project.time_zone
-        hours = by_kind(await read(insights.by_hour, project_id, since, zone))
-        posts = await read(insights.posts_by_lane, project_id, since)
-        delays = await read(insights.delays, project_id, since, zone)
-        met = contention(await read(insights.leases_taken, project_id, since))
+        asked = Asked(project_id=project_id, days=period.days, zone=project.time_zone)
+        figures = kept.get(asked) or await kept.load(asked, partial(counted, context))
+        assert figures is not None  # noqa: S101 - told to the type checker
+        lanes = sorted((each for each in figures.posts if each.lane), key=lambda each: -each.posts)
         return await render_template(
             "insights.html",
             place="projects",
             project=project,
             days=period.days,
+            figures=figures,
+            events_max=insights.EVENTS_MAX,
             kinds=KINDS,
-            hours=hours,
-            chart=columns(hours),
+            chart=columns(figures.hours),
             chart_width=HOURS * (COLUMN_WIDTH + COLUMN_GAP),
             chart_height=CHART_HEIGHT,
-            delays=delays,
-            slowest=max((delay.p90_seconds for delay in delays), default=0),
-            posts=totals(posts),
-            lanes=sorted((each for each in posts if each.lane), key=lambda each: -each.posts)[:ROWS_SHOWN_MAX],
-            met=met[:ROWS_SHOWN_MAX],
-            weeks=(await read(adherence, project_id, weeks=4))[: 4 * ROWS_SHOWN_MAX],
+            slowest=max((delay.p90_seconds for delay in figures.delays), default=0),
+            posts=totals(figures.posts),
+            lanes=lanes[:ROWS_SHOWN_MAX],
         )
 
     return pages
+
+
+async def counted(context: AdminContext, asked: Asked) -> Figures:
+    """Count the figures of a project anew."""
+    read, now, project_id = context.store.read, context.store.clock.now(), asked.project_id
+    since = now - timedelta(days=asked.days)
+    weeks = await read(adherence, project_id, weeks=WEEKS, events_max=insights.EVENTS_MAX)
+    met = await trio.to_thread.run_sync(contention, await read(insights.leases_taken, project_id, since))
+    return Figures(
+        at=now,
+        hours=by_kind(await read(insights.by_hour, project_id, since, asked.zone)),
+        delays=await read(insights.delays, project_id, since, asked.zone),
+        posts=await read(insights.posts_by_lane, project_id, since),
+        met=met[:ROWS_SHOWN_MAX],
+        weeks=weeks[: WEEKS * ROWS_SHOWN_MAX],
+    )
 
 
 def by_kind(rows: Iterable[tuple[int, str, int]]) -> list[Counter[str]]:
@@ -128,18 +174,25 @@ def contention(leases: list[Taken]) -> list[tuple[str, int]]:
 
     Leases count for as long as they were taken for: one that was released early still counts until its end.
     """
-    active: list[Taken] = []
-    met = Counter[str]()
+    book, met = LeaseBook(Undo()), Counter[str]()
     for lease in leases:
-        active = [each for each in active if each.at + timedelta(seconds=each.ttl_seconds) > lease.at]
-        met[_place(lease.surface)] += sum(
-            each.by != lease.by
-            and not each.mode == lease.mode == "shared"
-            and surfaces.overlap(each.surface, lease.surface)
-            for each in active[-LEASES_COMPARED_MAX:]
-        )
-        active.append(lease)
+        others = islice(book.overlapping(lease.surface, lease.at), LEASES_COMPARED_MAX)
+        met[_place(lease.surface)] += sum(conflict_between(held, lease.by, lease.mode) for held in others)
+        book.grant(_held(lease), lease.at)
     return [(place, count) for place, count in met.most_common() if count]
+
+
+def _held(lease: Taken) -> HeldLease:
+    expires_at = lease.at + timedelta(seconds=lease.ttl_seconds)
+    return HeldLease(
+        id=lease.id,
+        by=lease.by,
+        actor="",
+        surface=lease.surface,
+        mode=lease.mode,
+        note=None,
+        expires_at=expires_at,
+    )
 
 
 def _place(surface: str) -> str:

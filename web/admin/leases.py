@@ -5,13 +5,15 @@ Whose lease was ended is told by a post, beside the event in the ledger.
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 from typing import Annotated
 
 from msgspec import Meta, Struct
-from quart import Blueprint, render_template
+from quart import Blueprint, render_template, request
 from quart.typing import ResponseReturnValue
 
-from engine.leases import EndedLease, EndLease, HeldLease, conflicts
+from engine import terms
+from engine.leases import LEASES_PER_PROJECT_MAX, EndedLease, EndLease, HeldLease, conflict_between
 from engine.posts import Post
 from engine.refusals import Refusal
 from engine.state import State
@@ -19,11 +21,11 @@ from store.ledger.projects import ProjectRow
 from web.admin import acting, forms
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project
-from web.admin.now import LEASES_COMPARED_MAX
 from web.admin.visitor import PREFIX, see_other
 
-LEASES_SHOWN_MAX = 300
-"""The newest; a project may have ten times as many."""
+PAGE_LEASES = 100
+MET_SHOWN_MAX = 5
+"""Holders in the way of a lease that are named."""
 
 LEVELS_MAX = 8
 """What lies deeper is shown at this level, under its longer name."""
@@ -35,12 +37,19 @@ class Ending(Struct, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
+class Listed(Struct, frozen=True, kw_only=True):
+    """Where the page begins: right before this lease, or at the newest."""
+
+    before: terms.Id | None = None
+
+
 class Held(Struct, frozen=True, kw_only=True):
-    """Leases of a project, the newest; `met` are the holders whose leases conflict with one, by its id."""
+    """A page of leases, newest first; `met` are holders whose leases conflict with one, by its id."""
 
     leases: list[HeldLease]
     total: int
     met: dict[int, list[str]]
+    older: int | None
 
 
 class Branch(Struct, kw_only=True):
@@ -62,9 +71,16 @@ def lease_pages(context: AdminContext) -> Blueprint:
     @pages.get("")
     async def index(project_id: int) -> str:
         project = await the_project(context, project_id)
-        held = await look(project_id, _held)
+        before = (forms.read(Listed, request.args).fields or Listed()).before
+        held = await look(project_id, lambda state, now: _held(state, now, before))
         return await render_template(
-            "leases.html", place="projects", project=project, held=held, tree=tree_of(held.leases)
+            "leases.html",
+            place="projects",
+            project=project,
+            held=held,
+            tree=tree_of(held.leases),
+            is_later_page=before is not None,
+            met_shown_max=MET_SHOWN_MAX,
         )
 
     @pages.get("/<int:lease_id>/release")
@@ -115,12 +131,23 @@ def _joined(branch: Branch) -> Branch:
     return Branch(name=branch.name, leases=branch.leases, below=below)
 
 
-def _held(state: State, now: datetime) -> Held:
-    met = dict[int, list[str]]()
-    for older, newer in conflicts(state.leases, now, LEASES_COMPARED_MAX):
-        met.setdefault(older.id, []).append(newer.actor)
-        met.setdefault(newer.id, []).append(older.actor)
-    return Held(leases=state.leases.newest(now, LEASES_SHOWN_MAX), total=state.leases.active_count(now), met=met)
+def _held(state: State, now: datetime, before: int | None) -> Held:
+    newest = state.leases.newest(now, LEASES_PER_PROJECT_MAX)
+    leases = [lease for lease in newest if before is None or lease.id < before]
+    shown = leases[:PAGE_LEASES]
+    met = {lease.id: names for lease in shown if (names := _met(state, now, lease))}
+    older = shown[-1].id if len(leases) > PAGE_LEASES else None
+    return Held(leases=shown, total=len(newest), met=met, older=older)
+
+
+def _met(state: State, now: datetime, lease: HeldLease) -> list[str]:
+    """Who holds what conflicts with a lease; one more than are shown tells that there are more."""
+    met = (
+        held.actor
+        for held in state.leases.overlapping(lease.surface, now)
+        if conflict_between(held, lease.by, lease.mode)
+    )
+    return list(islice(met, MET_SHOWN_MAX + 1))
 
 
 async def _ask_page(project: ProjectRow, lease: HeldLease, form: forms.AnyForm) -> str:

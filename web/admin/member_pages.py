@@ -5,17 +5,17 @@ gone may have called a moment ago. `web.admin.members` and `web.admin.revoking` 
 """
 
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Annotated
 from urllib.parse import urlencode
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from quart import Blueprint, render_template, request
 
 from engine.lookups import EventQuery
 from engine.state import State
 from engine.terms import ID_MAX
 from store.people import participants, tokens
-from store.people.participants import MemberRow
+from store.people.participants import MemberRow, Sort
 from web.admin import forms
 from web.admin.activity import named
 from web.admin.context import AdminContext
@@ -23,11 +23,10 @@ from web.admin.finding import found, the_member, the_project
 from web.admin.visitor import current_owner
 
 PAGE_MEMBERS = 50
+PAGES_MAX = 10_000
 TIMELINE_EVENTS = 30
 WORK_SHOWN_MAX = 50
 """Tasks, and leases, that a member's page names."""
-
-Sort = Literal["presence", "name", "events", "newest"]
 
 SORTS = (("presence", "Last seen"), ("name", "Name"), ("events", "Most events"), ("newest", "Newest"))
 
@@ -35,9 +34,9 @@ SORTS = (("presence", "Last seen"), ("name", "Name"), ("events", "Most events"),
 class Listed(Struct, frozen=True, kw_only=True):
     """Which members are shown: `q` is part of a name or a lane."""
 
-    q: str | None = None
+    q: Annotated[str, Meta(max_length=100)] | None = None
     sort: Sort = "presence"
-    page: int = 1
+    page: Annotated[int, Meta(ge=1, le=PAGES_MAX)] = 1
 
 
 class Work(Struct, frozen=True, kw_only=True):
@@ -57,13 +56,21 @@ def member_pages(context: AdminContext) -> Blueprint:
     @pages.get("")
     async def index(project_id: int) -> str:
         project = await the_project(context, project_id)
-        everybody = found(await context.store.read(participants.members, current_owner().id, project_id))
         form = forms.read(Listed, request.args)
         wanted = form.fields or Listed()
-        matching = arranged(everybody, wanted)
-        first = (max(1, wanted.page) - 1) * PAGE_MEMBERS
-        shown = matching[first : first + PAGE_MEMBERS]
-        ids = [member.participation_id for member in shown]
+        first = (wanted.page - 1) * PAGE_MEMBERS
+        members = found(
+            await context.store.read(
+                participants.find_members,
+                current_owner().id,
+                project_id,
+                part=wanted.q or "",
+                sort=wanted.sort,
+                limit=PAGE_MEMBERS,
+                offset=first,
+            )
+        )
+        ids = [member.participation_id for member in members.shown]
         return await render_template(
             "members.html",
             place="projects",
@@ -71,12 +78,12 @@ def member_pages(context: AdminContext) -> Blueprint:
             form=form,
             sorts=SORTS,
             sort=wanted.sort,
-            members=shown,
+            members=members.shown,
             work=await context.services.directory.look(project_id, lambda state, now: _registered(state, ids)),
-            total=len(everybody),
-            matching=len(matching),
-            earlier=_page(wanted, wanted.page - 1) if first and shown else None,
-            later=_page(wanted, wanted.page + 1) if len(matching) > first + PAGE_MEMBERS else None,
+            is_empty=not members.matching and not wanted.q,
+            matching=members.matching,
+            earlier=_page(wanted, wanted.page - 1) if first and members.shown else None,
+            later=_page(wanted, wanted.page + 1) if members.matching > first + PAGE_MEMBERS else None,
         )
 
     @pages.get("/<int:participation_id>")
@@ -107,22 +114,6 @@ async def member_page(
         events=events,
         names=await named(context, project_id, events),
     )
-
-
-def arranged(members: list[MemberRow], wanted: Listed) -> list[MemberRow]:
-    """The members that match, in the order that is wanted."""
-    part = (wanted.q or "").casefold()
-    matching = [each for each in members if part in each.name.casefold() or part in (each.lane or "").casefold()]
-    match wanted.sort:
-        case "presence":
-            matching.sort(key=lambda each: (each.last_seen is None, -_seconds(each.last_seen)))
-        case "events":
-            matching.sort(key=lambda each: -each.events)
-        case "newest":
-            matching.sort(key=lambda each: -each.participation_id)
-        case "name":
-            pass  # the store lists them by name
-    return matching
 
 
 def working(state: State, now: datetime, member: MemberRow, actor: str) -> Work:
@@ -161,7 +152,3 @@ def _registered(state: State, readers: list[int]) -> dict[int, Work]:
 def _page(wanted: Listed, number: int) -> str:
     given = {"q": wanted.q, "sort": wanted.sort, "page": number}
     return f"?{urlencode({name: value for name, value in given.items() if value})}"
-
-
-def _seconds(moment: datetime | None) -> float:
-    return 0.0 if moment is None else moment.timestamp()

@@ -1,7 +1,10 @@
 """The owner's participants: listed, renamed, deleted. Their places in projects are in `web.admin.members`."""
 
-from msgspec import Struct
-from quart import Blueprint, redirect, render_template
+from typing import Annotated
+from urllib.parse import urlencode
+
+from msgspec import Meta, Struct
+from quart import Blueprint, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
 from store.errors import InvalidName
@@ -13,6 +16,16 @@ from web.admin.context import AdminContext
 from web.admin.finding import found
 from web.admin.visitor import current_owner
 from web.mcp.identity_tools import ParticipantName
+
+PAGE_PARTICIPANTS = 50
+PAGES_MAX = 10_000
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """Which participants are shown: `q` is part of a name."""
+
+    q: Annotated[str, Meta(max_length=100)] | None = None
+    page: Annotated[int, Meta(ge=1, le=PAGES_MAX)] = 1
 
 
 class Person(Struct, frozen=True, kw_only=True):
@@ -38,8 +51,25 @@ def participant_pages(context: AdminContext) -> Blueprint:
 
     @pages.get("")
     async def index() -> str:
-        known = await store.read(participants.persons, current_owner().id)
-        return await render_template("participants.html", place="participants", participants=known)
+        form = forms.read(Listed, request.args)
+        wanted = form.fields or Listed()
+        # One more than is shown tells whether there is a next page.
+        known = await store.read(
+            participants.persons,
+            current_owner().id,
+            part=wanted.q or "",
+            limit=PAGE_PARTICIPANTS + 1,
+            offset=(wanted.page - 1) * PAGE_PARTICIPANTS,
+        )
+        return await render_template(
+            "participants.html",
+            place="participants",
+            form=form,
+            participants=known[:PAGE_PARTICIPANTS],
+            is_empty=not known and wanted == Listed(),
+            earlier=_page(wanted, wanted.page - 1) if wanted.page > 1 else None,
+            later=_page(wanted, wanted.page + 1) if len(known) > PAGE_PARTICIPANTS else None,
+        )
 
     @pages.get("/<int:participant_id>")
     async def participant(participant_id: int) -> str:
@@ -85,6 +115,11 @@ def participant_pages(context: AdminContext) -> Blueprint:
         return redirect("/admin/participants?done=participant-deleted", 303)
 
     return pages
+
+
+def _page(wanted: Listed, number: int) -> str:
+    given = {"q": wanted.q, "page": number}
+    return f"?{urlencode({name: value for name, value in given.items() if value})}"
 
 
 async def _person_page(person: PersonRow, form: forms.AnyForm) -> str:

@@ -67,6 +67,13 @@ async def test_an_empty_ledger_has_no_rows(store: Store, project_id: int) -> Non
     assert await store.read(adherence, project_id) == []
 
 
+async def test_only_so_many_of_the_newest_events_count(store: Store, conninfo: str, project_id: int) -> None:
+    write(conninfo, project_id, [(ADA, hour, "commit_check", report(f"{hour}aaa")) for hour in (1, 2, 3)])
+    for events_max, commits in ((2, 2), (3, 3), (9, 3), (None, 3)):
+        found = await counted(store, project_id, events_max=events_max)
+        assert found["ada/ada"].commits == commits
+
+
 async def test_commits_are_counted_once_by_what_the_guard_saw(store: Store, conninfo: str, project_id: int) -> None:
     rows: list[Row] = [
         (ADA, 1, "commit_check", report("aaaa", (1, 2, 3), (4, 5, 6, 7))),

@@ -41,6 +41,9 @@ WITH_IDS: dict[str, Callable[[Store, int, Ids], Awaitable[Any]]] = {
     "participants.member": lambda store, owner, ids: store.read(
         participants.member, owner, ids["project_id"], ids["participation_id"]
     ),
+    "participants.find_members": lambda store, owner, ids: store.read(
+        participants.find_members, owner, ids["project_id"], limit=9
+    ),
     "participants.person": lambda store, owner, ids: store.read(participants.person, owner, ids["participant_id"]),
     "invites.list_all": lambda store, owner, ids: store.read(invites.list_all, owner, ids["project_id"]),
     "audit.page": lambda store, owner, ids: store.read(audit.page, owner, project_id=ids["project_id"], limit=9),

@@ -1,6 +1,7 @@
 """What a project's page shows of everybody: places, tokens, and how much each of them wrote."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import trio
@@ -44,6 +45,33 @@ async def test_members_are_shown_by_name_with_tokens_and_last_call(store: Store,
     assert second == await store.read(participants.member, ann.owner.id, ann.project_id, ann.participation_id)
     assert isinstance(second, MemberRow)
     assert datetime.now(UTC) - second.created_at < timedelta(minutes=5)
+
+
+async def test_members_are_found_by_a_part_of_their_name_or_lane_in_pages_by_any_order(
+    store: Store, ann: Estate, conninfo: str
+) -> None:
+    ids = {"lead": ann.participation_id}
+    for name, lane in (("carl", "api"), ("Dora", "docs"), ("apis", None)):
+        granted = await store.write(grants.provision, ann.project_id, participant_name=name, lane=lane, by="ann")
+        ids[name] = granted.participation_id
+    write_events(conninfo, ann.project_id, ids["Dora"], last=2)
+    await store.journal.write_snapshot(ann.project_id, 2, b"", open_posts=0)
+    write_events(conninfo, ann.project_id, ids["carl"], first=3, last=3)
+    seen = {ids["carl"]: Liveness("ann/carl", BEGAN), ids["lead"]: Liveness("ann/lead", BEGAN + timedelta(hours=1))}
+    await store.journal.write_liveness(ann.project_id, seen)
+
+    async def found(**asked: Any) -> tuple[list[str], int]:
+        members = await store.read(participants.find_members, ann.owner.id, ann.project_id, **asked)
+        assert members is not None
+        return [member.name for member in members.shown], members.matching
+
+    assert await found() == (["Dora", "apis", "carl", "lead"], 4)
+    assert await found(sort="presence") == (["lead", "carl", "Dora", "apis"], 4)
+    assert await found(sort="events") == (["Dora", "carl", "apis", "lead"], 4)
+    assert await found(sort="newest", limit=2) == (["apis", "Dora"], 4)
+    assert await found(sort="newest", limit=2, offset=2) == (["carl", "lead"], 4)
+    assert await found(part="API") == (["apis", "carl"], 2)
+    assert await found(part="%") == ([], 0)
 
 
 async def test_a_project_without_members_is_empty_and_not_missing(store: Store, ann: Estate) -> None:

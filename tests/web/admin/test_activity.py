@@ -10,6 +10,7 @@ import pytest
 
 from engine.events import EVENT_TYPES
 from engine.lookups import AckFact, EventView
+from store.ledger import words
 from store.ledger.words import SEARCH, query_of
 from tests.postgres import query
 from tests.web.admin.admin_client import AdminClient
@@ -294,6 +295,19 @@ async def test_todays_events_are_counted_by_type_and_by_whom(bus: Bus, ada: Admi
     for _ in range(2):
         await bus.call(token, "claim", sequence="adr")
     assert "2 events today: claim 2 By ada/lead 2" in text_of(await ada.page(f"{await project_of(bus, ada)}/activity"))
+
+
+async def test_only_the_newest_events_are_counted_by_type_and_all_in_number(
+    bus: Bus, ada: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "COUNTED_MAX", 2)
+    token = await bus.mint()
+    for _ in range(2):
+        await bus.call(token, "claim", sequence="adr")
+    await bus.call(token, "register", lane="core")
+    page = text_of(await ada.page(f"{await project_of(bus, ada)}/activity"))
+    assert "3 events today; of the newest 2:" in page
+    assert "By ada/lead 2" in page
 
 
 async def test_what_is_shown_is_taken_away_as_csv_and_json(bus: Bus, ada: AdminClient) -> None:

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 
+from engine.terms import LeaseMode
 from store.ledger.insights import Taken
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import text_of
@@ -15,9 +17,12 @@ from web.admin.insights import CHART_HEIGHT, by_kind, columns, contention
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def taken(by: int, surface: str, minute: int = 0, mode: str = "exclusive") -> Taken:
+IDS = count(1)
+
+
+def taken(by: int, surface: str, minute: int = 0, mode: LeaseMode = "exclusive") -> Taken:
     at = NOON + timedelta(minutes=minute)
-    return Taken(id=minute, at=at, by=by, surface=surface, mode=mode, ttl_seconds=600)
+    return Taken(id=next(IDS), at=at, by=by, surface=surface, mode=mode, ttl_seconds=600)
 
 
 async def test_every_figure_is_told_in_a_table(bus: Bus, ada: AdminClient) -> None:
@@ -33,6 +38,17 @@ async def test_every_figure_is_told_in_a_table(bus: Bus, ada: AdminClient) -> No
         assert "All days 1 0 s 0 s" in page
         assert "docs 2 1" in page
         assert "src/cart 1" in page
+
+
+async def test_figures_are_counted_once_a_minute_for_each_period(bus: Bus, ada: AdminClient) -> None:
+    token = await bus.mint()
+    there = f"{await project_of(bus, ada)}/insights"
+    for number in (1, 2):
+        await bus.call(token, "post", to_lane="docs", body="x")
+        page = text_of(await ada.page(there, days=7))
+        assert "docs 1 0" in page
+        assert "Counted just now" in page
+        assert f"docs {number} 0" in text_of(await ada.page(there, days=number))
 
 
 async def test_a_project_without_events_says_so(ada: AdminClient) -> None:

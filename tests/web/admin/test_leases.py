@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from engine.leases import HeldLease
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import links_of, text_of, wrong_in
 from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus
+from web.admin import leases
 from web.admin.leases import LEVELS_MAX, Branch, tree_of
 
 
@@ -21,8 +24,8 @@ def drawn(tree: list[Branch]) -> list[object]:
 
 
 def test_leases_stand_below_the_paths_that_they_are_of() -> None:
-    leases = [lease(surface) for surface in ("src/cart/**", "src/cart/total.py", "docs/a.md", "port:80", "src/cart/**")]
-    assert drawn(tree_of(leases)) == [
+    held = [lease(surface) for surface in ("src/cart/**", "src/cart/total.py", "docs/a.md", "port:80", "src/cart/**")]
+    assert drawn(tree_of(held)) == [
         ["docs/a.md", 1],
         ["port:80", 1],
         ["src/cart/", 0, ["**", 2], ["total.py", 1]],
@@ -46,6 +49,26 @@ async def test_overlaps_are_told_beside_each_lease(bus: Bus, ada: AdminClient) -
     assert "2 active leases" in page
     assert "scout moving all overlaps builder" in page
     assert "builder overlaps scout" in page
+
+
+async def test_leases_come_in_pages_and_tell_overlaps_across_them(
+    bus: Bus, ada: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "PAGE_LEASES", 1)
+    monkeypatch.setattr(leases, "MET_SHOWN_MAX", 1)
+    for name in ("scout", "builder", "tester"):
+        await bus.call(await bus.mint(name), "lease", surface="src/**")
+    there = f"{await project_of(bus, ada)}/leases"
+    first = await ada.page(there)
+    assert "3 active leases" in text_of(first)
+    assert "tester overlaps scout and more" in text_of(first)
+    (older,) = [link for link in links_of(first) if "before=" in link]
+    second = await ada.page(f"{there}{older}")
+    assert "builder overlaps scout and more" in text_of(second)
+    (oldest,) = [link for link in links_of(second) if "before=" in link]
+    third = await ada.page(f"{there}{oldest}")
+    assert "scout overlaps builder and more" in text_of(third)
+    assert not [link for link in links_of(third) if "before=" in link]
 
 
 async def test_the_owner_ends_a_lease_and_the_holder_is_told(bus: Bus, ada: AdminClient) -> None:

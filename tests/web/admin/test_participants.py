@@ -1,9 +1,12 @@
 """Participants: listed with their projects, renamed, deleted; the ledger keeps their names."""
 
+import pytest
+
 from store.people import participants
 from tests.web.admin.admin_client import AdminClient
-from tests.web.admin.reading import fields_of, text_of, wrong_in
+from tests.web.admin.reading import fields_of, links_of, text_of, wrong_in
 from tests.web.bus import Bus
+from web.admin import participants as participant_pages
 
 
 async def person_of(bus: Bus, ada: AdminClient, label: str) -> str:
@@ -20,6 +23,25 @@ async def test_participants_are_listed_with_their_projects(bus: Bus, ada: AdminC
     assert "demo lead demo none active shop lead shop none active" in text_of(
         await ada.page(await person_of(bus, ada, "scout"))
     )
+
+
+async def test_participants_come_in_pages_and_are_found_by_a_part_of_their_name(
+    bus: Bus, ada: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(participant_pages, "PAGE_PARTICIPANTS", 2)
+    for name in ("scout", "builder", "tester"):
+        await bus.mint(name)
+    first = await ada.page("/admin/participants")
+    assert "?page=2" in links_of(first)
+    second = await ada.page("/admin/participants", page=2)
+    assert "?page=1" in links_of(second)
+    assert not [link for link in links_of(second) if link.endswith("page=3")]
+    for page, names in ((first, ["builder", "scout"]), (second, ["tester"])):
+        assert [name for name in ("builder", "scout", "tester") if f"{name} Agent" in text_of(page)] == names
+    found = text_of(await ada.page("/admin/participants", q="TEST"))
+    assert "tester Agent" in found
+    assert "builder" not in found
+    assert "Nobody matches" in text_of(await ada.page("/admin/participants", q="nobody"))
 
 
 async def test_a_renamed_participant_keeps_its_tokens_and_acts_under_the_new_name(bus: Bus, ada: AdminClient) -> None:
