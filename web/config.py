@@ -85,6 +85,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     oidc_discovery_url: str | None = None
     oauth_redirect_base: str | None = None
     allowed_origins: tuple[str, ...] = ()
+    webhook_private_addresses: bool = False
     keep_alive_seconds: int = _NUMBERS["keep_alive_seconds"]
     calls_per_second: int = _NUMBERS["calls_per_second"]
     written_bytes_per_day: int = _NUMBERS["written_bytes_per_day"]
@@ -160,6 +161,10 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         oidc_discovery_url=_discovery_url(given("oidc_discovery_url")),
         oauth_redirect_base=_base("OAUTH_REDIRECT_BASE", given("oauth_redirect_base")),
         allowed_origins=_origins(given("allowed_origins") or ""),
+        webhook_private_addresses=_one_of(
+            "WEBHOOK_PRIVATE_ADDRESSES", given("webhook_private_addresses") or "0", ("0", "1")
+        )
+        == "1",
         **{name: _natural(name.upper(), given(name) or str(default)) for name, default in _NUMBERS.items()},
     )
     _check_providers(settings)

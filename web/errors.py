@@ -9,6 +9,7 @@
     ├── CannotSignIn         the operator's fault: a link for whom or where it could not work; the message says why
     ├── IdentityRefused      the visitor's fault or the provider's: whom it names may not come in; the sentence to show
     ├── ProviderSilent       the environment: a provider of identities does not answer, or makes no sense
+    ├── NotDelivered         the environment: a webhook's receiver did not take a message; the sentence for its owner
     ├── ToolRefused          as a client of the bus, it said no: the tool's own sentence
     └── RequestAborted       a request that ends without the answer it asked for
         ├── BodyTooLarge     the caller's fault: more bytes than the bound
@@ -55,6 +56,10 @@ class BusUnreachable(WebError):
 
 class BenchFailed(WebError):
     """A benchmark could not be run to its end; the message says what was in the way."""
+
+
+class NotDelivered(WebError):
+    """A webhook's receiver did not take a message; a sentence for its owner, without the address."""
 
 
 class CannotSignIn(WebError):

@@ -30,7 +30,7 @@ from web import VERSION
 from web.http.exchange import Exchange
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
-_TOTALS = frozenset({"opened", "discarded", "calls_refused", "writes_refused", "turned_away"})
+_TOTALS = frozenset({"opened", "discarded", "calls_refused", "writes_refused", "turned_away", "sent", "failed"})
 """Fields that only grow, where a struct does not part them from the others."""
 
 

@@ -40,6 +40,8 @@ from web.routes.kit import handing_out_kit
 from web.routes.operations import operations
 from web.services import Services
 from web.tracing import Tracing, open_tracing
+from web.webhooks.sending import Sender
+from web.webhooks.teller import LOOK_SECONDS, Webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +57,7 @@ async def run_bus(
     pool_size_max: int = POOL_SIZE_MAX,
     trust_seconds: float = TRUST_SECONDS,
     patience_seconds: float = PATIENCE_SECONDS,
+    look_seconds: float = LOOK_SECONDS,
     has_fast_way: bool = True,
 ) -> None:
     """Serve a migrated database on `listeners`, and close them, until `stopping` is set; then return, all drained.
@@ -72,6 +75,7 @@ async def run_bus(
         nursery.start_soon(store.listen, _listener(services))
         nursery.start_soon(services.waits.run, partial(_still_admitted, store))
         nursery.start_soon(services.authenticator.note_uses, lambda hashes: store.write(tokens.note_use, hashes))
+        nursery.start_soon(services.webhooks.run, look_seconds)
         counts = LiveCounts(PublicCounter(store.pool).count) if settings.public_stats else None
         if counts is not None:
             nursery.start_soon(counts.run)
@@ -105,8 +109,10 @@ def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
     authenticator = Authenticator(lambda token_hash: store.read(tokens.authenticate, token_hash))
     rosters = Rosters(lambda project_id: store.read(grants.roster, project_id))
     waits = Waits()
+    directory = Directory(store.journal, clock=store.clock.now)
+    sender = Sender(allow_private=settings.webhook_private_addresses)
     return Services(
-        directory=Directory(store.journal, clock=store.clock.now),
+        directory=directory,
         authenticator=authenticator,
         rosters=rosters,
         people=People(store, authenticator, rosters, waits, settings.quotas),
@@ -116,6 +122,7 @@ def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
         proxies=Proxies(settings.trusted_proxies),
         public_url=settings.public_url,
         waits=waits,
+        webhooks=Webhooks(store, directory, sender, public_url=settings.public_url),
         disk=settings.disk,
         stopping=stopping,
     )
@@ -159,6 +166,7 @@ def create_app(
         "ledger": store.gap_watch.statistics,
     }
     sources["fair_use"] = services.fair_use.statistics
+    sources["webhooks"] = services.webhooks.statistics
     if services.disk is not None:
         sources["disk"] = services.disk.statistics
     metrics = Metrics(**sources)

@@ -12,6 +12,7 @@ from web.identity.authenticator import Authenticator
 from web.identity.people import People
 from web.identity.rosters import Rosters
 from web.identity.waits import Waits
+from web.webhooks.teller import Webhooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,5 +31,6 @@ class Services:
     public_url: str
     waits: Waits
     fair_use: FairUse
+    webhooks: Webhooks
     disk: Disk | None = None
     stopping: trio.Event = field(default_factory=trio.Event)

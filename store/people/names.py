@@ -6,6 +6,7 @@ Pure functions over text; whether a name is taken is the database's to say.
 import re
 from collections.abc import Iterator
 from itertools import count
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from engine import names
@@ -15,6 +16,12 @@ HANDLE_LENGTH_MIN = 2
 HANDLE_LENGTH_MAX = 32
 REF_URL_LENGTH_MAX = 300
 _WEB_ADDRESS = re.compile(r"https?://[^\s/\\{}]+(?:[/?#][^\s\\]*)?", re.ASCII)
+
+WEBHOOK_URL_LENGTH_MAX = 500
+_WEBHOOK_URL = re.compile(
+    r"https?://(?:[0-9a-z.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:[/?][!$-\[\]-~]*)?", re.ASCII | re.IGNORECASE
+)
+"""No credentials and no fragment; a host in another script has a spelling in ASCII (RFC 3492)."""
 
 LABEL_LENGTH_MAX = 64
 EMAIL_LENGTH_MAX = 254
@@ -150,6 +157,20 @@ def checked_ref_url(pattern: str) -> str | None:
             field="ref_url",
         )
     return pattern
+
+
+def checked_webhook_url(url: str) -> str:
+    """The address that something is sent to; raises `InvalidName` when it cannot be one."""
+    url = url.strip()
+    try:
+        proper = len(url) <= WEBHOOK_URL_LENGTH_MAX and _WEBHOOK_URL.fullmatch(url) and urlsplit(url).port != 0
+    except ValueError:  # a port above 65,535, or an IPv6 address that is none
+        proper = False
+    if not proper or not url.startswith(("https://", "http://")):
+        raise InvalidName(
+            "an address is like https://hooks.example.com/llm-bus, without name and password.", field="url"
+        )
+    return url
 
 
 def checked_time_zone(name: str) -> str:

@@ -23,6 +23,7 @@ NOWHERE = "host=127.0.0.1 port=1 user=nobody dbname=nothing"
 
 START_SECONDS_MAX = 20
 TRUST_SECONDS = 0.1  # no other server is there that would have to agree
+NEVER_SECONDS = 3_600.0
 CALL_SECONDS_MAX = 90
 
 ENVELOPE = {
@@ -110,9 +111,13 @@ async def running_bus(
     providers: ProvidersOf = providers_of,
     has_fast_way: bool = True,
     patience_seconds: float = PATIENCE_SECONDS,
+    look_seconds: float = NEVER_SECONDS,
     **settings: Any,
 ) -> AsyncIterator[Bus]:
-    """A server on this database as long as the block lasts; it must end cleanly."""
+    """A server on this database as long as the block lasts; it must end cleanly.
+
+    It looks at projects with a webhook once, at its start, unless `look_seconds` says otherwise.
+    """
     unbounded = {"calls_per_second": 0, "written_bytes_per_day": 0}
     wanted = Settings(**{"data_dir": Path("unused"), "port": 0, **unbounded, **settings})
     listeners = await listen("127.0.0.1", 0, connections_max)
@@ -130,6 +135,7 @@ async def running_bus(
             providers=providers,
             trust_seconds=TRUST_SECONDS,
             patience_seconds=patience_seconds,
+            look_seconds=look_seconds,
             has_fast_way=has_fast_way,
         )
         nursery.start_soon(serving)

@@ -4,59 +4,25 @@ The ledger names the owner's handle, and the project's rules hold for the owner 
 refusal to show.
 """
 
-from typing import Protocol
-
 from quart import render_template
 
 from actors import Answer
-from engine.identity import OWNER, Principal
+from engine.identity import Principal
 from engine.project import AnyCommand
 from engine.refusals import Refusal
 from store.ledger.projects import ProjectRow
 from web.admin.context import AdminContext
 from web.admin.visitor import current_owner
+from web.identity.owners import OwnProject, in_person
 from web.mcp.sending import addressed, as_refusal, no_room
 from web.services import Services
 
 _STATUSES = {"not_found": 404, "conflict": 409, "forbidden": 403, "busy": 429, "unavailable": 503}
 
 
-class OwnProject(Protocol):
-    """A project of the owner who is signed in, as far as it matters here."""
-
-    @property
-    def id(self) -> int:
-        """The project's id."""
-        ...
-
-    @property
-    def slug(self) -> str:
-        """Its name in addresses and tools."""
-        ...
-
-    @property
-    def liveness_window_seconds(self) -> int:
-        """How long after a call somebody counts as active."""
-        ...
-
-    @property
-    def stale_after_seconds(self) -> int:
-        """How long after a call somebody's tasks may be taken over."""
-        ...
-
-
 def owner_in_person(project: OwnProject) -> Principal:
     """The owner who is signed in, as a caller in this project of theirs."""
-    return Principal(
-        id=OWNER,
-        project_id=project.id,
-        handle=current_owner().handle,
-        label=None,
-        project=project.slug,
-        is_admin=True,
-        liveness_window_seconds=project.liveness_window_seconds,
-        stale_after_seconds=project.stale_after_seconds,
-    )
+    return in_person(project, current_owner().handle)
 
 
 async def act(context: AdminContext, project: ProjectRow, command: AnyCommand) -> Answer | Refusal:

@@ -38,6 +38,7 @@ from web.admin.revoking import revoking_pages
 from web.admin.sign_in import sign_in_pages
 from web.admin.tasks import task_pages
 from web.admin.visitor import PREFIX, current_csrf, current_session, guard
+from web.admin.webhook import webhook_pages
 from web.config import Settings
 from web.metrics import Metrics
 from web.services import Services
@@ -52,6 +53,7 @@ PARTS = (
     find_pages,
     project_pages,
     setting_pages,
+    webhook_pages,
     grant_pages,
     card_pages,
     member_pages,

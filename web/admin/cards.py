@@ -1,4 +1,4 @@
-"""The hand-out card: a new token or invite, and all it takes to use it, at an address that can be reloaded.
+"""The hand-out card: a new token, invite or webhook's secret, and how to use it, at an address that can be reloaded.
 
 A card is kept for ten minutes, sealed with a key made of the secret id in the cookie of the session that made it
 (A256GCM): neither the database nor another session opens it. The words on it come from `web.onboarding`, as they do for
@@ -18,6 +18,7 @@ from quart import Blueprint, abort, render_template, request
 from quart.wrappers import Response
 
 from store.ledger.projects import ProjectRow
+from store.ledger.webhooks import Shape
 from store.people import cards, tokens
 from store.people.grants import Provisioned
 from web.admin import cookies
@@ -55,7 +56,16 @@ class InviteCard(Struct, frozen=True, kw_only=True, tag="invite"):
     email: str | None = None
 
 
-Card = TokenCard | InviteCard
+class WebhookCard(Struct, frozen=True, kw_only=True, tag="webhook"):
+    """The new secret of the webhook of the reader's project."""
+
+    project_id: int
+    project_name: str
+    secret: str
+    shape: Shape
+
+
+Card = TokenCard | InviteCard | WebhookCard
 
 _CARDS = msgspec.json.Decoder(Card)
 
@@ -96,6 +106,8 @@ async def show(context: AdminContext, card: Card, client: str = "") -> str:
     url = context.services.public_url
     if isinstance(card, InviteCard):
         return await render_template("invite_made.html", place="projects", card=card, **_invite_words(url, card))
+    if isinstance(card, WebhookCard):
+        return await render_template("webhook_made.html", place="projects", card=card)
     chosen = client if client in CLIENTS else CLIENTS[0]
     return await render_template(
         "handout.html",

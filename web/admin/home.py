@@ -4,22 +4,13 @@ What needs the owner is looked at in the state of the projects in which somethin
 A project that does not answer soon is named instead of waited for.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import trio
 from msgspec import Struct
 from quart import Blueprint, g, render_template, request
 
 from actors import Busy, Crashed, Unavailable
-from actors.statistics import OVERDUE_SECONDS
-from engine import task_queries
-from engine.decision import Context
-from engine.identity import OWNER, Principal
-from engine.leases import HeldLease, conflicts
-from engine.lookups import Recall
-from engine.open_posts import OpenPost
-from engine.state import State
-from engine.task_graph import Task
 from store.ledger import overview, pulse
 from store.ledger.overview import ProjectOverview
 from store.people import invites, participants
@@ -27,6 +18,7 @@ from web.admin import forms
 from web.admin.acting import owner_in_person
 from web.admin.context import AdminContext
 from web.admin.visitor import PREFIX, Live, current_owner
+from web.needs import Needs, needs_of
 
 PARTICIPANTS_SHOWN_MAX = 24
 """How many participants are named here; the page of participants has them all."""
@@ -39,11 +31,6 @@ LOOKED_AT_MAX = 20
 LOOKED_AT_DAYS = 30
 PATIENCE_SECONDS = 1.0
 
-OF_EACH_MAX = 5
-"""Posts, tasks and conflicts of one kind that are named of one project; the others are counted."""
-
-BLOCKED_LOOKED_AT_MAX = 100
-LEASES_COMPARED_MAX = 50
 INVITES_LAPSE_HOURS = 24
 
 
@@ -51,22 +38,6 @@ class Page(Struct, frozen=True, kw_only=True):
     """Which page of the projects."""
 
     page: int = 1
-
-
-class Needs(Struct, frozen=True, kw_only=True):
-    """What needs the owner in one project: the first of each kind, and how many there are in all."""
-
-    posts: list[OpenPost]
-    overdue: list[OpenPost]
-    blocked: list[Task]
-    stale: list[Task]
-    conflicts: list[tuple[HeldLease, HeldLease]]
-    counts: dict[str, int]
-
-    @property
-    def total(self) -> int:
-        """Everything."""
-        return sum(self.counts.values())
 
 
 def home_pages(context: AdminContext) -> Blueprint:
@@ -103,40 +74,6 @@ def home_pages(context: AdminContext) -> Blueprint:
         )
 
     return pages
-
-
-def needs_of(state: State, now: datetime, caller: Principal) -> Needs:
-    """What needs the owner in a project in this state; `caller` is the owner in person."""
-    looking = Context(caller=caller, seq=state.seq, now=now, at=now, recall=Recall())
-    mine = state.posts.inbox(OWNER)
-    late = now - timedelta(seconds=OVERDUE_SECONDS)
-    blocked = [
-        task
-        for task in state.tasks.find("blocked", None, None, ready=False, limit=BLOCKED_LOOKED_AT_MAX)
-        if not task.blocked_on
-    ]
-    gone = (reader for reader in state.tasks.working() if task_queries.is_gone(state.seen, reader, looking))
-    stale = [
-        task
-        for reader in gone
-        for task in state.tasks.in_progress_of(reader)
-        if task_queries.is_stale(state.seen, task, looking)
-    ]
-    met = conflicts(state.leases, now, LEASES_COMPARED_MAX)
-    return Needs(
-        posts=[state.posts[post_id] for post_id in mine[: -OF_EACH_MAX - 1 : -1]],
-        overdue=state.posts.before(late, OF_EACH_MAX),
-        blocked=blocked[:OF_EACH_MAX],
-        stale=stale[:OF_EACH_MAX],
-        conflicts=met[:OF_EACH_MAX],
-        counts={
-            "posts": len(mine),
-            "overdue": state.posts.count_before(late),
-            "blocked": len(blocked),
-            "stale": len(stale),
-            "conflicts": len(met),
-        },
-    )
 
 
 async def _needs(context: AdminContext, projects: list[ProjectOverview]) -> tuple[dict[int, Needs], list[str]]:

@@ -49,6 +49,8 @@ SETTINGS: Mapping[str, str] = {
     "OAUTH_REDIRECT_BASE": "Where providers send the browser back to, when that is not `PUBLIC_URL`.",
     "ALLOWED_ORIGINS": "Origins of pages in browsers that may call `/mcp`, such as `https://app.example.com`, with "
     "commas between them. Pages of the server's own host names always may.",
+    "WEBHOOK_PRIVATE_ADDRESSES": "`1` lets webhooks send to private, loopback and link-local addresses, and without "
+    "TLS. Otherwise only public addresses are sent to.",
     "KEEP_ALIVE_SECONDS": "How long a connection may stay open between two requests. A proxy in front should close its "
     "own side earlier.",
     "CALLS_PER_SECOND": "Tool calls that each token may make a second, with a burst of ten times as many; more are "
@@ -94,6 +96,8 @@ METRICS: Mapping[str, str] = {
     "llm_bus_http_turned_away_total": "Connections that heard 503 because there was no room for them.",
     "llm_bus_fair_use_calls_refused_total": "Calls of tokens that made too many (`CALLS_PER_SECOND`).",
     "llm_bus_fair_use_writes_refused_total": "Calls of tokens that wrote too much (`WRITTEN_BYTES_PER_DAY`).",
+    "llm_bus_webhooks_sent_total": "Messages that receivers of webhooks took.",
+    "llm_bus_webhooks_failed_total": "Messages that they did not take, or that did not get there; each is tried again.",
     "llm_bus_requests_total": "Requests that have ended, by `tool` (`http` and `mcp` for what is no tool call) and "
     "`outcome` (`ok`, a refusal's code, or what went wrong below).",
     "llm_bus_request_seconds": "How long they took. A call that waits counts its waiting.",

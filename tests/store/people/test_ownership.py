@@ -9,7 +9,7 @@ import trio
 
 from store import Store
 from store.errors import InvalidName, NameTaken
-from store.ledger import overview, projects
+from store.ledger import overview, projects, webhooks
 from store.people import audit, grants, invites, minting, owners, participants, tokens
 from store.people.codes import digest
 from store.people.invites import Redeemed
@@ -33,7 +33,7 @@ async def bob(store: Store) -> Estate:
     return await settle(store, "bob@example.com")
 
 
-OWNED = (projects, participants, invites, audit)
+OWNED = (projects, participants, invites, audit, webhooks)
 
 WITH_IDS: dict[str, Callable[[Store, int, Ids], Awaitable[Any]]] = {
     "projects.find": lambda store, owner, ids: store.read(projects.find, owner, ids["project_id"]),
@@ -53,6 +53,14 @@ WITH_IDS: dict[str, Callable[[Store, int, Ids], Awaitable[Any]]] = {
     "projects.archive": lambda store, owner, ids: store.write(
         projects.archive, owner, ids["project_id"], archived=True, by="x"
     ),
+    "webhooks.find": lambda store, owner, ids: store.read(webhooks.find, owner, ids["project_id"]),
+    "webhooks.save": lambda store, owner, ids: store.write(
+        webhooks.save, owner, ids["project_id"], url="https://b.example", shape="ntfy", by="x"
+    ),
+    "webhooks.take_for_test": lambda store, owner, ids: store.write(
+        webhooks.take_for_test, owner, ids["project_id"], by="x"
+    ),
+    "webhooks.remove": lambda store, owner, ids: store.write(webhooks.remove, owner, ids["project_id"], by="x"),
     "projects.delete": lambda store, owner, ids: store.write(projects.delete, owner, ids["project_id"], by="x"),
     "participants.change_participant": lambda store, owner, ids: store.write(
         participants.change_participant, owner, ids["participant_id"], label="boss", kind="human", by="x"
@@ -95,6 +103,7 @@ async def test_the_table_has_every_owners_function_that_takes_ids() -> None:
 async def test_somebody_elses_ids_are_as_good_as_missing_ones(
     store: Store, ann: Estate, bob: Estate, conninfo: str, name: str
 ) -> None:
+    await store.write(webhooks.save, ann.owner.id, ann.project_id, url="https://a.example", shape="json", by="x")
     call, before = WITH_IDS[name], everything(conninfo)
     missing = await call(store, bob.owner.id, dict.fromkeys(ids_of(ann), MISSING))
     assert missing in (None, False, [])

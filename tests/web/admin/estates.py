@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from store.ledger import projects
+from store.ledger import projects, webhooks
 from store.people import cards, grants, invites, links, participants, sessions, tokens
 from tests.web.admin.admin_client import AdminClient
 from tests.web.bus import Bus
@@ -79,6 +79,9 @@ EVENTS_OF_A_PROJECT_MAX = 30
 
 TASKS_OF_A_PROJECT_MAX = 3
 """More than it creates after those."""
+
+NOBODY_LISTENS = "https://192.0.2.1/hook"
+"""An address that is not public (RFC 5737), so nothing is sent there."""
 
 LABELS = frozenset({"label", "peer", "invite_label"})
 
@@ -156,6 +159,7 @@ async def found(bus: Bus, client: AdminClient, slug: str = "shop", words: Words 
     peer = await store.write(grants.provision, project.id, participant_name=words.peer, kind="human", by="test")
     for _ in range(EVENTS_OF_A_PROJECT_MAX * project.id):  # so that no id of a post is one in another project too
         await bus.call(lead.token, "claim", sequence="earlier")
+    await store.write(webhooks.save, owner.id, project.id, url=NOBODY_LISTENS, shape="json", by=owner.handle)
     post_id, task_id, lease_id = await _work(bus, lead.token, peer.token, words, TASKS_OF_A_PROJECT_MAX * project.id)
     await store.write(
         invites.create, project.id, participant_name=words.invite_label, lane=words.lane, uses=3, by="test"

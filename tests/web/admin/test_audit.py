@@ -27,6 +27,12 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
         "changed the project's settings, and its slug from demo to shop",
     ),
     "project_archive": ({"slug": "shop"}, "archived the project shop"),
+    "webhook_change": (
+        {"slug": "shop", "host": "hooks.example.com", "shape": "json"},
+        "set the webhook of shop to hooks.example.com",
+    ),
+    "webhook_remove": ({"slug": "shop"}, "removed the webhook of shop"),
+    "webhook_test": ({"slug": "shop"}, "sent a test to the webhook of shop"),
     "project_unarchive": ({"slug": "shop"}, "took the project shop out of the archive"),
     "project_delete": ({"slug": "shop", "name": "Shop"}, "deleted the project shop with its ledger"),
     "participant_change": (

@@ -1,0 +1,1 @@
+"""Webhooks: telling owners elsewhere of what needs them."""
