@@ -95,7 +95,6 @@ def loses_news_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
         advances = decision.cursor if decision.advances is None else decision.advances
         return replace(decision, cursor=None, advances=advances)
 
-
     def mostly_wait(rng: Random, mark: str, _: int) -> AnyCommand:
         return Claim(sequence="a", note=mark) if rng.random() < 0.3 else WhatsNew(wait_seconds=55)
 
