@@ -84,21 +84,11 @@ def moves_the_cursor_before_the_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def loses_news_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where everybody asks for something all the time, other news hides the loss; here most wait.
-
-    Nor does a newcomer's digest write anything here: a write reads the ledger, which hides the loss as well.
-    """
-    whats_new = ledger.whats_new
-
-    def writes_nothing(*arguments: Any) -> Any:
-        decision = whats_new(*arguments)
-        advances = decision.cursor if decision.advances is None else decision.advances
-        return replace(decision, cursor=None, advances=advances)
+    """Where everybody asks for something all the time, other news hides the loss; here most wait."""
 
     def mostly_wait(rng: Random, mark: str, _: int) -> AnyCommand:
         return Claim(sequence="a", note=mark) if rng.random() < 0.3 else WhatsNew(wait_seconds=55)
 
-    monkeypatch.setattr(ledger, "whats_new", writes_nothing)
     monkeypatch.setattr(clients, "draw_command", mostly_wait)
     monkeypatch.setattr(Directory, "missed_news", lambda _: None)
 
