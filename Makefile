@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= 5
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Two processes a core, each with a PostgreSQL of its own: half of the tests' time is waiting.
-PARALLEL := $(BIN)/pytest --numprocesses $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN)) --dist worksteal
+# One process a core, each with a PostgreSQL of its own.
+PARALLEL := $(BIN)/pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help up port-is-ours demo bench test check lint types faults reliability soak conformance package screenshots docs reference constraints clean
