@@ -88,12 +88,13 @@ class Deciding:
             patient=request.patient,
         )
         outcome = decide(state, request.command, context)
-        if isinstance(outcome, Decision) and (outcome.events or outcome.cursor is not None):
-            if self._gap is not None:
-                return Unavailable(
-                    f"this project's ledger has a gap ({self._gap}): it can be read and not changed until its operator"
-                    " has run 'llm-bus repair'; nothing was written."
-                )
+        if isinstance(outcome, Decision) and outcome.events and self._gap is not None:
+            return Unavailable(
+                f"this project's ledger has a gap ({self._gap}): it can be read and not changed until its operator"
+                " has run 'llm-bus repair'; nothing was written."
+            )
+        # A cursor does not move while there is a gap: its reader is shown the same events again.
+        if isinstance(outcome, Decision) and (outcome.events or outcome.cursor is not None) and self._gap is None:
             self._fold(caller.id, outcome, stamp(state, caller, context.at, outcome.events))
         return Settled(outcome, state.posts.unread(caller.id), state.seq)
 

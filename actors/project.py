@@ -6,7 +6,8 @@ are folded before they are durable; those that cannot be committed are taken bac
 
 Every answer is true of everything that was durable when its batch had gathered. A batch with events proves that by its
 commit, which writes right after the last event that the state holds, or not at all. A batch without events compares
-that event with the ledger's last one, unless this server is alone on the database.
+that event with the ledger's last one, unless this server is alone on the database; and where events were read since
+the last commit, it commits once more, since what can be read is perhaps not yet on the synchronous standby.
 
 Its phases, and what may follow each. `Phases.enter` refuses any other step:
 
@@ -15,7 +16,8 @@ Its phases, and what may follow each. `Phases.enter` refuses any other step:
     reading     deciding, settling, retrying: brings the state up to date, if need be
     settling    deciding, answering, retrying: asks whether a commit of unknown outcome happened
     deciding    gathering, checking, committing, answering, retrying: decides as much of the batch as a slice allows
-    checking    reading, committing, answering, retrying: compares the state's last event with the ledger's
+    checking    reading, committing, answering, retrying: compares the state's last event with the ledger's, and has
+                what was read confirmed by a commit
     committing  answering, retrying: appends the batch's events, on the last event that the state holds
     retrying    gathering, resting: took back what was decided; pauses, or gives up and tells the callers
     answering   resting: answers what is durable, and wakes those who wait for it
@@ -30,6 +32,8 @@ A crash or a cancellation ends it from every phase. Its flags:
     holds_turn           other servers do wait. Set when the turn is had; its commit hands it on
     stale                another server may have written: read before the next decision. Set by `heard`, by every
                          failure, and before a turn; reset when reading begins
+    doubtful             events were read that no commit of this server vouches for yet. Set by reading; reset by the
+                         next commit of events, or by one that only confirms
     foreign              an event of another server was read. Begins the time in which this one takes its turn
     wrote                the last batch that was answered had events
     recording            a batch is folded and not durable. Set while it is decided, until it is answered or taken back
@@ -280,12 +284,13 @@ class ProjectActor:
             if work.events and self._meeting and not commit.in_turn:
                 self._replica.take_back()
                 return None
-            if work.events or current or await self._is_current():
+            if work.events or await self._is_proven(just_read=current):
                 break
             self._replica.take_back()
         if work.events or work.cursors:
             self._phases.enter(Phase.COMMITTING)
             await commit.append(work)
+            self._replica.doubtful &= not work.events  # a commit vouches for all that was visible before it
         return work
 
     def _take(self) -> None:
@@ -322,15 +327,21 @@ class ProjectActor:
         query = PostQuery(upto=state.seq, ids=tuple(sorted(wanted)), acks_of=readers, limit=len(wanted))
         return Recall(await self._journal.posts(self.project_id, query))
 
-    async def _is_current(self) -> bool:
-        """Whether the state still ends with the ledger's last event."""
-        if self._journal.alone:
-            return True
-        self._phases.enter(Phase.CHECKING)
-        if self._replica.is_at(await self._journal.head(self.project_id)):
-            return True
-        self._replica.stale = True
-        return False
+    async def _is_proven(self, *, just_read: bool) -> bool:
+        """Whether the state ends with the ledger's last event, all of it as durable as a commit makes it."""
+        if not self._replica.doubtful:
+            if just_read or self._journal.alone:
+                return True
+            self._phases.enter(Phase.CHECKING)
+            proven = self._replica.is_at(await self._journal.head(self.project_id))
+        else:
+            self._phases.enter(Phase.CHECKING)
+            proven = self._replica.is_at(await self._journal.confirm(self.project_id)) or (
+                just_read and await self._replica.is_in_ledger()  # others wrote on; what was read is confirmed
+            )
+            self._replica.doubtful = not proven
+        self._replica.stale |= not proven
+        return proven
 
     async def _answer(self, work: Work) -> None:
         """Answer what is durable, wake whom it concerns, and let other tasks run."""

@@ -33,7 +33,8 @@ class Replica:
     """A project's state in memory, and what is known about its ledger.
 
     `came` is called with every event that was read after the first rebuild, and `began` with the last event of a
-    rebuilt state. `foreign` tells whether any of them was another server's, and is reset by its reader.
+    rebuilt state. `foreign` tells whether any of them was another server's, and is reset by its reader. `doubtful`:
+    events were read that are perhaps not yet on the synchronous standby; it is reset by who proves that they are.
     """
 
     def __init__(self, project_id: int, journal: Journal, limits: Limits, totals: Totals, pace: Pace) -> None:
@@ -46,6 +47,7 @@ class Replica:
         self.stale = True
         self.recording = False
         self.foreign = False
+        self.doubtful = False
         self.passed_over = False
         self.gap: LedgerGap | None = None
         self.snapshot_seq = 0
@@ -109,6 +111,13 @@ class Replica:
     def is_at(self, head: Head) -> bool:
         """Whether the state ends with this event."""
         return self.state is not None and (self.state.seq, self.state.at) == (head.seq, head.at)
+
+    async def is_in_ledger(self) -> bool:
+        """Whether the ledger holds the state's last event. Raises what the journal raises."""
+        if self.state is None or not self.state.seq:
+            return self.state is not None
+        page = await self._journal.tail(self._project_id, self.state.seq - 1, 1)
+        return bool(page) and (page[0].event.seq, page[0].event.at) == (self.state.seq, self.state.at)
 
     async def _rebuild(self) -> State:
         self.passed_over, self.gap = False, None
@@ -189,6 +198,7 @@ class Replica:
             self.recent.add(row.event)
             self.passed_over |= isinstance(row.event.data, Unknown)
             self.foreign |= row.writer != self._journal.writer
+            self.doubtful = True
             came(row.event)
             await self._pace.give_way_when_spent()
         await self._pace.give_way()

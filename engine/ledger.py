@@ -194,7 +194,7 @@ def whats_new(state: State, command: WhatsNew, context: Context) -> Decision:
     """What happened since the caller's cursor, and what the caller holds and owes.
 
     The cursor moves once the events have reached the caller: to the last one shown, or, if the caller says what they
-    have dealt with, to that.
+    have dealt with, to that. A newcomer's is kept where it begins: if its move fails, they still begin there.
     """
     cursor = context.cursor
     since = command.after
@@ -204,13 +204,13 @@ def whats_new(state: State, command: WhatsNew, context: Context) -> Decision:
     upto = min(state.seq, since + command.limit)
     digest = _digest(state, since, state.seq - upto, context)
     dealt_with = upto if command.after is None else since
-    # A cursor of 0 is kept too: its reader has looked once and is no newcomer at the next look.
-    advances = dealt_with if command.advance_cursor and (cursor is None or dealt_with > cursor) else None
+    begins = since if command.advance_cursor and cursor is None else None
+    advances = dealt_with if command.advance_cursor and dealt_with > (since if cursor is None else cursor) else None
     if upto == since:
-        return Decision(reply=digest, advances=advances, awaits=(ANY,))
+        return Decision(reply=digest, cursor=begins, advances=advances, awaits=(ANY,))
     query = EventQuery(after=since, upto=upto, oldest_first=True, limit=command.limit)
     reply = EventLookup(query, lambda views: _with_events(digest, views))
-    return Decision(reply=reply, advances=advances, awaits=(ANY,))
+    return Decision(reply=reply, cursor=begins, advances=advances, awaits=(ANY,))
 
 
 def advance_cursor(command: AdvanceCursor, context: Context) -> Decision:

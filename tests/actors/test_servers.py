@@ -139,3 +139,35 @@ async def test_what_is_found_is_answered_after_one_more_commit(
     standby.set()
     await trio.sleep(1)
     assert (numbers(asked.outcomes), journal.confirms) == ([1], 1)
+
+
+async def test_what_is_read_is_confirmed_once_before_an_answer_rests_on_it(
+    autojump_clock: MockClock, open_directory: OpenDirectory, journal: BreakableJournal, elsewhere: BreakableJournal
+) -> None:
+    here, there = await open_directory(), await open_directory(elsewhere)
+    repeated = Claim(sequence="adr", key="k")
+    await ask(there, A, repeated)
+    assert elsewhere.confirms == 0, "its own commit vouches for what it wrote"
+    assert numbers([await ask(here, A, repeated) for _ in range(3)]) == [1, 1, 1]
+    assert journal.confirms == 1
+    await ask(there, A, CLAIM)
+    await ask(here, A, CLAIM)
+    await ask(here, A, WhoHolds())
+    assert journal.confirms == 1, "a commit of events vouches for those before it"
+
+
+async def test_what_is_read_is_confirmed_also_while_others_write_on(
+    autojump_clock: MockClock, open_directory: OpenDirectory, journal: BreakableJournal, elsewhere: BreakableJournal
+) -> None:
+    here, there = await open_directory(), await open_directory(elsewhere)
+    confirm = journal.confirm
+
+    async def confirm_after_another_event(project_id: int) -> Head:
+        await ask(there, B, CLAIM)
+        return await confirm(project_id)
+
+    journal.confirm = confirm_after_another_event  # type: ignore[method-assign]
+    await ask(there, A, Lease(surface="src/a"))
+    held = reply(await ask(here, C, WhoHolds()))
+    assert isinstance(held, Leases)
+    assert (len(held.leases), journal.confirms) == (1, 1)

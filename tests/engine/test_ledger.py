@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from engine.decision import Decision
 from engine.leases import Lease, Release
 from engine.ledger import DIGEST_ITEMS_MAX, QueryEvents, WhatsNew
 from engine.posts import Ack, Post
@@ -195,6 +196,14 @@ def test_a_newcomer_starts_a_hundred_events_back() -> None:
     digest = asked(project, ben(WhatsNew(limit=500)))
     assert digest["since_event_id"] == 20
     assert ids(digest) == list(range(21, NEWCOMER_EVENTS + 21))
+
+
+def test_a_newcomer_who_did_not_get_the_answer_begins_at_the_same_event() -> None:
+    project = Project()
+    project.play(claims(NEWCOMER_EVENTS + 20))
+    unread = project.decide(*ben(WhatsNew()))
+    assert isinstance(unread, Decision)
+    assert (unread.cursor, unread.advances) == (20, NEWCOMER_EVENTS + 20)
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -12,6 +12,7 @@ from actors.commits import Commit
 from actors.pace import Pace
 from actors.replica import Replica
 from engine import ledger, posts
+from engine.history import Head
 from engine.keys import KeyBook
 from engine.ledger import WhatsNew
 from engine.open_posts import PostBook
@@ -114,8 +115,8 @@ def writes_without_the_event_before(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def takes_what_it_found_for_durable(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def trusting(*_: object) -> None:
-        return None
+    async def trusting(self: FaultyJournal, project_id: int) -> Head:
+        return await self.head(project_id)
 
     monkeypatch.setattr(FaultyJournal, "confirm", trusting)
 
