@@ -24,6 +24,8 @@ from engine.tasks import (
     TaskAssigned,
     TaskBlock,
     TaskBlocked,
+    TaskCancel,
+    TaskCancelled,
     TaskCreate,
     TaskCreated,
     TaskResolve,
@@ -76,15 +78,18 @@ leases = st.one_of(
     st.builds(Lease, surface=st.sampled_from(["port:1-3", "port:2"]), pick_one=st.booleans(), ttl_seconds=st.just(30)),
 )
 task_ids = st.integers(1, 4)
+FINISHED = {"done", "cancelled"}
+
 works = st.one_of(
-    st.builds(TaskCreate, title=st.just("t"), lane=maybe(lanes), owner=names),
+    st.builds(TaskCreate, title=st.just("t"), lane=maybe(lanes), owner=names, priority=st.integers(0, 4)),
     st.builds(TaskCreate, title=st.just("t"), depends_on=st.lists(task_ids, max_size=2).map(tuple)),
     st.builds(TaskAssign, task_id=task_ids, owner=names),
     st.builds(TaskStart, task_id=task_ids),
-    st.builds(TaskStart, task_id=task_ids),
+    st.builds(TaskStart, lane=maybe(lanes)),
     st.builds(TaskBlock, task_id=task_ids, on=maybe(task_ids), reason=st.just("r")),
     st.builds(TaskResolve, task_id=task_ids, blocker=maybe(task_ids)),
     st.builds(TaskShip, task_id=task_ids),
+    st.builds(TaskCancel, task_id=task_ids, reason=st.just("r")),
 )
 reads = st.one_of(
     st.builds(
@@ -311,19 +316,18 @@ def test_tasks_are_what_their_events_say_and_never_wait_in_a_circle(history: His
     project = Project()
     play(project, history)
     statuses, blockers, depends = model(project.events)
-    unshipped = {task_id: status for task_id, status in statuses.items() if status != "done"}
-    assert {task.id: task.status for task in project.state.tasks.dump()} == unshipped
+    unfinished = {task_id: status for task_id, status in statuses.items() if status not in FINISHED}
+    assert {task.id: task.status for task in project.state.tasks.dump()} == unfinished
     assert project.state.tasks.last_id == len(statuses)
     ready = project.state.tasks.find(None, None, None, ready=True, limit=100)
     assert {task.id for task in ready} == {
-        task_id for task_id in unshipped if all(statuses[other] == "done" for other in depends[task_id])
+        task_id for task_id in unfinished if all(statuses[other] in FINISHED for other in depends[task_id])
     }
     for task in project.state.tasks.dump():
         assert [blocker.on for blocker in task.blockers] == blockers[task.id]
     waits = {
-        task_id: {other for other in (*depends[task_id], *blockers[task_id]) if other and statuses[other] != "done"}
-        for task_id, status in statuses.items()
-        if status != "done"
+        task_id: {other for other in (*depends[task_id], *blockers[task_id]) if other in unfinished}
+        for task_id in unfinished
     }
     while free := [task_id for task_id, others in waits.items() if not others & waits.keys()]:
         for task_id in free:
@@ -342,9 +346,10 @@ def model(events: list[Event]) -> tuple[dict[int, str], dict[int, list[int | Non
                 statuses[task_id] = "open" if owner is None else "assigned"
                 blockers[task_id], depends[task_id] = [], depends_on
             case TaskAssigned(task_id=task_id):
-                statuses[task_id] = "assigned"
+                if statuses[task_id] == "open":  # what is under way goes on with another owner
+                    statuses[task_id] = "assigned"
             case TaskStarted(task_id=task_id):
-                assert all(statuses[other] == "done" for other in depends[task_id])
+                assert all(statuses[other] in FINISHED for other in depends[task_id])
                 statuses[task_id] = "in_progress"
             case TaskBlocked(task_id=task_id, on=on):
                 statuses[task_id] = "blocked"
@@ -354,6 +359,8 @@ def model(events: list[Event]) -> tuple[dict[int, str], dict[int, list[int | Non
                 statuses[task_id] = "blocked" if blockers[task_id] else "in_progress"
             case TaskShipped(task_id=task_id):
                 statuses[task_id] = "done"
+            case TaskCancelled(task_id=task_id):
+                statuses[task_id] = "cancelled"
             case other:
                 raise AssertionError(other)
     return statuses, blockers, depends
