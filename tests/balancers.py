@@ -50,6 +50,13 @@ class Balancer:
         self.process.send_signal(self.on_reload)
 
 
+def around_nginx(directory: Path, site: Path) -> str:
+    """The main file of an nginx that keeps to a directory and serves this site."""
+    temporary = " ".join(f"{kind}_temp_path {directory}/{kind};" for kind in TEMPORARY)
+    user = "user root;" if os.geteuid() == 0 else ""
+    return AROUND_NGINX.format(directory=directory, temporary=temporary, site=site, user=user)
+
+
 def site_of(port: int, servers: Sequence[int], *, by_project: bool = True) -> str:
     """The two files for nginx as one, without TLS."""
     upstream = _with_servers(
@@ -82,9 +89,7 @@ async def nginx(directory: Path, servers: Sequence[int], *, by_project: bool = T
     """An nginx in front of the servers at these ports."""
     port, program = free_port(), installed("nginx")
     site, main = directory / "site.conf", directory / "nginx.conf"
-    temporary = " ".join(f"{kind}_temp_path {directory}/{kind};" for kind in TEMPORARY)
-    user = "user root;" if os.geteuid() == 0 else ""
-    main.write_text(AROUND_NGINX.format(directory=directory, temporary=temporary, site=site, user=user))
+    main.write_text(around_nginx(directory, site))
 
     def configure(ports: Sequence[int]) -> None:
         site.write_text(site_of(port, ports, by_project=by_project))

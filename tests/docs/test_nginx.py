@@ -1,7 +1,6 @@
 """A real nginx with the file of docs/deploy, in front of a real server: tools, waits and a client's real address."""
 
 import json
-import os
 import shutil
 import ssl
 from collections.abc import AsyncIterator
@@ -14,24 +13,10 @@ import pytest
 import trio
 
 from store import Store
+from tests.balancers import around_nginx
 from tests.docs.deploy import NGINX
 from tests.docs.test_caddy import ADA, START_SECONDS_MAX, answers, free_port, until, visitor
 from tests.web.bus import Bus, running_bus
-
-AROUND = """\
-daemon off;
-pid {directory}/nginx.pid;
-error_log stderr;
-worker_processes 1;
-{user}
-events {{ worker_connections 512; }}
-http {{
-	access_log off;
-	{temporary}
-	include {site};
-}}
-"""
-TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 @asynccontextmanager
@@ -54,9 +39,7 @@ async def nginx(upstream: str, directory: Path) -> AsyncIterator[httpx2.AsyncCli
         .replace("listen 443", f"listen 127.0.0.1:{port}")
         .replace("listen [::]:443", f"listen [::1]:{port}")
     )
-    temporary = " ".join(f"{kind}_temp_path {directory}/{kind};" for kind in TEMPORARY)
-    user = "user root;" if os.geteuid() == 0 else ""
-    config.write_text(AROUND.format(directory=directory, temporary=temporary, site=site, user=user))
+    config.write_text(around_nginx(directory, site))
     trust = ssl.create_default_context(cafile=str(certificate))
     with (directory / "log").open("w+") as log:
         async with trio.open_nursery() as nursery:

@@ -51,25 +51,7 @@ def participant_pages(context: AdminContext) -> Blueprint:
 
     @pages.get("")
     async def index() -> str:
-        form = forms.read(Listed, request.args)
-        wanted = form.fields or Listed()
-        # One more than is shown tells whether there is a next page.
-        known = await store.read(
-            participants.persons,
-            current_owner().id,
-            part=wanted.q or "",
-            limit=PAGE_PARTICIPANTS + 1,
-            offset=(wanted.page - 1) * PAGE_PARTICIPANTS,
-        )
-        return await render_template(
-            "participants.html",
-            place="participants",
-            form=form,
-            participants=known[:PAGE_PARTICIPANTS],
-            is_empty=not known and wanted == Listed(),
-            earlier=_page(wanted, wanted.page - 1) if wanted.page > 1 else None,
-            later=_page(wanted, wanted.page + 1) if len(known) > PAGE_PARTICIPANTS else None,
-        )
+        return await _list_page(context, forms.read(Listed, request.args))
 
     @pages.get("/<int:participant_id>")
     async def participant(participant_id: int) -> str:
@@ -115,6 +97,27 @@ def participant_pages(context: AdminContext) -> Blueprint:
         return redirect("/admin/participants?done=participant-deleted", 303)
 
     return pages
+
+
+async def _list_page(context: AdminContext, form: forms.Form[Listed]) -> str:
+    wanted = form.fields or Listed()
+    # One more than is shown tells whether there is a next page.
+    known = await context.store.read(
+        participants.persons,
+        current_owner().id,
+        part=wanted.q or "",
+        limit=PAGE_PARTICIPANTS + 1,
+        offset=(wanted.page - 1) * PAGE_PARTICIPANTS,
+    )
+    return await render_template(
+        "participants.html",
+        place="participants",
+        form=form,
+        participants=known[:PAGE_PARTICIPANTS],
+        is_empty=not known and wanted == Listed(),
+        earlier=_page(wanted, wanted.page - 1) if wanted.page > 1 else None,
+        later=_page(wanted, wanted.page + 1) if len(known) > PAGE_PARTICIPANTS else None,
+    )
 
 
 def _page(wanted: Listed, number: int) -> str:

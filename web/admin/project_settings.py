@@ -93,17 +93,7 @@ def setting_pages(context: AdminContext) -> Blueprint:
 
     @pages.get("/archive")
     async def ask_to_archive(project_id: int) -> str:
-        project = await the_project(context, project_id)
-        there = f"{PREFIX}/projects/{project_id}"
-        question = Question(
-            title=f"Take {project.name} out of the archive?" if project.archived else f"Archive {project.name}?",
-            sentences=("Its tokens and invites work again." if project.archived else _ARCHIVING,),
-            button="Take out of the archive" if project.archived else "Archive project",
-            action=f"{there}/archive",
-            back=f"{there}/settings",
-            fields=(("archived", "" if project.archived else "true"),),
-        )
-        return await ask(question, place="projects")
+        return await ask(_archiving(await the_project(context, project_id)), place="projects")
 
     @pages.post("/archive")
     async def archive(project_id: int) -> ResponseReturnValue:
@@ -130,6 +120,18 @@ def setting_pages(context: AdminContext) -> Blueprint:
         return redirect("/admin/?done=project-deleted", 303)
 
     return pages
+
+
+def _archiving(project: ProjectRow) -> Question:
+    there = f"{PREFIX}/projects/{project.id}"
+    return Question(
+        title=f"Take {project.name} out of the archive?" if project.archived else f"Archive {project.name}?",
+        sentences=("Its tokens and invites work again." if project.archived else _ARCHIVING,),
+        button="Take out of the archive" if project.archived else "Archive project",
+        action=f"{there}/archive",
+        back=f"{there}/settings",
+        fields=(("archived", "" if project.archived else "true"),),
+    )
 
 
 async def _delete(context: AdminContext, project: ProjectRow) -> None:
