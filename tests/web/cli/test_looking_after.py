@@ -133,11 +133,14 @@ def test_a_slip_creates_nothing_and_is_answered_with_the_likely_name(
     assert f"Did you mean {near}?" in done.stderr
 
 
-def test_create_says_that_a_name_like_another_is_new(database: str, token: str) -> None:
+def test_create_says_that_a_name_like_another_is_new(postgres: Server) -> None:
+    database = postgres.create_database()  # the other tests know what is in theirs
+    assert llm_bus("token", "mint", *ADA, "--database-url", database).returncode == 0
     new = ("token", "mint", "--owner", "ann@example.com", "--project", "shop2x", "--participant", "a", "--create")
     assert llm_bus(*new, "--database-url", database).returncode == 0
-    assert llm_bus("owner", "add", "anna@example.com", "--create", "--database-url", database).returncode == 0
+    assert llm_bus("owner", "add", "anm@example.com", "--create", "--database-url", database).returncode == 0
     assert llm_bus("owner", "add", "bob@example.com", "--database-url", database).returncode == 0
+    postgres.drop_database(database)
 
 
 def test_commands_that_look_after_the_database_answer_json_too(database: str, tmp_path: Path, token: str) -> None:
