@@ -25,7 +25,11 @@ from engine.lookups import ACKS_SHOWN_MAX, AckFact, PostLookup, PostQuery, PostR
 from engine.nearest import nearest
 from engine.open_posts import OpenPost, PostBook
 from engine.presence import PresenceBook
+from engine.ready_tasks import ReadyTask, ready_after
+from engine.ready_tasks import topics as task_topics
 from engine.refusals import Refusal, conflict, invalid, not_found
+from engine.state import State
+from engine.task_graph import TaskBook
 from engine.vocabulary import Command, Event, EventData, Reply, Topic
 
 
@@ -168,15 +172,17 @@ class Posts(Reply, frozen=True, kw_only=True):
     """Posts, newest first.
 
     `omitted` is there only when a page became too large: so many older ones were found, to be read with `before`.
+    `ready_tasks` is there only after a wait with `to_me`: tasks of the caller's that others let go on meanwhile.
     """
 
     posts: list[PostView]
     omitted: int | UnsetType = UNSET
+    ready_tasks: list[ReadyTask] | UnsetType = UNSET
 
     @property
     def is_news(self) -> bool:
         """Whether anything was found."""
-        return bool(self.posts)
+        return bool(self.posts) or self.ready_tasks is not UNSET
 
 
 class AckedPost(Reply, frozen=True, kw_only=True):
@@ -196,17 +202,16 @@ PostCommand = Post | ReadPosts | Ack
 PostEvent = Posted | Acked
 
 
-def decide(
-    book: PostBook, keys: KeyBook, presence: PresenceBook, command: PostCommand, context: Context
-) -> Decision | Refusal:
+def decide(state: State, command: PostCommand, context: Context) -> Decision | Refusal:
     """What a command about posts comes to."""
     match command:
         case Post():
-            return post(book, keys, presence, command, context)
+            return post(state.posts, state.keys, state.presence, command, context)
         case ReadPosts():
-            return read_posts(book, presence.lane_of(context.caller.id), command, context)
+            lane = state.presence.lane_of(context.caller.id)
+            return read_posts(state.posts, state.tasks, lane, command, context)
         case Ack():
-            return ack(book, command, context)
+            return ack(state.posts, command, context)
         case _:
             assert_never(command)
 
@@ -280,19 +285,30 @@ def ack(book: PostBook, command: Ack, context: Context) -> Decision | Refusal:
     return Decision(reply=AckedPosts(acked=acked) if command.post_ids else acked[0], events=events)
 
 
-def read_posts(book: PostBook, lane: str | None, command: ReadPosts, context: Context) -> Decision | Refusal:
-    """Find posts, newest first: the caller's inbox from the book, everything else from history."""
+def read_posts(
+    book: PostBook, tasks: TaskBook, lane: str | None, command: ReadPosts, context: Context
+) -> Decision | Refusal:
+    """Find posts, newest first: the caller's inbox from the book, everything else from history.
+
+    A wait for whatever is addressed to the caller also ends when a task of theirs becomes ready.
+    """
     thread = None
     if command.thread is not None and (thread := _thread(book, context.recall, command.thread)) is None:
         return not_found(f"no post {command.thread}, so no thread.")
     reader = context.caller.id
     upto = context.seq if command.before is None else min(context.seq, command.before - 1)
+    ready: list[ReadyTask] = []
+    awaits = _awaits(lane, command, reader, thread)
+    if _waits_for_anything(command):
+        known_upto = context.since if command.after is None else command.after
+        ready = [] if known_upto is None else ready_after(tasks, reader, known_upto)
+        awaits += task_topics(tasks, reader)
     if command.to_me and command.unacked_only:
         ids = _inbox(book, command, reader, thread, upto)
         # What left memory is old; a caller who names the last post it knows of waits for newer ones.
         gone_upto = min(upto, book.inbox_gone_upto(reader)) if command.after is None else 0
         if not ids and not gone_upto:
-            return Decision(reply=Posts(posts=[]), awaits=_awaits(lane, command, reader, thread))
+            return Decision(reply=Posts(posts=[], ready_tasks=ready or UNSET), awaits=awaits)
         if ids:
             with_acks = command.from_me  # else only the caller's count, and there are none in an inbox
             query = PostQuery(upto=upto, ids=tuple(ids), acks_of=(reader,), with_acks=with_acks, limit=command.limit)
@@ -300,8 +316,8 @@ def read_posts(book: PostBook, lane: str | None, command: ReadPosts, context: Co
             query = _query(lane, command, reader, thread, gone_upto)
     else:
         query = _query(lane, command, reader, thread, upto)
-    reply = PostLookup(query, _views(reader, context.now, with_acks=command.from_me))
-    return Decision(reply=reply, awaits=_awaits(lane, command, reader, thread))
+    reply = PostLookup(query, _views(reader, context.now, ready, with_acks=command.from_me))
+    return Decision(reply=reply, awaits=awaits)
 
 
 def fold_posted(book: PostBook, keys: KeyBook, in_lane: Iterable[int], event: Event, data: Posted) -> None:
@@ -422,10 +438,19 @@ def _query(lane: str | None, command: ReadPosts, reader: int, thread: int | None
     )
 
 
-def _views(reader: int, now: datetime, *, with_acks: bool) -> Callable[[list[PostRecord]], Posts]:
+def _waits_for_anything(command: ReadPosts) -> bool:
+    """Whether the caller waits for whatever is addressed to them."""
+    narrowed = (command.to_lane, command.tag, command.ref, command.thread, command.before)
+    waits = command.to_me and command.wait_seconds > 0
+    return waits and not command.from_me and all(value is None for value in narrowed)
+
+
+def _views(
+    reader: int, now: datetime, ready: list[ReadyTask], *, with_acks: bool
+) -> Callable[[list[PostRecord]], Posts]:
     def page(records: list[PostRecord]) -> Posts:
         shown, omitted = within_a_page([_view(record, reader, now, with_acks=with_acks) for record in records])
-        return Posts(posts=shown, omitted=omitted or UNSET)
+        return Posts(posts=shown, omitted=omitted or UNSET, ready_tasks=ready or UNSET)
 
     return page
 

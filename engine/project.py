@@ -53,7 +53,7 @@ def decide(state: State, command: AnyCommand, context: Context) -> Outcome:
     if isinstance(command, PresenceCommand):
         return presence.decide(state.presence, state.seen, command, context)
     if isinstance(command, PostCommand):
-        return posts.decide(state.posts, state.keys, state.presence, command, context)
+        return posts.decide(state, command, context)
     if isinstance(command, LeaseCommand):
         return leases.decide(state.leases, command, context)
     if isinstance(command, TaskCommand):

@@ -14,6 +14,7 @@ from heapq import nlargest
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.terms import TaskStatus
 from engine.undo import Index, Ordered, Table, Undo
@@ -38,7 +39,8 @@ class Task(Struct, frozen=True, kw_only=True):
     """An unfinished task, and what holds it up.
 
     `owner_id` and `made_by` are readers' ids; `former` are those who had the task before it was handed over. `changed`
-    and `moved_at` are the number and the time of its last event.
+    and `moved_at` are the number and the time of its last event. `ready_since` is the number of the event with which
+    others last let its owner begin it or go on with it.
     """
 
     id: int
@@ -54,6 +56,7 @@ class Task(Struct, frozen=True, kw_only=True):
     depends_on: tuple[int, ...] = ()
     blockers: tuple[Blocker, ...] = ()
     former: tuple[int, ...] = ()
+    ready_since: int = 0
 
     @property
     def rank(self) -> Rank:
@@ -71,12 +74,12 @@ class TaskBook:
 
     `_missing` counts the dependencies of a task that are unfinished; a task without any is in `_ready`. `_free` has the
     ready tasks that nobody has started: without an owner under the lane (and None for all lanes), assigned ones under
-    the owner's id. `_working` has the tasks in progress, by their owner's id.
+    the owner's id. `_owned` has all tasks of an owner, `_working` those in progress, by the owner's id.
     """
 
     __slots__ = (
         "_blocked", "_by_id", "_by_lane", "_by_owner", "_by_status", "_dependents", "_free", "_last_id", "_made",
-        "_missing", "_ranks", "_ready", "_undo", "_working",
+        "_missing", "_owned", "_ranks", "_ready", "_undo", "_working",
     )  # fmt: skip
 
     def __init__(self, undo: Undo) -> None:
@@ -92,6 +95,7 @@ class TaskBook:
         self._by_owner: Index[str, Rank] = Index(undo)
         self._by_lane: Index[str, Rank] = Index(undo)
         self._free: Index[str | int | None, Rank] = Index(undo)
+        self._owned: Index[int, Rank] = Index(undo)
         self._working: Index[int, Rank] = Index(undo)
         self._made: Index[int, Rank] = Index(undo)
 
@@ -182,6 +186,14 @@ class TaskBook:
         """Whoever has tasks in progress, by reader's id."""
         return iter(self._working)
 
+    def owned_by(self, reader: int, limit: int) -> list[Task]:
+        """At most `limit` tasks of this reader, highest priority first."""
+        return [self._at(rank) for rank in self._owned.get(reader, ())[: -limit - 1 : -1]]
+
+    def is_held_up(self, task_id: int) -> bool:
+        """Whether a dependency of this task is unfinished."""
+        return task_id in self._missing
+
     def in_progress_of(self, owner_id: int) -> list[Task]:
         """Somebody's tasks in progress, highest priority first."""
         return [self._at(rank) for rank in self._working.get(owner_id, ())[::-1]]
@@ -264,8 +276,8 @@ class TaskBook:
         for task_id in task.blocked_on - before.blocked_on:
             self._blocked.add(task_id, task.id)
 
-    def finish(self, task: Task) -> None:
-        """Let a task go that shipped or was cancelled; tasks of which it was the last dependency are ready."""
+    def finish(self, task: Task, seq: int) -> None:
+        """Let a task go that event `seq` finished; tasks of which it was the last dependency are ready."""
         self._unfile(task)
         self._ready.discard(task.rank)
         self._ranks.discard(task.rank)
@@ -276,15 +288,15 @@ class TaskBook:
         self._missing.pop(task.id)
         del self._by_id[task.id]
         for waiting in self._dependents.pop(task.id) or ():
-            self._let_on(waiting)
+            self._let_on(waiting, seq)
 
-    def _let_on(self, task_id: int) -> None:
+    def _let_on(self, task_id: int, seq: int) -> None:
         """One dependency less holds this task up."""
         left = self._missing[task_id] - 1
         if left:
             self._missing[task_id] = left
             return
-        task = self._by_id[task_id]
+        task = self._by_id[task_id] = replace(self._by_id[task_id], ready_since=seq)
         del self._missing[task_id]
         self._ready.add(task.rank)
         self._file(task)
@@ -308,6 +320,8 @@ class TaskBook:
         yield self._by_status, task.status
         if task.owner is not None:
             yield self._by_owner, task.owner
+        if task.owner_id is not None:
+            yield self._owned, task.owner_id
         if task.lane is not None:
             yield self._by_lane, task.lane
         if task.status == "in_progress":

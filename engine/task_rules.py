@@ -92,7 +92,7 @@ def fold(book: TaskBook, event: Event, data: TaskEvent) -> None:
     task = replace(book[data.task_id], changed=event.seq, moved_at=event.at)
     match data:
         case TaskAssigned():
-            book.put(_handed_over(replace(task, status=_after(task, data)), data))
+            book.put(_handed_over(replace(task, status=_after(task, data)), event, data))
         case TaskStarted():
             book.put(replace(task, status=_after(task, data)))
         case TaskBlocked():
@@ -100,10 +100,12 @@ def fold(book: TaskBook, event: Event, data: TaskEvent) -> None:
             book.put(replace(task, status=_after(task, data), blockers=blockers))
         case TaskResolved():
             blockers = _without(task, data.blocker)
-            book.put(replace(task, status=task.status if blockers else _after(task, data), blockers=blockers))
+            if not blockers:
+                task = replace(task, status=_after(task, data), ready_since=event.seq)
+            book.put(replace(task, blockers=blockers))
         case TaskShipped() | TaskCancelled():
             _after(task, data)
-            book.finish(book[data.task_id])
+            book.finish(book[data.task_id], event.seq)
         case _:
             assert_never(data)
 
@@ -263,6 +265,7 @@ def _created(event: Event, data: TaskCreated) -> Task:
         changed=event.seq,
         moved_at=event.at,
         depends_on=data.depends_on,
+        ready_since=0 if event.by == data.owner_id else event.seq,
     )
 
 
@@ -275,11 +278,13 @@ def _assigned(task: Task, owner: Addressee) -> TaskAssigned:
     return TaskAssigned(task_id=task.id, owner=owner.actor, owner_id=owner.id, before=before)
 
 
-def _handed_over(task: Task, data: TaskAssigned) -> Task:
+def _handed_over(task: Task, event: Event, data: TaskAssigned) -> Task:
     former = [reader for reader in task.former if reader != data.owner_id]
     if task.owner_id not in {None, data.owner_id}:
         former = [*(reader for reader in former if reader != task.owner_id), task.owner_id]
-    return replace(task, owner=data.owner, owner_id=data.owner_id, former=tuple(former[-FORMER_OWNERS_MAX:]))
+    ready_since = task.ready_since if event.by == data.owner_id else event.seq
+    kept = tuple(former[-FORMER_OWNERS_MAX:])
+    return replace(task, owner=data.owner, owner_id=data.owner_id, former=kept, ready_since=ready_since)
 
 
 def _move(book: TaskBook, task_id: int, event_type: str) -> TaskStatus | Refusal:

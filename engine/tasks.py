@@ -158,6 +158,11 @@ class TaskCreated(TaskEventData, frozen=True, kw_only=True):
     depends_on: Shown[tuple[int, ...]] = ()
     priority: Shown[int] = PRIORITY_NORMAL
 
+    def topics(self, by: int) -> tuple[Topic, ...]:
+        """Also its owner's tasks."""
+        owned = () if self.owner_id is None else (owned_by_topic(self.owner_id),)
+        return (*TaskEventData.topics(self, by), *owned)
+
 
 class TaskAssigned(TaskEventData, frozen=True, kw_only=True):
     """A task got its owner, or another one; `before` had it until now."""
@@ -166,6 +171,10 @@ class TaskAssigned(TaskEventData, frozen=True, kw_only=True):
     owner: Shown[str]
     owner_id: int
     before: Shown[str | None] = None
+
+    def topics(self, by: int) -> tuple[Topic, ...]:
+        """Also its owner's tasks."""
+        return (*TaskEventData.topics(self, by), owned_by_topic(self.owner_id))
 
 
 class TaskStarted(TaskEventData, frozen=True, kw_only=True):
@@ -302,6 +311,11 @@ class OneTask(Reply, frozen=True, kw_only=True):
 
 TaskCommand = TaskCreate | TaskAssign | TaskStart | TaskBlock | TaskResolve | TaskShip | TaskCancel | ListTasks
 TaskEvent = TaskCreated | TaskAssigned | TaskStarted | TaskBlocked | TaskResolved | TaskShipped | TaskCancelled
+
+
+def owned_by_topic(reader: int) -> Topic:
+    """The topic of tasks that this reader gets."""
+    return f"owner:{reader}"
 
 
 def topic_of(task_id: int) -> Topic:

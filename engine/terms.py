@@ -32,7 +32,7 @@ Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
 TaskId = Annotated[Id, Meta(description="The task, by the id that `task_create` gave.")]
 Before = Annotated[Id, Meta(description="Only what has a smaller id: the way to the next page.")]
 After = Annotated[
-    Id, Meta(description="Only what has a greater id. Hooks wait so for posts that are newer.", extra={"hidden": True})
+    Id, Meta(description="Only what has a greater id. Hooks wait so for what is newer.", extra={"hidden": True})
 ]
 Counter = Annotated[
     int, Meta(ge=0, le=ID_MAX, description="The last number that was used; the next claim gets the one after it.")

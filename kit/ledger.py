@@ -52,6 +52,13 @@ class Ledger:
         """Whether a name is the caller's."""
         return is_same(actor, self.me)
 
+    def position(self) -> int:
+        """The number of the ledger's last event."""
+        digest = self.bus.call("whats_new", advance_cursor=False, limit=1)
+        shown = len(rows_of(digest, "events"))
+        since, remaining = digest.get("since_event_id"), digest.get("remaining")
+        return since + shown + remaining if isinstance(since, int) and isinstance(remaining, int) else 0
+
     def unread(self) -> list[dict[str, Any]]:
         """The caller's unread posts, as they were when first asked for."""
         if self._unread is None:

@@ -2,6 +2,8 @@
 
 Started by a client at the end of a turn, at most once a session. It ends when it has something to say (exit code 2,
 with the text on standard error), when the session ends, or when the client's process is gone. Waiting costs no tokens.
+One call at the bus waits for both, and for nothing that was there before; a bus that does not tell of tasks in it is
+looked at after each wait.
 """
 
 from __future__ import annotations
@@ -29,9 +31,7 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 55
 """The longest wait that the bus offers."""
 
-LOOK_SECONDS = 0.5
-"""Between two looks, while tasks are blocked: a wait for posts does not end when a task can go on."""
-
+RETRY_SECONDS_MIN = 0.5
 RETRY_SECONDS_MAX = 30.0
 WATCH_SECONDS = 1.0
 _LIMIT = 50
@@ -97,65 +97,60 @@ class _Waiter:
     def __init__(self, endpoint: str, token: str, settings: Settings, path: Path) -> None:
         self._endpoint, self._token, self._settings, self._path = endpoint, token, settings, path
         self._ledger: Ledger | None = None
-        self._newest = 0
-        """The newest unread post of the last look. A wait is for newer ones, so that old ones do not end it."""
-        self._waits_for_newer = True
 
     def wait(self) -> str:
         """The text for the agent, as soon as there is one."""
-        pause_seconds = LOOK_SECONDS
+        pause_seconds = RETRY_SECONDS_MIN
         first = True
         while True:
             try:
-                posts, tasks, can_wait = self._look(first=first)
-                if not (posts or tasks) and can_wait:
-                    posts = self._wait_for_posts()
+                posts, tasks, position = self._look(first=first)
+                if not (posts or tasks):
+                    posts, tasks = self._wait_for_news(position)
             except Doubt:
                 self._ledger = None
                 time.sleep(pause_seconds)
                 pause_seconds = min(2 * pause_seconds, RETRY_SECONDS_MAX)
                 continue
-            pause_seconds, first = LOOK_SECONDS, False
+            pause_seconds, first = RETRY_SECONDS_MIN, False
             if posts or tasks:
                 return told_news(posts, tasks)
-            if not can_wait:
-                time.sleep(LOOK_SECONDS)
 
-    def _look(self, *, first: bool) -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
-        """The news, and whether a wait for posts is enough now. The first look takes ready tasks for known."""
+    def _look(self, *, first: bool) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
+        """The news, and the ledger's last event before the look. The first look takes ready tasks for known."""
         if self._ledger is None:
             self._ledger = Ledger(Bus(self._endpoint, self._token, WAIT_SECONDS + 10), self._settings)
-        ready, blocked = self._tasks(self._ledger)
+        position = self._ledger.position()
+        ready = self._ready_tasks(self._ledger)
         with session(self._path) as known:
             unblocked = [] if first else [task for task in ready if task["task_id"] not in known.tasks]
             known.tasks = [task["task_id"] for task in ready]
-        posts = self._read_posts(self._ledger)
-        ids = [post["post_id"] for post in posts if isinstance(post.get("post_id"), int)]
-        self._newest = max(ids, default=0)
-        return self._news(posts), unblocked, not blocked and (self._waits_for_newer or not ids)
+        return self._news(self._read_posts(self._ledger)["posts"]), unblocked, position
 
-    def _wait_for_posts(self) -> list[dict[str, Any]]:
-        """The news among posts that come in now; after an empty wait, another look shows what else has changed."""
+    def _wait_for_news(self, position: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The news after an event; after an empty wait, another look shows what else has changed."""
         assert self._ledger is not None  # noqa: S101 - after a look
-        newer = {"after": self._newest} if self._newest else {}
-        try:
-            return self._news(self._read_posts(self._ledger, wait_seconds=WAIT_SECONDS, **newer))
-        except Doubt as doubt:
-            if "'after'" not in str(doubt):
-                raise
-            self._waits_for_newer = False  # an older bus: look again and again while old posts are unread
-            return []
+        after = {"after": position} if position else {}
+        answer = self._read_posts(self._ledger, wait_seconds=WAIT_SECONDS, **after)
+        tasks = _with_ids(answer.get("ready_tasks"))
+        with session(self._path) as known:
+            known.tasks += [task["task_id"] for task in tasks]
+        return self._news(answer["posts"]), tasks
 
-    def _read_posts(self, ledger: Ledger, **how: int) -> list[dict[str, Any]]:
-        return rows_of(ledger.bus.call("read_posts", to_me=True, unacked_only=True, limit=_LIMIT, **how), "posts")
+    def _read_posts(self, ledger: Ledger, **how: int) -> dict[str, Any]:
+        answer = ledger.bus.call("read_posts", to_me=True, unacked_only=True, limit=_LIMIT, **how)
+        return {**answer, "posts": rows_of(answer, "posts")}
 
     def _news(self, posts: list[dict[str, Any]]) -> list[dict[str, Any]]:
         with session(self._path) as known:
             return known.news(posts, idle=True)
 
-    def _tasks(self, ledger: Ledger) -> tuple[list[dict[str, Any]], bool]:
-        """The caller's tasks that can go on, and whether any other cannot."""
-        rows = rows_of(ledger.bus.call("list_tasks", owner=ledger.me, limit=_LIMIT), "tasks")
-        tasks = [task for task in rows if isinstance(task.get("task_id"), int) and task.get("status") != "done"]
-        ready = [task for task in tasks if task.get("status") != "blocked" and not task.get("waits_for")]
-        return ready, len(ready) < len(tasks)
+    def _ready_tasks(self, ledger: Ledger) -> list[dict[str, Any]]:
+        """The caller's unfinished tasks that can go on."""
+        rows = ledger.bus.call("list_tasks", owner=ledger.me, ready=True, limit=_LIMIT).get("tasks")
+        return [task for task in _with_ids(rows) if task.get("status") != "blocked"]
+
+
+def _with_ids(rows: object) -> list[dict[str, Any]]:
+    found = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return [row for row in found if isinstance(row.get("task_id"), int)]

@@ -28,6 +28,8 @@ CASES: dict[str, tuple[list[Step], Step, list[Step], list[Step]]] = {
             ada(Post(to_lane="web", body="x")),
             cay(Register(lane="api")),
             ada(Claim(sequence="adr")),
+            ada(TaskCreate(title="x")),
+            ada(TaskCreate(title="x", owner="cay")),
         ],
     ),
     "an inbox with old posts in it": (
