@@ -35,10 +35,10 @@ from store.postgres.prepared import Parameter, Prepared
 TURN_IDLE_TIMEOUT_MS = 10_000
 """How long a turn may be held without a statement before PostgreSQL ends it."""
 
-_WAIT_FOR_TURN = """
+_WAIT_FOR_TURN = Prepared("""
 select set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true),
-       pg_advisory_xact_lock(%(lock)s, (%(project)s::bigint & 2147483647)::int)
-"""
+       pg_advisory_xact_lock(%(lock)s::int, (%(project)s::bigint & 2147483647)::int)
+""")
 
 # The batch travels as one JSON document: half the client's work of six arrays, and the server is as fast.
 _INSERT_EVENTS = """
@@ -103,10 +103,10 @@ _LIVENESS = """
 select participation_id, actor, at from liveness where project_id = %s and at >= %s order by at desc limit %s
 """
 
-_TAIL = """
+_TAIL = Prepared("""
 select seq, at, actor, participation_id, type, data::text, writer
-  from events where project_id = %s and seq > %s order by seq limit %s
-"""
+  from events where project_id = %(project)s and seq > %(after)s order by seq limit %(limit)s
+""")
 
 # The database counts who wrote how much beside it (migration 0006). One as old is replaced: it may be unreadable.
 _UPSERT_SNAPSHOT = """
@@ -230,7 +230,7 @@ class PostgresJournal:
         """At most `limit` events with numbers above `after`, in order."""
         with _translating():
             async with self._pool.connection() as connection:
-                rows = await connection.fetch(_TAIL, (project_id, after, limit), prepare=True)
+                rows = await connection.run(_TAIL, {"project": project_id, "after": after, "limit": limit})
         return _stored(rows)
 
     async def append(
@@ -307,10 +307,11 @@ class PostgresJournal:
         inside commits, which ends the turn. For fairness only: numbers stay distinct without it. Given up when the
         connection is lost, and after `TURN_IDLE_TIMEOUT_MS`.
         """
-        wait = {"idle_ms": str(TURN_IDLE_TIMEOUT_MS), "lock": WRITER_LOCK, "project": project_id}
+        wait: dict[str, Parameter] = {"idle_ms": TURN_IDLE_TIMEOUT_MS, "lock": WRITER_LOCK, "project": project_id}
+        read: dict[str, Parameter] = {"project": project_id, "after": after, "limit": limit}
         with _translating():
             async with self._turns.connection() as connection:
-                rows = await connection.begin_and_fetch((_WAIT_FOR_TURN, wait), (_TAIL, (project_id, after, limit)))
+                rows = await connection.begin_and_run((_WAIT_FOR_TURN, wait), (_TAIL, read))
                 self._turn_of[project_id] = connection
                 try:
                     yield _stored(rows)

@@ -27,7 +27,7 @@ from store.errors import (
 )
 from store.postgres.clock import Clock, Sample
 from store.postgres.driver import DOUBT_SECONDS, Silence, TrioConnection, backend_works, open_session
-from store.postgres.prepared import Parameter, Prepared
+from store.postgres.prepared import BEGIN, COMMIT, Call, Parameter, Prepared
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 """How long one address may take to accept a session."""
@@ -173,28 +173,21 @@ class Connection:
         with self._translating():
             return await self._session.run(prepared, parameters)
 
-    async def begin_and_fetch(self, *statements: tuple[LiteralString, Parameters]) -> list[Row]:
-        """Begin a transaction, run statements one after the other, prepared, and give the last one's rows.
+    async def begin_and_run(self, *calls: Call) -> list[Row]:
+        """Begin a transaction, run prepared statements one after the other, and give the last one's rows.
 
         All of it in one round trip. The transaction is ended by `run_and_commit`, or by hand.
         """
         with self._translating():
-            async with self._session.pipeline():
-                cursor = await self._session.execute("begin")
-                for statement, parameters in statements:
-                    cursor = await self._session.execute(statement, parameters, prepare=True, binary=True)
-            return await cursor.fetchall()
+            return (await self._session.run_together([(BEGIN, {}), *calls]))[-1]
 
     async def run_and_commit(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> list[Row]:
-        """Run a prepared statement and commit the transaction of `begin_and_fetch`, in one round trip.
+        """Run a prepared statement, give its rows, and commit the transaction of `begin_and_run`, in one round trip.
 
         A statement that fails leaves the transaction to be rolled back.
         """
         with self._translating():
-            async with self._session.pipeline():
-                cursor = await self._session.execute(prepared.statement, parameters, prepare=True, binary=True)
-                await self._session.execute("commit")
-            return await cursor.fetchall()
+            return (await self._session.run_together([(prepared, parameters), (COMMIT, {})]))[0]
 
     async def fetch_timed(self, statement: LiteralString, parameters: Parameters, clock: Clock) -> list[Row]:
         """Run a statement whose first column is `clock_timestamp()`, give it to the clock, and the other columns."""

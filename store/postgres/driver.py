@@ -9,7 +9,7 @@ Invariant: a wait that does not end normally (cancelled, interrupted) closes the
 """
 
 import select
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 from typing import Any
@@ -21,10 +21,10 @@ from psycopg.abc import RV, ConnDict, PQGen, PQGenConn
 from psycopg.adapt import Transformer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import ExecStatus, Format, TransactionStatus
-from psycopg.pq.abc import PGresult
+from psycopg.pq.abc import PGconn, PGresult
 from psycopg.waiting import Ready, Wait
 
-from store.postgres.prepared import Parameter, Prepared
+from store.postgres.prepared import Call, Parameter, Prepared
 
 POSTGRES_PORT = "5432"
 
@@ -93,12 +93,33 @@ class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
 
     async def run(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> list[tuple[Any, ...]]:
         """Run a prepared statement and give its rows."""
+        await self._know(prepared)
+        self._send(prepared, parameters)
+        return self._rows(_good(await self.wait(generators.execute(self.pgconn))))
+
+    async def run_together(self, calls: Sequence[Call]) -> list[list[tuple[Any, ...]]]:
+        """Run prepared statements in one round trip, and give the rows of each; the first that fails is the last."""
+        for prepared, _ in calls:
+            await self._know(prepared)
+        self.pgconn.enter_pipeline_mode()
+        for prepared, parameters in calls:
+            self._send(prepared, parameters)
+        self.pgconn.pipeline_sync()
+        results = await self.wait(_pipelined(self.pgconn))
+        self.pgconn.exit_pipeline_mode()
+        return [self._rows(_good([result])) for result in results]
+
+    async def _know(self, prepared: Prepared) -> None:
+        """Prepare a statement in this session, unless that was done."""
         if prepared.name not in self._known:
             self.pgconn.send_prepare(prepared.name, prepared.query)
             _good(await self.wait(generators.execute(self.pgconn)))
             self._known.add(prepared.name)
+
+    def _send(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> None:
         self.pgconn.send_query_prepared(prepared.name, prepared.encode(parameters), result_format=Format.BINARY)
-        result = _good(await self.wait(generators.execute(self.pgconn)))
+
+    def _rows(self, result: PGresult) -> list[tuple[Any, ...]]:
         transformer = Transformer(self)
         transformer.set_pgresult(result, format=Format.BINARY)
         return transformer.load_rows(0, result.ntuples, tuple)
@@ -216,6 +237,29 @@ def _hosts(params: ConnDict) -> Iterator[tuple[str, str]]:
     ports = str(params.get("port") or POSTGRES_PORT).split(",")
     for index, host in enumerate(hosts):
         yield host, (ports[index] if len(ports) > 1 else ports[0]) or POSTGRES_PORT
+
+
+def _pipelined(pgconn: PGconn) -> PQGen[list[PGresult]]:
+    """Send what a pipeline holds, and collect its results up to its end. Raises when the server hangs up before."""
+    results: list[PGresult] = []
+    sending, is_between = True, False
+    while True:
+        if sending:
+            ready = yield Wait.RW
+            sending = bool(pgconn.flush())
+            if not ready & Ready.R:
+                continue
+        else:
+            yield Wait.R
+        pgconn.consume_input()
+        while not pgconn.is_busy():
+            if (result := pgconn.get_result()) is not None:
+                if result.status == ExecStatus.PIPELINE_SYNC:
+                    return results
+                results.append(result)
+            elif is_between:  # a statement's results end with None; a second one means that there is no server
+                raise psycopg.OperationalError("the server closed the connection during a pipeline")
+            is_between = result is None
 
 
 def _good(results: list[PGresult]) -> PGresult:

@@ -30,6 +30,12 @@ class Prepared:
         return [_encode(parameters[name]) for name in self._places]
 
 
+Call = tuple[Prepared, Mapping[str, Parameter]]
+"""A prepared statement, and what to run it with."""
+
+BEGIN, COMMIT = Prepared("begin"), Prepared("commit")
+
+
 def _encode(value: Parameter) -> bytes | None:
     match value:
         case None:

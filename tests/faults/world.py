@@ -32,6 +32,7 @@ class Shape:
     """What a world is made of. `seconds_ahead` is how far the clock of its last server is ahead.
 
     With `names_standby`, servers know both the primary and the standby; else their wires are led to the new primary.
+    `is_direct`: they use PostgreSQL's socket, for measurements of speed; no fault reaches them there.
     """
 
     servers: int = 1
@@ -39,6 +40,7 @@ class Shape:
     standby: Standby = "none"
     names_standby: bool = False
     is_pooled: bool = False
+    is_direct: bool = False
     seconds_ahead: int = 0
     has_small_disk: bool = False
     command: Sequence[str] = LLM_BUS
@@ -119,6 +121,8 @@ async def world(directory: Path, shape: Shape) -> AsyncIterator[World]:
             if shape.is_pooled:
                 port = await stack.enter_async_context(pooled(directory / f"pooler-{number}", wire.port))
             url = make_conninfo(host="127.0.0.1", port=port, user="bus", dbname="bus", sslmode="disable")
+            if shape.is_direct:
+                url = make_conninfo(host=str(primary.directory), user="bus", dbname="bus")
             if shape.names_standby and standby is not None:
                 other = await stack.enter_async_context(wired(standby.socket))
                 url = make_conninfo(

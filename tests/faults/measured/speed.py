@@ -2,7 +2,7 @@
 
 from itertools import cycle
 from pathlib import Path
-from statistics import mean
+from statistics import median
 
 import trio
 
@@ -15,6 +15,7 @@ ROUNDS = 3
 SECONDS = 4.0
 TASKS = 200_000
 PARTICIPANTS = 100_000
+SHAPE = Shape(servers=3, clients=CLIENTS, is_direct=True)
 
 _SHIPPED_TASKS = f"""
 insert into events (project_id, seq, at, actor, participation_id, type, data, writer)
@@ -38,13 +39,13 @@ insert into participations (participant_id, project_id) select made.id, projects
 
 @question("speed", f"{CLIENTS} clients claim in one project, over 1, 2 and 3 servers")
 async def small(directory: Path) -> str:
-    async with world(directory, Shape(servers=3, clients=CLIENTS, environment={"CALLS_PER_SECOND": "0"})) as here:
+    async with world(directory, SHAPE) as here:
         return await _rates(here)
 
 
 @question("speed-large", f"The same with {TASKS:,} shipped tasks and {PARTICIPANTS:,} participants")
 async def large(directory: Path) -> str:
-    async with world(directory, Shape(servers=3, clients=CLIENTS, environment={"CALLS_PER_SECOND": "0"})) as here:
+    async with world(directory, SHAPE) as here:
         for bus in here.buses:
             await bus.kill()
         await trio.to_thread.run_sync(here.primary.query, _SHIPPED_TASKS)
@@ -67,10 +68,10 @@ async def _rates(here: World) -> str:
             rates[servers - 1].append(await _rate(here, servers))
         for bus in here.buses[1:]:
             await bus.terminate()
-    one, *others = map(mean, rates)
+    one, *others = map(median, rates)
     shares = ", ".join(f"{servers} servers {rate / one:.2f} of it" for servers, rate in enumerate(others, 2))
     told = "; ".join(", ".join(f"{rate:,.0f}" for rate in each) for each in rates)
-    return f"one server {one:,.0f} claims/s; {shares} (means of {told})"
+    return f"one server {one:,.0f} claims/s; {shares} (medians of {told})"
 
 
 async def _rate(here: World, servers: int) -> float:

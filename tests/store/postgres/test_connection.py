@@ -122,6 +122,31 @@ async def test_a_prepared_statement_runs_also_after_a_rollback(conninfo: str) ->
     connection.close()
 
 
+async def test_statements_run_together_end_with_their_transaction(conninfo: str) -> None:
+    connection = await Connection.open(conninfo)
+    insert = Prepared("insert into cursors values (1, 1, %(seq)s) returning seq")
+    count = Prepared("select count(*), repeat('x', %(size)s) from cursors")
+    assert await connection.begin_and_run((count, {"size": 100_000}), (count, {"size": 1})) == [(0, "x")]
+    assert await connection.run_and_commit(insert, {"seq": 7}) == [(7,)]
+    assert connection.idle
+    await connection.begin_and_run((count, {"size": 1}))
+    with pytest.raises(UniqueTaken):
+        await connection.run_and_commit(insert, {"seq": 8})
+    await connection.execute("rollback")
+    assert await connection.begin_and_run((count, {"size": 2})) == [(1, "xx")]
+    await connection.execute("rollback")
+    assert await connection.fetch("select seq from cursors") == [(7,)]
+    connection.close()
+
+
+async def test_a_server_that_hangs_up_among_statements_run_together_is_lost(conninfo: str) -> None:
+    connection = await Connection.open(conninfo)
+    end_ourselves = Prepared("select pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises(ConnectionLost):
+        await connection.begin_and_run((end_ourselves, {}), (end_ourselves, {}))
+    assert connection.closed
+
+
 async def test_a_cancelled_transaction_is_undone(conninfo: str) -> None:
     connection = await Connection.open(conninfo)
     with trio.CancelScope() as scope:
@@ -137,6 +162,8 @@ async def test_a_statement_larger_than_any_buffer_arrives_whole(conninfo: str) -
     connection = await Connection.open(conninfo)
     large = "x" * 20_000_000
     assert await connection.fetch("select length(%s::text)", (large,)) == [(len(large),)]
+    length = Prepared("select length(%(text)s::text)")
+    assert await connection.begin_and_run((length, {"text": large}), (length, {"text": large})) == [(len(large),)]
     connection.close()
 
 
