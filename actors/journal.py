@@ -56,7 +56,7 @@ class Journal(Protocol):
     async def confirm(self, project_id: int) -> Head:
         """The last event, once it and all before it are as durable as a new commit.
 
-        For a write of unknown outcome that is found afterwards: it may be on the primary only.
+        For what was read, as a write of unknown outcome that is found afterwards: it may be on the primary only.
         """
         ...
 

@@ -88,12 +88,16 @@ _APPEND = {
 _LAST = "select seq, at from events where project_id = %(project)s order by seq desc limit 1"
 _HEAD = Prepared(_LAST)
 
-# A message in the write-ahead log that nobody reads. Its commit is flushed and waits for the synchronous standby like
-# any other, which proves that everything visible before it is as durable.
-_CONFIRM = f"""
-select last.seq, last.at
-  from pg_logical_emit_message(true, 'llm-bus', '') left join lateral ({_LAST}) as last on true
-"""  # noqa: S608  # made of literals
+# A message in the write-ahead log that nobody reads. Its commit waits for the synchronous standby like any other, which
+# proves that everything visible before it is there too. Without such a standby, what is visible has been flushed, which
+# is all that a commit promises: nothing is written.
+_CONFIRM = Prepared(f"""
+with vouched as materialized (
+    select case when current_setting('synchronous_standby_names') <> ''
+           then pg_logical_emit_message(true, 'llm-bus', '') end
+)
+select last.seq, last.at from vouched left join lateral ({_LAST}) as last on true
+""")  # noqa: S608  # made of literals
 
 _SNAPSHOT = "select seq, state from snapshots where project_id = %s"
 
@@ -192,11 +196,11 @@ class PostgresJournal:
         """The project's last event, once it and all before it are as durable as a commit makes them.
 
         An event of unknown outcome that is found in the ledger may be durable on the primary only; this commits once
-        more on the same database, which waits for the synchronous standby where there is one.
+        more on the same database where there is a synchronous standby, and waits for it.
         """
         with _translating():
             async with self._pool.connection() as connection:
-                ((seq, at),) = await connection.fetch(_CONFIRM, {"project": project_id})
+                ((seq, at),) = await connection.run(_CONFIRM, {"project": project_id})
         return EMPTY if seq is None else Head(seq, at)
 
     async def load(self, project_id: int) -> Kept | None:
