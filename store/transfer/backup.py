@@ -41,6 +41,7 @@ async def back_up(conninfo: str, file: Path) -> BackedUp:
     Raises `TransferRefused` when a program fails or what was written is not what there is. Cancelling leaves the file
     that was there.
     """
+    await trio.to_thread.run_sync(_check_target, file)
     major = (await vitals.examine(conninfo)).major_version
     partial = file.with_name(f"{file.name}.partial")
     try:
@@ -66,7 +67,9 @@ async def put_back(conninfo: str, file: Path) -> BackedUp:
     try:
         ((is_empty,),) = await connection.fetch(_IS_EMPTY)
         if not is_empty:
-            raise TransferRefused("the database is not empty: a backup is restored into an empty one.")
+            raise TransferRefused(
+                "the database is not empty: restore into a new --data-dir, or a database that createdb made."
+            )
         expected = await _events_in(file, major)
         database, secret = for_a_program(conninfo)
         flags = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", f"--dbname={database}")
@@ -138,6 +141,14 @@ async def _run(major: int, program: str, *arguments: str, **environment: str) ->
 
 def _words(said: bytes) -> str:
     return " ".join(said.decode(errors="replace").split())[:_WORDS_MAX]
+
+
+def _check_target(file: Path) -> None:
+    """Refuse what a rename would destroy (a device, a link's place), and a directory that is not there."""
+    if not file.parent.is_dir():
+        raise TransferRefused(f"there is no directory {file.parent}: make it, or give another FILE.")
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        raise TransferRefused(f"{file} is not a regular file, and the backup would replace it: give another FILE.")
 
 
 def _put(partial: Path, file: Path) -> None:

@@ -19,7 +19,7 @@ from engine.project import apply, restore, snapshot
 from engine.state import State
 from engine.vocabulary import Event
 from store.errors import TransferRefused
-from store.ledger import pruned
+from store.ledger import named, pruned
 from store.ledger.pruned import Pruned
 from store.postgres.connection import Connection
 from store.transfer import state_page
@@ -38,8 +38,7 @@ _FIND = """
 select j.id, o.handle, j.slug, j.name, j.liveness_window_seconds, j.created_at,
        (select coalesce(max(seq), 0) from events where project_id = j.id)
   from projects j join owners o on o.id = j.owner_id
- where j.slug = %(slug)s and (%(handle)s::text is null or lower(o.handle) = lower(%(handle)s::text))
- order by o.handle limit 10
+ where j.id = %s
 """
 
 _PARTICIPANTS = """
@@ -73,8 +72,8 @@ class Exported(Struct, frozen=True, kw_only=True):
 async def export_project(conninfo: str, wanted: str, directory: Path, progress: Progress) -> Exported:
     """Export the project that is `wanted`, by slug or `handle/slug`, into `directory`, or what is new since last time.
 
-    Raises `TransferRefused` when the project is not there or not the only one, or the directory holds something else;
-    `StoreUnavailable`; `OSError`. Cut short, it leaves files that the next export completes.
+    Raises `NoSuchName` when the project is not there or not the only one; `TransferRefused` when the directory holds
+    something else; `StoreUnavailable`; `OSError`. Cut short, it leaves files that the next export completes.
     """
     connection = await Connection.open(conninfo, statement_timeout_seconds=inf)
     try:
@@ -99,15 +98,9 @@ async def write_files(
 
 
 async def find_project(connection: Connection, wanted: str) -> Found:
-    """The project of this name. Raises `TransferRefused` when it is not there or not the only one."""
-    handle, _, slug = wanted.rpartition("/")
-    found = await connection.fetch(_FIND, {"slug": slug, "handle": handle or None})
-    if not found:
-        raise TransferRefused(f"there is no project '{wanted}' in this database.")
-    if len(found) > 1:
-        names = " or ".join(f"{row[1]}/{row[2]}" for row in found)
-        raise TransferRefused(f"several owners have a project '{wanted}': say {names}.")
-    ((project_id, handle, slug, name, window, created_at, events),) = found
+    """The project of this name. Raises `NoSuchName` when it is not there or not the only one."""
+    which = await named.find(connection, wanted)
+    ((project_id, handle, slug, name, window, created_at, events),) = await connection.fetch(_FIND, (which.id,))
     rows = await connection.fetch(_PARTICIPANTS, (project_id,))
     fields = ExportedParticipant.__struct_fields__
     participants = sorted(

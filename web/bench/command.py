@@ -19,6 +19,7 @@ from store import embedded_postgres
 from web.bench.report import page
 from web.bench.results import Results
 from web.bench.run import SMALL_EVENTS, Advance, Plan, open_run
+from web.cli.options import Number, WholeNumber
 from web.cli.terminal import NOTES, RESULTS, note, say
 from web.config import Settings, read_settings
 
@@ -53,11 +54,11 @@ machine does something else.
 @click.option(
     "--history",
     metavar="EVENTS",
-    type=click.IntRange(SMALL_EVENTS + 1, 10_000_000),
+    type=WholeNumber(SMALL_EVENTS + 1, 10_000_000),
     help="The large history. [1,000,000]",
 )
-@click.option("--rounds", type=click.IntRange(1, 100), help="How often everything is measured. [5]")
-@click.option("--seconds", type=click.FloatRange(0.1, 60), help="How long each measurement takes. [1]")
+@click.option("--rounds", type=WholeNumber(1, 100), help="How often everything is measured. [5]")
+@click.option("--seconds", type=Number(0.1, 60), help="How long each measurement takes. [1]")
 @click.option(
     "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help=f"Where the page goes. [{PAGE}]"
 )

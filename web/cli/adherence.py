@@ -9,7 +9,7 @@ from store import Store
 from store.ledger import named
 from store.ledger.adherence import OVERDUE_HOURS, WEEKS_MAX, Adherence, adherence
 from web.cli.database import on_store
-from web.cli.options import data_options, json_option
+from web.cli.options import HOURS_MAX, Number, WholeNumber, data_options, json_option
 from web.cli.terminal import say, say_json, table
 from web.config import read_settings
 
@@ -32,8 +32,8 @@ _HEADINGS = (
 
 @click.command("adherence", epilog=_EPILOG)
 @click.argument("project", metavar="PROJECT")
-@click.option("--weeks", type=click.IntRange(1, WEEKS_MAX), default=4, show_default=True, help="This one and before.")
-@click.option("--hours", type=click.FloatRange(0), default=OVERDUE_HOURS, show_default=True, help="Overdue after.")
+@click.option("--weeks", type=WholeNumber(1, WEEKS_MAX), default=4, show_default=True, help="This one and before.")
+@click.option("--hours", type=Number(0, HOURS_MAX), default=OVERDUE_HOURS, show_default=True, help="Overdue after.")
 @json_option
 @data_options
 def show_adherence(project: str, weeks: int, hours: float, *, as_json: bool, **flags: str | None) -> None:

@@ -9,7 +9,7 @@ from store.embedded.upgrade import Upgraded, upgrade
 from store.transfer.backup import BackedUp, back_up, put_back
 from web.cli.database import bring_up_to_date, expect_database, open_database
 from web.cli.options import data_options, json_option
-from web.cli.terminal import note, say, say_json, working
+from web.cli.terminal import counted, note, say, say_json, size, working
 from web.config import Settings, read_settings
 
 _BACKUP_EPILOG = """\b
@@ -31,7 +31,7 @@ numbers would be given out again: move the sequences on (seed_sequence) first.
 _UPGRADE_EPILOG = """\b
 Needed once after an upgrade of llm-bus that brings a newer PostgreSQL; 'llm-bus up' says
 when. Stop llm-bus first. The old database stays in the data directory as postgres-<major>,
-so there must be room for both; remove it when you are content with the new one.
+so there must be room for both; remove it when the new one serves you well.
 """
 
 
@@ -75,7 +75,7 @@ def upgrade_database(*, as_json: bool, **flags: str | None) -> None:
     """Bring the embedded database to this version's PostgreSQL."""
     settings = read_settings(**flags)
     if settings.database_url is not None:
-        raise click.UsageError("this is for the embedded database; upgrade a PostgreSQL of your own as it is usual.")
+        raise click.UsageError("this is for the embedded database; upgrade your own PostgreSQL with its tools.")
 
     async def run() -> Upgraded | None:
         with working(f"Upgrading the database in {settings.data_dir}"):
@@ -87,12 +87,13 @@ def upgrade_database(*, as_json: bool, **flags: str | None) -> None:
     elif done is None:
         say("The database has this version's PostgreSQL; nothing to do.")
     else:
-        say(f"Upgraded from PostgreSQL {done.before} to {done.after}: {done.events:,} events.")
-        note(f"The old database is kept in {done.kept}: remove it when you are content with the new one.")
+        say(f"Upgraded from PostgreSQL {done.before} to {done.after}: {counted(done.events, 'event')}.")
+        note(f"The old database is kept in {done.kept}: remove it when the new one serves you well.")
 
 
 def _tell(what: str, done: BackedUp, *, as_json: bool) -> None:
     if as_json:
         say_json(done)
     else:
-        say(f"{what} {done.events:,} events of {done.projects:,} projects, {done.size_bytes / 2**20:.1f} MiB.")
+        events, projects = counted(done.events, "event"), counted(done.projects, "project")
+        say(f"{what} {events} of {projects}, {size(done.size_bytes)}.")

@@ -102,4 +102,9 @@ def _translated() -> Iterator[None]:
 
 
 def _unreachable(cause: Exception) -> BusUnreachable:
+    if isinstance(cause, httpx2.ConnectError):
+        return BusUnreachable(
+            f"nobody answers at {cause.request.url}. Start a server with 'llm-bus up', or give another address: --url "
+            "or LLM_BUS_URL."
+        )
     return BusUnreachable(f"no proper answer from the bus: {str(cause).rstrip('.') or type(cause).__name__}.")

@@ -1,6 +1,7 @@
 """`llm-bus call`: one tool call as a participant, for scripts and for a look by hand."""
 
 import sys
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from web.cli.bus_client import connect
 from web.cli.options import json_option, url_option
 from web.cli.terminal import RESULTS, say, say_json
 from web.config import read_bus_url, read_token
+from web.errors import BusUnreachable, ToolRefused
 from web.onboarding.texts import mcp_url
 
 _EPILOG = """\b
@@ -49,9 +51,19 @@ def call(tool: str | None, arguments: str | None, url: str | None, *, as_json: b
 
 
 async def _ask(address: str, token: str, tool: str | None, arguments: dict[str, Any]) -> dict[str, Any] | list[str]:
-    """The tool's answer; without a tool, the tools' names."""
+    """The tool's answer; without a tool, the tools' names. A name that no tool has is looked up after the refusal."""
     async with connect(address, token) as client:
-        return await client.tool_names() if tool is None else await client.call(tool, **arguments)
+        if tool is None:
+            return await client.tool_names()
+        try:
+            return await client.call(tool, **arguments)
+        except BusUnreachable:
+            names = await client.tool_names()
+            if tool in names:
+                raise
+        near = get_close_matches(tool, names, n=1)
+        hint = f"Did you mean {near[0]}?" if near else "'llm-bus call' lists them."
+        raise ToolRefused(f"there is no tool '{tool}'. {hint}")
 
 
 def _parse(arguments: str | None) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def ok(check: str, says: str) -> Finding:
 
 
 def warn(check: str, says: str, todo: str) -> Finding:
-    """It works, and may not do so for long, or not as meant."""
+    """It works, but perhaps not for long or not as intended."""
     return Finding(check=check, verdict="warn", says=says, todo=todo)
 
 
@@ -98,7 +98,7 @@ async def _examine_database(settings: Settings, report: Report, *, round_trip: b
         report(fail("database", says, "Make one with 'llm-bus up', or give --data-dir or --database-url."))
         return
     place = f"the embedded PostgreSQL in {settings.data_dir}" if settings.database_url is None else "the database given"
-    report(ok("settings", f"They make sense; data is in {place}."))
+    report(ok("settings", f"The settings are valid; data is in {place}."))
     try:
         async with open_database(settings) as conninfo:
             if settings.disk is not None:
@@ -144,7 +144,7 @@ async def check_database(conninfo: str, report: Report) -> bool:
 
 
 async def _check_pooler(conninfo: str, report: Report) -> bool:
-    """Whether sessions stay ours, and there are enough of them."""
+    """Whether a connection keeps its session, and whether there are enough of them."""
     try:
         size = await affordable_pool_size(conninfo)
     except StoreError as error:
@@ -154,7 +154,7 @@ async def _check_pooler(conninfo: str, report: Report) -> bool:
         says = f"The pooler has room for a server with a pool of {size} sessions; {POOL_SIZE_MAX} serve a busy one."
         report(warn("sessions", says, "Raise the pooler's pool size; a server that runs now has taken its part of it."))
     else:
-        report(ok("sessions", "Sessions with PostgreSQL stay ours."))
+        report(ok("sessions", "Connections to PostgreSQL keep their sessions."))
     return True
 
 
@@ -178,7 +178,7 @@ async def _check_migrations(conninfo: str, report: Report) -> bool:
 async def _check_names(conninfo: str, report: Report) -> None:
     found = await doubtful(conninfo)
     for sentence in found[:NAMES_TOLD_MAX]:
-        report(warn("names", sentence, "It keeps working; give another name in the web admin."))
+        report(warn("names", sentence, "It keeps working; you can give it another name in the web admin."))
     if not found:
         report(ok("names", "No two participants of an owner look the same, and all names can be read."))
     elif len(found) > NAMES_TOLD_MAX:
@@ -295,7 +295,7 @@ def _announced_url(url: str, refusal: httpx2.Response) -> Finding:
         says = f"/mcp answers {refusal.status_code} to a client without a token; 401 was expected."
         return fail("server", says, "Look for a proxy in between that answers in its place.")
     if f'"{url}/' not in announced:
-        says = f"The server calls itself something else than {url}: {announced}."
+        says = f"The server does not call itself {url}: {announced}."
         return warn("server", says, "Set PUBLIC_URL to the address that clients use.")
     return ok("server", "/mcp asks for a token, as it should.")
 

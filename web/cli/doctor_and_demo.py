@@ -13,7 +13,7 @@ from rich.text import Text
 
 from web.cli import demo as demonstration
 from web.cli.doctor import Finding, examine
-from web.cli.options import data_options, port_option, url_option
+from web.cli.options import Number, data_options, port_option, url_option
 from web.cli.terminal import RESULTS, say
 from web.config import Settings, read_settings, read_token
 from web.logs import configure_logs
@@ -75,7 +75,7 @@ def doctor(url: str | None, *, as_json: bool, **flags: str | None) -> int:
 @url_option("Perform on this server, in the project of the token in LLM_BUS_TOKEN.")
 @click.option(
     "--pace",
-    type=click.FloatRange(0, 10),
+    type=Number(0, 10),
     default=0.7,
     show_default=True,
     metavar="SECONDS",

@@ -23,7 +23,7 @@ _SECTIONS = {
         "migrate": "web.cli.owners:migrate",
         "repair": "web.cli.repair:repair",
     },
-    "See what goes on": {
+    "See what is going on": {
         "status": "web.cli.status:status",
         "watch": "web.cli.watch:watch",
         "adherence": "web.cli.adherence:show_adherence",
@@ -67,7 +67,7 @@ Start here, with nothing prepared:
   llm-bus up                  a server on this machine, with its own database
   llm-bus demo                watch five agents work together
   llm-bus doctor              what is wrong, and what to do about it
-  llm-bus status              what goes on
+  llm-bus status              what is going on
 \b
 In production:
   DATABASE_URL=postgresql://bus@db/bus llm-bus serve --host 0.0.0.0

@@ -5,7 +5,8 @@ the variable instead.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from math import isnan
+from typing import Any, TypeVar
 
 import click
 
@@ -72,6 +73,29 @@ def sign_in_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+HOURS_MAX = 24 * 36_500
+"""A century: as long as any time that an option takes."""
+
+
+class WholeNumber(click.IntRange):
+    """A whole number between two bounds."""
+
+    name = "whole number"
+
+
+class Number(click.FloatRange):
+    """A number between two bounds; `nan` is none."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or a usage error that names it."""
+        number = super().convert(value, param, ctx)
+        if isnan(number):
+            self.fail(f"'{value}' is not a valid number.", param, ctx)
+        return float(number)
 
 
 def json_option(command: Command) -> Command:

@@ -30,7 +30,7 @@ that of another owner is taken for a slip, unless --create says that it is new.
 @json_option
 @data_options
 def migrate(*, as_json: bool, **flags: str | None) -> None:
-    """Apply what the database's schema lacks."""
+    """Apply the migrations that are missing."""
 
     async def run(settings: Settings) -> list[str]:
         async with open_database(settings) as conninfo:

@@ -17,7 +17,7 @@ from web.config import Settings, read_settings
 
 @click.group()
 def project() -> None:
-    """Projects: a ledger and its participants each."""
+    """Projects, each with a ledger and participants."""
 
 
 @project.command("list")
@@ -39,7 +39,7 @@ def list_projects(*, as_json: bool, **flags: str | None) -> None:
 @json_option
 @data_options
 def archive_project(project: str, *, as_json: bool, **flags: str | None) -> None:
-    """Keep a PROJECT as it is, and let nobody in."""
+    """Close a PROJECT: its data stays, its tokens are refused."""
     _archive(project, read_settings(**flags), archived=True, as_json=as_json)
 
 
@@ -48,7 +48,7 @@ def archive_project(project: str, *, as_json: bool, **flags: str | None) -> None
 @json_option
 @data_options
 def unarchive_project(project: str, *, as_json: bool, **flags: str | None) -> None:
-    """Take a PROJECT out of the archive. Its tokens work again."""
+    """Open an archived PROJECT: its tokens work again."""
     _archive(project, read_settings(**flags), archived=False, as_json=as_json)
 
 

@@ -7,12 +7,13 @@ import trio
 
 from store.transfer.prune import DAYS_MIN, PrunedNow, prune, unprune
 from web.cli.database import bring_up_to_date, expect_database, open_database
-from web.cli.options import data_options, json_option
-from web.cli.terminal import note, say, say_json
+from web.cli.options import Number, data_options, json_option
+from web.cli.terminal import counted, note, say, say_json
 from web.cli.transfer import progress_bar
 from web.config import Settings, read_settings
 
 DAYS = 90
+DAYS_MAX = 36_500
 
 _PRUNE_EPILOG = """\b
 Exports the PROJECT into DIR, reads that through, and deletes from the database what is
@@ -37,7 +38,7 @@ _directory = click.argument("directory", metavar="DIR", type=click.Path(file_oka
 @click.argument("project", metavar="PROJECT")
 @_directory
 @click.option(
-    "--days", type=click.FloatRange(DAYS_MIN), default=DAYS, show_default=True, help="How old an event must be."
+    "--days", type=Number(DAYS_MIN, DAYS_MAX), default=DAYS, show_default=True, help="How old an event must be."
 )
 @json_option
 @data_options
@@ -57,8 +58,10 @@ def prune_ledger(project: str, directory: Path, days: float, *, as_json: bool, *
     elif not done.moved:
         say(f"Nothing of {done.handle}/{done.slug} is older than {days:g} days and not in files already.")
     else:
-        say(f"Moved {done.moved:,} events of {done.handle}/{done.slug}, up to number {done.upto:,}, to {directory}.")
-        note(f"{done.kept:,} older ones stay, for open work and tasks. {directory} is the only place with the others.")
+        moved = counted(done.moved, "event")
+        say(f"Moved {moved} of {done.handle}/{done.slug}, up to number {done.upto:,}, to {directory}.")
+        kept = counted(done.kept, "older event")
+        note(f"{kept} stayed: open work, tasks, and the last one. Only {directory} has the others: keep it.")
 
 
 @click.command("unprune", epilog=_UNPRUNE_EPILOG)
@@ -79,4 +82,4 @@ def unprune_ledger(project: str, directory: Path, *, as_json: bool, **flags: str
     if as_json:
         say_json({"project": project, "events": events})
     else:
-        say(f"Brought {events:,} events back into {project}.")
+        say(f"Brought {counted(events, 'event')} back into {project}.")

@@ -9,13 +9,14 @@ import trio
 from msgspec import Struct
 
 from actors.replica import read_state
+from engine.state import State
 from store import Store
 from store.ledger.named import NamedProject
 from store.people import participants
 from store.postgres import vitals
 from web.cli.bus_client import AROUND_PROXIES
 from web.cli.database import on_store
-from web.cli.options import data_options, json_option, port_option
+from web.cli.options import HOURS_MAX, Number, data_options, json_option, port_option
 from web.cli.projects import all_projects, describe
 from web.cli.terminal import say, say_json, table
 from web.config import Settings, read_settings
@@ -64,7 +65,7 @@ class Status(Struct, frozen=True, kw_only=True):
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--hours", type=click.FloatRange(0), default=24, show_default=True, help="When a handoff is overdue.")
+@click.option("--hours", type=Number(0, HOURS_MAX), default=24, show_default=True, help="When a handoff is overdue.")
 @json_option
 @port_option
 @data_options
@@ -84,15 +85,17 @@ def status(hours: float, *, as_json: bool, **flags: str | None) -> None:
 async def _look(settings: Settings, patience: timedelta, store: Store) -> Status:
     database = await vitals.examine(store.conninfo)
     projects = await all_projects(store)
-    active, overdue = list[ActiveParticipant](), list[Overdue]()
-    for which, _ in projects:
+    told, active, overdue = list[dict[str, object]](), list[ActiveParticipant](), list[Overdue]()
+    for which, row in projects:
+        state = await read_state(store.journal, which.id)
+        told.append(describe(which, row) | {"open_handoffs": len(state.posts)})
         active += await _active(store, which, database.now)
-        overdue += await _overdue(store, which, database.now - patience)
+        overdue += _overdue(which, state, database.now - patience)
     disk = {} if settings.disk is None else {"free_bytes": settings.disk.statistics().free_bytes}
     return Status(
         server=await _server(settings.known_url),
         database={"version": database.version, "name": database.name, **disk},
-        projects=[describe(*each) for each in projects],
+        projects=told,
         active=sorted(active, key=lambda row: row.last_seen, reverse=True),
         overdue=sorted(overdue, key=lambda row: row.at),
     )
@@ -118,8 +121,7 @@ async def _active(store: Store, which: NamedProject, now: datetime) -> list[Acti
     ]
 
 
-async def _overdue(store: Store, which: NamedProject, before: datetime) -> list[Overdue]:
-    state = await read_state(store.journal, which.id)
+def _overdue(which: NamedProject, state: State, before: datetime) -> list[Overdue]:
     return [
         Overdue(
             project=which.name,

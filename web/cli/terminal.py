@@ -92,6 +92,16 @@ def plain(value: object) -> str:
             return str(value)
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things: `1 event`, `2,000 events`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def size(size_bytes: int) -> str:
+    """A size for people: `48 KiB`, `3.2 MiB`."""
+    return f"{size_bytes / 2**20:.1f} MiB" if size_bytes >= 2**20 else f"{-(-size_bytes // 2**10)} KiB"
+
+
 def say_json(value: object) -> None:
     """A result for machines, on one line."""
     say(msgspec.json.encode(value).decode())

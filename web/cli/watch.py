@@ -14,7 +14,7 @@ from store import Store
 from store.ledger import named
 from store.transfer.format import to_line
 from web.cli.database import on_store
-from web.cli.options import data_options
+from web.cli.options import WholeNumber, data_options
 from web.cli.terminal import RESULTS, note, say
 from web.cli.timeline import COLOURS
 from web.config import read_settings
@@ -34,7 +34,7 @@ ledger.jsonl of 'llm-bus export'.
 
 @click.command(epilog=_EPILOG)
 @click.argument("project")
-@click.option("--last", type=click.IntRange(0, 1000), default=10, show_default=True, help="So many events before.")
+@click.option("--last", type=WholeNumber(0, 1000), default=10, show_default=True, help="Earlier events to show.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
 @data_options
 def watch(project: str, last: int, *, as_json: bool, **flags: str | None) -> None:

@@ -73,3 +73,14 @@ async def test_a_database_with_something_in_it_is_not_restored_into(conninfo: st
     await back_up(conninfo, tmp_path / "backup")
     with pytest.raises(TransferRefused, match="not empty"):
         await put_back(conninfo, tmp_path / "backup")
+
+
+async def test_a_backup_replaces_only_a_file(conninfo: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for name in ("pipe", "link"):
+        with pytest.raises(TransferRefused, match="not a regular file"):
+            await back_up(conninfo, tmp_path / name)
+    with pytest.raises(TransferRefused, match="no directory"):
+        await back_up(conninfo, tmp_path / "missing" / "backup")
+    assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]

@@ -60,6 +60,7 @@ def test_status_shows_server_projects_who_is_active_and_what_is_overdue(
     found = asked(database, "status", "--hours", "0", "--port", port)
     assert found["server"]["ready"] is True
     assert {row["project"]: row["events"] for row in found["projects"]}["ann/shop"] >= 2  # also what other tests did
+    assert {row["project"]: row["open_handoffs"] for row in found["projects"]}["ann/shop"] == 1
     assert [(row["sender"], row["to"]) for row in found["overdue"]] == [("ann/ada", "lane api")]
     told = llm_bus("status", "--database-url", database, "--port", "1")
     assert "nobody answers" in told.stdout
@@ -193,3 +194,40 @@ def test_a_shell_can_complete_commands(shell: str, tmp_path: Path) -> None:
     assert "_LLM_BUS_COMPLETE" in llm_bus("completion", shell).stdout
     completed = llm_bus(_LLM_BUS_COMPLETE="bash_complete", COMP_WORDS="llm-bus sta", COMP_CWORD="1")
     assert completed.stdout.split(",")[-1].strip() == "status"
+
+
+def test_a_tool_that_is_not_there_is_named_with_one_that_is(server: Running, token: str) -> None:
+    slip = llm_bus("call", "clam", "--url", server.url, LLM_BUS_TOKEN=token)
+    assert (slip.returncode, slip.stderr) == (1, "llm-bus: there is no tool 'clam'. Did you mean claim?\n")
+    strange = llm_bus("call", "xyzzyq", "--url", server.url, LLM_BUS_TOKEN=token)
+    assert "'llm-bus call' lists them." in strange.stderr
+
+
+def test_a_call_that_nobody_answers_says_where_and_what_to_do(tmp_path: Path) -> None:
+    done = llm_bus("call", "whoami", "--url", "http://127.0.0.1:9", LLM_BUS_TOKEN="llmbus_x")
+    assert done.returncode == 1
+    assert "nobody answers at http://127.0.0.1:9/mcp. Start a server" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status", "--hours", "nan"),
+        ("status", "--hours", "1e12"),
+        ("prune", "shop", "somewhere", "--days", "nan"),
+        ("prune", "shop", "somewhere", "--days", "1e9"),
+        ("adherence", "shop", "--hours", "1e12"),
+        ("watch", "shop", "--last", "many"),
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_makes_no_sense_is_called_wrongly(arguments: tuple[str, ...]) -> None:
+    done = llm_bus(*arguments, DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    assert done.returncode == 2, done
+    assert f"Invalid value for '{arguments[-2]}'" in done.stderr
+
+
+def test_every_command_names_a_project_that_is_meant(database: str, token: str, tmp_path: Path) -> None:
+    for command in (("export", "shopp", tmp_path), ("prune", "shopp", tmp_path), ("token", "list", "shopp")):
+        done = llm_bus(*command, "--database-url", database)
+        assert (done.returncode, "Did you mean shop?" in done.stderr) == (2, True), done

@@ -105,7 +105,7 @@ def test_help_shows_an_example_and_both_data_options(command: Command, name: str
 
 
 def test_what_cannot_be_exported_or_imported_is_one_sentence(command: Command, database: str, tmp_path: Path) -> None:
-    fails(command("export", "nope", tmp_path, "--database-url", database), 1, "no project 'nope'")
+    fails(command("export", "nope", tmp_path, "--database-url", database), 2, "no project 'nope'")
     fails(command("import", tmp_path / "none", "--database-url", database), 2, "does not exist")
     fails(command("import", tmp_path, "--database-url", database), 1, "project.json")
     fails(command("import-legacy", "--database-url", database), 2, "--from")
