@@ -37,6 +37,11 @@ def is_name(annotation: Any) -> bool:
     return _extra(annotation, "name") is True
 
 
+def is_visible(annotation: Any) -> bool:
+    """Whether a text of this type has only characters that a reader can see; names have, too."""
+    return _extra(annotation, "visible") is True
+
+
 def is_hidden(annotation: Any) -> bool:
     """Whether clients are not told of an argument of this type: a program of ours sends it."""
     return _extra(annotation, "hidden") is True

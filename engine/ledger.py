@@ -170,6 +170,8 @@ def query_events(command: QueryEvents, context: Context) -> Decision | Refusal:
     """Search the ledger, newest first."""
     if command.number is not None and command.sequence is None:
         return invalid("number goes with sequence: say whose number it is.")
+    if command.since is not None and command.until is not None and command.since > command.until:
+        return invalid("since is later than until, so no event is between them: swap them.")
     query = EventQuery(
         upto=context.seq if command.before is None else min(context.seq, command.before - 1),
         actor=command.actor,

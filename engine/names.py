@@ -12,8 +12,10 @@ import regex
 _UNSEEN = regex.compile(r"[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800--\ ]", regex.VERSION1)
 """Controls, direction marks, zero-width characters, every space but the common one, and the blank Braille pattern."""
 
-NOTHING_IN_WORDS = frozenset({"null", "none", "nil", "undefined", "n/a"})
+NOTHING_IN_WORDS = frozenset({"null", "none", "nil", "undefined", "n/a", "nan", "-", "--", "\u2013", "\u2014"})
 """What programs and models write where they mean that there is no name, in small letters."""
+
+_AROUND_WORDS = "()<>[]{}."
 
 _SCRIPTS = (
     *("Arabic", "Armenian", "Bengali", "Bopomofo", "Cyrillic", "Devanagari", "Ethiopic", "Georgian", "Greek"),
@@ -38,8 +40,13 @@ def tidied(name: str) -> str:
 
 
 def says_nothing(name: str) -> bool:
-    """Whether a name is a word for having none, such as `null` or `None`."""
-    return name.strip().casefold() in NOTHING_IN_WORDS
+    """Whether a name is a word for having none, such as `null`, `None` or `(none)`."""
+    return name.strip().strip(_AROUND_WORDS).casefold() in NOTHING_IN_WORDS
+
+
+def is_blank(text: str) -> bool:
+    """Whether a reader sees nothing of a text."""
+    return not _UNSEEN.sub("", text).strip()
 
 
 def unseen(name: str) -> str | None:

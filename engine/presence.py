@@ -10,6 +10,7 @@ from engine import terms
 from engine.decision import Context, Decision
 from engine.fields import Shown
 from engine.history import Liveness
+from engine.refusals import Refusal, invalid
 from engine.undo import Index, Ordered, Table, Undo
 from engine.vocabulary import Command, Event, EventData, Reply, Topic
 
@@ -147,7 +148,9 @@ class PresenceBook:
 PresenceCommand = Register | WhoIsActive | Touch
 
 
-def decide(book: PresenceBook, seen: Mapping[int, Liveness], command: PresenceCommand, context: Context) -> Decision:
+def decide(
+    book: PresenceBook, seen: Mapping[int, Liveness], command: PresenceCommand, context: Context
+) -> Decision | Refusal:
     """What a command about presence comes to. `seen` is when each reader last called."""
     match command:
         case Register():
@@ -165,8 +168,12 @@ def fold(book: PresenceBook, event: Event, data: Registered) -> None:
     book.put(Presence(reader=event.by, lane=data.lane, status=data.status, since=event.seq))
 
 
-def register(command: Register, context: Context) -> Decision:
+def register(command: Register, context: Context) -> Decision | Refusal:
     """Work in a lane from now on."""
+    if command.lane == UNSET_LANE:
+        return invalid(
+            f"'{UNSET_LANE}' is what who_is_active shows for those without a lane: name the one you work in."
+        )
     reply = RegisteredLane(
         actor=context.caller.actor, lane=command.lane, status=command.status or "", registered_at=context.at
     )

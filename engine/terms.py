@@ -50,7 +50,12 @@ Key = Annotated[
     ),
 ]
 Prefix = Annotated[
-    str, Meta(max_length=16, description="What comes before the number, such as `ADR-`. Left out, it stays.")
+    str,
+    Meta(
+        max_length=16,
+        description="What comes before the number, such as `ADR-`. Left out, it stays.",
+        extra={"visible": True},
+    ),
 ]
 Pad = Annotated[
     int, Meta(ge=0, le=12, description="How many digits at least; zeros are put in front. Left out, it stays.")

@@ -1,6 +1,6 @@
 """Standard input and output as the streams of an MCP server: one JSON-RPC message a line, read as over HTTP.
 
-A line that is no message is answered at once, with a null id; its client would otherwise wait until it gives up.
+A line that is no message is answered at once, with its id or null; its client would otherwise wait until it gives up.
 """
 
 import sys
@@ -76,9 +76,9 @@ def _send(stdout: BinaryIO, line: bytes) -> None:
 
 def _message(line: bytes) -> types.JSONRPCRequest | types.JSONRPCNotification | types.JSONRPCError:
     """The message in a line, or the answer to a line that has none."""
-    read = _TOO_LONG if len(line) > LINE_BYTES_MAX else jsonrpc.read_message(line)
-    if isinstance(read, types.ErrorData):
-        return types.JSONRPCError(jsonrpc="2.0", id=None, error=read)
+    read = jsonrpc.Unreadable(_TOO_LONG) if len(line) > LINE_BYTES_MAX else jsonrpc.read_message(line)
+    if isinstance(read, jsonrpc.Unreadable):
+        return types.JSONRPCError(jsonrpc="2.0", id=read.id, error=read.error)
     if read.id is UNSET:
         return types.JSONRPCNotification(jsonrpc="2.0", method=read.method, params=read.params)
     try:

@@ -37,6 +37,10 @@ log = structlog.get_logger(__name__)
 
 MCP_PATHS = frozenset({"/mcp", "/mcp/"})
 
+_TOLD = {
+    404: "there is nothing at this address; MCP clients POST to /mcp.",
+    405: "this address takes other methods; the Allow header names them.",
+}
 _SILENCES = (StoreUnavailable, JournalUnavailable, Unavailable, Crashed, Busy)
 """What the floors below raise when the same request may succeed in a moment."""
 
@@ -135,7 +139,11 @@ def create_pages() -> QuartTrio:
     async def explain(error: HTTPException) -> ResponseReturnValue:
         if visitor.covers(request.path):
             return *await refusals.explained(error), _allowed(error)
-        return {"ok": False, "error": error.name.lower().replace(" ", "_")}, error.code or 500, _allowed(error)
+        code = error.code or 500
+        told = {"ok": False, "error": error.name.lower().replace(" ", "_")}
+        if code in _TOLD:
+            told["message"] = _TOLD[code]
+        return told, code, _allowed(error)
 
     async def be_patient(_: Exception) -> ResponseReturnValue:
         return await kept.silent_page() if visitor.covers(request.path) else await explain(ServiceUnavailable())

@@ -4,6 +4,7 @@ Nothing malformed passes: the engine only ever sees structs that came from `Pars
 they send is said in `web.mcp.leniency`; here it is validated. Names have one spelling, times without a zone are UTC.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -12,8 +13,8 @@ from typing import Any, Generic, TypeVar, get_type_hints
 import msgspec
 from msgspec import UNSET, Struct, inspect
 
-from engine.fields import hint, is_hidden, is_name
-from engine.names import says_nothing, tidied, unseen
+from engine.fields import hint, is_hidden, is_name, is_visible
+from engine.names import is_blank, says_nothing, tidied, unseen
 from engine.nearest import nearest
 from engine.refusals import Refusal, invalid
 from web.mcp.leniency import STRAYS, Argument, Kind, meant
@@ -27,6 +28,8 @@ _NAMED_MAX = 64
 """How much of an unknown argument's name is repeated to whoever sent it."""
 
 _TYPES = {"str": "text", "int": "a whole number", "bool": "true or false", "array": "a list"}
+_A_NUMBER = f"be {_TYPES['int']}"
+_UNITS = frozenset({"seconds", "hours"})
 _COUNTED = {"int": "", "str": " characters", "array": " items"}
 
 
@@ -94,8 +97,14 @@ class Parser(Generic[Arguments]):
             yield f"{names} {are} of this tool; its arguments are: {', '.join(self._told)}.{self._suggested(unknown)}"
 
     def _suggested(self, unknown: list[str]) -> str:
-        meant = {f"'{close}'" for name in unknown[:FAULTS_TOLD_MAX] if (close := nearest(name, self._told))}
-        return f" Perhaps you mean {' and '.join(sorted(meant))}." if meant else ""
+        meant = {f"'{close}'" for name in unknown[:FAULTS_TOLD_MAX] for close in _close_to(name, self._told)}
+        return f" Perhaps you mean {' or '.join(sorted(meant))}." if meant else ""
+
+
+def _close_to(name: str, known: list[str]) -> list[str]:
+    """The argument that is spelled nearly so; otherwise those of which the name is a word, as `to` is of `to_lane`."""
+    close = nearest(name, known)
+    return [each for each in known if name.casefold() in each.split("_")] if close is None else [close]
 
 
 def _argument(name: str, annotation: Any, *, is_required: bool) -> Argument:
@@ -105,6 +114,7 @@ def _argument(name: str, annotation: Any, *, is_required: bool) -> Argument:
         kind=kind,
         is_required=is_required,
         is_name=is_name(annotation),
+        is_visible=is_name(annotation) or is_visible(annotation),
         least=least,
         choices=tuple(_choices(annotation)),
     )
@@ -143,12 +153,24 @@ def _checked(argument: Argument, value: Any) -> tuple[Any, str | None]:
     if argument.kind == "text" and (argument.is_name or not argument.is_required) and says_nothing(value):
         wanted = "a name" if argument.is_name else "text"
         return value, f"'{argument.name}' must be {wanted}, not the word {value.strip()}"
-    if not argument.is_name:
-        return value, None
-    name = tidied(value)
-    if (character := unseen(name)) is not None:
-        return name, f"'{argument.name}' must not contain {character}, which a reader cannot see"
-    return name, None
+    if argument.kind == "text" and argument.is_required and value and not value.isspace() and is_blank(value):
+        return value, f"'{argument.name}' must not be blank"
+    text = tidied(value) if argument.is_name else value
+    if argument.is_visible and (character := unseen(text)) is not None:
+        return text, f"'{argument.name}' must not contain {character}, which a reader cannot see"
+    if argument.is_name and _is_list(text):
+        return text, f"'{argument.name}' must be one name, not a list"
+    return text, None
+
+
+def _is_list(name: str) -> bool:
+    """Whether a name is a list or an object, written as JSON."""
+    if not name.startswith(("[", "{")):
+        return False
+    try:
+        return isinstance(json.loads(name), list | dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _misfit(name: str, value: Any, annotation: Any) -> str | None:
@@ -158,7 +180,10 @@ def _misfit(name: str, value: Any, annotation: Any) -> str | None:
         problem = str(error)
         place = _PLACE.search(problem)
         item = "" if place is None or place[1] is None else f"[{place[1]}]"
-        return f"'{name}{item}' must {requirement(problem if place is None else problem[: place.start()], annotation)}"
+        wanted = requirement(problem if place is None else problem[: place.start()], annotation)
+        unit = name.rpartition("_")[2]
+        of = f" of {unit}" if unit in _UNITS and wanted == _A_NUMBER else ""
+        return f"'{name}{item}' must {wanted}{of}"
     return None
 
 
@@ -185,7 +210,7 @@ def _choices(annotation: Any) -> list[str]:
 
 def _utc(value: object) -> datetime | None:
     try:
-        time = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
+        time = datetime.fromisoformat(value.strip().upper()) if isinstance(value, str) else None
         return time and (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC))
     except (ValueError, OverflowError):
         return None

@@ -4,6 +4,7 @@ The result is encoded once, by msgspec, and the same bytes serve as text and as 
 path: what can be prepared per tool is prepared when the server starts.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from msgspec import Struct
 
 from actors import Answer
 from engine.identity import Principal
+from engine.nearest import nearest
 from engine.refusals import Refusal
 from web.http.exchange import Exchange
 from web.mcp.arguments import Parser, shown
@@ -25,6 +27,9 @@ from web.services import Services
 
 ToolResult = dict[str, Any]
 """A `CallToolResult` as it goes over the wire; its parts may be `msgspec.Raw`."""
+
+_PREFIX = re.compile(r".*(?:__|[.:/])", re.DOTALL)
+"""What clients put before a tool's name to tell servers apart, as in `mcp__llm-bus__claim`."""
 
 _TIME_ENDS = b'Z"'
 _TIME_BEGINS = (b'"at":"', b'"ts":"', b'_at":"', b'"last_seen":"')
@@ -55,7 +60,7 @@ class Toolbox:
         """
         found = self._tools.get(name)
         if found is None:
-            raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {shown(name)}")
+            raise MCPError(types.INVALID_PARAMS, self._told_unknown(name))
         tool, parser = found
         exchange.tool = name
         written_bytes = 0 if tool.reads else exchange.request.body_bytes
@@ -67,6 +72,12 @@ class Toolbox:
         if isinstance(outcome, Refusal):
             return _refused(exchange, outcome)
         return _result(outcome, tells_unread=tool.tells_unread)
+
+    def _told_unknown(self, name: str) -> str:
+        plain = _PREFIX.sub("", name.strip())
+        close = plain if plain in self._tools else nearest(plain, self._tools)
+        meant = "" if close is None else f"perhaps you mean '{close}'; "
+        return f"Unknown tool: '{shown(name)}'; {meant}tools/list shows what there is."
 
     async def _run(
         self, exchange: Exchange, tool: Tool, parser: Parser[Struct], given: Mapping[str, Any] | None

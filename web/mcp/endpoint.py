@@ -36,7 +36,7 @@ from web.http.request import Request
 from web.identity.authenticator import Authenticator, hash_of
 from web.mcp import jsonrpc
 from web.mcp.arguments import shown
-from web.mcp.jsonrpc import Message
+from web.mcp.jsonrpc import Message, Unreadable
 from web.mcp.kernel import Kernel
 
 log = structlog.get_logger(__name__)
@@ -102,9 +102,9 @@ class McpEndpoint:
     async def _answer(self, exchange: Exchange, body: bytes) -> Reply:
         """The answer to an authenticated client's message."""
         message = jsonrpc.read_message(body)
-        if isinstance(message, types.ErrorData):
+        if isinstance(message, Unreadable):
             exchange.outcome = "malformed"
-            return 400, jsonrpc.write_error(None, message)
+            return 400, jsonrpc.write_error(message.id, message.error)
         exchange.rpc_method = message.method
         if message.id is UNSET:
             return _acknowledge(exchange)

@@ -18,6 +18,13 @@ NOT_ONE_MESSAGE = types.ErrorData(
     code=types.INVALID_REQUEST, message="Invalid request: the body must be one JSON-RPC request or notification"
 )
 
+_PARTS = {
+    "params": "params must be an object",
+    "jsonrpc": 'jsonrpc must be "2.0"',
+    "method": "method must be text",
+    "id": "id must be text or a whole number",
+}
+
 
 class Message(Struct, frozen=True):
     """One request, or a notification when it has no `id`."""
@@ -28,32 +35,59 @@ class Message(Struct, frozen=True):
     params: dict[str, Any] | None = None
 
 
+class Unreadable(Struct, frozen=True):
+    """What a body that is no message is answered with. The id is null when it could not be read either."""
+
+    error: types.ErrorData
+    id: str | int | None = None
+
+
+class _Named(Struct, frozen=True):
+    id: str | int | None = None
+
+
 _DECODER = msgspec.json.Decoder(Message)
+_PART = re.compile(r"\$\.(\w+)")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def read_message(body: bytes) -> Message | types.ErrorData:
-    """The one message in `body`, or the error to answer with."""
+def read_message(body: bytes) -> Message | Unreadable:
+    """The one message in `body`, or what to answer."""
     try:
         return _DECODER.decode(body)
-    except msgspec.ValidationError:
-        return NOT_ONE_MESSAGE
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_leniently(body)
 
 
-def _read_leniently(body: bytes) -> Message | types.ErrorData:
-    """The same for JSON that msgspec refuses only because it escapes half a surrogate pair.
+def _read_leniently(body: bytes) -> Message | Unreadable:
+    """The same for JSON that msgspec refuses, perhaps only because it escapes half a surrogate pair.
 
     Such halves become NUL characters: those no tool accepts either, so the caller hears which argument to change.
     """
     try:
-        decoded = json.loads(body, parse_constant=_refuse)
-        return msgspec.convert(_without_surrogates(decoded), Message)
-    except msgspec.ValidationError:
-        return NOT_ONE_MESSAGE
+        decoded = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse)
+        whole = _without_surrogates(decoded)
     except (ValueError, RecursionError):
-        return PARSE_ERROR
+        return Unreadable(PARSE_ERROR)
+    named = _id_of(whole)
+    if named != _id_of(decoded):
+        return Unreadable(_wrong("id"))
+    try:
+        return msgspec.convert(whole, Message)
+    except msgspec.ValidationError as error:
+        part = _PART.search(str(error))
+        return Unreadable(NOT_ONE_MESSAGE if part is None else _wrong(part[1]), named)
+
+
+def _wrong(part: str) -> types.ErrorData:
+    return types.ErrorData(code=types.INVALID_REQUEST, message=f"Invalid request: {_PARTS[part]}")
+
+
+def _id_of(decoded: Any) -> str | int | None:
+    try:
+        return msgspec.convert(decoded, _Named).id
+    except msgspec.ValidationError:
+        return None
 
 
 def internal_error(request_id: str) -> types.ErrorData:

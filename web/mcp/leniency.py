@@ -41,7 +41,7 @@ STRAYS: Mapping[str, str] = {
 Kind = Literal["text", "number", "flag", "numbers", "time", "choice"]
 
 _NUMBER = re.compile(r"\s*#?([+-]?[0-9]{1,400})(?:\.0*)?\s*")
-_QUOTED = re.compile(r"""\s*(["'`])(.*)\1\s*""", re.DOTALL)
+_QUOTED = re.compile(r"""\s*(["'`])((?:(?!\1).)*)\1\s*""", re.DOTALL)
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 _ENCODED_TWICE = 2
 _FLAGS = {"true": True, "false": False}
@@ -50,13 +50,15 @@ _FLAGS = {"true": True, "false": False}
 class Argument(Struct, frozen=True, kw_only=True):
     """One argument of a tool, as far as reading it goes.
 
-    `least`: the smallest number that it takes; `choices`: the words that it takes.
+    `least`: the smallest number that it takes; `choices`: the words that it takes. `is_visible`: a reader must see all
+    of its text, which holds for names, too.
     """
 
     name: str
     kind: Kind
     is_required: bool
     is_name: bool = False
+    is_visible: bool = False
     least: int | None = None
     choices: tuple[str, ...] = ()
 

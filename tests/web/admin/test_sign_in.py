@@ -221,7 +221,7 @@ async def test_errors_are_pages_here_and_json_elsewhere(ada: AdminClient) -> Non
     assert wrong_way.status_code == 405
     assert "POST" in wrong_way.headers["allow"]
     assert wrong_way.headers["content-type"].startswith("text/html")
-    assert (await ada.http.get("/nothing")).json() == {"ok": False, "error": "not_found"}
+    assert (await ada.http.get("/nothing")).json()["error"] == "not_found"
 
 
 async def test_static_files_are_for_everybody_and_can_be_kept(stranger: httpx2.AsyncClient) -> None:

@@ -21,6 +21,15 @@ UNSEEN = "which a reader cannot see"
 
 NUMBERS: list[Row] = [
     *(
+        (
+            "lease",
+            {"surface": "k/a", "ttl_seconds": sent},
+            f"'ttl_seconds' must be a whole number of seconds{OR_LEAVE_OUT}",
+        )
+        for sent in each("10m", "PT10M", "1h", "600s", "00:30", "1e3", "1800.5", "forever")
+    ),
+    ("create_invite", {"ttl_hours": "7d"}, "'ttl_hours' must be a whole number of hours, or leave it out."),
+    *(
         ("read_posts", {"limit": sent}, '"posts":[')
         for sent in each("5", " 5 ", "5.0", 5.0, "\u00a05", '"5"', "`5`", "#5", "+5")
     ),
@@ -125,7 +134,10 @@ NOTHING_IN_WORDS: list[Row] = [
             {"to_lane": sent, "body": "x"},
             f"'to_lane' must be a name, not the word {sent.strip()}, or leave it out.",
         )
-        for sent in each("null", "None", "none", "NULL", "nil", "undefined", "N/A", " null ")
+        for sent in each(
+            *("null", "None", "none", "NULL", "nil", "undefined", "N/A", " null "),
+            *("(none)", "<null>", "None.", "[None]", "NaN", "-", "\u2014"),
+        )
     ),
     *(
         ("register", {"lane": sent}, f"'lane' must be a name, not the word {sent}.")
@@ -175,6 +187,23 @@ TEXTS: list[Row] = [
         )
     ),
     ("register", {"lane": "cafe\u0301"}, '"lane":"caf\u00e9"'),
+    ("register", {"lane": '"k" "l"'}, '"lane":"\\"k\\" \\"l\\""'),
+    *(
+        ("register", {"lane": sent}, "'lane' must be one name, not a list")
+        for sent in each('["k"]', '["k","l"]', "[1, 2]", '{"lane":"k"}')
+    ),
+    ("register", {"lane": "(unset)"}, "name the one you work in"),
+    *(
+        ("seed_sequence", {"sequence": "k-prefix", "prefix": sent}, "'prefix' must not contain U+")
+        for sent in each("K\u200b", "K\n", "\x1b[31m", "K\u202e")
+    ),
+    ("seed_sequence", {"sequence": "k-prefix", "prefix": "K "}, '"prefix":"K "'),
+    *(
+        ("post", {"to_lane": "k", "body": sent}, "'body' must not be blank.")
+        for sent in each("\u200b", "\ufeff \u2060")
+    ),
+    ("task_create", {"title": "\u200b"}, "'title' must not be blank."),
+    ("task_cancel", {"task_id": 1, "reason": "\u00ad"}, "'reason' must not be blank."),
     *(
         ("register", {"lane": sent}, UNSEEN)
         for sent in each(
@@ -206,6 +235,7 @@ TEXTS: list[Row] = [
 ]
 
 TIMES: list[Row] = [
+    ("query_events", {"since": "2027-01-01", "until": "2026-01-01"}, "since is later than until"),
     *(
         ("query_events", {"since": sent, "limit": 1}, '"events":[')
         for sent in each(
@@ -213,6 +243,8 @@ TIMES: list[Row] = [
             "2026-01-31T12:00Z",
             '"2026-01-31T12:00:00.000Z"',
             "2026-01-31 12:00:00",
+            "2026-01-31t12:00:00z",
+            "2026-01-31T12:00:00 +02:00",
             "20260131T120000Z",
         )
     ),
@@ -238,6 +270,11 @@ ARGUMENT_NAMES: list[Row] = [
     ("post", {"to-lane": "k", "body": "x"}, "Perhaps you mean 'to_lane'."),
     ("ack", {"postId": 5}, "Perhaps you mean 'post_id'."),
     ("read_posts", {"ToMe": True}, "Perhaps you mean 'to_me'."),
+    ("post", {"lane": "k", "body": "x"}, "Perhaps you mean 'to_lane'."),
+    ("post", {"to": "k", "body": "x"}, "Perhaps you mean 'reply_to' or 'to_actor' or 'to_lane'."),
+    ("ack", {"id": 5}, "Perhaps you mean 'post_id'."),
+    ("lease", {"surface": "k/a", "ttl": 60}, "Perhaps you mean 'ttl_seconds'."),
+    ("admin_provision", {"name": "k"}, "Perhaps you mean 'participant_name'."),
     ("claim", {"sequence": "k-adr", "project": "another"}, "'project' is not an argument of this tool"),
     ("claim", {"sequence": "K", "note": 5, "x": 1}, "'sequence' must be 1 to 64"),
     ("claim", {"sequence": "K", "note": 5, "x": 1}, "'note' must be text, or leave it out."),
@@ -260,6 +297,24 @@ WHOLE_ARGUMENTS: list[Row] = [
         ("claim", sent, "params.arguments must be an object with the tool's arguments by name")
         for sent in each([], "adr", '"adr"', "[]", 5, True, ["adr"], '{"sequence": "k-adr"')
     ),
+]
+
+TOOL_NAMES: list[Row] = [
+    *(
+        (sent, {"sequence": "k-adr"}, f"perhaps you mean '{meant}'; tools/list shows what there is.")
+        for sent, meant in {
+            "Claim": "claim",
+            "cliam": "claim",
+            "claim ": "claim",
+            "mcp__llm-bus__claim": "claim",
+            "llm-bus.claim": "claim",
+            "listTasks": "list_tasks",
+            "list-tasks": "list_tasks",
+            "read_post": "read_posts",
+        }.items()
+    ),
+    ("deploy", {}, "Unknown tool: 'deploy'; tools/list shows what there is."),
+    ("", {}, "Unknown tool: ''; tools/list shows what there is."),
 ]
 
 PEOPLE: list[Row] = [
@@ -351,6 +406,7 @@ KINDS: dict[str, list[Row]] = {
     "times": TIMES,
     "names of arguments": ARGUMENT_NAMES,
     "arguments as a whole": WHOLE_ARGUMENTS,
+    "names of tools": TOOL_NAMES,
     "people": PEOPLE,
     "told": TOLD,
     "surfaces that are taken": SURFACES_TAKEN,

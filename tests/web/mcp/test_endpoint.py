@@ -181,7 +181,24 @@ async def test_a_body_that_is_not_one_message_is_refused(bus: Bus, token: str, b
     response = await bus.send(body, token)
     assert response.status_code == 400
     assert response.json()["error"]["code"] == code
-    assert response.json()["id"] is None
+    assert response.json()["id"] == (1 if b'"id":1,' in body and code == -32600 and not body.startswith(b"[") else None)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":"{}"}', "params must be an object"),
+        (b'{"jsonrpc":"2","id":1,"method":"ping"}', 'jsonrpc must be "2.0"'),
+        (b'{"jsonrpc":"2.0","id":1,"method":null}', "method must be text"),
+        (b'{"jsonrpc":"2.0","id":{},"method":"ping"}', "id must be text or a whole number"),
+        (b'{"jsonrpc":"2.0","id":"\\ud800","method":"ping"}', "id must be text or a whole number"),
+        ('{"jsonrpc":"2.0","id":1,"method":"ping"}'.encode("utf-16"), "the body is not JSON"),
+    ],
+)
+async def test_a_message_is_told_which_part_is_wrong(bus: Bus, token: str, body: bytes, told: str) -> None:
+    response = await bus.send(body, token)
+    assert response.status_code == 400
+    assert told in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("params", [{}, {"name": 7}, {"name": "claim", "arguments": []}, {"name": "claim", "_meta": 1}])
@@ -204,7 +221,7 @@ async def test_an_id_comes_back_as_it_was_sent(bus: Bus, token: str, number: int
 
 
 async def test_half_a_surrogate_pair_anywhere_is_no_accident(bus: Bus, token: str) -> None:
-    body = rb'{"jsonrpc":"2.0","id":"\ud800","method":"tools/call","params":{"name":"claim","arguments":%b}}'
+    body = rb'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"claim","arguments":%b}}'
     refused = await bus.send(body % rb'{"sequence":"a","note":"\udfff"}', token)
     assert refused.json()["result"]["content"][0]["text"].startswith("invalid: 'note' must be text")
     unknown = await bus.send(body.replace(b"claim", rb"\ud800") % b"{}", token)

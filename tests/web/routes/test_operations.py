@@ -45,7 +45,8 @@ async def test_the_endpoint_is_described_for_clients_that_look_for_who_guards_it
 @pytest.mark.parametrize("path", ["/nothing", "/mcp/more", "//mcp"])
 async def test_what_is_not_there_is_said_not_to_be(bus: Bus, path: str) -> None:
     response = await bus.http.get(httpx2.URL(bus.url + path))
-    assert (response.status_code, response.json()) == (404, {"ok": False, "error": "not_found"})
+    told = "there is nothing at this address; MCP clients POST to /mcp."
+    assert (response.status_code, response.json()) == (404, {"ok": False, "error": "not_found", "message": told})
 
 
 def samples(response: httpx2.Response) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
