@@ -104,15 +104,33 @@ class Connection:
 
     def end_if_late(self, now: float) -> None:
         """End the current step if its time is over; `now` is of `perf_counter`."""
-        if now >= self._late_at:
+        if now < self._late_at:
+            return
+        if self._exchange is None:
+            self.end_pause()
+        else:
             self._life.cancel()
 
     def end_pause(self) -> bool:
-        """Close now if no request is being answered; whether that is so."""
-        is_idle = self._exchange is None and self._late_at < inf
+        """Close now if no request is there to be answered; whether that is so.
+
+        Bytes that have arrived, though nothing has read them, may be a request: cancelled, it could be carried out
+        and its client told otherwise. They are read first.
+        """
+        is_idle = self._exchange is None and self._late_at < inf and not self._has_arrived()
         if is_idle:
             self._life.cancel()
         return is_idle
+
+    def _has_arrived(self) -> bool:
+        """Whether there is something to read, be it the end of the stream."""
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True
 
     # Reading
 
@@ -144,6 +162,8 @@ class Connection:
         while not parser.requests:
             if parser.problem is not None or not await self._receive():
                 return None
+            if not parser.requests and not self._server.is_open:
+                return None  # the server stops: what is not complete is not begun
             if parser.is_in_head:
                 self._late_at = min(self._late_at, perf_counter() + HEAD_SECONDS_MAX)
         return parser.requests.popleft()
