@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from store import embedded_postgres
 from web.bench.report import page
 from web.bench.results import Results
-from web.bench.run import SMALL_EVENTS, Advance, Plan, open_run
+from web.bench.run import PARTS, SMALL_EVENTS, Advance, Plan, open_run
 from web.cli.options import Number, WholeNumber
 from web.cli.terminal import NOTES, RESULTS, note, say
 from web.config import Settings, read_settings
@@ -46,11 +46,27 @@ machine does something else.
   llm-bus bench
   llm-bus bench --rounds 3 --seconds 1 --output /tmp/benchmarks.md
   llm-bus bench --quick --json | jq .rows
+  llm-bus bench --only throngs
+  llm-bus bench --only beside --beside ../before/.venv/bin/llm-bus
 """
 
 
 @click.command(epilog=_EPILOG, short_help="Measure the bus, and what it is measured against.")
 @click.option("--quick", is_flag=True, help="A short history and short measurements; writes no page.")
+@click.option(
+    "--only",
+    "parts",
+    metavar="PART",
+    type=click.Choice(PARTS),
+    multiple=True,
+    help=f"Measure only this, and write no page: {', '.join(PARTS)}. May be given again.",
+)
+@click.option(
+    "--beside",
+    metavar="PROGRAM",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    help="The llm-bus of another version, measured in turns with this one.",
+)
 @click.option(
     "--history",
     metavar="EVENTS",
@@ -71,6 +87,8 @@ def bench(
     database_url: str | None,
     data_dir: str | None,
     output: Path | None,
+    parts: tuple[str, ...],
+    beside: str | None,
     *,
     quick: bool,
     history: int | None,
@@ -79,13 +97,15 @@ def bench(
     as_json: bool,
 ) -> None:
     """Measure the bus on this machine, against a bare echo and plain SQL."""
-    given = {"history_events": history, "rounds": rounds, "seconds": seconds}
+    if "beside" in parts and beside is None:
+        raise click.UsageError("--only beside needs --beside PROGRAM.")
+    given = {"history_events": history, "rounds": rounds, "seconds": seconds, "parts": parts or None, "beside": beside}
     changes = {name: value for name, value in given.items() if value is not None}
     plan = msgspec.structs.replace(QUICK if quick else Plan(), **changes)
     # Not the environment's: nobody wants the databases of a benchmark on the server that DATABASE_URL names.
     settings = read_settings({}, database_url=database_url, data_dir=data_dir)
     results = trio.run(_run, plan, settings, data_dir is not None)
-    if output is not None or not quick:
+    if output is not None or not (quick or parts):
         _write(results, output or PAGE)
     if as_json:
         say(msgspec.json.encode(results).decode())

@@ -26,7 +26,7 @@ async def facts(conninfo: str, seconds: float) -> Facts:
         connection.close()
     return Facts(
         date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        commit=await _commit(),
+        commit=await commit_of(Path(__file__).parent),
         processor=_processor(),
         cores=os.cpu_count() or 1,
         system=f"{platform.system()} {platform.release()}",
@@ -48,13 +48,13 @@ def _processor() -> str:
     return next(names, platform.machine())
 
 
-async def _commit() -> str:
-    """The commit of the working tree this code is in, and whether it differs; unknown outside of one."""
+async def commit_of(directory: Path) -> str:
+    """The commit of the working tree that a directory is in, and whether it differs; unknown outside of one."""
     if (git := shutil.which("git")) is None:
         return "unknown"
     described = await trio.run_process(
         [git, "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"],
-        cwd=Path(__file__).parent,
+        cwd=directory,
         capture_stdout=True,
         capture_stderr=True,
         check=False,

@@ -26,6 +26,10 @@ _RUN_MODULE = "import llm_bus, runpy, sys; llm_bus.enter(); runpy.run_module(sys
 """`python -m` for a module of ours, which only LLM Bus's own processes find."""
 
 
+THIS_VERSION = (sys.executable, "-m", "llm_bus")
+"""The program that is measured, if no other one is named."""
+
+
 class Served(Struct, frozen=True):
     """A server that runs: where it is reached, and which process it is."""
 
@@ -34,26 +38,28 @@ class Served(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def bus_server(conninfo: str, data_dir: Path, log: Path, *, has_fair_use: bool = False) -> AsyncIterator[Served]:
+async def bus_server(
+    conninfo: str, data_dir: Path, log: Path, *, has_fair_use: bool = False, command: tuple[str, ...] = THIS_VERSION
+) -> AsyncIterator[Served]:
     """`llm-bus serve` on a free port, without bounds for a token unless it `has_fair_use`; its log goes to a file."""
     flags = ("--host", "127.0.0.1", "--port", "0", "--data-dir", str(data_dir))
     bounds = {} if has_fair_use else {"CALLS_PER_SECOND": "0", "WRITTEN_BYTES_PER_DAY": "0"}
     environment = {"DATABASE_URL": conninfo, **bounds}
-    async with _server(("-m", "llm_bus", "serve", *flags), log, **environment) as served:
+    async with _server((*command, "serve", *flags), log, **environment) as served:
         yield served
 
 
 @asynccontextmanager
 async def echo_server(log: Path) -> AsyncIterator[Served]:
     """`web.bench.echo` on a free port."""
-    async with _server(("-c", _RUN_MODULE, "web.bench.echo"), log) as served:
+    async with _server((sys.executable, "-c", _RUN_MODULE, "web.bench.echo"), log) as served:
         yield served
 
 
 @asynccontextmanager
 async def limit_server(log: Path) -> AsyncIterator[Served]:
     """`web.bench.limit` on a free port."""
-    async with _server(("-c", _RUN_MODULE, "web.bench.limit"), log) as served:
+    async with _server((sys.executable, "-c", _RUN_MODULE, "web.bench.limit"), log) as served:
         yield served
 
 
@@ -103,10 +109,10 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 @asynccontextmanager
-async def _server(arguments: tuple[str, ...], log: Path, **environment: str) -> AsyncIterator[Served]:
+async def _server(command: tuple[str, ...], log: Path, **environment: str) -> AsyncIterator[Served]:
     with log.open("wb") as said:
         process = await trio.lowlevel.open_process(
-            [sys.executable, *arguments], stdout=PIPE, stderr=said, env={**os.environ, **environment}
+            list(command), stdout=PIPE, stderr=said, env={**os.environ, **environment}
         )
     try:
         yield Served(await _address(process, log), process.pid)

@@ -12,6 +12,7 @@ from web.bench.results import (
     LIMIT,
     PLAIN_SQUEEZED,
     TOOLS,
+    Beside,
     Holding,
     Holdings,
     Results,
@@ -78,28 +79,31 @@ PostgreSQL's.
 
 def page(results: Results) -> str:
     """The whole page, in Markdown."""
-    rounds = max(len(row.samples) for row in results.rows)
-    parts = [
-        _INTRODUCTION,
-        _targets(targets(results)),
-        _strongest(results),
-        _curve(results),
-        _numbers(results.rows),
-        _recovery(results),
-        _disturbances(results),
-        _holdings(results.holdings),
-        _throngs(results),
-        _EXPLANATION.format(
-            unread=results.unread,
-            posts=results.posts,
-            large=results.large_events,
-            projects=results.dashboard_projects,
-            rounds=rounds,
-            seconds=results.seconds,
-        ),
-        _machine(results),
-    ]
-    return "\n".join(parts)
+    parts = [_INTRODUCTION, _targets(targets(results))]
+    if results.rows:
+        parts += [_strongest(results), _curve(results), _numbers(results.rows), _recovery(results)]
+    if results.disturbances:
+        parts.append(_disturbances(results))
+    if results.holdings is not None:
+        parts.append(_holdings(results.holdings))
+    if results.waiting:
+        parts.append(_throngs(results))
+    if results.beside:
+        parts.append(_beside(results.beside))
+    if results.rows:
+        parts.append(_explanation(results))
+    return "\n".join([*parts, _machine(results)])
+
+
+def _explanation(results: Results) -> str:
+    return _EXPLANATION.format(
+        unread=results.unread,
+        posts=results.posts,
+        large=results.large_events,
+        projects=results.dashboard_projects,
+        rounds=max(len(row.samples) for row in results.rows),
+        seconds=results.seconds,
+    )
 
 
 def _targets(found: list[Target]) -> str:
@@ -244,6 +248,26 @@ def _throngs(results: Results) -> str:
             f"{found.disconnects} connections ended; {found.busy:,} of the flooder's {found.calls:,} calls were busy.\n"
         )
     return told
+
+
+def _beside(found: list[Beside]) -> str:
+    """Another version beside this one."""
+    head = ("", "connections", "requests/s", f"{found[0].version}, requests/s", "ratio", "p50 ms", "its p50 ms")
+    rows = [
+        (
+            each.tool,
+            str(each.connections),
+            *(f"{median(sample.requests_per_second for sample in side):,.0f}" for side in (each.mine, each.other)),
+            f"{each.ratio:.2f}",
+            *(f"{median(sample.p50_ms for sample in side):.2f}" for side in (each.mine, each.other)),
+        )
+        for each in sorted(found, key=lambda each: each.connections)
+    ]
+    return (
+        "## Beside another version\n\n"
+        "Both in turns on this machine, each with a new database and the same 120 posts to the caller.\n\n"
+        f"{_table(head, rows)}"
+    )
 
 
 def _machine(results: Results) -> str:

@@ -29,10 +29,16 @@ CURVE_CONNECTIONS = (4, 256)
 
 CURVE_TOOLS = ("claim", "whoami")
 DASHBOARD_CONNECTIONS = (1, 16)
+BESIDE_CONNECTIONS = (1, 16)
+"""Where another version is measured beside this one."""
+
 DURABLE_TASKS = 64
 PLAIN_CONNECTIONS = 16
 
 TO_ECHO_MIN = {"claim": 2.5, "whoami": 4.0}
+TO_OTHER_MIN = {"whats_new": 2.0, "read_posts": 2.0}
+"""Promised when 9c51a69 is the other version."""
+
 LATENCY_TO_FLOOR_MAX = 1.0
 DURABLE_TO_PLAIN_MIN = 10.0
 CROWD_TO_ONE_MIN = 0.9
@@ -121,6 +127,22 @@ class Flooded(Struct, frozen=True, kw_only=True):
     busy: int
 
 
+class Beside(Struct, frozen=True, kw_only=True):
+    """A tool's samples of this version and of another one (its commit), a pair a round."""
+
+    version: str
+    tool: str
+    connections: int
+    mine: list[Sample]
+    other: list[Sample]
+
+    @property
+    def ratio(self) -> float:
+        """How many requests a second this version answers for one of the other's: the median of the rounds."""
+        pairs = zip(self.mine, self.other, strict=True)
+        return median(mine.requests_per_second / other.requests_per_second for mine, other in pairs)
+
+
 class Memory(Struct, frozen=True, kw_only=True):
     """Resident bytes of a server with a history of so many events: once the project is active, and after all load."""
 
@@ -182,7 +204,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 class Results(Struct, frozen=True, kw_only=True):
-    """Everything that one run found."""
+    """Everything that one run found; what was not asked for is empty."""
 
     facts: Facts
     seconds: float
@@ -196,9 +218,10 @@ class Results(Struct, frozen=True, kw_only=True):
     activation_seconds: list[float]
     memory: list[Memory]
     disturbances: list[Disturbance]
-    holdings: Holdings
+    holdings: Holdings | None
     waiting: list[Waiting]
     flooded: Flooded | None
+    beside: list[Beside] = []
 
     def row(self, subject: str, events: int | None, connections: int) -> Row:
         """The row of this subject; there is exactly one."""
@@ -220,6 +243,18 @@ class Target(Struct, frozen=True, kw_only=True):
 
 def targets(results: Results) -> list[Target]:
     """Every target, met or not."""
+    return [
+        *(_of_calls(results) if results.rows else ()),
+        *(_attacked_to_calm(found) for found in results.disturbances),
+        *(_attacked_probe(found) for found in results.disturbances),
+        *(_of_much(results.holdings) if results.holdings else ()),
+        *(target for found in results.waiting for target in _waiting(found)),
+        *(_flooded(results.flooded) if results.flooded else ()),
+        *(_to_other(found) for found in results.beside if found.tool in TO_OTHER_MIN and found.connections > 1),
+    ]
+
+
+def _of_calls(results: Results) -> list[Target]:
     sizes = (results.small_events, results.large_events)
     return [
         *(_to_echo(results, tool, events, many) for tool in TO_ECHO_MIN for events in sizes for many in (16, 64)),
@@ -229,12 +264,6 @@ def targets(results: Results) -> list[Target]:
         _crowd_to_one(results, "", CROWD, CROWD_OF_ONE),
         _crowd_to_one(results, " with commits of 3 ms", SLOW_CROWD, SLOW_ONE),
         *(_large_to_small(results, tool) for tool in TOOLS),
-        *(_attacked_to_calm(found) for found in results.disturbances),
-        *(_attacked_probe(found) for found in results.disturbances),
-        _worst_of_much(results.holdings),
-        *_memory_of_much(results.holdings),
-        *(target for found in results.waiting for target in _waiting(found)),
-        *(_flooded(results.flooded) if results.flooded else ()),
         _activation(results),
         _dashboard(results),
     ]
@@ -317,6 +346,15 @@ def _large_to_small(results: Results, tool: str) -> Target:
     )
     promise = f"{tool} at {sizes[0]:,} to {sizes[1]:,} events, p50, the worst of {_words(CONNECTIONS)} connections"
     return _at_most(promise, LARGE_TO_SMALL_MAX, worst)
+
+
+def _to_other(found: Beside) -> Target:
+    promise = f"{found.tool} to that of {found.version}, requests/s, {found.connections} connections"
+    return _at_least(promise, TO_OTHER_MIN[found.tool], found.ratio)
+
+
+def _of_much(found: Holdings) -> list[Target]:
+    return [_worst_of_much(found), *_memory_of_much(found)]
 
 
 def _worst_of_much(found: Holdings) -> Target:

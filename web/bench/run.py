@@ -18,6 +18,7 @@ from web.bench import load as bench_load
 from web.bench import machine as bench_machine
 from web.bench import plain as bench_plain
 from web.bench.attacks import ATTACKS, attacked_bus, disturbance
+from web.bench.beside import beside
 from web.bench.crowd import (
     CROWD_CONNECTIONS,
     CROWD_PROJECTS,
@@ -33,6 +34,7 @@ from web.bench.generator import Load
 from web.bench.holdings import LARGE, SMALL, holdings
 from web.bench.processes import Served, bus_server, echo_server, limit_server, resident_bytes, run_job
 from web.bench.results import (
+    BESIDE_CONNECTIONS,
     COMMIT,
     CONNECTIONS,
     CROWD,
@@ -52,8 +54,10 @@ from web.bench.results import (
     SLOW_CROWD,
     SLOW_ONE,
     TOOLS,
+    Beside,
     Disturbance,
     Flooded,
+    Holdings,
     Memory,
     Results,
     Row,
@@ -68,6 +72,9 @@ ACTIVATIONS = 5
 
 Advance = Callable[[int], object]
 
+PARTS = ("calls", "attacks", "holdings", "throngs", "beside")
+"""What a run consists of. `calls` needs the histories; the others make what they need."""
+
 
 class Plan(Struct, frozen=True, kw_only=True):
     """How large, how long, how often."""
@@ -80,10 +87,15 @@ class Plan(Struct, frozen=True, kw_only=True):
     attack_scale: float = 1.0
     held_scale: float = 1.0
     held_rounds: int = 60
+    parts: tuple[str, ...] = PARTS
+    beside: str = ""
+    """The program of another version; empty: there is none, and that part is left out."""
 
     @property
     def seeding_steps(self) -> int:
         """Events to be written and folded again before anything is measured."""
+        if "calls" not in self.parts:
+            return 0
         return 2 * (self.owned_events + SMALL_EVENTS * self.small_projects)
 
     @property
@@ -103,7 +115,14 @@ class Plan(Struct, frozen=True, kw_only=True):
         crowds = 2 * 2 + 1
         curve = (len(CURVE_TOOLS) + 2) * len(CURVE_CONNECTIONS)
         tools = (2 * len(TOOLS) + 2) * len(CONNECTIONS)
-        return 4 + len(ATTACKS) + self.rounds * (tools + curve + len(DASHBOARD_CONNECTIONS) + 7 + crowds)
+        of_part = {
+            "calls": self.rounds * (tools + curve + len(DASHBOARD_CONNECTIONS) + 7 + crowds),
+            "attacks": len(ATTACKS),
+            "holdings": 1,
+            "throngs": 3,
+            "beside": self.rounds * len(TOOLS) * len(BESIDE_CONNECTIONS) if self.beside else 0,
+        }
+        return sum(of_part[part] for part in self.parts)
 
 
 @dataclass(slots=True)
@@ -133,7 +152,9 @@ class Run:
         self._samples: dict[tuple[str, int | None, int], list[Sample]] = {}
 
     async def seed(self, advance: Advance) -> None:
-        """Write both histories, ours and those of plain SQL."""
+        """Write both histories, ours and those of plain SQL, for a run that measures calls."""
+        if "calls" not in self._plan.parts:
+            return
         for size, count in ((self._small, self._plan.small_projects), (self._large, 1)):
             async with seeding(size.conninfo) as store:
                 for _ in range(count):
@@ -152,22 +173,13 @@ class Run:
     async def measure(self, advance: Advance) -> Results:
         """Take every sample and put them together."""
         facts = await bench_machine.facts(self._large.conninfo, self._plan.seconds)
-        project = self._large.projects[0]
-        activations = await run_job("web.bench.durable", Activation(project=project, times=ACTIVATIONS), list[float])
-        async with self._servers():
-            for _ in range(self._plan.rounds):
-                await self._round(advance)
-            memory = [self._memory(size) for size in (self._small, self._large)]
-        disturbances = await self._attack(advance)
-        held = await holdings(
-            self._small.conninfo,
-            self._workspace,
-            small=SMALL.scaled(min(1.0, 100 * self._plan.held_scale)),
-            large=LARGE.scaled(self._plan.held_scale),
-            rounds=self._plan.held_rounds,
-        )
-        advance(1)
-        waiting, flooded = await self._throng(advance)
+        parts = self._plan.parts
+        activations, memory = await self._calls(advance) if "calls" in parts else ([], [])
+        disturbances = await self._attack(advance) if "attacks" in parts else []
+        held = await self._hold(advance) if "holdings" in parts else None
+        waiting, flooded = await self._throng(advance) if "throngs" in parts else ([], None)
+        compared = await self._compare(advance) if "beside" in parts and self._plan.beside else []
+        project = self._large.projects[0] if self._large.projects else None
         return Results(
             facts=facts,
             seconds=self._plan.seconds,
@@ -175,8 +187,8 @@ class Run:
             large_events=self._large.events,
             dashboard_projects=self._plan.projects,
             dashboard_events=self._plan.owned_events,
-            posts=project.posts,
-            unread=project.unread,
+            posts=project.posts if project else 0,
+            unread=project.unread if project else 0,
             rows=[
                 Row(subject=subject, events=events, connections=connections, samples=samples)
                 for (subject, events, connections), samples in self._samples.items()
@@ -187,6 +199,38 @@ class Run:
             holdings=held,
             waiting=waiting,
             flooded=flooded,
+            beside=compared,
+        )
+
+    async def _calls(self, advance: Advance) -> tuple[list[float], list[Memory]]:
+        """Every round; how long activation took, and what memory both servers held at the end."""
+        project = self._large.projects[0]
+        activations = await run_job("web.bench.durable", Activation(project=project, times=ACTIVATIONS), list[float])
+        async with self._servers():
+            for _ in range(self._plan.rounds):
+                await self._round(advance)
+            return activations, [self._memory(size) for size in (self._small, self._large)]
+
+    async def _hold(self, advance: Advance) -> Holdings:
+        found = await holdings(
+            self._small.conninfo,
+            self._workspace,
+            small=SMALL.scaled(min(1.0, 100 * self._plan.held_scale)),
+            large=LARGE.scaled(self._plan.held_scale),
+            rounds=self._plan.held_rounds,
+        )
+        advance(1)
+        return found
+
+    async def _compare(self, advance: Advance) -> list[Beside]:
+        plan = self._plan
+        return await beside(
+            self._small.conninfo,
+            self._workspace,
+            Path(plan.beside),
+            rounds=plan.rounds,
+            seconds=plan.seconds,
+            advance=advance,
         )
 
     async def _attack(self, advance: Advance) -> list[Disturbance]:

@@ -93,12 +93,18 @@ class Project(Struct, frozen=True, kw_only=True):
 @asynccontextmanager
 async def database(conninfo: str) -> AsyncIterator[str]:
     """A new, migrated database on the server of `conninfo`, dropped afterwards."""
+    async with unmigrated_database(conninfo) as fresh:
+        await migrate(fresh)
+        yield fresh
+
+
+@asynccontextmanager
+async def unmigrated_database(conninfo: str) -> AsyncIterator[str]:
+    """The same without a schema, for a server that makes its own."""
     name = f"llm_bus_bench_{token_hex(4)}"
     await run_statement(conninfo, f"create database {name}")
     try:
-        fresh = make_conninfo(conninfo, dbname=name)
-        await migrate(fresh)
-        yield fresh
+        yield make_conninfo(conninfo, dbname=name)
     finally:
         await run_statement(conninfo, f"drop database if exists {name} with (force)")
 

@@ -15,10 +15,13 @@ from msgspec import Struct
 
 from web.bench.generator import BadAnswer, Load, read_answer, request_bytes
 from web.bench.load import call_load
-from web.bench.processes import Served, cpu_seconds, resident_bytes, run_job
-from web.bench.results import Flooded, Sample, Waiting, percentile
+from web.bench.processes import Served, cpu_seconds, resident_bytes
+from web.bench.results import Flooded, Waiting, percentile
 
 WAIT_SECONDS = 55
+FLOOD_TO_CALM = 4
+"""How much longer the flood is measured than the calm: the flooder has a burst of calls free before it hears `busy`."""
+
 OPENED_AT_ONCE = 64
 """Connections that are being opened at a time."""
 
@@ -39,7 +42,7 @@ class Parking(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Flood(Struct, frozen=True, kw_only=True, tag=True):
-    """Claim now and then on many connections, for so many seconds; then as long again beside a flooder's."""
+    """Claim now and then on many connections, for so many seconds; then for longer beside a flooder's."""
 
     served: Served
     callers: list[str]
@@ -153,6 +156,17 @@ async def flood(job: Flood) -> Flooded:
         except (OSError, trio.BrokenResourceError, BadAnswer):
             ended += 1
 
+    calls = 0
+    flooding = _claim(job, job.flooder)
+
+    async def call_again_and_again() -> None:
+        nonlocal calls
+        client = _Client(job.served)
+        await client.open(opening)
+        while True:
+            await client.send(flooding)
+            calls += 1
+
     async with trio.open_nursery() as nursery:
         for number in range(job.connections):
             nursery.start_soon(call_now_and_then, number)
@@ -160,10 +174,9 @@ async def flood(job: Flood) -> Flooded:
         samples = calm
         await _gather(calm, job.seconds)
         samples = flooded
-        claim, many = {"sequence": "adr"}, job.flooding_connections
-        load = call_load(job.served, "claim", claim, job.flooder, connections=many, seconds=job.seconds)
-        flooder: Sample = await run_job("web.bench.generator", load, Sample)  # this process is busy
-        await _gather(flooded, 0)
+        for _ in range(job.flooding_connections):  # in this process: another one's start would be measured, too
+            nursery.start_soon(call_again_and_again)
+        await _gather(flooded, FLOOD_TO_CALM * job.seconds)
         nursery.cancel_scope.cancel()
     return Flooded(
         connections=job.connections,
@@ -171,7 +184,7 @@ async def flood(job: Flood) -> Flooded:
         calm_p99_ms=percentile(sorted(calm), 0.99),
         flooded_p99_ms=percentile(sorted(flooded), 0.99),
         disconnects=ended,
-        calls=flooder.requests,
+        calls=calls,
         busy=await _metric(job.served, "llm_bus_fair_use_calls_refused_total"),
     )
 

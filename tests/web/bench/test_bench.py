@@ -1,4 +1,5 @@
 import json
+import sys
 from contextlib import suppress
 from functools import partial
 from itertools import groupby
@@ -153,9 +154,35 @@ def test_a_quick_run_measures_every_subject_and_leaves_no_database(
         SLOW_CROWD,
     }
     assert all(taken.requests > 0 and taken.errors == 0 for row in found.rows for taken in row.samples)
+    assert found.holdings is not None
     assert {what.partition(" ")[0] for what in found.holdings.p50s_ms} == {tool.name for tool in BUS_TOOLS}
     assert written.read_text() == page(found)
     assert query(postgres.conninfo, "select from pg_database where datname like 'llm_bus_bench_%'") == []
+
+
+def test_a_part_can_be_measured_alone_beside_another_version_and_writes_no_page(
+    postgres: Server, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / "llm-bus"
+    other.write_text(f'#!/bin/sh\nexec {sys.executable} -m llm_bus "$@"\n')
+    other.chmod(0o755)
+    measured = ["--quick", "--json", "--database-url", postgres.conninfo, "--only", "beside", "--beside", str(other)]
+
+    assert run(["bench", *measured]) == 0
+
+    found = msgspec.json.decode(capfd.readouterr().out, type=Results)
+    assert {each.tool for each in found.beside} == set(TOOLS)
+    assert all(taken.errors == 0 for each in found.beside for taken in (*each.mine, *each.other))
+    assert {target.promise.partition(" ")[0] for target in targets(found)} == {"whats_new", "read_posts"}
+    assert "## Beside another version" in page(found)
+    assert not (tmp_path / "docs").exists()
+    assert query(postgres.conninfo, "select from pg_database where datname like 'llm_bus_bench_%'") == []
+
+
+def test_another_version_must_be_named_to_be_measured(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "--only", "beside"]) == 2
+    assert "--beside PROGRAM" in capfd.readouterr().err
 
 
 async def test_the_seeded_history_is_what_the_engine_would_have_written(store: Store, conninfo: str) -> None:
