@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from tests.faults.cluster import Cluster
+from tests.faults.patience import patient
 from tests.faults.processes import Bus, running_bus
 from tests.load import Answered, Client, Team
 
@@ -57,7 +58,7 @@ async def test_a_wait_at_the_other_server_ends_with_what_a_killed_one_had_answer
         async with team.client("builder", other_bus.port) as reader, trio.open_nursery() as nursery:
             assert isinstance(await reader.call("whats_new"), Answered)
             nursery.start_soon(post_and_die, team, bus, f"last words {number}")
-            with trio.fail_after(UNHEARD_SECONDS_MAX):
+            with trio.fail_after(patient(UNHEARD_SECONDS_MAX)):
                 while not await reads(reader, f"last words {number}"):
                     assert isinstance(await reader.call("whats_new", wait_seconds=50), Answered)
         await bus.start()
