@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from msgspec import Struct
@@ -14,7 +16,9 @@ NEIGHBOURS = ("engine", "actors", "store", "kit")
 """Top-level names that another distribution brings, too; web.py, a real one, brings `web`."""
 
 WEB_PY = "web.py==0.76"
-INSTALL_SECONDS_MAX = 600
+INSTALL_SECONDS_MAX = 900
+SIDE_BY_SIDE = 2
+"""Half of an installation waits for the index."""
 
 
 class Environment(Struct, frozen=True):
@@ -37,6 +41,22 @@ def run(*command: str | Path, **environment: str) -> str:
     )
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+class Prepared:
+    """Environments that are made side by side in the background, each of them once."""
+
+    def __init__(self, made: Mapping[str, Callable[[], Environment]]) -> None:
+        self._workers = ThreadPoolExecutor(SIDE_BY_SIDE)
+        self._environments = {way: self._workers.submit(make) for way, make in made.items()}
+
+    def __getitem__(self, way: str) -> Environment:
+        """Wait for one; raises what went wrong when it was made."""
+        return self._environments[way].result()
+
+    def close(self) -> None:
+        """Make none that has not been begun."""
+        self._workers.shutdown(cancel_futures=True)
 
 
 def build(target: Path) -> tuple[Path, Path]:

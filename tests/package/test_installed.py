@@ -9,13 +9,14 @@ import selectors
 import subprocess
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.package import environments
-from tests.package.environments import NEIGHBOURS, Environment, run
+from tests.package.environments import NEIGHBOURS, Environment, Prepared, run
 from tests.postgres import own_directory
 
 pytestmark = pytest.mark.package
@@ -29,23 +30,38 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return environments.build(tmp_path_factory.mktemp("dist"))
 
 
-@pytest.fixture(scope="module", params=WAYS)
-def installed(
-    request: pytest.FixtureRequest, built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Environment:
-    """LLM Bus beside its neighbours, one way after the other."""
-    way, target = request.param, tmp_path_factory.mktemp(request.param)
+@pytest.fixture(scope="module")
+def prepared(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    """LLM Bus beside its neighbours, in every way that this machine has."""
+    pythons = environments.pythons()
+    places = {way: tmp_path_factory.mktemp(way) for way in WAYS if _python_of(way, pythons) is not None}
+    prepared = Prepared({way: partial(_make, way, place, built, pythons) for way, place in places.items()})
+    yield prepared
+    prepared.close()
+
+
+def _python_of(way: str, pythons: Mapping[str, Path]) -> Path | None:
+    minor = way.removeprefix("pip-")
+    return pythons.get(minor) if minor[0].isdigit() else pythons[min(pythons)]
+
+
+def _make(way: str, target: Path, built: tuple[Path, Path], pythons: Mapping[str, Path]) -> Environment:
     (wheel, sdist), beside = built, environments.neighbour(target)
     if way == "pipx":
         return environments.by_pipx(target, wheel, beside)
     if way == "uv":
         return environments.by_uv(target, wheel, beside)
-    pythons = environments.pythons()
-    minor = min(pythons) if way == "pip-sdist" else way.removeprefix("pip-")
-    if minor not in pythons:
-        pytest.skip(f"there is no Python {minor} here")
-    distribution = sdist if way == "pip-sdist" else wheel
-    return environments.by_pip(pythons[minor], target / "venv", distribution, beside)
+    python = _python_of(way, pythons)
+    assert python is not None
+    return environments.by_pip(python, target / "venv", sdist if way == "pip-sdist" else wheel, beside)
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def installed(request: pytest.FixtureRequest, prepared: Prepared) -> Environment:
+    """LLM Bus beside its neighbours, one way after the other."""
+    if _python_of(request.param, environments.pythons()) is None:
+        pytest.skip(f"there is no Python for {request.param} here")
+    return prepared[request.param]
 
 
 @pytest.fixture
