@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
 from kit import VERSION
+from kit.http import Connection
 from kit.words import line
-
-ANSWER_BYTES_MAX = 8_000_000
 
 STATELESS = "2026-07-28"
 HANDSHAKE = "2025-06-18"
@@ -31,9 +29,10 @@ class Bus:
 
     def __init__(self, endpoint: str, token: str, timeout_seconds: float) -> None:
         place = urlsplit(endpoint)
-        connect = HTTPSConnection if place.scheme == "https" else HTTPConnection
+        tls = place.scheme == "https"
         try:
-            self._connection = connect(place.hostname or "", place.port, timeout=timeout_seconds)
+            port = place.port or (443 if tls else 80)
+            self._connection = Connection(place.hostname or "", port, tls=tls, timeout_seconds=timeout_seconds)
         except ValueError as error:
             raise Doubt(f"the endpoint makes no sense: {error}") from error
         self._path = place.path or "/"
@@ -77,33 +76,22 @@ class Bus:
 
     def _send(self, message: dict[str, Any], headers: dict[str, str], path: str | None = None) -> dict[str, Any]:
         try:
-            self._connection.request(
-                "POST", path or self._path, json.dumps(message).encode(), {**self._headers, **headers}
+            status, received, body = self._connection.post(
+                path or self._path, json.dumps(message).encode(), {**self._headers, **headers}
             )
-            response = self._connection.getresponse()
-            body = self._read(response)
         except TimeoutError as error:
             raise NoAnswer("the bus does not answer in time") from error
-        except (OSError, HTTPException) as error:
+        except (OSError, UnicodeError) as error:
             # Python 3.9 has another class for the time-outs of sockets.
             kind = NoAnswer if str(error) == "timed out" else Doubt
             raise kind(f"the bus does not answer: {str(error) or type(error).__name__}") from error
-        if response.status in (401, 403):
-            raise Doubt(f"the bus refuses the token: HTTP {response.status}")
-        if response.status == 429 or response.status // 100 not in (2, 4):
-            raise Doubt(f"the bus answers HTTP {response.status}")
-        if session := response.headers.get("Mcp-Session-Id"):
+        if status in (401, 403):
+            raise Doubt(f"the bus refuses the token: HTTP {status}")
+        if status == 429 or status // 100 not in (2, 4):
+            raise Doubt(f"the bus answers HTTP {status}")
+        if session := received.get("mcp-session-id"):
             self._headers["Mcp-Session-Id"] = session
         return object_in(body)
-
-    def _read(self, response: HTTPResponse) -> bytes:
-        if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
-            return response.read(ANSWER_BYTES_MAX)
-        while received := response.readline(ANSWER_BYTES_MAX):
-            if received.startswith(b"data:") and (b'"result"' in received or b'"error"' in received):
-                break
-        self._connection.close()  # what is left of the stream is not waited for; the next request connects anew
-        return received[5:]
 
 
 def object_in(text: str | bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from kit.bundle import text
 from kit.clients import COPILOT_HOOKS
-from kit.edits import HOOK_PATH, PROGRAM, JsonHooks, Own
+from kit.edits import FINDS_PYTHON, HOOK_PATH, PROGRAM, JsonHooks, Own
 
 SECONDS_MAX = 5
 """For one run of a hook, which itself ends after 1.5 seconds."""
@@ -60,7 +60,8 @@ def command(client: str, *flags: str) -> str:
     ran = " ".join([f"--client {client}", *flags])
     place = 'cd "${CLAUDE_PROJECT_DIR:-.}" 2>/dev/null && ' if client == "claude-code" else ""
     found = f'f="$(git rev-parse --git-common-dir 2>/dev/null)/{PROGRAM}"'
-    return f'{place}{found}; [ ! -f "$f" ] || exec python3 -I "$f" {ran}'
+    python = FINDS_PYTHON.format(program="f", python="p")
+    return f'{place}{found}; {python}; [ ! -f "$f" ] || exec "$p" -I -S "$f" {ran}'
 
 
 def numbers_command(client: str) -> str:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PROGRAM = "llm-bus/kit.pyz"
 """What every command of ours names, and nobody else's does."""
 
+FINDS_PYTHON = '{python}="${{{program}%kit.pyz}}python"; [ -x "${python}" ] || {python}=python3'
+"""Shell that sets a variable to what starts the program whose path another one has; see `kit.bundle.launcher`."""
+
 HOOK_PATH = "/hook/"
 """What every address of ours that a client's hook asks has in it."""
 

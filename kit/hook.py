@@ -17,28 +17,22 @@ gives a run more time than 1.4 seconds.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.bus import Doubt, NoAnswer
-from kit.check import NumberCheck, conflicting_leases, suggest_numbers
 from kit.clients import CLIENTS, COPILOT_HOOKS, START, SUBAGENT
-from kit.commits import count_leases, leave_check, replay, report_commit
-from kit.git import SECONDS_MAX, Changes, NotInGit, Repository
-from kit.moments import answer, check_edit
+from kit.git import SECONDS_MAX, NotInGit
 from kit.report import Report
-from kit.running import connected, overridden
-from kit.settings import read_settings
 from kit.state import PENDING_NAME, note, pause
 from kit.telling import Moment
-from kit.twins import check_by_git, tell_of_incoming
 from kit.words import clean, line, write
 
 if TYPE_CHECKING:
@@ -51,12 +45,35 @@ RUN_SECONDS_MAX = SECONDS_MAX
 WORK_SECONDS_MIN = 0.4
 """What is left for the work when the start alone took too long."""
 
+
+@dataclass
+class Options:
+    """The arguments, by their names; see the head of this module.
+
+    `wake`: wait until there is something for an idle agent. `numbers`: only look at numbers, because the client asks
+    for the rest itself. `event`: which one, for clients that do not tell. `exit_code`: says a collision.
+    """
+
+    staged: bool = False
+    incoming: bool = False
+    committed: bool = False
+    wake: bool = False
+    numbers: bool = False
+    file: str = ""
+    client: str = "claude-code"
+    event: str = ""
+    exit_code: int = 1
+
+
 _SORRY = "LLM Bus could not be asked ({reason}). Go on with your work; claim before you merge."
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one check, say what it found, and give the exit code."""
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
+    if options is None:
+        write(sys.stderr, __doc__ or "")
+        return 2
     if _is_anothers(options):
         return 0
     if options.wake:
@@ -65,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
         return wait_for_news(CLIENTS[options.client], _read_hook_input(tolerant=True))
     report = Report(root=Path.cwd())
     is_check = options.staged or options.incoming or options.committed or options.file
-    moment = None if is_check else Moment(CLIENTS[options.client], options.event or "", {})
+    moment = None if is_check else Moment(CLIENTS[options.client], options.event, {})
     worker = threading.Thread(target=_supervise, args=(options, moment, report), daemon=True)
     worker.start()
     worker.join(max(WORK_SECONDS_MIN, RUN_SECONDS_MAX - _age_seconds()))
@@ -77,11 +94,13 @@ def main(arguments: Sequence[str]) -> int:
     if moment is not None:
         return _conclude_moment(moment, report)
     if options.staged and report.repository is not None:
+        from kit.commits import leave_check  # noqa: PLC0415 - the same
+
         leave_check(report.repository, report)
     return _conclude_check(report, options.exit_code)
 
 
-def _is_anothers(options: argparse.Namespace) -> bool:
+def _is_anothers(options: Options) -> bool:
     """Whether another client has started a hook of Claude Code's, and has hooks of its own, or would wait for this one.
 
     Copilot CLI runs the hooks in .claude/settings.json too, and would wait for the one that waits in the background.
@@ -92,19 +111,25 @@ def _is_anothers(options: argparse.Namespace) -> bool:
     return options.wake or (root / COPILOT_HOOKS).is_file()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Checks files against LLM Bus, and tells agents what concerns them.")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--staged", action="store_true", help="check what is about to be committed")
-    which.add_argument("--file", metavar="PATH", help="check one file")
-    which.add_argument("--incoming", action="store_true", help="look at what a merge or a mailed patch brings in")
-    which.add_argument("--committed", action="store_true", help="report the commit that was just made")
-    which.add_argument("--wake", action="store_true", help="wait until there is something for an idle agent")
-    parser.add_argument("--client", choices=sorted(CLIENTS), default="claude-code", help="whose hook this is")
-    parser.add_argument("--numbers", action="store_true", help="only look at numbers; the client asks for the rest")
-    parser.add_argument("--event", help="which event, for clients that do not tell")
-    parser.add_argument("--exit-code", type=int, default=1, metavar="N", help="say a collision with N instead of 1")
-    return parser
+def _options(arguments: Sequence[str]) -> Options | None:
+    """What the arguments ask for; None when they make no sense. `argparse` takes longer to load than this to run."""
+    found = Options()
+    kinds = {f"--{field.name.replace('_', '-')}": (field.name, field.default) for field in fields(Options)}
+    rest = iter(arguments)
+    for argument in rest:
+        flag, has_value, value = argument.partition("=")
+        name, default = kinds.get(flag, ("", None))
+        if not name or (default is False and has_value):
+            return None
+        if default is False:
+            setattr(found, name, True)
+            continue
+        value = value if has_value else next(rest, "")
+        if name == "exit_code" and not value.isdecimal():
+            return None
+        setattr(found, name, int(value) if name == "exit_code" else value)
+    chosen = [found.staged, found.incoming, found.committed, found.wake, bool(found.file)]
+    return found if found.client in CLIENTS and sum(chosen) <= 1 else None
 
 
 def _age_seconds() -> float:
@@ -117,22 +142,14 @@ def _age_seconds() -> float:
     return time.process_time()
 
 
-def _supervise(options: argparse.Namespace, moment: Moment | None, report: Report) -> None:
+def _supervise(options: Options, moment: Moment | None, report: Report) -> None:
     try:
         if moment is not None:
             moment.given = _read_hook_input()
             moment.event = str(options.event or moment.given.get("hook_event_name") or "PostToolUse")
-            (check_edit if options.numbers else answer)(moment, report)
-        elif options.staged:
-            _check_staged(report)
-        elif options.incoming:
-            repository = Repository.around(Path.cwd())
-            report.belongs_to(repository)
-            tell_of_incoming(repository, read_settings(repository), report)
-        elif options.committed:
-            report_commit(Repository.around(Path.cwd()))
+            _meet(moment, report, only_numbers=options.numbers)
         else:
-            _check_file(report, Path(options.file))
+            _check(options, report)
     except NotInGit as reason:
         if moment is None:
             report.doubts.append(f"not in a git repository: {line(reason)}")
@@ -141,6 +158,25 @@ def _supervise(options: argparse.Namespace, moment: Moment | None, report: Repor
         report.doubts.append(str(doubt))
     except Exception as crash:  # noqa: BLE001 - the supervisor: a bug in here must not block anybody's work
         report.doubts.append(f"the hook itself failed: {type(crash).__name__}: {line(crash)}")
+
+
+def _meet(moment: Moment, report: Report, *, only_numbers: bool) -> None:
+    from kit import moments  # noqa: PLC0415 - a run loads only what it needs, because loading is what takes long
+
+    (moments.check_edit if only_numbers else moments.answer)(moment, report)
+
+
+def _check(options: Options, report: Report) -> None:
+    from kit import guard  # noqa: PLC0415 - the same
+
+    if options.staged:
+        guard.check_staged(report)
+    elif options.incoming:
+        guard.check_incoming(report)
+    elif options.committed:
+        guard.report_committed()
+    else:
+        guard.check_file(report, Path(options.file))
 
 
 def _read_hook_input(*, tolerant: bool = False) -> dict[str, Any]:
@@ -153,51 +189,6 @@ def _read_hook_input(*, tolerant: bool = False) -> dict[str, Any]:
             return {}
         raise Doubt("standard input is not a hook's JSON") from error
     return given if isinstance(given, dict) else {}
-
-
-# ---------------------------------------------------------------- checks
-
-
-def _check_staged(report: Report) -> None:
-    repository = Repository.around(Path.cwd())
-    report.belongs_to(repository)
-    changes = repository.staged()
-    if changes is None:
-        raise Doubt("git does not tell what is staged")
-    if not overridden(report, changes.paths):
-        _check(repository, changes, report)
-
-
-def _check_file(report: Report, path: Path) -> None:
-    repository = Repository.around(path.parent)
-    report.belongs_to(repository)
-    name = repository.relative(path)
-    changes = repository.written([name])
-    if not changes.added:
-        changes = Changes(added=[name])  # whoever asks for one file by name wants its number looked at
-    if not overridden(report, [str(path)]):
-        _check(repository, changes, report)
-
-
-def _check(repository: Repository, changes: Changes, report: Report) -> None:
-    settings = read_settings(repository)
-    report.warnings += settings.warnings
-    new = check_by_git(repository, settings, changes, report)
-    leased = changes.paths if settings.leases != "off" else []
-    if not (new or leased):
-        return
-    report.blocks_leases = settings.leases == "block"
-    report.unchecked = [file.path for file in new] or leased
-    ledger = connected(repository, settings)
-    NumberCheck(ledger, repository, settings, report).check(new)
-    report.unchecked = leased
-    suggest_numbers(ledger, repository, report)
-    if leased:
-        ledger.look_at(leased)
-        report.leases = conflicting_leases(ledger, leased)
-        report.paths = count_leases(ledger, leased)
-    report.unchecked = []
-    replay(ledger, repository, settings, report)
 
 
 # ---------------------------------------------------------------- verdicts

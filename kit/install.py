@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kit import git_hook
-from kit.bundle import program, text
+from kit.bundle import compiled, launcher, text
 from kit.bus import Doubt
 from kit.client_files import CLIENT_FILES, PRIVATE_PATHS, Direct, Edit, clients_of
 from kit.edits import Block, Both, CannotEdit, JsonMember, Own, Retired, Seed
@@ -33,6 +33,10 @@ from kit.state import FOLDER_NAME
 
 DEFAULT_SERVER = "http://127.0.0.1:8787"
 LOGS = ("pending.log", "pending.log.1", "overrides.log", "overrides.log.1", ".gitignore")
+
+PROGRAM_NAME, LAUNCHER_NAME = "kit.pyz", "python"
+KEPT_NAMES = ("installed.json", "shared.json", PROGRAM_NAME, LAUNCHER_NAME)
+"""In the kit's folder: what is taken out with the edit or the receipt that it belongs to."""
 
 _WIKI = ("index.md", "log.md", "overview.md")
 _MARKERS = ("<!-- llm-bus:begin -->", "<!-- llm-bus:end -->")
@@ -95,6 +99,7 @@ def install(directory: Path, wishes: Wishes) -> Outcome:
         hook.rename(git_hook.aside(hook))
         work.outcome.changes.append(f"moved {hook.name} to {git_hook.aside(hook).name}, which runs first")
     work.put(plan.shared, work.shared)
+    repository.shared_state.joinpath(LAUNCHER_NAME).chmod(0o755)
     work.put(plan.own, work.own)
     for hook in plan.shared:
         if hook.name in git_hook.HOOKS and hook.exists() and git_hook.block_for(hook).remove(_read(hook)) is None:
@@ -145,7 +150,8 @@ def _plan(repository: Repository, wishes: Wishes) -> _Plan:
     hooks, asides, problems = _hook_edits(repository, wishes)
     pins = _pins(repository, wishes)
     shared: dict[Path, Edit] = {
-        repository.shared_state / "kit.pyz": Own(program().decode("utf-8", "surrogateescape"), "PK"),
+        repository.shared_state / PROGRAM_NAME: Own(compiled().decode("utf-8", "surrogateescape"), "PK"),
+        repository.shared_state / LAUNCHER_NAME: Own(launcher(), "# LLM Bus"),
         repository.shared / "config": Block(_git_section(pins), *_PINS),
         repository.shared / "info" / "exclude": Block("\n".join(f"/{path}" for path in PRIVATE_PATHS), *_PINS),
         **hooks,
@@ -381,7 +387,7 @@ class _Work:
                 logs.rmdir()
         for place in (receipt.path.parent / "sessions", receipt.path.parent):
             for left in place.iterdir() if place.is_dir() else ():
-                if left.is_file() and left.name not in ("installed.json", "shared.json", "kit.pyz"):
+                if left.is_file() and left.name not in KEPT_NAMES:
                     left.unlink()
             receipt.path.unlink(missing_ok=True)
             if place.is_dir() and not any(place.iterdir()):

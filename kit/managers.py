@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.client_files import Edit
-from kit.edits import PROGRAM, Block, CannotEdit, Inserted
+from kit.edits import FINDS_PYTHON, PROGRAM, Block, CannotEdit, Inserted
 
 GUARD = (
     f'llm_bus="$(git rev-parse --git-common-dir 2>/dev/null)/{PROGRAM}"; '
-    '[ ! -f "$llm_bus" ] || python3 -I "$llm_bus" --staged --exit-code 65 || [ $? -ne 65 ]'
+    f"{FINDS_PYTHON.format(program='llm_bus', python='llm_bus_python')}; "
+    '[ ! -f "$llm_bus" ] || "$llm_bus_python" -I -S "$llm_bus" --staged --exit-code 65 || [ $? -ne 65 ]'
 )
 """One line of shell that fails only on a collision: a Python that is too old or missing must not stop a commit."""
 

@@ -1,6 +1,7 @@
 """What the program does at each moment of an agent's session, whatever the client.
 
-It looks at the work tree, gets the facts over the bus, and says and does what `kit.telling` makes of them.
+It looks at the work tree, gets the facts over the bus, and says and does what `kit.telling` makes of them. Modules that
+only one moment needs are loaded then: loading takes longer than what is done.
 """
 
 from __future__ import annotations
@@ -11,16 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.check import NumberCheck, suggest_numbers
 from kit.clients import SESSION_END, START, SUBAGENT, TOOL, TURN_END
-from kit.commits import replay
 from kit.git import NotInGit, Repository
-from kit.packet import packet, subagent_packet
 from kit.running import connected, overridden
 from kit.settings import read_settings
 from kit.state import Session, forget_old_sessions, forget_session, session, session_path
 from kit.telling import lease_of, needs_look, new_posts, overlaps, to_lease, to_release, unread_at_end
-from kit.twins import check_by_git
 
 if TYPE_CHECKING:
     from kit.ledger import Ledger
@@ -69,8 +66,12 @@ def check_edit(moment: Moment, report: Report) -> None:
 
 
 def _start(moment: Moment, project: Repository, path: Path, report: Report) -> None:
+    from kit.commits import replay  # noqa: PLC0415 - see above, as for those below
+    from kit.git_hook import missing_guard  # noqa: PLC0415
+    from kit.packet import packet  # noqa: PLC0415
+
     forget_old_sessions(project.own_state)
-    guard = _guard_line(project)
+    guard = missing_guard(project)
     moment.packet = guard or ""
     settings = read_settings(project, needs_file=False)
     ledger = connected(project, settings)
@@ -90,13 +91,9 @@ def _announce(moment: Moment, project: Repository, settings: Settings, ledger: L
         ledger.bus.tell(moment.client.name, given)
 
 
-def _guard_line(project: Repository) -> str | None:
-    from kit.git_hook import missing_guard  # noqa: PLC0415 - only the start of a session needs it
-
-    return missing_guard(project)
-
-
 def _start_subagent(moment: Moment, project: Repository, _: Path, report: Report) -> None:
+    from kit.packet import subagent_packet  # noqa: PLC0415
+
     settings = read_settings(project, needs_file=False)
     moment.packet = subagent_packet(connected(project, settings))
 
@@ -125,9 +122,15 @@ def _after_tool(moment: Moment, project: Repository, path: Path, report: Report)
 
 def _check_numbers(repository: Repository, settings: Settings, paths: list[str], report: Report) -> Ledger | None:
     """Check the numbers of new files among those that were just written; the bus, if it had to be asked."""
-    new = check_by_git(repository, settings, repository.written(paths), report) if paths else []
+    if not paths:
+        return None
+    from kit.twins import check_by_git  # noqa: PLC0415
+
+    new = check_by_git(repository, settings, repository.written(paths), report)
     if not (new or report.collisions):
         return None
+    from kit.check import NumberCheck, suggest_numbers  # noqa: PLC0415
+
     report.unchecked = [file.path for file in new]
     ledger = connected(repository, settings)
     NumberCheck(ledger, repository, settings, report).check(new)

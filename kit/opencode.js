@@ -15,11 +15,13 @@ export const LLMBus = async ({ client, directory }) => {
     return {}
   }
   if (!existsSync(program)) return {}
+  const launcher = join(program, "..", "python")
+  const python3 = existsSync(launcher) ? launcher : "python3"
 
   // What the kit prints for an event; on its way to standard error is what a model must hear of a collision.
   const tell = (event, sessionID, more = {}) =>
     new Promise((done) => {
-      const python = spawn("python3", ["-I", program, "--client", "opencode", "--event", event], { cwd: directory })
+      const python = spawn(python3, ["-I", "-S", program, "--client", "opencode", "--event", event], { cwd: directory })
       let said = ""
       const timer = setTimeout(() => python.kill(), SECONDS_MAX * 1000)
       python.stdout.on("data", (part) => (said += part))

@@ -414,8 +414,12 @@ async def test_what_each_event_costs(bus: Bus, alice: WorkTree) -> None:
     ):
         asked = [await _timed(bus.http.post(path, content=body, headers=headers)) for _ in range(MEASURED)]
         EVENTS[name] = median(asked)
-    ran = [await _timed(alice.run("sh", "-c", "python3 -I -c pass")) for _ in range(MEASURED)]
-    EVENTS["Python alone"] = median(ran)
+    for name, alone in (
+        ("Python alone, as the kit starts it", ".git/llm-bus/python -I -S -c pass"),
+        ("`python3` alone", "python3 -I -c pass"),
+        ("three questions to git", "git rev-parse HEAD; git rev-parse HEAD; git rev-parse HEAD"),
+    ):
+        EVENTS[name] = median([await _timed(alice.run("sh", "-c", alone)) for _ in range(MEASURED)])
 
 
 async def _timed(step: Awaitable[object]) -> float:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kit import hook
+from kit import guard, hook
 from tests.kit.bad_servers import Relay, answering, bad_server, dribbling, hanging, hanging_up
 from tests.kit.scratch import CONFIG, Identity, WorkTree, repository
 from tests.postgres import query
@@ -154,7 +154,7 @@ async def test_a_crash_of_its_own_passes(tree: WorkTree, monkeypatch: pytest.Mon
     def broken(*_: object) -> None:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(hook, "_check_staged", broken)
+    monkeypatch.setattr(guard, "check_staged", broken)
     monkeypatch.chdir(tree.path)
     assert hook.main(["--staged"]) == 0
     assert "the hook itself failed: ZeroDivisionError: planted" in tree.log()

@@ -1,12 +1,16 @@
 """The kit as a running server hands it out, and the one line that installs it."""
 
 import json
+import os
+import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
-from kit.bundle import _packed, program
+from kit.bundle import compiled, launcher, program
 from kit.rules import repository_rules
 from tests.kit.scratch import HOOK, KIT, Identity, WorkTree, repository
 from tests.web.bus import Bus
@@ -44,7 +48,7 @@ async def test_one_line_installs_it_with_nothing_there(bus: Bus, tmp_path: Path,
     assert "created .git/hooks/pre-commit\n" in ran.out
     assert "created docs/wiki/index.md\n" in ran.out
     assert json.loads((tree.path / "llm-bus.config.json").read_text())["endpoint"] == f"{bus.url}/mcp"
-    assert (tree.path / ".git/llm-bus/kit.pyz").read_bytes() == HOOK.read_bytes()
+    assert sources_in(tree.path / ".git/llm-bus/kit.pyz") == sources_in(HOOK)
     assert (await tree.run("sh", "-ec", line)).out == "nothing to change\n"
     ran = await tree.run("sh", "-ec", f"{line} -s -- --uninstall")
     assert "removed AGENTS.md\n" in ran.out
@@ -103,5 +107,27 @@ async def test_a_program_that_is_not_the_scripts_is_not_run(bus: Bus, tmp_path: 
     assert tree.tree() == before
 
 
+def sources_in(archive: Path) -> dict[str, bytes]:
+    with ZipFile(archive) as packed:
+        return {name: packed.read(name) for name in packed.namelist() if not name.endswith(".pyc")}
+
+
 def test_the_program_is_the_same_every_time() -> None:
-    assert _packed(KIT) == _packed(KIT) == program()
+    assert program.__wrapped__() == program()
+    assert sources_in(HOOK)["kit/hook.py"] == (KIT / "hook.py").read_bytes()
+
+
+def test_what_is_compiled_runs_and_any_other_python_reads_the_sources(tmp_path: Path, old_python: str) -> None:
+    installed = tmp_path / "kit.pyz"
+    installed.write_bytes(compiled())
+    says = "import sys; sys.path.insert(0, sys.argv[1]); import kit.hook as h; print(h.__cached__ or '', h.__file__)"
+    for python, ending in ((sys.executable, "kit/hook.pyc"), (old_python, "kit/hook.py")):
+        ran = subprocess.run([python, "-I", "-S", "-c", says, installed], capture_output=True, check=True, text=True)
+        assert ran.stdout.strip().endswith(ending)
+
+
+def test_an_interpreter_that_is_gone_is_replaced(tmp_path: Path) -> None:
+    script = tmp_path / "python"
+    script.write_text(launcher().replace(os.path.realpath(sys.executable), "/gone/python3"))
+    command = ["sh", str(script), "-I", "-S", "-c", "print(7)"]
+    assert subprocess.run(command, capture_output=True, check=True, text=True).stdout == "7\n"
