@@ -1,11 +1,12 @@
 """The journal on PostgreSQL: what an actor appends, and what it and its callers read back.
 
-It keeps the promises of `actors.journal.Journal` without importing it: `actors` and `store` only know `engine`. The
-writes are here, and the reads that rebuild a state; searches are in `store.ledger.history`.
+It keeps the promises of `actors.journal.Journal` without importing it: `actors` and `store` only know `engine`. What is
+read to rebuild a state is here; how an append is written is in `store.ledger.appends`, searches are in
+`store.ledger.history`.
 
-Invariants: an append is one statement, so one round trip and one transaction; inside a turn it goes with the commit of
-the turn's transaction, in one round trip too. Errors of this package are translated to
-`engine.errors` here and nowhere else.
+Invariants: an append is in one statement, alone or with those of other projects, so one round trip and one transaction;
+inside a turn it goes with the commit of the turn's transaction, in one round trip too. Errors of this package are
+translated to `engine.errors` here and nowhere else.
 """
 
 import secrets
@@ -24,9 +25,10 @@ from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, PostQ
 from engine.vocabulary import Event
 from store.errors import ConnectionLost, StoreUnavailable, UniqueTaken
 from store.ledger import history, losses, pruned
+from store.ledger.appends import GROUPED_BYTES_MAX, Append, Appends, Checked
 from store.ledger.peers import Peers
 from store.ledger.searches import Searches
-from store.postgres.advisory_locks import PEERS_LOCK, WRITER_LOCK
+from store.postgres.advisory_locks import WRITER_LOCK
 from store.postgres.clock import Clock
 from store.postgres.connection import Connection, Row
 from store.postgres.pool import ACQUIRE_TIMEOUT_SECONDS, Pool
@@ -39,51 +41,6 @@ _WAIT_FOR_TURN = Prepared("""
 select set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true),
        pg_advisory_xact_lock(%(lock)s::int, (%(project)s::bigint & 2147483647)::int)
 """)
-
-# The batch travels as one JSON document: half the client's work of six arrays, and the server is as fast.
-_INSERT_EVENTS = """
-insert into events (project_id, seq, at, actor, participation_id, type, data, writer)
-select %(project)s::bigint, e.seq, e.at, e.actor, e."by", e.type, e.data, %(writer)s::bigint
-  from begun, jsonb_to_recordset(%(events)s::jsonb)
-       as e (seq bigint, at timestamptz, actor text, "by" bigint, type text, data jsonb)
-"""
-
-_UPSERT_CURSORS = """
-insert into cursors (project_id, participation_id, seq)
-select %(project)s::bigint, key::bigint, value::bigint from begun, jsonb_each_text(%(cursors)s::jsonb)
-    on conflict (project_id, participation_id) do update set seq = excluded.seq where cursors.seq < excluded.seq
-"""
-
-# Every append begins with two questions. `follows`: is the event before the first one there, with the time that the
-# writer knows? A database that lost its tail in a failover lacks it, or has another one in its place. `registered`: is
-# this server's registration still held, so that the lock cannot be had? Only then do the other servers know that
-# somebody may write. What is written is joined to `begun`, so that nothing is written unless both hold and the writer
-# lock was had.
-_BEGIN = """
-checked as materialized (
-    select %(first)s::bigint is null or %(first)s::bigint = 1
-           or exists (select from events
-                       where project_id = %(project)s::bigint and seq = %(first)s::bigint - 1
-                         and (%(predecessor_at)s::timestamptz is null or at = %(predecessor_at)s::timestamptz)
-                     ) as follows,
-           %(registration)s::int is null
-           or not pg_try_advisory_xact_lock(%(peers)s::int, %(registration)s::int) as registered
-),
-begun as materialized (
-    select case when %(lock)s::int is not null
-           then pg_advisory_xact_lock(%(lock)s::int, (%(project)s::bigint & 2147483647)::int)::text end
-      from checked where follows and registered
-)
-"""
-
-_CHECKED = "select follows, registered from checked"
-
-_APPEND = {
-    # (has events, has cursors)
-    (True, False): Prepared(f"with {_BEGIN}, written as ({_INSERT_EVENTS}) {_CHECKED}"),
-    (True, True): Prepared(f"with {_BEGIN}, written as ({_INSERT_EVENTS}), moved as ({_UPSERT_CURSORS}) {_CHECKED}"),
-    (False, True): Prepared(f"with {_BEGIN}, moved as ({_UPSERT_CURSORS}) {_CHECKED}"),
-}
 
 _LAST = "select seq, at from events where project_id = %(project)s order by seq desc limit 1"
 _HEAD = Prepared(_LAST)
@@ -171,6 +128,7 @@ class PostgresJournal:
         self._clock = clock or Clock()
         self._peers = peers
         self._writer = secrets.randbits(63)
+        self._appends = Appends(pool, self._writer)
         self._turn_of: dict[int, Connection] = {}  # the session that holds the writer lock, by project
         self.tell: Callable[[int], None] = lambda project_id: None
         """Called with each project that was written to; must not block."""
@@ -260,26 +218,15 @@ class PostgresJournal:
         if not events and not cursors:
             return
         await self._admitted()
-        parameters: dict[str, Parameter] = {
-            "project": project_id,
-            "first": events[0].seq if events else None,
-            "predecessor_at": None if predecessor is None else predecessor.at,
-            "lock": WRITER_LOCK if events and not holding_turn else None,
-            "peers": PEERS_LOCK,
-            "registration": None if self._peers is None else self._peers.registration,
-        }
-        if events:
-            parameters |= {"writer": self._writer, "events": _encode_events(events)}
-        if cursors:
-            parameters["cursors"] = msgspec.json.encode(cursors).decode()
+        append = Append(
+            project=project_id,
+            first=events[0].seq if events else None,
+            predecessor_at=None if predecessor is None else predecessor.at,
+            events=_encode_events(events) if events else None,
+        )
+        turn = self._turn_of[project_id] if holding_turn else None
         try:
-            statement = _APPEND[bool(events), bool(cursors)]
-            if holding_turn:
-                turn = self._turn_of[project_id]
-                ((follows, is_registered),) = await turn.run_and_commit(statement, parameters)
-            else:
-                async with self._pool.connection() as connection:
-                    ((follows, is_registered),) = await connection.run(statement, parameters)
+            checked = await self._write(append, cursors, turn)
         except UniqueTaken as error:
             raise Contended(str(error)) from error
         except ConnectionLost as error:
@@ -287,11 +234,21 @@ class PostgresJournal:
             raise OutcomeUnknown(str(error)) from error
         except StoreUnavailable as error:
             raise JournalUnavailable(str(error)) from error
-        if not follows:
+        if not checked.follows:
             raise Contended(f"project {project_id} does not have event {events[0].seq - 1} as its writer knows it")
-        if not is_registered:
+        if not checked.registered:
             raise JournalUnavailable("this server's registration in the database is gone; it is being renewed")
         self.tell(project_id)
+
+    async def _write(self, append: Append, cursors: Mapping[int, int], turn: Connection | None) -> Checked:
+        """Together with what other projects write at the same time, where that is possible."""
+        registration = None if self._peers is None else self._peers.registration
+        if turn is None and not cursors and append.events is not None and len(append.events) <= GROUPED_BYTES_MAX:
+            checked = await self._appends.together(append, registration)
+            if checked is not None:
+                return checked
+        encoded = msgspec.json.encode(cursors).decode() if cursors else None
+        return await self._appends.alone(append, registration, cursors=encoded, turn=turn)
 
     async def _admitted(self) -> None:
         """Return once appending is allowed: the time is known, and the other servers know of this one."""
@@ -385,12 +342,12 @@ def _stored(rows: Iterable[Row]) -> list[Stored]:
     ]
 
 
-def _encode_events(events: Sequence[Event]) -> str:
+def _encode_events(events: Sequence[Event]) -> bytes:
     rows = [
         _EventRow(event.seq, event.at, event.actor, event.by, event.data.type, msgspec.Raw(encode(event.data)))
         for event in events
     ]
-    return msgspec.json.encode(rows).decode()
+    return msgspec.json.encode(rows)
 
 
 @contextmanager
