@@ -305,7 +305,7 @@ class Connection:
 
     async def _handle(self, exchange: Exchange) -> Answer | Problem | bool:
         """The answer; or, when Hypercorn has sent it, whether the connection may stay open."""
-        await self._server.turns.take(exchange.payer)
+        await self._server.turns.take(exchange.taker_of_turns)
         if exchange.request.is_plain and self._server.has_fast_way:
             return await self._server.app.answer(exchange)
         return await self._server.fallback.serve(self, exchange)

@@ -13,7 +13,7 @@ from time import perf_counter
 from actors import Stages
 from engine.identity import Principal
 from web.http.answer import Answer
-from web.http.request import Request
+from web.http.request import PROBE_PATHS, Request
 
 UNANSWERED = "aborted"
 """The outcome of a request to which no answer went out."""
@@ -71,6 +71,11 @@ class Exchange:
     def payer(self) -> Hashable:
         """On whose budget of bytes this request is: the token's, or the address's while there is no valid token."""
         return self.token_hash or self.client
+
+    @property
+    def taker_of_turns(self) -> Hashable:
+        """Who waits in line for a turn: the payer, but an address's health checks stand in a line of their own."""
+        return self.token_hash or (self.client, self.request.path in PROBE_PATHS)
 
     def completed(self, answer: Answer) -> Answer:
         """The answer with the headers that only the exchange knows."""

@@ -18,6 +18,9 @@ HEAD_BYTES_MAX = 32 * 1024
 
 HEADERS_MAX = 128
 
+HEADER_BYTES_BESIDE = len(b": \r\n")
+"""What a header takes beside its name and value."""
+
 
 class RequestParser:
     """Feed it bytes, then take from `requests`. A request is handed out when its head is complete; its body grows."""
@@ -31,6 +34,9 @@ class RequestParser:
         self._target = b""
         self._headers: Headers = []
         self._head_bytes = 0
+        """Of the current head, as far as llhttp has handed it out."""
+        self._unended_bytes = 0
+        """Bytes fed that did not end the current head: llhttp keeps a header back until its value is complete."""
         self._current: Request | None = None
         self._parser = httptools.HttpRequestParser(self)
 
@@ -46,7 +52,8 @@ class RequestParser:
         except httptools.HttpParserError:
             self._fail(problems.MALFORMED)
         if self.is_in_head and was_in_head:
-            self._count(len(data))
+            self._unended_bytes += len(data)
+            self._bound(self._unended_bytes)
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Go on in HTTP/1.1, as RFC 9110 §7.8 allows; a tunnel (CONNECT) is refused."""
@@ -60,10 +67,10 @@ class RequestParser:
     def _fail(self, problem: Problem) -> None:
         if self.problem is None:
             self.problem = problem
+            self._headers = []  # the connection may stay for a while, to read on and to say so
 
-    def _count(self, head_bytes: int) -> None:
-        self._head_bytes += head_bytes
-        if self._head_bytes > HEAD_BYTES_MAX:
+    def _bound(self, head_bytes: int) -> None:
+        if head_bytes > HEAD_BYTES_MAX:
             self._fail(problems.HEAD_TOO_LARGE)
 
     # llhttp calls these, in this order.
@@ -71,25 +78,30 @@ class RequestParser:
     def on_message_begin(self) -> None:
         """Begin a request."""
         self.is_in_head = True
-        self._target, self._headers, self._head_bytes = b"", [], 0
+        self._target, self._headers = b"", []
+        self._head_bytes = self._unended_bytes = 0
 
     def on_url(self, part: bytes) -> None:
         """Add a piece of the target."""
         self._target += part
-        self._count(len(part))
+        self._head_bytes += len(part)
+        self._bound(self._head_bytes)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header; trailers, which come after the body, are dropped."""
-        if not self.is_in_head:
+        """Add a header; trailers, which come after the body, are dropped.
+
+        One read may bring ten thousand short headers, so they are bounded here and not at the head's end.
+        """
+        if not self.is_in_head or self.problem is not None:
             return
         self._headers.append((name.lower(), value.rstrip(b" \t")))
-        self._head_bytes += len(name) + len(value)
+        self._head_bytes += len(name) + len(value) + HEADER_BYTES_BESIDE
+        if self._head_bytes > HEAD_BYTES_MAX or len(self._headers) > HEADERS_MAX:
+            self._fail(problems.HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         """Hand the request out."""
         self.is_in_head = False
-        if self._head_bytes > HEAD_BYTES_MAX or len(self._headers) > HEADERS_MAX:
-            self._fail(problems.HEAD_TOO_LARGE)
         method, version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
         self._current = Request(method, self._target, self._headers, version)
         if self.problem is None:

@@ -1,6 +1,7 @@
 """Who leans on the door: places come back, memory stays bounded, and health is answered meanwhile. Small and quick."""
 
 import json
+import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from random import Random
@@ -10,10 +11,15 @@ import trio
 
 from store import Store
 from tests.web.bus import Bus, running_bus
+from tests.web.http.test_both_ways import Mirror
 from tests.web.http.test_limits import PING, connect, head, read_answer, read_some
-from web.http import connection, serving
+from web.http import connection, problems, serving, turns
 from web.http.budget import ByteBudget
+from web.http.connection import READ_BYTES_MAX, Connection
+from web.http.parsing import HEAD_BYTES_MAX, HEADERS_MAX, RequestParser
 from web.http.places import PROBE_PLACES, Place, Places, group_of
+from web.http.proxies import Proxies
+from web.http.serving import Server
 
 SOCKETS = 40
 PATHS = ("/join", "/admin/sign-in", "/healthz", "/mcp", "/nothing")
@@ -133,6 +139,45 @@ async def test_one_address_has_a_share_and_behind_a_proxy_it_is_the_clients(stor
                 assert (await bus.send(ping, token, {"X-Forwarded-For": "203.0.113.5"})).status_code == 503
                 assert (await bus.send(ping, token, {"X-Forwarded-For": "203.0.113.6"})).status_code == 200
                 nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("header", [b"A:\r\n", b"A: b\r\n", b"X-Rather-Long: and something\r\n"])
+def test_very_many_headers_are_refused_before_the_head_ends(header: bytes) -> None:
+    parser = RequestParser()
+    begun = b"GET / HTTP/1.1\r\n"
+    parser.feed(begun + header * (READ_BYTES_MAX // len(header)))
+    assert parser.problem is problems.HEAD_TOO_LARGE
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3, 50])
+def test_a_head_at_its_bounds_is_read_however_it_is_cut(pieces: int) -> None:
+    parser = RequestParser()
+    head = b"GET /%s HTTP/1.1\r\n%s\r\n" % (b"a" * 11_000, b"X: %s\r\n" % (b"y" * 162) * HEADERS_MAX)
+    assert HEAD_BYTES_MAX - 1_000 < len(head) < HEAD_BYTES_MAX
+    size = -(-len(head) // pieces)
+    for piece in range(0, len(head), size):
+        parser.feed(head[piece : piece + size])
+    assert parser.problem is None
+    assert len(parser.requests[0].headers) == HEADERS_MAX
+
+
+async def test_a_health_check_does_not_wait_behind_other_requests_of_its_address(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "AT_ONCE_SECONDS", 60.0)
+    server = Server(Mirror(), Proxies(()))  # nothing moves its lines on
+    await server.turns.take("somebody else")
+    received = {}
+    for number, path in enumerate(("/page", "/page", "/healthz")):
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        nursery.start_soon(Connection(server, ours, "192.0.2.1").run)
+        client = trio.SocketStream(trio.socket.from_stdlib_socket(theirs))
+        await client.send_all(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        with trio.move_on_after(5 if path == "/healthz" else 0.5):
+            received[number] = (await read_answer(client))[0]
+        await client.aclose()
+    assert received == {0: 200, 2: 200}
 
 
 @pytest.mark.parametrize("seed", range(5))
