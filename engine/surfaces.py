@@ -57,13 +57,21 @@ _LIST_OF_ONE = re.compile(r"""^\[\s*(["'])([^"',]*)\1\s*\]$""")  # ["a.py"]
 _ESCAPED_END = re.compile(r"(\.\w+)(?:\\[nrt])+$")  # a line end as JSON writes it, behind an extension
 _NAMESPACE = re.compile(r"(?!(?:file|path|dir|folder|glob):)([a-z][a-z0-9_-]+:)\s*(?!//|:)(?=\S)")
 
+_COUNTED = re.compile(r"(port|gpu|db|table|branch|device|queue|env|sim)\s*[:\uff1a]", re.IGNORECASE)
+"""What surfaces outside the repository mostly name: read so in capitals and with a wide colon, too."""
+
 _LINE_ENDS = re.compile(r"[\r\n]")
 _SEVERAL = re.compile(
-    r"""[\r\n,;]
+    r"""[\r\n,;\uff0c\uff1b\u3001]
       | ^\[\s*["']
-      | ^\S*\.[A-Za-z]\w* (?: [ ]+ (?: (?:and|or|[&|+\u2013\u2014-]|->)[ ]+ )? \S*\.[A-Za-z]\w* )+$""",
+      | ^\S*\.[A-Za-z]\w* (?: [ ]+ (?: (?:and|or|&&|[&|+\u2013\u2014-]|->)[ ]+ )? \S*\.[A-Za-z]\w* )+$
+      | ^\S*/\S+ (?: [ ]+ (?:and|or|&&|[&|+]) [ ]+ \S*/\S+ )+$
+      | ^\d+ (?: [ ]+ \d+ )+$""",
     re.VERBOSE,
 )
+_PROSE = re.compile(r"\.[A-Za-z]\w* +(?:\(|[\u2013\u2014\u2192-]|and |or |etc)[^/.]*$")  # a.py (new)  a.py - the login
+_CLASS = re.compile(r"\[[!^]|\[(?:\d-\d|[a-z]-[a-z]|[A-Z]-[A-Z]|_)+\]")  # as in [!a] and [a-z]; [id] is a route's name
+_ODD_RANGE = re.compile(r"\d *(?:\.{2,}|to|until) *\d|\d *[-\u2013]$|^[-\u2013] *\d")
 _ONE = "it names more than one: lease one surface a call"
 _RELATIVE = "name it relative to the repository's root, such as src/a.py"
 _OR_ANY = "('?' stands for any one character)"
@@ -76,7 +84,11 @@ _FAULTS = (
     (re.compile(r"^@"), f"leave the '@' out {_OR_ANY}"),
     (re.compile(r"^!"), f"name what you work on, not what you leave out {_OR_ANY}"),
     (re.compile(r"^\[[^]]*\]\(.+\)$"), "name the path alone, without the link around it"),
-    (re.compile(r":"), f"name the file or directory alone, without ':' {_OR_ANY}"),
+    (re.compile(r"[:\uff1a]"), f"name the file or directory alone, without ':' {_OR_ANY}"),
+    (_PROSE, f"name the path alone, without words behind it {_OR_ANY}"),
+    (re.compile(r"[<>`]"), f"name the path alone, without marks around it {_OR_ANY}"),
+    (re.compile(r"\||[@!]\("), f"write alternatives with commas in braces, such as {{a,b}} {_OR_ANY}"),
+    (_CLASS, "write '?' for any one character, or alternatives such as {a,b}"),
     (re.compile(r"\{[^{}]*\.\.[^{}]*\}"), "write alternatives with commas, such as {1,2,3}"),
     (re.compile(r"^[^{]*\}|\{[^}]*$"), f"close every brace {_OR_ANY}"),
 )
@@ -102,6 +114,8 @@ def _read(text: str) -> str | Refusal:
         return invalid(f"a surface must be a name, not the word {written} {_OR_ANY}: {_RELATIVE}.")
     if (character := unseen(_LINE_ENDS.sub("", written))) is not None:
         return invalid(f"the surface contains {character}, which a reader cannot see: leave it out {_OR_ANY}.")
+    if (counted := _COUNTED.match(written)) is not None:
+        written = f"{counted[1].lower()}:{written[counted.end() :]}"
     if (named := _NAMESPACE.match(written)) is not None:
         return _named(named[1], written[named.end() :])
     written = _SPACES_IN_GROUP.sub("", _without_place(written).replace("\\", "/"))
@@ -124,6 +138,8 @@ def _named(namespace: str, value: str) -> str | Refusal:
     """What is not in the repository: `value` is a name, or several that lead from one to the next."""
     if _SEVERAL.search(value):
         return _refused(namespace + value, _ONE)
+    if _ODD_RANGE.search(value):
+        return _refused(namespace + value, "write a range from its first number to its last, such as port:3000-3099")
     names = "/".join(name for part in value.split("/") if (name := part.strip()))
     return namespace + names if names else _refused(namespace + value, "name it after the ':'")
 
@@ -215,7 +231,7 @@ def _resolved(written: str) -> str | None:
 
 
 def _is_root(alternative: str) -> bool:
-    return not alternative.strip("/")
+    return alternative.strip("/") in {"", "*", globs.ANY_PATH}
 
 
 @lru_cache(maxsize=_PARSED_MAX)

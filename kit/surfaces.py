@@ -19,7 +19,13 @@ ALTERNATIVES_MAX = 16
 
 _WILDCARDS = frozenset("*?{")
 _GROUP = re.compile(r"\{([^{}]*,[^{}]*)\}")
-_WILD = re.compile(r"[*?{}:#@!$%~,;]")
+_WILD = re.compile(
+    r"""[*?{}:#@!$%~,;|<>`^\uff0c\uff1b\uff1a\u3001]
+      | \[ (?= \w-\w)
+      | (?<= [.\w]) [ ] (?= [(&\u2013\u2014\u2192-] | and[ ] | or[ ] | etc)""",
+    re.VERBOSE,
+)
+"""What has a meaning in surfaces, or is refused there. `?` stands for it, as for any one character."""
 
 
 def matches(glob: str, path: str) -> bool:

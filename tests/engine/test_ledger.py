@@ -65,6 +65,12 @@ def test_a_number_without_its_sequence_is_refused() -> None:
     check(EVENTS, cay(QueryEvents(number=1)), Refused("invalid", "number goes with sequence"))
 
 
+def test_a_time_that_ends_before_it_begins_is_refused() -> None:
+    turned = QueryEvents(since=T0 + timedelta(seconds=1), until=T0)
+    check(EVENTS, cay(turned), Refused("invalid", "since is later than until"))
+    assert asked(Project(), cay(QueryEvents(since=T0, until=T0))) == {"events": []}
+
+
 def test_events_show_when_who_and_what_but_no_secret() -> None:
     project = Project()
     project.play(EVENTS)

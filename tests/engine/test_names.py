@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.names import likeness, mixes_scripts, tidied, unseen
+from engine.names import is_blank, likeness, mixes_scripts, tidied, unseen
 
 
 @pytest.mark.parametrize("typed", ["backend", " backend", "backend\n", "\tbackend ", "\u00a0backend"])
@@ -70,3 +70,10 @@ def test_a_likeness_is_like_itself(label: str) -> None:
 )
 def test_only_scripts_that_are_written_together_may_meet_in_a_label(label: str, mixes: bool) -> None:
     assert mixes_scripts(label) is mixes
+
+
+@pytest.mark.parametrize(
+    ("text", "blank"), [(" ", True), ("\u200b\ufeff\n", True), ("\u200bx", False), ("\U0001f680", False)]
+)
+def test_a_text_is_blank_when_a_reader_sees_nothing(text: str, blank: bool) -> None:
+    assert is_blank(text) == blank

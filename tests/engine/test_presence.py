@@ -6,7 +6,7 @@ import pytest
 from engine.history import Liveness
 from engine.posts import Post
 from engine.presence import Register, Registered, Touch, WhoIsActive
-from tests.engine.project import T0, Person, Project, ada, after, asked, ben, cay, check
+from tests.engine.project import T0, Person, Project, Refused, ada, after, asked, ben, cay, check
 
 
 def test_registering_takes_a_lane_and_says_on_what() -> None:
@@ -25,6 +25,10 @@ def test_registering_again_moves_and_forgets_the_old_status() -> None:
         {"actor": "kim/ada", "lane": "ops", "status": "", "registered_at": after(5)},
         Registered(lane="ops", status=""),
     )
+
+
+def test_the_word_for_having_no_lane_is_no_lane() -> None:
+    check([], ada(Register(lane="(unset)")), Refused("invalid", "name the one you work in"))
 
 
 def row(who: Person, seconds: int, lane: str = "(unset)", status: str = "") -> dict[str, Any]:

@@ -62,7 +62,21 @@ def test_a_leased_surface_covers_no_file_that_the_bus_says_it_misses(surface: st
     assert not covers(read, path)
 
 
-@pytest.mark.parametrize("path", ["src/a.py:10", "docs/{a,b}.md", "app/[id]/page.tsx", "a, b.py", "@scope/~x$%20"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "src/a.py:10",
+            "docs/{a,b}.md",
+            "app/[id]/page.tsx",
+            "a, b.py",
+            "@scope/~x$%20",
+            "src/[a-z].py",
+            "src/[!a].py",
+        ),
+        *("docs/report.final (copy).pdf", "docs/v.x - draft", "docs/a.md and others", "src/a|b.py", "src/<T>.cs"),
+    ],
+)
 def test_whatever_a_file_is_called_its_lease_is_granted_and_covers_it(path: str) -> None:
     surface = parse(as_surface(path))
     assert isinstance(surface, str)
