@@ -181,6 +181,10 @@ class Directory:
         outcome = await self.look(project_id, lambda state, now: _consulted(state, now, caller, question))
         return await self._complete(project_id, outcome.reply) if isinstance(outcome, Decision) else outcome
 
+    async def last_event(self, project_id: int) -> int:
+        """The number of a project's last event; 0 before the first. Raises what `ask` raises."""
+        return await self.look(project_id, _last_event)
+
     async def happened(self, project_id: int, after: int) -> tuple[int, list[Happening] | None]:
         """Wait until the last event of a project is another than number `after`: its number, and the events between.
 
@@ -189,7 +193,7 @@ class Directory:
         while True:
             actor = self._find(project_id)
             if (last := actor.last) is None:
-                await self.look(project_id, _last_event)  # brings the state into memory
+                await self.last_event(project_id)  # brings the state into memory
             elif last != after:
                 return last, actor.recent(after, last) if last > after else None
             else:

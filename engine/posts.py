@@ -93,6 +93,11 @@ class Ack(Command, frozen=True, kw_only=True):
         return tuple(dict.fromkeys((*first, *self.post_ids)))
 
 
+def post_topic(post_id: int) -> Topic:
+    """News about one post that is already there."""
+    return f"post:{post_id}"
+
+
 class Posted(EventData, frozen=True, kw_only=True):
     """A handoff was written. Its id is the event's number; `thread` is the id of the thread's first post.
 
@@ -124,6 +129,10 @@ class Acked(EventData, frozen=True, kw_only=True):
     type: ClassVar[str] = "ack"
     post_id: Shown[int]
     note: Shown[str | None] = None
+
+    def topics(self, by: int) -> tuple[Topic, ...]:
+        """The post that is acknowledged."""
+        return (post_topic(self.post_id),)
 
 
 class PostedPost(Reply, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ load balancers ask by address and the answers hold nothing to protect. The endpo
 are Quart's. Every request ends as one log line and one observation.
 """
 
+from contextlib import aclosing
+
 import structlog
 from quart import Response, request
 from quart.typing import ResponseReturnValue
@@ -19,7 +21,7 @@ from web.errors import Disconnected
 from web.hooks.endpoint import PREFIX as HOOKS
 from web.hooks.endpoint import HookEndpoint
 from web.http import asgi, cors, problems
-from web.http.answer import Answer
+from web.http.answer import Answer, EventStream, typed
 from web.http.asgi import Message, Receive, Scope, Send
 from web.http.exchange import Exchange
 from web.http.hosts import HostGuard
@@ -28,6 +30,7 @@ from web.http.request import BODY_BYTES_MAX, PROBE_PATHS
 from web.mcp.calls import Toolbox
 from web.mcp.endpoint import McpEndpoint
 from web.mcp.kernel import Kernel
+from web.mcp.listening import Listening
 from web.metrics import Metrics
 from web.request_log import RequestLog
 from web.services import Services
@@ -56,7 +59,7 @@ class Application:
         guard: HostGuard,
         tracing: Tracing | None = None,
     ) -> None:
-        kernel = Kernel(Toolbox(services))
+        kernel = Kernel(Toolbox(services), Listening(services))
         self._mcp = McpEndpoint(kernel, services.authenticator, services.public_url)
         self._hooks = HookEndpoint(services, self._mcp.refuse)
         self._metrics = metrics
@@ -90,11 +93,11 @@ class Application:
                 return cors.PREFLIGHT
         return await self._mcp.refuse(exchange)
 
-    async def answer(self, exchange: Exchange) -> Answer | Problem:
+    async def answer(self, exchange: Exchange) -> Answer | EventStream | Problem:
         """Answer a plain request to an endpoint, which `refuse` has let pass."""
         return await self._answer(exchange, exchange.request.body)
 
-    async def _answer(self, exchange: Exchange, body: bytes) -> Answer | Problem:
+    async def _answer(self, exchange: Exchange, body: bytes) -> Answer | EventStream | Problem:
         endpoint = self._hooks if exchange.request.path.startswith(HOOKS) else self._mcp
         return await endpoint.answer(exchange, body)
 
@@ -171,21 +174,27 @@ def _allowed(error: HTTPException) -> dict[str, str]:
     return {"Allow": ", ".join(methods)} if methods else {}
 
 
-async def _respond(send: Send, exchange: Exchange, answer: Answer | Problem) -> None:
+async def _respond(send: Send, exchange: Exchange, answer: Answer | EventStream | Problem) -> None:
+    if isinstance(answer, EventStream):
+        await _stream(send, exchange, answer)
+        return
     if isinstance(answer, Problem):
         exchange.outcome, answer = answer.name, answer.answer()
     outcome = exchange.outcome
     completed = exchange.completed(answer)
-    length = (b"content-length", b"%d" % len(completed.body))
-    kind = (
-        ()
-        if any(name == b"content-type" for name, _ in completed.headers)
-        else ((b"content-type", b"application/json"),)
-    )
-    headers = [*kind, length, *completed.headers]
+    headers = [(b"content-length", b"%d" % len(completed.body)), *typed(completed.headers)]
     await send({"type": "http.response.start", "status": completed.status, "headers": headers})
     await send({"type": "http.response.body", "body": completed.body, "more_body": False})
     exchange.outcome = outcome
+
+
+async def _stream(send: Send, exchange: Exchange, stream: EventStream) -> None:
+    head = exchange.completed(Answer(200, b"", stream.headers))
+    await send({"type": "http.response.start", "status": head.status, "headers": list(head.headers)})
+    async with aclosing(stream.messages) as messages:
+        async for message in messages:
+            await send({"type": "http.response.body", "body": message, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _noting_status(exchange: Exchange, send: Send) -> Send:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Hashable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
@@ -24,7 +24,7 @@ import trio
 
 from web.errors import Disconnected
 from web.http import problems
-from web.http.answer import CONTINUE, Answer, render
+from web.http.answer import CONTINUE, LAST_CHUNK, Answer, EventStream, render, render_chunk, render_head
 from web.http.exchange import Exchange
 from web.http.parsing import RequestParser
 from web.http.places import Place
@@ -108,7 +108,7 @@ class Connection:
             return
         if self._exchange is None:
             self.end_pause()
-        else:
+        elif not self._exchange.is_stream:
             self._life.cancel()
 
     def end_pause(self) -> bool:
@@ -246,13 +246,17 @@ class Connection:
             return True
 
     async def _answer_and_send(self, exchange: Exchange, refusal: Problem | None) -> bool:
-        answer: Answer | Problem | None = refusal or await self._supervised(exchange, self._settle(exchange))
+        answer: Answer | EventStream | Problem | None = refusal or await self._supervised(
+            exchange, self._settle(exchange)
+        )
         if answer is None:
             self._too_late, self._late_at = problems.HANDLING_TOO_SLOW, perf_counter() + HANDLING_SECONDS_MAX
             handled = await self._supervised(exchange, self._handle(exchange))
             if isinstance(handled, bool):
                 return handled and exchange.request.keeps_alive
             answer = handled
+        if isinstance(answer, EventStream):
+            return await self._send_stream(exchange, answer)
         return await self._send_answer(exchange, answer)
 
     async def _supervised(self, exchange: Exchange, step: Awaitable[Result]) -> Result | Problem:
@@ -303,7 +307,7 @@ class Connection:
             if not await self._receive():
                 raise Disconnected
 
-    async def _handle(self, exchange: Exchange) -> Answer | Problem | bool:
+    async def _handle(self, exchange: Exchange) -> Answer | EventStream | Problem | bool:
         """The answer; or, when Hypercorn has sent it, whether the connection may stay open."""
         await self._server.turns.take(exchange.taker_of_turns)
         if exchange.request.is_plain and self._server.has_fast_way:
@@ -328,6 +332,18 @@ class Connection:
         exchange.is_answered = True
         if not request.is_complete:
             await self._linger()
+        return not closes
+
+    async def _send_stream(self, exchange: Exchange, stream: EventStream) -> bool:
+        """Send messages as they come; whether another request may follow once they have ended."""
+        closes = not exchange.request.keeps_alive
+        head = exchange.completed(Answer(200, b"", stream.headers))
+        exchange.status, exchange.is_answered = head.status, True
+        async with aclosing(stream.messages) as messages:
+            await self.send(render_head(head, closes=closes), exchange.payer)
+            async for message in messages:
+                await self.send(render_chunk(message), exchange.payer)
+        await self.send(LAST_CHUNK, exchange.payer)
         return not closes
 
     async def send(self, data: bytes, payer: Hashable) -> None:

@@ -43,6 +43,8 @@ class Exchange:
     tool: str | None = None
     outcome: str = "ok"
     is_answered: bool = False
+    is_stream: bool = False
+    """Whether the answer goes on until somebody ends it, so that it cannot be late."""
     afterwards: Callable[[], Awaitable[object]] | None = None
     """What is to be done once the whole answer was sent to a client that is still there, before the connection's next
     request. Must not raise."""

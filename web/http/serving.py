@@ -17,7 +17,7 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.trio.lifespan import Lifespan
 from msgspec import Struct
 
-from web.http.answer import Answer, render
+from web.http.answer import Answer, EventStream, render
 from web.http.asgi import Receive, Scope, Send
 from web.http.budget import ByteBudget
 from web.http.connection import READ_BYTES_MAX, Connection
@@ -56,7 +56,7 @@ class Application(Protocol):
         """The answer, when the head alone settles it; the body is not read then."""
         ...
 
-    async def answer(self, exchange: Exchange) -> Answer | Problem:
+    async def answer(self, exchange: Exchange) -> Answer | EventStream | Problem:
         """Answer a plain request whose body is complete."""
         ...
 

@@ -1,8 +1,9 @@
 """`/mcp`: Streamable HTTP without sessions.
 
-One POST, one JSON answer: authenticate, read, find the era the client speaks, hand one request to the kernel, write its
+One POST, one answer: authenticate, read, find the era the client speaks, hand one request to the kernel, write its
 result. Identity is in the token and state in the project's actor, so nothing is kept between requests and
-`Mcp-Session-Id` is never sent; there is no stream to GET and no session to DELETE.
+`Mcp-Session-Id` is never sent; there is no stream to GET and no session to DELETE. Only the answer to
+`subscriptions/listen` is a stream (`web.mcp.listening`); any other is JSON in one piece.
 
 A client of the handshake era (2024-11-05 to 2025-11-25) names its revision in a header, or not at all; one of
 2026-07-28 sends an envelope in `params._meta` that must agree with its headers.
@@ -29,7 +30,7 @@ from pydantic import ValidationError
 from store.errors import StoreUnavailable
 from web.errors import NoLongerAdmitted, RequestAborted
 from web.http import problems
-from web.http.answer import Answer
+from web.http.answer import Answer, EventStream
 from web.http.exchange import Exchange
 from web.http.problems import Problem
 from web.http.request import Request
@@ -87,19 +88,19 @@ class McpEndpoint:
             return problems.ARCHIVED
         return None if _is_json(request.header(b"content-type")) else problems.NOT_JSON
 
-    async def answer(self, exchange: Exchange, body: bytes) -> Answer | Problem:
+    async def answer(self, exchange: Exchange, body: bytes) -> Answer | EventStream | Problem:
         """The answer to a request that `refuse` let pass.
 
         When the token stops working while the call waits, it is what a new request with it would get. Raises
         `Disconnected` when the client leaves while the call waits.
         """
         try:
-            status, answer = await self._answer(exchange, body)
+            reply = await self._answer(exchange, body)
         except NoLongerAdmitted:
             return await self.refuse(exchange) or self._stranger
-        return Answer(status, answer, problems.HEADERS)
+        return reply if isinstance(reply, EventStream) else Answer(*reply, problems.HEADERS)
 
-    async def _answer(self, exchange: Exchange, body: bytes) -> Reply:
+    async def _answer(self, exchange: Exchange, body: bytes) -> Reply | EventStream:
         """The answer to an authenticated client's message."""
         message = jsonrpc.read_message(body)
         if isinstance(message, Unreadable):
@@ -116,11 +117,11 @@ class McpEndpoint:
 
     async def _ask_kernel(
         self, exchange: Exchange, request_id: str | int, message: Message, route: InboundModernRoute
-    ) -> Reply:
+    ) -> Reply | EventStream:
         """The kernel's result, or its error; an unforeseen exception is logged and becomes a 500."""
         try:
             result = await self._kernel.answer(exchange, request_id, message.method, message.params, route)
-            return 200, jsonrpc.write_result(request_id, result)
+            return result if isinstance(result, EventStream) else (200, jsonrpc.write_result(request_id, result))
         except RequestAborted:
             raise
         except MCPError as refused:

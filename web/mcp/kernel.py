@@ -22,9 +22,11 @@ from mcp.shared.transport_context import TransportContext
 from mcp_types import methods
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from web.http.answer import EventStream
 from web.http.exchange import Exchange
 from web.mcp.calls import Toolbox
 from web.mcp.leniency import call_meant
+from web.mcp.listening import LISTEN, Listening
 from web.mcp.offer import Context, offer
 from web.mcp.resources import REFUSED
 from web.tracing import named_trace
@@ -75,10 +77,11 @@ _TRANSPORT = TransportContext(kind="streamable-http", can_send_request=False)
 class Kernel:
     """Answers MCP requests that are already authenticated and framed."""
 
-    def __init__(self, toolbox: Toolbox) -> None:
+    def __init__(self, toolbox: Toolbox, listening: Listening) -> None:
         self._toolbox = toolbox
+        self._listening = listening
         self._lists: dict[tuple[str, str], dict[str, Any]] = {}
-        self._server = offer(toolbox.describe(), self._call_for_text)
+        self._server = offer(toolbox.describe(), self._call_for_text, is_heard=True)
 
     async def answer(
         self,
@@ -87,14 +90,17 @@ class Kernel:
         method: str,
         params: Mapping[str, Any] | None,
         route: InboundModernRoute,
-    ) -> dict[str, Any]:
-        """The result of one request; its parts may be `msgspec.Raw`.
+    ) -> dict[str, Any] | EventStream:
+        """The result of one request, whose parts may be `msgspec.Raw`; for `subscriptions/listen` a stream.
 
         Raises `MCPError`, pydantic's `ValidationError` for malformed params, and what tools let through.
         """
         revision = route.protocol_version
         if method == "tools/call":
             return await self._call_tool(exchange, params, revision)
+        if method == LISTEN and revision in MODERN_PROTOCOL_VERSIONS:
+            methods.validate_client_request(method, revision, params)
+            return self._listening.begin(exchange, request_id, params)
         if (shaped := self._lists.get((method, revision))) is not None and (params or {}).get("cursor") is None:
             methods.validate_client_request(method, revision, params)
             return shaped

@@ -29,11 +29,15 @@ _UNCHANGING = CacheHint(ttl_ms=3_600_000, scope="public")
 
 
 def offer(
-    tools: Sequence[types.Tool], call_for_text: CallForText, call_tool: CallTool | None = None
+    tools: Sequence[types.Tool],
+    call_for_text: CallForText,
+    call_tool: CallTool | None = None,
+    *,
+    is_heard: bool = False,
 ) -> Server[dict[str, Any]]:
     """The SDK's server that lists `tools`, resources and prompts; without `call_tool` it is asked to call no tool.
 
-    `call_for_text` calls the tools that resources stand on.
+    `call_for_text` calls the tools that resources stand on. `is_heard` offers subscriptions, which the kernel serves.
     """
 
     async def list_tools(_: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
@@ -63,6 +67,7 @@ def offer(
         on_list_prompts=_list_prompts,
         on_get_prompt=_get_prompt,
         on_read_resource=read_resource,
+        on_subscriptions_listen=_listen if is_heard else None,
     )
     # The SDK's OpenTelemetry span around every message: nobody here would read it, everybody would pay.
     server.middleware.clear()
@@ -88,6 +93,11 @@ async def _list_prompts(_: Context, params: types.PaginatedRequestParams | None)
 
 async def _get_prompt(_: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
     return prompts.prompt(params.name, params.arguments)
+
+
+async def _listen(_: Context, __: types.SubscriptionsListenRequestParams) -> types.SubscriptionsListenResult:
+    """Stands for the method, so that the SDK offers it: a stream is no result that it could shape."""
+    raise MCPError(types.METHOD_NOT_FOUND, "Method not found")
 
 
 def _refuse_cursor(params: types.PaginatedRequestParams | None) -> None:

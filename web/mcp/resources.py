@@ -80,6 +80,17 @@ def templates() -> list[types.ResourceTemplate]:
     return [post]
 
 
+def is_known(uri: str) -> bool:
+    """Whether there is, or may be, such a resource."""
+    return uri == GUIDE_URI or uri in _BY_URI or _POST(uri) is not None
+
+
+def post_id_in(uri: str) -> int | None:
+    """The post of which an address is."""
+    named = _POST(uri)
+    return None if named is None else int(named[1])
+
+
 async def read(uri: str, call: CallForText) -> types.ReadResourceResult:
     """What is at an address now. Raises `MCPError`, also for one that is unknown."""
     if uri == GUIDE_URI:
@@ -87,8 +98,8 @@ async def read(uri: str, call: CallForText) -> types.ReadResourceResult:
         return types.ReadResourceResult(contents=[text])
     if (live := _BY_URI.get(uri)) is not None:
         found = await call(live.tool, live.arguments)
-    elif (named := _POST(uri)) is not None:
-        found = await _read_post(uri, int(named[1]), call)
+    elif (post_id := post_id_in(uri)) is not None:
+        found = await _read_post(uri, post_id, call)
     else:
         raise _not_found(uri)
     contents = types.TextResourceContents(uri=uri, mime_type=_JSON, text=found)

@@ -1,0 +1,163 @@
+"""Streams of news that stay open: how they wait, rest, beat and end.
+
+Pages (`web.admin.live`) and MCP clients (`web.mcp.listening`) hear of what happens by one rule; each brings a `Source`
+with its own words. A stream keeps nothing but a position, so a slow reader costs nothing; one that does not read at
+all is dropped by the connection (`web.http.connection`). A stream ends at once when its token or session stops working,
+when the server stops, and when its reader leaves.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from math import inf
+from typing import Protocol, TypeVar
+
+import trio
+from msgspec import Struct
+
+from actors import Busy, Crashed, Unavailable
+from engine.errors import JournalUnavailable
+from store.errors import StoreUnavailable
+from web.http.exchange import Exchange
+from web.services import Services
+
+GATHER_SECONDS = 0.05
+"""What happens within this time goes out together."""
+
+PAUSE_SECONDS = 0.25
+PAUSE_SECONDS_PER_STREAM = 0.0025
+"""The pause between two sends grows with the open streams, so that many readers do not slow a busy project down."""
+
+BEAT_SECONDS = 25.0
+"""A stream in which nothing happens says so, for proxies that end silent connections."""
+
+NOTHING = b": nothing\n\n"
+
+Result = TypeVar("Result")
+
+
+class Source(Protocol):
+    """What a stream tells of, as Server-Sent Events."""
+
+    def listening(self) -> AbstractContextManager[object]:
+        """Nothing that happens while the block runs is missed."""
+        ...
+
+    async def begin(self) -> bytes:
+        """The first message, or nothing."""
+        ...
+
+    async def next(self) -> bytes:
+        """The next messages, as soon as there are any."""
+        ...
+
+    def refused(self) -> bytes:
+        """All that is said when there is no place, or the reader may not listen."""
+        ...
+
+    def ended(self) -> bytes:
+        """What is said at the end, if the reader is still there."""
+        ...
+
+
+class Crowd:
+    """How many streams are open, and how many may be."""
+
+    def __init__(self, size_max: float = inf) -> None:
+        self.size = 0
+        self._size_max = size_max
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long a stream rests after each send."""
+        return PAUSE_SECONDS + PAUSE_SECONDS_PER_STREAM * self.size
+
+    @contextmanager
+    def joined(self) -> Iterator[bool]:
+        """One stream more; False when there are too many."""
+        self.size += 1
+        try:
+            yield self.size <= self._size_max
+        finally:
+            self.size -= 1
+
+
+class Reader(Struct, frozen=True, kw_only=True):
+    """For whom a stream is open. `seconds_max`: it ends then, and the reader asks for the next one."""
+
+    who: Hashable
+    places_max: int
+    key: bytes
+    """The hash of the token or session; the stream ends with it."""
+    still_admitted: Callable[[], Awaitable[bool]]
+    """Asked after the stream was registered: an earlier end could not signal it."""
+    seconds_max: float = inf
+
+
+class Stream:
+    """One open stream."""
+
+    def __init__(self, services: Services, crowd: Crowd, source: Source, exchange: Exchange, reader: Reader) -> None:
+        self._services = services
+        self._crowd = crowd
+        self._source = source
+        self._exchange = exchange
+        self._reader = reader
+        self._gone = False
+
+    async def messages(self) -> AsyncGenerator[bytes, None]:
+        """What goes over the wire."""
+        reader, deadline = self._reader, trio.current_time() + self._reader.seconds_max
+        with (
+            self._crowd.joined() as fits,
+            self._source.listening(),
+            self._services.waits.parked(reader.who, reader.key, places_max=reader.places_max) as ending,
+        ):
+            first = await self._first() if fits and ending is not None else None
+            if ending is None or first is None:
+                yield self._source.refused()
+                return
+            yield first
+            while trio.current_time() < deadline:
+                beat = min(BEAT_SECONDS, deadline - trio.current_time())
+                news = await self._unless_ended(ending, beat, self._source.next)
+                if news is None and self._is_over(ending):
+                    break
+                yield news or NOTHING
+                with trio.move_on_after(self._crowd.pause_seconds):
+                    await ending.wait()
+            if last := self._source.ended():
+                yield last
+
+    async def _first(self) -> bytes | None:
+        """The first message; None when the reader may not listen, or nothing can be known."""
+        try:
+            return await self._source.begin() if await self._reader.still_admitted() else None
+        except (Busy, Crashed, JournalUnavailable, StoreUnavailable, Unavailable):
+            return None
+
+    def _is_over(self, ending: trio.Event) -> bool:
+        return ending.is_set() or self._services.stopping.is_set() or self._gone
+
+    async def _unless_ended(
+        self, ending: trio.Event, seconds: float, wait: Callable[[], Awaitable[Result]]
+    ) -> Result | None:
+        """What `wait` gives within this time; None if nothing, or when the stream must end, or nobody reads it."""
+        found: Result | None = None
+
+        async def watch(wait_for_end: Callable[[], Awaitable[object]], *, leaves: bool = False) -> None:
+            await wait_for_end()
+            self._gone |= leaves
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.cancel_scope.deadline = trio.current_time() + seconds
+            nursery.start_soon(watch, ending.wait)
+            nursery.start_soon(watch, self._services.stopping.wait)
+            nursery.start_soon(partial(watch, leaves=True), self._exchange.until_gone)
+            try:
+                found = await wait()
+            except (Busy, Crashed, Unavailable):
+                self._gone = True  # the reader connects again, when there may be more to tell
+            nursery.cancel_scope.cancel()
+        return None if ending.is_set() else found
