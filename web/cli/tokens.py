@@ -112,7 +112,9 @@ def revoke_tokens(project: str, participant: str, *, as_json: bool, **flags: str
     async def revoke(store: Store) -> int:
         which = await store.read(named.find, project)
         if await store.read(grants.find_participation, which.id, participant) is None:
-            raise NoSuchName(f"{which.name} has no participant '{participant}': 'llm-bus token list {project}'.")
+            raise NoSuchName(
+                f"{which.name} has no participant '{participant}': 'llm-bus token list {project}' lists them."
+            )
         return len(await store.write(grants.revoke, which.id, participant, by="cli"))
 
     revoked = trio.run(partial(on_store, read_settings(**flags), revoke))
