@@ -190,7 +190,8 @@ class Appends:
     async def together(self, append: Append, registration: int | None) -> Checked | None:
         """Write an append's events in one commit with those of other projects; None when it must be written alone.
 
-        Raises what a `Connection` raises, but for `UniqueTaken`. Cancelled, it may or may not have happened.
+        A task that is cancelled before it sent the group that it leads leaves the rest to the next one. Raises what a
+        `Connection` raises, but for `UniqueTaken`. Cancelled, it may or may not have happened.
         """
         own = _Waiting(append)
         if self._under_way < GROUPS_MAX:
@@ -204,9 +205,11 @@ class Appends:
             if own.leads is not None:
                 await self._send(own.leads, registration)
         finally:
+            own.stirred.set()  # this task is over, also for the leader of a group that it may be in
             if own in self._waiting:
                 self._waiting.remove(own)
             if own.leads is not None:
+                self._waiting.extendleft(each for each in reversed(own.leads[1:]) if not each.stirred.is_set())
                 self._send_next()
         if own.error is not None:
             raise type(own.error)(*own.error.args) from own.error

@@ -148,6 +148,20 @@ async def test_the_outcome_of_a_group_is_unknown_when_the_task_that_sent_it_is_c
         assert set(gathered.outcomes.values()) == {"OutcomeUnknown"}
 
 
+@pytest.mark.parametrize("_", range(8))
+async def test_an_append_that_is_cancelled_as_it_is_to_send_a_group_leaves_the_group_to_the_next(
+    conninfo: str, _: int
+) -> None:
+    """Which of the cancelled tasks runs first is by chance, so it is tried several times."""
+    cancelled = {PROJECTS[0], *PROJECTS[GROUPS_MAX : GROUPS_MAX + 3]}
+    async with gathering(conninfo) as gathered:
+        await gathered.append(PROJECTS)
+        for project in cancelled:
+            gathered.scopes[project].cancel()
+        await wait_all_tasks_blocked()
+    assert gathered.outcomes == dict.fromkeys(set(PROJECTS) - cancelled, "written")
+
+
 async def test_long_appends_and_those_that_move_cursors_have_a_commit_of_their_own(conninfo: str) -> None:
     long = post(1, to_lane="x" * GROUPED_BYTES_MAX)
     async with gathering(conninfo) as gathered:
