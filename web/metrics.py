@@ -81,10 +81,11 @@ class Metrics:
         self._registry.register(_Statistics(f"llm_bus_{name}", read))
 
     def observe(self, exchange: Exchange) -> None:
-        """Count a request that has ended."""
+        """Count a request that has ended. How long a stream was open is no time to answer."""
         tool = exchange.tool or ("mcp" if exchange.rpc_method is not None else "http")
         self._count(tool, exchange.final_outcome).inc()
-        self._time(tool).observe(perf_counter() - exchange.started)
+        if not exchange.is_stream:
+            self._time(tool).observe(perf_counter() - exchange.started)
         if exchange.final_outcome == "internal" or exchange.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             what = exchange.tool or exchange.request.path
             failure = Failure(at=datetime.now(UTC), request_id=exchange.request_id, what=what, status=exchange.status)

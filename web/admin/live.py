@@ -72,7 +72,7 @@ def live_pages(context: AdminContext) -> Blueprint:
         if request.method == "HEAD":
             return Response(b"", headers=HEADERS)
         exchange = cast("asgi.Scope", request.scope)[asgi.EXCHANGE]
-        exchange.tool = "stream"
+        exchange.tool, exchange.is_stream = "stream", True
         stream = Stream(context.services, crowd, source, exchange, _reader(context))
         response = Response(stream.messages(), headers=HEADERS)
         response.timeout = None  # it has a limit of its own

@@ -6,6 +6,7 @@ import trio
 
 from store.people import links, minting
 from tests.web.admin.admin_client import AdminClient
+from tests.web.admin.event_stream import opened
 from tests.web.admin.reading import text_of
 from tests.web.bus import Bus
 from tests.web.test_waiting import is_waiting
@@ -90,7 +91,10 @@ async def test_the_server_tells_its_versions_pools_and_slowest_requests(
     bus: Bus, operator: AdminClient, token: str
 ) -> None:
     await bus.call(token, "whoami")
+    async with opened(operator, None) as stream:  # how long a page stays open is no time to answer
+        await stream.message()
     page = text_of(await operator.page("/admin/operator/server"))
+    assert "stream" not in page
     assert "No request has broken" in page
     assert "whoami 1" in page
     assert "Calls and pages" in page

@@ -68,7 +68,10 @@ async def test_the_board_and_the_table_show_what_the_filters_want(bus: Bus, ada:
     await bus.call(token, "task_start", task_id=1)
     await bus.call(token, "task_ship", task_id=1)
     for view in ("board", "table"):
-        said = text_of(await ada.page(TASKS, view=view))
+        page = await ada.page(TASKS, view=view)
+        assert '<details class="card fold">' in page
+        assert '<details class="card fold" open>' in await ada.page(TASKS, view=view, lane="core")
+        said = text_of(page)
         assert all(f"#{number} {title}" in said for number, title in enumerate(("one", "two", "three", "four"), 1))
         core = text_of(await ada.page(TASKS, view=view, lane="core"))
         assert "#1 one" in core
