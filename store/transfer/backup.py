@@ -5,9 +5,10 @@ through from its first byte to its last, and its events are counted against the 
 then does it get its name.
 """
 
+import fcntl
 import os
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE
 
@@ -44,16 +45,12 @@ async def back_up(conninfo: str, file: Path) -> BackedUp:
     await trio.to_thread.run_sync(_check_target, file)
     major = (await vitals.examine(conninfo)).major_version
     partial = file.with_name(f"{file.name}.partial")
-    try:
-        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    with _alone(partial):
         events, projects = await _dump(conninfo, major, partial)
         written = await _events_in(partial, major)
         if written != events:
             raise TransferRefused(f"the backup holds {written} events of {events}: it is not kept.")
         await trio.to_thread.run_sync(_put, partial, file)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
     return BackedUp(events=events, projects=projects, size_bytes=(await trio.Path(file).stat()).st_size)
 
 
@@ -141,6 +138,38 @@ async def _run(major: int, program: str, *arguments: str, **environment: str) ->
 
 def _words(said: bytes) -> str:
     return " ".join(said.decode(errors="replace").split())[:_WORDS_MAX]
+
+
+@contextmanager
+def _alone(partial: Path) -> Iterator[None]:
+    """Hold an empty file that only its user can read, and remove it afterwards if it still has this name.
+
+    Raises `TransferRefused` while another backup holds it: two that write one file would leave neither's content.
+    """
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TransferRefused(f"another backup writes {partial} at this moment: wait for it.") from None
+        if not _is_still(descriptor, partial):  # the other one ended between the two calls, and gave it another name
+            raise TransferRefused(f"another backup of {partial} has just ended: try again.")
+        os.ftruncate(descriptor, 0)
+        try:
+            yield
+        finally:
+            if _is_still(descriptor, partial):
+                partial.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    """Whether the open file has this name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _check_target(file: Path) -> None:

@@ -1,5 +1,6 @@
 """A database as one file: whole and of one moment, or not at all."""
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -84,3 +85,25 @@ async def test_a_backup_replaces_only_a_file(conninfo: str, tmp_path: Path) -> N
     with pytest.raises(TransferRefused, match="no directory"):
         await back_up(conninfo, tmp_path / "missing" / "backup")
     assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+
+
+async def test_two_backups_do_not_write_one_file(conninfo: str, tmp_path: Path) -> None:
+    partial = tmp_path / "backup.partial"
+    with partial.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write(b"half")
+        other.flush()
+        with pytest.raises(TransferRefused, match="another backup"):
+            await back_up(conninfo, tmp_path / "backup")
+        assert partial.read_bytes() == b"half"
+    await back_up(conninfo, tmp_path / "backup")  # what a killed one left behind is no obstacle
+    assert os.listdir(tmp_path) == ["backup"]
+
+
+async def test_a_link_in_the_place_of_the_unfinished_file_is_not_followed(conninfo: str, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("precious")
+    (tmp_path / "backup.partial").symlink_to(mine)
+    with pytest.raises(OSError, match=r"backup\.partial"):
+        await back_up(conninfo, tmp_path / "backup")
+    assert mine.read_text() == "precious"
