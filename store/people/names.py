@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from engine import names
+from engine.presence import UNSET_LANE
 from store.errors import InvalidName
 
 HANDLE_LENGTH_MIN = 2
@@ -123,7 +124,10 @@ def checked_lane(lane: str | None) -> str | None:
     """A lane in its one spelling, None when nothing is left of it; raises `InvalidName` when it cannot be one."""
     if lane is None or not lane.strip():
         return None
-    return _checked(lane, "a lane", "lane", LANE_LENGTH_MAX)
+    lane = _checked(lane, "a lane", "lane", LANE_LENGTH_MAX)
+    if lane == UNSET_LANE:
+        raise InvalidName(f"'{UNSET_LANE}' stands for having no lane: leave it out.", field="lane")
+    return lane
 
 
 def checked_liveness_window(seconds: int) -> int:
@@ -209,6 +213,8 @@ def _checked(name: str, what: str, field: str, length_max: int) -> str:
         raise InvalidName(f"{what} has 1 to {length_max} characters.", field=field)
     if (character := names.unseen(name)) is not None:
         raise InvalidName(f"{what} contains {character}, which a reader cannot see: leave it out.", field=field)
+    if names.says_nothing(name):
+        raise InvalidName(f"{what} is a name, not the word {name}.", field=field)
     return name
 
 

@@ -12,11 +12,11 @@ import trio
 
 from actors import Answer, Busy, Crashed, Unavailable
 from engine.identity import Addressee, Principal
-from engine.ledger import QueryEvents
+from engine.ledger import Events, QueryEvents
 from engine.presence import Touch
 from engine.project import AnyCommand
 from engine.refusals import Refusal, invalid
-from engine.tasks import ListTasks
+from engine.tasks import ListTasks, Tasks
 from store.errors import InvalidName, QuotaReached, StoreUnavailable
 from web.errors import Disconnected, NoLongerAdmitted
 from web.http.exchange import Exchange
@@ -49,7 +49,7 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
     if (filtered := _FILTERS.get(type(command))) is not None and (name := getattr(command, filtered)) is not None:
         found = await services.rosters.resolve(name, caller.project_id)
         if isinstance(found, Refusal):
-            return found
+            return await _of_a_former_name(services, exchange, caller, command, found)
         command = msgspec.structs.replace(command, **{filtered: found.actor})
     if command.wait_seconds == 0:
         return await services.directory.ask(caller, command, addressee=addressee, stages=exchange.stages)
@@ -100,6 +100,27 @@ async def as_refusal(call: Awaitable[Result]) -> Result | Refusal:
     except StoreUnavailable as silent:
         log.warning("store unavailable", reason=str(silent))
         return STORE_SILENT
+
+
+async def _of_a_former_name(
+    services: Services, exchange: Exchange, caller: Principal, command: AnyCommand, refusal: Refusal
+) -> Answer | Refusal:
+    """What the ledger has under a name that nobody has any more; the refusal when it has nothing.
+
+    Deleting a participant and changing the handle leave names in the ledger that are in no roster.
+    """
+    if refusal.code != "not_found":
+        return refusal
+    filtered = _FILTERS[type(command)]
+    name = getattr(command, filtered)
+    former = name if "/" in name else f"{caller.handle}/{name}"
+    command = msgspec.structs.replace(command, **{filtered: former})
+    answer = await services.directory.ask(caller, command, stages=exchange.stages)
+    match answer:
+        case Answer(reply=Events(events=[_, *_]) | Tasks(tasks=[_, *_])):
+            return answer
+        case _:
+            return refusal
 
 
 async def _look_again(services: Services, token_hash: bytes) -> None:

@@ -70,7 +70,7 @@ def _json(body: bytes) -> object:
 def _text(body: object, name: str) -> str | None:
     """A field that holds text which is not blank; None for anything else."""
     value = body.get(name) if isinstance(body, dict) else None
-    return value if isinstance(value, str) and value.strip() else None
+    return value.strip() or None if isinstance(value, str) else None
 
 
 def _refusal(status: int, error: str, message: str) -> Answer:

@@ -68,6 +68,18 @@ def test_what_is_no_label_is_refused(label: str) -> None:
         checked_label(label)
 
 
+@pytest.mark.parametrize("name", ["null", "None", "(none)", "n/a", "undefined", "-", "NaN"])
+def test_a_word_for_having_no_name_is_none(name: str) -> None:
+    for check in (checked_label, checked_lane):
+        with pytest.raises(InvalidName):
+            check(name)
+
+
+def test_the_word_for_having_no_lane_is_no_lane() -> None:
+    with pytest.raises(InvalidName, match="leave it out"):
+        checked_lane("(unset)")
+
+
 @pytest.mark.parametrize("slug", ["", "A", "-a", "a-", "a b", "a/b", "a" * 65, "a\n"])
 def test_what_is_no_slug_is_refused(slug: str) -> None:
     with pytest.raises(InvalidName):

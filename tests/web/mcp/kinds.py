@@ -318,6 +318,7 @@ TOOL_NAMES: list[Row] = [
 ]
 
 PEOPLE: list[Row] = [
+    ("admin_provision", {"participant_name": "lead", "lane": "(unset)"}, "leave it out"),
     ("list_tasks", {"owner": "LEAD"}, '"tasks":['),
     ("list_tasks", {"owner": '"lead"'}, '"tasks":['),
     ("query_events", {"actor": "ADA/lead", "limit": 1}, '"events":['),
