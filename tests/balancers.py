@@ -16,7 +16,7 @@ import trio
 
 DEPLOY = Path(__file__).parents[1] / "docs" / "deploy"
 NGINX, NGINX_SERVERS, HAPROXY = (DEPLOY / name for name in ("nginx.conf", "nginx.servers.conf", "haproxy.cfg"))
-START_SECONDS_MAX = 20
+START_SECONDS_MAX = 60
 LOOK_SECONDS = 0.02
 
 AROUND_NGINX = """\

@@ -33,7 +33,7 @@ FLAGS = (
 LEFT = "net::ERR_ABORTED"
 """Why a request ends whose page was left before its answer came."""
 
-ACTION_MILLISECONDS_MAX = 45_000
+ACTION_MILLISECONDS_MAX = 90_000
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 360, "height": 740}
 

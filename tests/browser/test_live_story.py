@@ -26,7 +26,7 @@ from tests.web.admin.admin_client import signed_in
 from tests.web.command_line import serving
 from web.admin import cookies
 
-MCP_SECONDS_MAX = 30
+MCP_SECONDS_MAX = 90
 AGENTS = ("api", "web", "docs")
 
 

@@ -14,8 +14,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenContext, Site
 
-MCP_SECONDS_MAX = 30
-CURL_SECONDS_MAX = 30
+MCP_SECONDS_MAX = 90
+CURL_SECONDS_MAX = 90
 
 
 def whoami(site: Site, token: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ HOOK.write_bytes(program())
 CONFIG = "llm-bus.config.json"
 SEQUENCES = {"docs/decisions/*.md": "adr", "**/migrations/*.sql": "migration"}
 
-RUN_SECONDS_MAX = 30
+RUN_SECONDS_MAX = 90
 """For anything that is started here; the hook itself has 1.5 seconds, but the machine may be busy."""
 
 

@@ -12,6 +12,7 @@ from store.ledger.journal import PostgresJournal
 from store.postgres.connection import Connection
 from store.postgres.pool import POOL_SIZE_MAX, Pool
 from tests.actors.journal_conformance import PROJECT, claim
+from tests.faults.patience import patient
 from tests.postgres import query
 from tests.store.proxy import proxied
 
@@ -57,7 +58,7 @@ async def test_sessions_that_died_while_idle_cost_one_wait_together(
             async with pool.connection() as connection:
                 await connection.fetch("select 1")
 
-        with trio.fail_after(RECOVERY_SECONDS_MAX):
+        with trio.fail_after(patient(RECOVERY_SECONDS_MAX)):
             await at_once(use, callers)
         assert pool.statistics().discarded >= POOL_SIZE_MAX - callers + 1
 

@@ -13,7 +13,7 @@ from store.people import owners, sessions
 from store.people.owners import OwnerRow
 from web.admin import cookies
 
-PAGE_SECONDS_MAX = 30
+PAGE_SECONDS_MAX = 90
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) tests"
 
 

@@ -14,7 +14,7 @@ import trio
 from tests.web.admin.admin_client import AdminClient
 from web.admin import cookies
 
-WAIT_SECONDS_MAX = 20
+WAIT_SECONDS_MAX = 60
 READ_BYTES = 65_536
 
 

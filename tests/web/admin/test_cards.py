@@ -12,7 +12,7 @@ from tests.web.bus import Bus
 from web.admin.cards import TokenCard, opened, seal
 from web.onboarding.clients import CLIENTS, setup_for
 
-NOTED_SECONDS_MAX = 30
+NOTED_SECONDS_MAX = 90
 CARD = TokenCard(project_id=1, project_name="Web shop", participant="scout", token="llmbus_x")
 
 

@@ -47,7 +47,7 @@ def call(url: str, token: str, tool: str, **arguments: object) -> dict[str, obje
             "MCP-Protocol-Version": "2025-06-18",
         },
     )
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=90) as response:
         result: dict[str, object] = json.load(response)["result"]["structuredContent"]
         return result
 
@@ -67,10 +67,10 @@ def open_link(printed: str) -> str:
     """Where the printed link leads whoever opens it and continues."""
     (link,) = re.findall(r"http://\S+/admin/link\?token=\S+", printed)
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-    with opener.open(link, timeout=30) as page:
+    with opener.open(link, timeout=90) as page:
         fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.read().decode())
     form = urllib.parse.urlencode(fields).encode()
-    with opener.open(link.partition("?")[0], data=form, timeout=30) as response:
+    with opener.open(link.partition("?")[0], data=form, timeout=90) as response:
         address: str = response.url
         return address
 

@@ -95,7 +95,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     stream = await connect(bus)
     async with stream:
         await stream.send_all(head(bus, token, "Content-Length: 100") + PING)
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             status, body = await read_answer(stream)
     assert (status, json.loads(body)["error"]) == (408, "too_slow")
 
@@ -121,7 +121,7 @@ async def test_a_silent_connection_is_closed(
         stream = await connect(bus)
         async with stream:
             await stream.send_all(sent)
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 assert await stream.receive_some() == b""
 
 
@@ -192,7 +192,7 @@ async def test_requests_in_one_go_are_answered_in_order(bus: Bus, token: str) ->
         asked = head(bus, token, f"Content-Length: {len(PING)}") + PING
         await stream.send_all(asked * 3)
         received = b""
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while received.count(b'"result":{}') < 3:
                 received += await stream.receive_some()
     assert received.count(b"HTTP/1.1 200") == 3
@@ -213,7 +213,7 @@ async def test_what_is_not_http_is_refused_and_closed(bus: Bus, start: bytes) ->
     async with stream:
         await stream.send_all(start)
         received = b""
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while data := await read_some(stream):
                 received += data
     assert received.startswith(b"HTTP/1.1 4")
@@ -230,7 +230,7 @@ async def test_an_upgrade_to_a_web_socket_is_ignored(bus: Bus) -> None:
         key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
         upgrade = f"Connection: Upgrade\r\nUpgrade: websocket\r\n{key}"
         await stream.send_all(f"GET /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n{upgrade}\r\n\r\n".encode())
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             assert (await stream.receive_some()).startswith(b"HTTP/1.1 405")
 
 

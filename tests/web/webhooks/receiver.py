@@ -11,7 +11,7 @@ from typing import Any
 import trio
 from msgspec import Struct
 
-HEARD_SECONDS_MAX = 20
+HEARD_SECONDS_MAX = 60
 FIELD_END = b"\r\n"
 
 
