@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 import click
 import trio
@@ -36,8 +37,10 @@ def run_seeds(seed: int, runs: int, *, keep: bool) -> None:
     found = 0
     for plan in map(Plan.draw, range(seed, seed + runs)):
         click.echo(f"seed {plan.seed}: {plan.shape}; {'; '.join(fault.name for fault in plan.faults)}")
-        with _directory(keep=keep) as directory:
+        with _directory() as directory:
             result = trio.run(run, plan, directory)
+            if keep and result.violations:
+                click.echo(f"  kept: {directory.rename(directory.with_name(f'{directory.name}-kept'))}")
         report.keep(result)
         click.echo(f"  {summary(result)}")
         for rule, said in result.violations[:SHOWN_MAX]:
@@ -53,9 +56,10 @@ def measure(names: tuple[str, ...]) -> None:
     """Make measurements: those named, or all."""
     for order, question in enumerate(QUESTIONS):
         if not names or question.name in names:
-            with _directory(keep=False) as directory:
+            began = monotonic()
+            with _directory() as directory:
                 seen = trio.run(question.measure, directory)
-            click.echo(f"{question.asks}: {seen}")
+            click.echo(f"{question.asks}: {seen} ({monotonic() - began:.0f} s)")
             answer = report.Measurement(name=question.name, question=question.asks, seen=seen, order=order)
             report.keep_measurement(answer)
 
@@ -75,17 +79,14 @@ def summary(result: Result) -> str:
 
 
 @contextmanager
-def _directory(*, keep: bool) -> Iterator[Path]:
+def _directory() -> Iterator[Path]:
     """An empty directory that PostgreSQL's account may enter."""
     directory = Path(tempfile.mkdtemp(prefix="llm-bus-faults-"))
     directory.chmod(0o711)
     try:
         yield directory
     finally:
-        if keep:
-            click.echo(f"  kept: {directory}")
-        else:
-            shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

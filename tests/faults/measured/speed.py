@@ -18,14 +18,17 @@ PARTICIPANTS = 100_000
 SHAPE = Shape(servers=3, clients=CLIENTS, is_direct=True)
 
 _SHIPPED_TASKS = f"""
+with project as materialized (
+    select p.id, (select coalesce(max(seq), 0) from events where project_id = p.id) as seq,
+           (select min(id) from participations where project_id = p.id) as by
+      from projects p
+)
 insert into events (project_id, seq, at, actor, participation_id, type, data, writer)
 select project.id, project.seq + 4 * (task - 1) + step, now(), 'ada/judge-0', project.by, type,
        case step when 1 then jsonb_build_object('task_id', task, 'title', 'task ' || task, 'lane', null, 'owner', null)
                  when 2 then jsonb_build_object('task_id', task, 'owner', 'ada/judge-0', 'owner_id', project.by)
                  else jsonb_build_object('task_id', task) end, 1
-  from (select p.id, (select coalesce(max(seq), 0) from events where project_id = p.id) as seq,
-               (select min(id) from participations where project_id = p.id) as by from projects p) as project,
-       generate_series(1, {TASKS}) as task,
+  from project, generate_series(1, {TASKS}) as task,
        unnest(array['task_create', 'task_assign', 'task_start', 'task_ship']) with ordinality as steps (type, step)
 """  # made of numbers
 
