@@ -1,7 +1,7 @@
 """Forms: what was typed, what it means, and one sentence on each field that cannot be.
 
 A form's fields are those of a struct whose types carry the bounds, as the arguments of the tools are (`engine.terms`).
-What is left blank counts as not given, spaces at the ends are nobody's wish, a box is ticked when it sends anything,
+What is left blank counts as not given, spaces at the ends are nobody's wish, a box is ticked when it says so,
 times are UTC. A text is one line unless its type says `LINES`. Whatever is refused keeps every field as it was typed.
 """
 
@@ -22,6 +22,10 @@ Fields = TypeVar("Fields", bound=Struct)
 
 LINES: dict[str, Any] = {"lines": True}
 """The `extra` of a text's `Meta` that lets it have more than one line."""
+
+_BOXES = {"": False, "false": False, "off": False, "0": False, "true": True, "on": True, "1": True}
+_UNDECODED = "\ufffd"
+"""What bytes become that are not UTF-8."""
 
 _TIMES = (datetime, datetime | None)
 
@@ -70,7 +74,10 @@ def read(kind: type[Fields], given: Mapping[str, str]) -> Form[Fields]:
     for field in msgspec.structs.fields(kind):
         text = typed[field.name].strip()
         if field.type is bool:
-            known[field.name] = bool(text)
+            if (ticked := _BOXES.get(text.casefold())) is None:
+                wrong[field.name] = "This must be ticked or not."
+            else:
+                known[field.name] = ticked
         elif text:
             try:
                 known[field.name] = _value(text, field.type)
@@ -87,7 +94,7 @@ def _value(text: str, annotation: Any) -> object:
         text = text.replace("\r\n", "\n")  # as browsers send them (WHATWG HTML, "constructing the entry list")
         if any(unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t" for character in text):
             raise ValueError("This must be text.")
-    elif any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+    elif _UNDECODED in text or any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise ValueError("This must be one line of text.")
     if annotation in _TIMES:
         return _utc(text)

@@ -5,7 +5,7 @@ Leads make the same changes with their tools, by the same functions. `web.admin.
 """
 
 from msgspec import Struct
-from quart import Blueprint, redirect
+from quart import Blueprint, abort, redirect
 from quart.typing import ResponseReturnValue
 
 from engine import terms
@@ -53,7 +53,9 @@ def member_forms(context: AdminContext) -> Blueprint:
     async def lead(project_id: int, participation_id: int) -> ResponseReturnValue:
         wanted = (await forms.posted(Lead)).fields
         member = await the_member(context, project_id, participation_id)
-        is_admin = wanted is not None and wanted.is_admin
+        if wanted is None:
+            abort(400)
+        is_admin = wanted.is_admin
         await change(project_id, member, lane=member.lane, is_admin=is_admin)
         return _back(project_id, "lead" if is_admin else "no-lead")
 

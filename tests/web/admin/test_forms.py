@@ -42,6 +42,13 @@ def test_what_is_blank_is_not_given() -> None:
     assert form.fields == Everything(lane="docs")
 
 
+@pytest.mark.parametrize(
+    ("text", "ticked"), [("on", True), ("True", True), ("false", False), ("0", False), ("off", False)]
+)
+def test_a_box_is_ticked_when_it_says_so(text: str, ticked: bool) -> None:
+    assert read(Everything, {"lane": "docs", "is_admin": text}).fields == Everything(lane="docs", is_admin=ticked)
+
+
 def test_a_word_that_means_nothing_elsewhere_is_a_word_here() -> None:
     assert read(Everything, {"lane": "null"}).fields == Everything(lane="null")
 
@@ -54,6 +61,8 @@ def test_a_word_that_means_nothing_elsewhere_is_a_word_here() -> None:
         ("lane", "a\0b", "This must be one line of text."),
         ("lane", "a\nb", "This must be one line of text."),
         ("lane", "\ud800", "This must be one line of text."),
+        ("is_admin", "no-lead", "This must be ticked or not."),
+        ("is_admin", "\0", "This must be ticked or not."),
         ("window", "0", "This must be at least 1."),
         ("window", "many", "This must be a whole number."),
         ("since", "yesterday", "This must be a time such as 2026-01-31T12:00."),
