@@ -4,7 +4,8 @@ Trio runs every task that can run in each pass of its event loop, so a client wi
 requests handled in every pass, and each step of somebody else's request would wait for all of them. While several
 clients send requests, those that one client sends at the same time therefore wait in line, and one of each line begins
 at a time. Before the next ones begin, the server lets twice the processor time pass that it has used since: lines leave
-half of its time to others. A client that is alone never waits, and neither does one that sends a request after another.
+half of its time to others. A client that is alone does not wait, and its line ends when the others stop. A client that
+sends one request after another never waits.
 
 Only the beginning of a request is delayed here. How many requests a client may make is `web.fair_use`'s.
 """
@@ -66,7 +67,10 @@ class Turns:
     def _move_on(self) -> None:
         now = trio.current_time()
         for client, line in list(self._lines.items()):
-            if line.unpark():
+            if self._is_alone(client, now):
+                line.unpark_all()
+                del self._lines[client]
+            elif line.unpark():
                 self._begin(client, now)
             else:
                 del self._lines[client]

@@ -69,6 +69,12 @@ async def test_who_sends_one_after_the_other_never_waits(autojump_clock: MockClo
         await trio.sleep(REST_SECONDS_MIN)
 
 
+async def test_a_line_ends_when_the_others_have_stopped(autojump_clock: MockClock, turns: Turns) -> None:
+    await turns.take("other")
+    times = [time for _, time in await begun(turns, *["busy"] * 2_000)]
+    assert max(times) <= ALONE_SECONDS + 2 * REST_SECONDS_MIN
+
+
 @pytest.mark.parametrize(("work", "rest"), [(0.004, 0.008), (1.0, REST_SECONDS_MAX)])
 async def test_a_line_leaves_half_of_the_time_to_others_but_does_not_starve(
     autojump_clock: MockClock, turns: Turns, processor: Processor, work: float, rest: float
