@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.fields import is_visible
 from engine.names import is_blank, likeness, mixes_scripts, tidied, unseen
+from engine.terms import Note, Prefix
 
 
 @pytest.mark.parametrize("typed", ["backend", " backend", "backend\n", "\tbackend ", "\u00a0backend"])
@@ -77,3 +79,8 @@ def test_only_scripts_that_are_written_together_may_meet_in_a_label(label: str, 
 )
 def test_a_text_is_blank_when_a_reader_sees_nothing(text: str, blank: bool) -> None:
     assert is_blank(text) == blank
+
+
+def test_a_reader_sees_all_of_a_prefix() -> None:
+    assert is_visible(Prefix)
+    assert not is_visible(Note)

@@ -79,6 +79,11 @@ def test_what_makes_no_sense_is_told_beside_its_field_and_stays_as_it_was_typed(
     assert form.typed["window"] == (text if field == "window" else "60")
 
 
+def test_bytes_that_are_no_text_make_no_name() -> None:
+    undecoded = b"\xff".decode(errors="replace")
+    assert read(Everything, {"lane": undecoded}).wrong == {"lane": "This must be one line of text."}
+
+
 def test_the_bounds_are_those_of_the_tools() -> None:
     form = read(CreateInvite, {"participant_name": "a/b", "uses": "51", "ttl_hours": "169", "kind": "robot"})
     assert form.wrong == {
