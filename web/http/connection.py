@@ -282,8 +282,10 @@ class Connection:
         if (settled := await self._server.app.refuse(exchange)) is not None:
             return settled
         if (request.header(b"content-encoding") or b"identity").lower() != b"identity":
+            request.keeps_alive = False  # whether its body is here already is chance
             return problems.ENCODED
         if request.is_too_large:
+            request.keeps_alive = False
             return problems.TOO_LARGE
         if request.is_complete:
             return None

@@ -113,6 +113,15 @@ async def test_a_request_cut_at_any_byte_is_the_same_request() -> None:
         assert (await converse([sent[:cut], sent[cut:]], has_fast_way=True))[0] == whole
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 2\r\n\r\nxx", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"])
+async def test_what_follows_a_refused_body_is_not_read_whenever_that_body_came(framing: bytes) -> None:
+    refused = b"POST /mcp HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\n" + framing
+    sent = refused + b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n"
+    for cut in range(len(sent)):
+        given, seen, _ = await converse([sent[:cut], sent[cut:]], has_fast_way=True)
+        assert ([status for status, _ in given], seen) == ([415], []), cut
+
+
 AMBIGUOUS = [
     b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nab",
     b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nab",
