@@ -44,6 +44,11 @@ def test_a_name_says_that_it_is_one() -> None:
     assert not fields.is_name(Named)
 
 
+def test_a_text_that_must_be_visible_says_so() -> None:
+    assert fields.is_visible(terms.Prefix)
+    assert not fields.is_visible(Named)
+
+
 def test_what_only_hooks_send_says_that_clients_are_not_told_of_it() -> None:
     assert fields.is_hidden(terms.Maker)
     assert fields.is_hidden(terms.After | None)
