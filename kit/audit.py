@@ -1,7 +1,7 @@
 """`kit audit`: joins the history of a repository with the ledger, for CI.
 
 Hooks can be bypassed, and git has none for a clean cherry-pick. This finds the numbers that nobody claimed, that two
-files have, or that were claimed for another file, among the files that a range of commits added.
+files have, that were claimed for another file, or that were voided, among the files that a range of commits added.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FOUND, FAILED = 1, 2
 
 @dataclass(frozen=True)
 class Finding:
-    """One added file whose number is not its own: `fault` is unclaimed, duplicate or foreign."""
+    """One added file whose number is not its own: `fault` is unclaimed, duplicate, foreign, voided or archived."""
 
     commit: str
     path: str
@@ -50,13 +50,17 @@ def audit(directory: Path, commits: str) -> list[Finding]:
     new = {file.unit: file for file in numbering.of(added) if file.path in set(repository.tracked)}
     token = settings.token(repository.git_dir)
     ledger = Ledger(Bus(settings.checked_endpoint(), token, SECONDS_MAX), settings)
-    claims = ledger.claims(list(new.values()))
+    claims, voided = ledger.claims(list(new.values())), ledger.voided(list(new.values()))
     found = []
     for file in new.values():
         claim = claims.get((file.sequence, file.number), {})
         payload = claim.get("payload")
         note = payload.get("note") if isinstance(payload, dict) else None
         fault = _fault(file, here, claimed=bool(claim), note=note, settings=settings)
+        if fault is None and (file.sequence, file.number) in voided:
+            fault = "voided", "it was voided, so no file may have it"
+        elif fault is not None and fault[0] == "unclaimed" and ledger.is_archived(file.sequence):
+            fault = "archived", "nobody claimed it, and its sequence gives no more numbers"
         if fault:
             found.append(Finding(added[file.path], file.path, file.sequence, file.number, *fault))
     return found

@@ -16,7 +16,7 @@ from kit.report import Collision, Report
 from kit.rows import told_lease
 from kit.surfaces import covers
 from kit.telling import others_leases
-from kit.words import flat, line
+from kit.words import flat, line, shortened
 
 if TYPE_CHECKING:
     from kit.git import Repository
@@ -38,12 +38,14 @@ class NumberCheck:
 
     def check(self, new: list[Numbered]) -> None:
         """Check new files, and take them off the report's list of what is unchecked."""
-        claims = self.ledger.claims(new)
+        claims, voided = self.ledger.claims(new), self.ledger.voided(new)
         unclaimed: dict[str, list[Numbered]] = defaultdict(list)
         for file in new:
             claim = claims.get((file.sequence, file.number))
             self.report.numbers[file.path] = kind_of(self.ledger, claim)
-            if claim is None:
+            if (file.sequence, file.number) in voided:
+                self._report_void(file)
+            elif claim is None:
                 unclaimed[file.sequence].append(file)
             elif not self.ledger.is_mine(claim.get("actor")):
                 self._report_holder(file, claim.get("actor"))
@@ -82,6 +84,12 @@ class NumberCheck:
             why = f"belongs to {line(holder)}, not to you"
             self.report.collisions.append(Collision(file, why, free_number=given, hint=hint))
 
+    def _report_void(self, file: Numbered) -> None:
+        """A number that was voided: a collision, unless the file was a commit before."""
+        self.report.numbers[file.path] = "unclaimed"
+        if not self.repository.was_ever_known(file.path):
+            self.report.collisions.append(Collision(file, "was voided, so no file may have it"))
+
     def _own_sequence(self, file: Numbered) -> str:
         """The line that gives a folder a sequence of its own; nothing where only one folder can have this sequence."""
         sequences = self.settings.sequences
@@ -95,6 +103,13 @@ class NumberCheck:
 
     def _claim_or_tell(self, sequence: str, files: list[Numbered]) -> None:
         """Unclaimed numbers: claimed when they come next, otherwise told what to do."""
+        if self.ledger.is_archived(sequence):
+            paths = ", ".join(shortened([flat(file.path) for file in files]))
+            self.report.notices.append(
+                f"{sequence} is archived and gives no more numbers: use another sequence for {paths}, or have a lead "
+                "take it back with seed_sequence, archived false"
+            )
+            return
         highest = self._highest_in_use(files)
         expected = self.ledger.next_number(sequence)
         numbers = sorted({file.number for file in files})
@@ -145,6 +160,8 @@ def suggest_numbers(ledger: Ledger, repository: Repository, report: Report) -> N
     chosen: dict[tuple[str, int, str | None], int] = {}
     for collision in report.collisions:
         file = collision.file
+        if ledger.is_archived(file.sequence):
+            continue
         key = (file.sequence, file.number, file.stem if collision.twin else None)
         if key not in chosen:
             taken = sum(sequence == file.sequence for sequence, _, _ in chosen)

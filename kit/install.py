@@ -451,9 +451,9 @@ def main(arguments: Sequence[str]) -> int:
     takes_out = given.uninstall or arguments[:1] == ["uninstall"]
     try:
         if given.join:
-            from kit.joining import join  # noqa: PLC0415 - it installs, too
+            from kit import joining  # noqa: PLC0415 - it installs, too
 
-            joined = join(given.directory, wishes, given.join, given.name)
+            joined = joining.told(joining.join(given.directory, wishes, given.join, given.name))
             sys.stdout.write("".join(f"{line}\n" for line in joined))
             return 0
         outcome = uninstall(given.directory, wishes) if takes_out else install(given.directory, wishes)

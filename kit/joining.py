@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
@@ -20,8 +20,9 @@ from urllib.request import Request, urlopen
 
 from kit.bus import Bus, Doubt, object_in, text_of
 from kit.git import NotInGit, Repository
-from kit.install import Refused, Wishes, install, told
-from kit.settings import TOKEN_FILE, TOKEN_VARIABLE, read_settings, travels_in_clear
+from kit.install import Outcome, Refused, Wishes, install
+from kit.install import told as told_changes
+from kit.settings import TOKEN_FILE, read_settings, travels_in_clear
 from kit.words import line
 
 if TYPE_CHECKING:
@@ -31,8 +32,37 @@ SECONDS_MAX = 20
 ANSWER_BYTES_MAX = 100_000
 
 
-def join(directory: Path, wishes: Wishes, code: str, name: str | None) -> list[str]:
-    """Redeem an invite and prepare the work tree around a directory for a session; what was done, in lines.
+@dataclass(frozen=True)
+class Prepared:
+    """A work tree that is ready for a session: where, for whom, and what was changed there.
+
+    `variable` is the name of the variable that clients read the token from; `branch` was made with the work tree.
+    """
+
+    path: str
+    actor: str
+    project: str
+    variable: str
+    changes: list[str]
+    problems: list[str]
+    branch: str | None = None
+
+
+def told(prepared: Prepared) -> list[str]:
+    """The same in words, and what to type next."""
+    made = [] if prepared.branch is None else [f"created the work tree {prepared.path} on branch {prepared.branch}"]
+    token = f'"$(cat "$(git rev-parse --git-dir)/llm-bus/{TOKEN_FILE}")"'
+    return [
+        *made,
+        *told_changes(Outcome(prepared.changes, prepared.problems)),
+        f"you are {prepared.actor} in project {prepared.project}",
+        f"next: cd {prepared.path} && claude",
+        f"other clients: export {prepared.variable}={token}, then start them",
+    ]
+
+
+def join(directory: Path, wishes: Wishes, code: str, name: str | None) -> Prepared:
+    """Redeem an invite and prepare the work tree around a directory for a session.
 
     Raises `Refused` and `NotInGit`, before the invite is used where that can be known.
     """
@@ -46,8 +76,8 @@ def join(directory: Path, wishes: Wishes, code: str, name: str | None) -> list[s
     return _prepare(repository.root, replace(wishes, token=token, project=project))
 
 
-def add_worktree(directory: Path, name: str) -> list[str]:
-    """A new work tree beside this one, with a branch and an identity of the same name; what was done, in lines.
+def add_worktree(directory: Path, name: str) -> Prepared:
+    """Make a new work tree beside this one, with a branch and an identity of the same name.
 
     The caller must be a lead. Raises `Refused` and `NotInGit`.
     """
@@ -71,7 +101,7 @@ def add_worktree(directory: Path, name: str) -> list[str]:
         raise Refused(str(doubt)) from doubt
     server = settings.endpoint.removesuffix("/mcp")
     wishes = Wishes(server=server, project=str(who.get("project")), token=token, insecure=settings.insecure)
-    return [f"created the work tree {place} on branch {name}", *_prepare(place, wishes)]
+    return replace(_prepare(place, wishes), branch=name)
 
 
 def _redeem(server: str, code: str, name: str | None) -> dict[str, Any]:
@@ -91,7 +121,7 @@ def _redeem(server: str, code: str, name: str | None) -> dict[str, Any]:
     return answer
 
 
-def _prepare(root: Path, wishes: Wishes) -> list[str]:
+def _prepare(root: Path, wishes: Wishes) -> Prepared:
     """Write everything, and see whether it works."""
     outcome = install(root, wishes)
     repository = Repository.around(root)
@@ -105,13 +135,14 @@ def _prepare(root: Path, wishes: Wishes) -> list[str]:
         who = Bus(settings.checked_endpoint(), wishes.token or "", SECONDS_MAX).call("whoami")
     except Doubt as doubt:
         raise Refused(f"everything is written, but a check failed: {doubt}") from doubt
-    variable = settings.token_variable or TOKEN_VARIABLE
-    return [
-        *told(outcome),
-        f"you are {line(who.get('actor'))} in project {line(who.get('project'))}",
-        f"next: cd {repository.root} && claude",
-        f'other clients: export {variable}="$(cat "$(git rev-parse --git-dir)/llm-bus/{TOKEN_FILE}")", then start them',
-    ]
+    return Prepared(
+        path=str(repository.root),
+        actor=line(who.get("actor")),
+        project=line(who.get("project")),
+        variable=settings.token_variable,
+        changes=outcome.changes,
+        problems=outcome.problems,
+    )
 
 
 def _git(directory: Path, *arguments: str) -> None:
@@ -132,7 +163,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("name", help="of the branch and the identity")
     given = parser.parse_args(arguments)
     try:
-        lines = add_worktree(Path.cwd(), given.name)
+        lines = told(add_worktree(Path.cwd(), given.name))
     except (Refused, NotInGit) as reason:
         sys.stderr.write("".join(f"worktree: {row}\n" for row in str(reason).splitlines()))
         return 1

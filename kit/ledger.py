@@ -45,6 +45,8 @@ class Ledger:
                 f"{line(settings.project)}: use a token of that project"
             )
         self._sequences: dict[str, int] | None = None
+        self._archived: set[str] = set()
+        self._with_voids: set[str] = set()
         self._unread: list[dict[str, Any]] | None = None
         self._leases: list[dict[str, Any]] | None = None
 
@@ -95,16 +97,17 @@ class Ledger:
             wanted[file.sequence].add(file.number)
         for sequence, numbers in wanted.items():
             if len(numbers) > ASKED_SINGLY_MAX:
-                events = self._claim_events(sequence)
+                events = self._events("claim", sequence)
                 found.update({(sequence, number): event for number, event in events.items() if number in numbers})
                 numbers = set() if len(events) < EVENTS_MAX else numbers - set(events)  # noqa: PLW2901 - what is left
             for number in numbers:
-                event = self._claim_events(sequence, number=number).get(number)
+                event = self._events("claim", sequence, number=number).get(number)
                 found.update({} if event is None else {(sequence, number): event})
         return found
 
-    def _claim_events(self, sequence: str, **one: int) -> dict[int, dict[str, Any]]:
-        answer = self.bus.call("query_events", type="claim", sequence=sequence, limit=EVENTS_MAX, **one)
+    def _events(self, kind: str, sequence: str, **one: int) -> dict[int, dict[str, Any]]:
+        """The newest events of a kind about numbers of a sequence, by number."""
+        answer = self.bus.call("query_events", type=kind, sequence=sequence, limit=EVENTS_MAX, **one)
         found = {}
         for event in rows_of(answer, "events"):
             payload = event.get("payload")
@@ -120,9 +123,25 @@ class Ledger:
         """Whether the sequence was ever claimed from or seeded."""
         return sequence in self._counters()
 
+    def is_archived(self, sequence: str) -> bool:
+        """Whether the sequence gives no more numbers, because a lead has put it away."""
+        return sequence not in self._counters() and sequence in self._archived
+
+    def voided(self, files: list[Numbered]) -> set[tuple[str, int]]:
+        """Those of some numbers that were voided: they stay taken, and no file may have them."""
+        found: set[tuple[str, int]] = set()
+        for sequence in {file.sequence for file in files}:
+            self._counters()
+            if sequence in self._with_voids:
+                found.update((sequence, number) for number in self._events("void_claim", sequence))
+        return found & {(file.sequence, file.number) for file in files}
+
     def _counters(self) -> dict[str, int]:
         if self._sequences is None:
-            rows = rows_of(self.bus.call("list_sequences"), "sequences")
+            answer = {"archived": [], **self.bus.call("list_sequences")}
+            rows, archived = rows_of(answer, "sequences"), rows_of(answer, "archived")
+            self._archived = {str(row.get("name")) for row in archived}
+            self._with_voids = {str(row.get("name")) for row in (*rows, *archived) if row.get("voids")}
             self._sequences = {str(row.get("name")): row["next"] for row in rows if isinstance(row.get("next"), int)}
             if len(self._sequences) < len(rows):
                 raise Doubt("the answer is not that of LLM Bus: a sequence has no next number")

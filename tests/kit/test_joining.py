@@ -2,10 +2,12 @@
 
 import json
 import stat
+from pathlib import Path
 from typing import Any
 
 from tests.kit.scratch import HOOK, Identity, WorkTree, repository
 from tests.web.bus import Bus
+from tests.web.command_line import LLM_BUS
 
 
 async def invite(bus: Bus, **wishes: Any) -> str:
@@ -80,6 +82,17 @@ async def _edits(tree: WorkTree, session: str, path: str) -> str:
     """What a session is told when it has written a file, by the program."""
     written = {"file_path": str(tree.write(path))}
     return (await tree.tell("PostToolUse", session_id=session, tool_name="Write", tool_input=written)).out
+
+
+async def test_a_work_tree_is_told_of_as_json_without_its_token(bus: Bus, tmp_path: Path) -> None:
+    lead = WorkTree(tmp_path / "lead", Identity(f"{bus.url}/mcp", await bus.mint("boss")))
+    await repository(lead.path, lead.who)
+    await lead.git("commit", "--quiet", "--allow-empty", "--message", "one")
+    await lead.hook("install", "--server", bus.url)
+    told = json.loads((await lead.run(LLM_BUS, "worktree", "first", "--json")).out)
+    assert (told["actor"], told["project"], told["branch"]) == ("ada/first", "demo", "first")
+    assert (told["path"], told["problems"]) == (str(tmp_path / "lead-first"), [])
+    assert "llmbus_" not in json.dumps(told)
 
 
 async def test_who_is_no_lead_adds_nothing(alice: WorkTree) -> None:

@@ -282,3 +282,33 @@ async def test_a_token_of_another_project_checks_nothing_and_says_so(bus: Bus, a
     assert await bus.call(alice.who.token, "list_sequences") == {"sequences": []}
     alice.pin("project", "demo")
     assert "names another project than was installed" in (await alice.hook("--staged")).err
+
+
+async def test_a_voided_number_is_nobodys(bus: Bus, alice: WorkTree) -> None:
+    await claim(bus, alice, 2)
+    assert alice.who.token is not None
+    await bus.call(alice.who.token, "void_claim", sequence="adr", number=1, reason="a slip")
+    await alice.stage(MINE, "docs/decisions/0002-good.md")
+    ran = await alice.hook("--staged")
+    assert ran.code == 1
+    assert "adr 1 was voided, so no file may have it: docs/decisions/0001-mine.md" in ran.err
+    assert "the next free number is 3" in ran.err
+    assert "adr 2" not in ran.err
+    await alice.git("commit", "--quiet", "--message", "all the same")
+    assert (await alice.hook("--staged")).err == ""
+    ran = await alice.hook("audit")
+    assert (ran.code, "voided: adr 1" in ran.out, len(ran.out.splitlines())) == (1, True, 1)
+
+
+async def test_an_archived_sequence_gives_no_numbers(bus: Bus, alice: WorkTree) -> None:
+    await claim(bus, alice)
+    lead = await bus.mint("lead", is_admin=True)
+    await bus.call(lead, "seed_sequence", sequence="adr", archived=True)
+    await alice.stage(MINE, "docs/decisions/0002-late.md")
+    ran = await alice.hook("--staged")
+    assert ran.code == 0
+    assert "adr is archived and gives no more numbers: use another sequence for docs/decisions/0002-late.md" in ran.err
+    assert "never seeded" not in ran.err
+    await alice.git("commit", "--quiet", "--message", "late")
+    ran = await alice.hook("audit")
+    assert (ran.code, "archived: adr 2" in ran.out, "adr 1 " in ran.out) == (1, True, False)

@@ -1,7 +1,7 @@
 """`llm-bus kit`, `join` and `worktree`: the adherence kit and identities, for repositories."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,11 +12,14 @@ from kit.audit import told as told_findings
 from kit.bus import Doubt
 from kit.client_files import CLIENT_FILES
 from kit.git import NotInGit
-from kit.install import Outcome, Refused, Wishes, install, told, uninstall
-from kit.joining import add_worktree, join
+from kit.install import Refused, Wishes, install, told, uninstall
+from kit.joining import Prepared, add_worktree, join
+from kit.joining import told as prepared_lines
 from web.cli.terminal import note, say
 from web.config import read_settings
 from web.onboarding.texts import TOKEN_VARIABLE
+
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 
 _EPILOG = """\b
 Into the repository around DIR: a pre-commit hook, hooks and instructions for agents,
@@ -59,6 +62,7 @@ def kit() -> None:
 @click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
 @click.option("--shared-hooks", is_flag=True, help="Allow hooks that several repositories share.")
 @click.option("--http-hooks/--no-http-hooks", default=None, help="Whether Claude Code asks the bus by itself. [yes]")
+@_AS_JSON
 def install_kit(
     directory: Path,
     *,
@@ -71,6 +75,7 @@ def install_kit(
     insecure: bool,
     shared_hooks: bool,
     http_hooks: bool | None,
+    as_json: bool,
 ) -> int:
     """Install the adherence kit into the repository around DIR (default: here)."""
     settings = read_settings()
@@ -90,18 +95,19 @@ def install_kit(
         raise click.ClickException("; ".join(str(reason).splitlines())) from reason
     if outcome.changes and not takes_out:
         note(f"Commit these files, and give every agent its own {TOKEN_VARIABLE}.")
-    return _tell(outcome)
-
-
-def _tell(outcome: Outcome) -> int:
-    for line in told(outcome):
-        say(line)
+    _say(asdict(outcome), told(outcome), as_json=as_json)
     return 1 if outcome.problems else 0
+
+
+def _say(document: Mapping[str, object], lines: list[str], *, as_json: bool) -> None:
+    """What was done: one JSON object, or the same in lines."""
+    for line in [json.dumps(document)] if as_json else lines:
+        say(line)
 
 
 @kit.command("audit", epilog=_AUDIT_EPILOG)
 @click.argument("commits", metavar="[RANGE]", default="HEAD")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+@_AS_JSON
 def audit_kit(commits: str, *, as_json: bool) -> int:
     """Compare the numbers of the files that a RANGE of commits added with the ledger.
 
@@ -111,11 +117,7 @@ def audit_kit(commits: str, *, as_json: bool) -> int:
         found = audit(Path.cwd(), commits)
     except (Doubt, NotInGit) as reason:
         raise click.ClickException(str(reason)) from reason
-    if as_json:
-        say(json.dumps({"findings": [asdict(finding) for finding in found]}))
-    else:
-        for row in told_findings(found):
-            say(row)
+    _say({"findings": [asdict(finding) for finding in found]}, told_findings(found), as_json=as_json)
     return 1 if found else 0
 
 
@@ -124,29 +126,30 @@ def audit_kit(commits: str, *, as_json: bool) -> int:
 @click.argument("code")
 @click.option("--as", "name", metavar="NAME", help="The name to join under, unless the invite has one.")
 @click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
-def join_bus(url: str, code: str, *, name: str | None, insecure: bool) -> int:
+@_AS_JSON
+def join_bus(url: str, code: str, *, name: str | None, insecure: bool, as_json: bool) -> int:
     """Redeem an invite and prepare this work tree for a session.
 
     CODE is the invite's, URL the address of the bus.
     """
-    return _say_all(lambda: join(Path.cwd(), Wishes(server=url, insecure=insecure), code, name))
+    return _prepare(lambda: join(Path.cwd(), Wishes(server=url, insecure=insecure), code, name), as_json=as_json)
 
 
 @click.command("worktree")
 @click.argument("name")
-def worktree(name: str) -> int:
+@_AS_JSON
+def worktree(name: str, *, as_json: bool) -> int:
     """Add a work tree for a session, with an identity. For leads.
 
     Its branch, its directory and its identity are called NAME.
     """
-    return _say_all(lambda: add_worktree(Path.cwd(), name))
+    return _prepare(lambda: add_worktree(Path.cwd(), name), as_json=as_json)
 
 
-def _say_all(prepare: Callable[[], list[str]]) -> int:
+def _prepare(prepare: Callable[[], Prepared], *, as_json: bool) -> int:
     try:
-        lines = prepare()
+        prepared = prepare()
     except (Refused, NotInGit) as reason:
         raise click.ClickException("; ".join(str(reason).splitlines())) from reason
-    for line in lines:
-        say(line)
+    _say(asdict(prepared), prepared_lines(prepared), as_json=as_json)
     return 0
