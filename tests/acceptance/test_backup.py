@@ -1,4 +1,4 @@
-"""What a backup is worth: `pg_dump`, drop, `pg_restore`, and every tool answers as before."""
+"""What a backup is worth: `llm-bus backup`, drop, `llm-bus restore`, and every tool answers as before."""
 
 import json
 import re
