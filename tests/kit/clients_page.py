@@ -98,7 +98,8 @@ only after `Write`, for a file whose name or folder has a digit; all other hooks
 - All times are of this machine. The packet's time is from the client's start. A handoff waits for the tool that runs.
 - **Claude Code** asks the server by HTTP hooks; they were run.
 - **Codex CLI** runs hooks of a repository only once they are trusted (`/hooks`); `codex exec` skips others without a
-  word. A patch that goes through a shell command runs no hook for the edit.
+  word. It offers its edit tool, `apply_patch`, only to models that it knows; here the scripted one is called `gpt-5.5`.
+  A patch that goes through a shell command runs no hook for the edit.
 - **opencode** ends with its turn when it was started by `opencode run`, so that nothing can go on there. Its plugin
   asks for a prompt at the end of a turn (`session.promptAsync`); that was read, not run.
 - **Copilot CLI** runs hooks of a repository only in a trusted folder. It also runs those in `.claude/settings.json`;

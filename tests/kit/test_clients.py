@@ -71,12 +71,13 @@ def _run_shell(seconds: int) -> Call:
 
 def _codex_patch(path: str) -> Call:
     patch = f"*** Begin Patch\n*** Add File: {path}\n+text\n*** End Patch"
-    return Call("exec_command", {"cmd": f"apply_patch <<'EOF'\n{patch}\nEOF"})
+    # Codex offers this tool to models that its own list of models says can use it.
+    return Call("apply_patch", {"input": patch})
 
 
 def _codex_files(url: str, repository: str) -> dict[str, str]:
     config = f"""\
-model = "scripted"
+model = "gpt-5.5"
 model_provider = "scripted"
 [model_providers.scripted]
 name = "scripted"
