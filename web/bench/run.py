@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import trio
 from msgspec import Struct
 
 from store import Store
@@ -66,6 +67,7 @@ from web.bench.results import (
 )
 from web.bench.seed import Project, database, open_session, seed, seeding, settle
 from web.errors import BenchFailed
+from web.http.turns import ALONE_SECONDS
 
 SMALL_EVENTS = 1_000
 ACTIVATIONS = 5
@@ -294,6 +296,7 @@ class Run:
         for crowd, (one, all_of_them) in zip(self._crowds, subjects, strict=True):
             for subject, projects in ((one, 1), (all_of_them, CROWD_PROJECTS)):
                 load = crowd.load(projects, self._plan.seconds)
+                await trio.sleep(1.1 * ALONE_SECONDS)  # one client's many connections wait in line before that
                 self._keep(subject, 0, CROWD_CONNECTIONS, await bench_load.measure(load, crowd.served, self._workspace))
                 advance(1)
         job = DurableClaims(projects=self._crowds[0].projects, tasks=DURABLE_TASKS, seconds=self._plan.seconds)
