@@ -23,11 +23,18 @@ PAGES = (
     ("/tasks", "Tasks"),
     ("/tasks/new", "New task"),
     ("/tasks?view=graph", "Graph of tasks"),
+    ("/handoffs", "Handoffs"),
+    ("/handoffs/new", "Write a handoff"),
+    ("/leases", "Leases"),
+    ("/numbers", "Numbers"),
+    ("/activity", "Activity"),
     ("/members", "Members"),
     ("/invites", "Invites"),
     ("/grant", "Grant access"),
+    ("/insights", "Insights"),
     ("/audit", "Audit trail"),
     ("/settings", "Settings"),
+    ("/webhook", "Webhook"),
 )
 """A project's pages, by what follows its address."""
 

@@ -11,6 +11,8 @@ async def test_a_few_letters_lead_to_projects_pages_and_participants(bus: Bus, a
     assert "/admin/projects/1" in links_of(await ada.page("/admin/find", q="sho"))
     assert "/admin/projects/2/tasks?view=graph" in links_of(await ada.page("/admin/find", q="graph docs"))
     assert any(link.startswith("/admin/participants/") for link in links_of(await ada.page("/admin/find", q="SCOUT")))
+    tabs = {link for link in links_of(await ada.page("/admin/projects/1")) if link.startswith("/admin/projects/1")}
+    assert {link for link in tabs if link.count("/") == 4} <= set(links_of(await ada.page("/admin/find", project=1)))
     here = links_of(await ada.page("/admin/find", q="#7", project=1))
     assert {"/admin/projects/1/tasks/7", "/admin/projects/1/posts/7"} < set(here)
     assert "No results" in await ada.page("/admin/find", q="nowhere at all")

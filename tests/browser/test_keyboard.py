@@ -1,0 +1,91 @@
+"""An owner who has no mouse: signs in, goes by the palette, and acts in every way, with keys alone."""
+
+from collections.abc import Iterator
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenContext, Site
+from tests.browser.sights import settle
+from tests.web.admin.estates import Words
+
+TABS_MAX = 120
+"""More than any page has places to go to."""
+
+_NAME = """
+() => {
+    const here = document.activeElement;
+    return (here.labels?.[0] ?? here).innerText?.trim() || here.getAttribute("aria-label") || "";
+}
+"""
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until what has this name, or begins with it, is in focus."""
+    passed = []
+    for _ in range(TABS_MAX):
+        page.keyboard.press("Tab")
+        passed.append(page.evaluate(_NAME))
+        if passed[-1].startswith(name):
+            return
+    raise AssertionError(f"{name} cannot be reached: {passed}")
+
+
+def fill(page: Page, name: str, text: str) -> None:
+    tab_to(page, name)
+    page.keyboard.type(text)
+
+
+def press(page: Page, name: str) -> None:
+    tab_to(page, name)
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
+def go(page: Page, text: str, heading: str) -> None:
+    """Go somewhere by the palette."""
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("dialog", name="Go to")
+    page.keyboard.type(text)
+    expect(palette.get_by_role("link").first).to_contain_text(heading)
+    page.keyboard.press("ArrowDown")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
+def test_everything_is_done_with_keys_alone(site: Site, open_context: OpenContext, numbers: Iterator[int]) -> None:
+    email = f"keys-{next(numbers)}@example.com"
+    resident = settle(site, email, Words())
+    with open_context() as context:
+        page = context.new_page()
+        page.goto(site.admin_link(email))
+        press(page, "Continue as")
+        expect(page.get_by_role("link", name="Audit", exact=True)).to_be_visible()
+        go(page, resident.estate.slug, Words().project_name)
+        expect(page.get_by_role("heading", level=1)).to_contain_text(Words().project_name)
+
+        go(page, "tasks", "Tasks")
+        press(page, "New task")
+        fill(page, "Title", "Reached without a mouse")
+        press(page, "Create task")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Reached without a mouse")
+
+        go(page, "handoffs", "Handoffs")
+        press(page, "Write")
+        fill(page, "To", Words().label)
+        fill(page, "Text", "Written without a mouse")
+        press(page, "Send")
+        expect(page.get_by_role("heading", level=1)).not_to_contain_text("Write a handoff")
+
+        go(page, "leases", "Leases")
+        press(page, "Release…")
+        fill(page, "Reason", "nobody is there")
+        press(page, "Release lease")
+        expect(page.get_by_role("heading", level=1)).not_to_contain_text("Release")
+
+        go(page, "numbers", "Numbers")
+        tab_to(page, "Seed")
+        fill(page, "Sequence", "adr")
+        fill(page, "Number", "4")
+        fill(page, "Why nobody will use it", "taken by mistake")
+        press(page, "Void number")
+        expect(page.get_by_text("taken by mistake").first).to_be_visible()
