@@ -90,6 +90,8 @@ def written(write: Callable[[str], str]) -> Words:
     """Words in which every text is what `write` makes of its field's name; too short to hold it, the field is plain."""
     texts = {name: write(name) for name in Words.__struct_fields__}
     texts |= {name: texts[name].replace("/", "") for name in LABELS}
+    if texts["surface"].startswith("<"):  # such a surface is refused
+        del texts["surface"]
     texts["invite_email"] = "".join(texts["invite_email"].split()) + "@example.com"
     return Words(**{name: text for name, text in texts.items() if len(text) <= LENGTHS_MAX[name]})
 
