@@ -196,16 +196,17 @@ def whats_new(state: State, command: WhatsNew, context: Context) -> Decision:
     """What happened since the caller's cursor, and what the caller holds and owes.
 
     The cursor moves once the events have reached the caller: to the last one shown, or, if the caller says what they
-    have dealt with, to that. A newcomer's is kept where it begins: if its move fails, they still begin there.
+    have dealt with, to that; an event beyond the ledger's end is none that anybody has dealt with, so it counts as not
+    said. A newcomer's is kept where it begins: if its move fails, they still begin there.
     """
     cursor = context.cursor
-    since = command.after
+    after = None if command.after is None or command.after > state.seq else command.after
+    since = after
     if since is None:
-        since = max(0, state.seq - NEWCOMER_EVENTS_MAX) if cursor is None else cursor
-    since = min(since, state.seq)
+        since = max(0, state.seq - NEWCOMER_EVENTS_MAX) if cursor is None else min(cursor, state.seq)
     upto = min(state.seq, since + command.limit)
     digest = _digest(state, since, state.seq - upto, context)
-    dealt_with = upto if command.after is None else since
+    dealt_with = upto if after is None else since
     begins = since if command.advance_cursor and cursor is None else None
     advances = dealt_with if command.advance_cursor and dealt_with > (since if cursor is None else cursor) else None
     if upto == since:

@@ -144,6 +144,9 @@ def assign(book: TaskBook, command: TaskAssign, context: Context) -> Decision | 
 
 def start(book: TaskBook, task_id: int, context: Context) -> Decision | Refusal:
     """Begin work, once everything the task depends on has finished. An open task becomes the caller's."""
+    if task_id in book and book[task_id].status == "in_progress":
+        whose = "you" if book[task_id].owner_id == context.caller.id else book[task_id].owner
+        return conflict(f"task {task_id} is in progress already, by {whose}.")
     if task_id in book and book[task_id].status == "open":
         status: TaskStatus | Refusal = "in_progress"
     else:

@@ -306,4 +306,11 @@ def test_a_look_after_an_event_starts_there_and_confirms_no_more_than_that() -> 
     assert project.cursors == {ben.id: 2}
     assert ids(asked(project, ben(WhatsNew(after=1, limit=2)))) == [2, 3]
     assert ids(asked(project, ben(WhatsNew()))) == [3, 4, 5]
-    assert ids(asked(project, ben(WhatsNew(after=99)))) == []
+
+
+def test_a_look_after_an_event_that_is_not_there_confirms_nothing_that_was_not_shown() -> None:
+    project = Project()
+    project.play([ada(Claim(sequence="adr"))] * 5)
+    asked(project, ben(WhatsNew(limit=2)))
+    assert ids(asked(project, ben(WhatsNew(after=6, limit=2)))) == [3, 4]
+    assert project.cursors == {ben.id: 4}

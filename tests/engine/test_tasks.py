@@ -95,8 +95,9 @@ def test_a_task_moves_by_the_table_and_not_otherwise(status: TaskStatus, move: s
     elif (status, move) == ("open", "task_start"):
         mine = TaskAssigned(task_id=1, owner="kim/ben", owner_id=ben.id)
         check(REACHED[status], ben(command), {"task_id": 1, "status": "in_progress"}, mine, event)
-    elif move == "task_resolve" and status != "blocked":
-        check(REACHED[status], ben(command), {"task_id": 1, "status": status})
+    elif (status, move) == ("in_progress", "task_start"):
+        check(REACHED[status], ben(command), Refused("conflict", "task 1 is in progress already, by kim/ada."))
+        check(REACHED[status], ada(command), Refused("conflict", "task 1 is in progress already, by you."))
     elif after is None:
         needed = " or ".join(before for before, by in LEGAL if by == move)
         check(REACHED[status], ben(command), Refused("conflict", f"task 1 is {status}; {move} needs it {needed}."))

@@ -42,6 +42,14 @@ def working(doing: str) -> Iterator[None]:
         NOTES.print(Text.assemble(("✓ ", "green"), doing, (f"  {seconds:.1f} s", "dim")))
 
 
+def printable(text: str) -> str:
+    """What others wrote, on one line: a terminal shows what it would otherwise obey, such as an escape sequence."""
+    return "".join(
+        character if character.isprintable() else " " if character == "\n" else ascii(character)[1:-1]
+        for character in text
+    )
+
+
 def note(text: str) -> None:
     """One line on the way."""
     NOTES.print(Text(text))

@@ -15,7 +15,7 @@ from store.ledger import named
 from store.transfer.format import to_line
 from web.cli.database import on_store
 from web.cli.options import WholeNumber, data_options
-from web.cli.terminal import RESULTS, note, say
+from web.cli.terminal import RESULTS, note, printable, say
 from web.cli.timeline import COLOURS
 from web.config import read_settings
 
@@ -77,4 +77,4 @@ def _details(event: Event) -> str:
     """What the event says, field by field, on one line."""
     fields = msgspec.to_builtins(event.data)
     told = (f"{name}={value}" for name, value in fields.items() if name != "type" and value not in (None, [], False))
-    return " ".join("  ".join(told).split("\n"))
+    return printable("  ".join(told))

@@ -12,6 +12,7 @@ import pytest
 
 from tests.postgres import Server
 from tests.web.command_line import LLM_BUS, Running, llm_bus, serving
+from web.cli.terminal import printable
 
 ADA = ("--owner", "ann@example.com", "--project", "shop", "--participant", "ada")
 
@@ -180,6 +181,10 @@ def test_watching_shows_what_happened_and_what_happens(server: Running, database
         watching.terminate()
     assert after["seq"] == before["seq"] + 1
     assert after["data"]["sequence"] == "seen"
+
+
+def test_what_others_wrote_does_not_steer_the_terminal() -> None:
+    assert printable("a\x1b[2J\x9b1m\u202eb\r\nc é 漢") == "a\\x1b[2J\\x9b1m\\u202eb\\r c é 漢"
 
 
 @pytest.mark.parametrize(
