@@ -64,7 +64,7 @@ def launcher() -> str:
     return f"""#!/bin/sh
 # LLM Bus: the Python with which the kit was installed.
 python={found}
-[ -x "$python" ] || python=python3
+[ -x "$python" ] || python=$(command -v python3) || exit 0
 exec "$python" "$@"
 """
 

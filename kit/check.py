@@ -38,18 +38,21 @@ class NumberCheck:
 
     def check(self, new: list[Numbered]) -> None:
         """Check new files, and take them off the report's list of what is unchecked."""
-        claims, voided = self.ledger.claims(new), self.ledger.voided(new)
+        claims = self.ledger.claims(new)
         unclaimed: dict[str, list[Numbered]] = defaultdict(list)
-        for file in new:
+        for file in new:  # before anything else is asked: what is confirmed counts, also when the bus goes away
             claim = claims.get((file.sequence, file.number))
             self.report.numbers[file.path] = kind_of(self.ledger, claim)
+            if claim is not None and not self.ledger.is_mine(claim.get("actor")):
+                self._report_holder(file, claim.get("actor"))
+        voided = self.ledger.voided(new)
+        for file in new:
+            claim = claims.get((file.sequence, file.number))
             if (file.sequence, file.number) in voided:
                 self._report_void(file)
             elif claim is None:
                 unclaimed[file.sequence].append(file)
-            elif not self.ledger.is_mine(claim.get("actor")):
-                self._report_holder(file, claim.get("actor"))
-            elif (path := self._claimed_for(claim, file)) is not None:
+            elif self.ledger.is_mine(claim.get("actor")) and (path := self._claimed_for(claim, file)) is not None:
                 self.report.notices.append(f"{file} was claimed for {line(path)}: let only one file have it")
             if file.path in self.report.unchecked:
                 self.report.unchecked.remove(file.path)
@@ -87,6 +90,7 @@ class NumberCheck:
     def _report_void(self, file: Numbered) -> None:
         """A number that was voided: a collision, unless the file was a commit before."""
         self.report.numbers[file.path] = "unclaimed"
+        self.report.collisions = [found for found in self.report.collisions if found.file != file]
         if not self.repository.was_ever_known(file.path):
             self.report.collisions.append(Collision(file, "was voided, so no file may have it"))
 

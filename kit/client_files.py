@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from kit.bundle import text
 from kit.clients import COPILOT_HOOKS
 from kit.edits import FINDS_PYTHON, HOOK_PATH, PROGRAM, JsonHooks, Own
+from kit.git import SAFELY
 
 SECONDS_MAX = 5
 """For one run of a hook, which itself ends after 1.5 seconds."""
@@ -59,7 +60,7 @@ def command(client: str, *flags: str) -> str:
     """The shell line with which a client starts the kit, wherever in the repository it stands."""
     ran = " ".join([f"--client {client}", *flags])
     place = 'cd "${CLAUDE_PROJECT_DIR:-.}" 2>/dev/null && ' if client == "claude-code" else ""
-    found = f'f="$(git rev-parse --git-common-dir 2>/dev/null)/{PROGRAM}"'
+    found = f'f="$(git {" ".join(SAFELY)} rev-parse --git-common-dir 2>/dev/null)/{PROGRAM}"'
     python = FINDS_PYTHON.format(program="f", python="p")
     return f'{place}{found}; {python}; [ ! -f "$f" ] || exec "$p" -I -S "$f" {ran}'
 

@@ -30,6 +30,9 @@ CONFIG_NAME = "llm-bus.config.json"
 STATE_NAME = "llm-bus"
 """The folder of the kit in a git directory."""
 
+SAFELY = ("-c", "safe.bareRepository=explicit")
+"""A branch may hold a folder that looks like a bare repository, with a config that names a bus or commands to run."""
+
 SECONDS_MAX = run_seconds_max(os.environ.get("LLM_BUS_HOOK_SECONDS", ""))
 REFS_MAX = 1_000
 """The most recent ones. More would not be read within the time that a commit may take."""
@@ -302,7 +305,7 @@ def _git(directory: Path, *arguments: str, given: bytes | None = None) -> bytes 
 
 
 def _run(directory: Path, arguments: Iterable[str], given: bytes | None) -> subprocess.CompletedProcess[bytes]:
-    command = [b"git", b"-C", os.fsencode(directory), *map(_encoded, arguments)]
+    command = [b"git", *map(_encoded, SAFELY), b"-C", os.fsencode(directory), *map(_encoded, arguments)]
     return subprocess.run(  # noqa: S603 - git as the user's PATH finds it, and no shell
         command, capture_output=True, check=False, timeout=SECONDS_MAX, input=given or b""
     )

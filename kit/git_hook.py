@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.edits import PROGRAM, Block
+from kit.git import SAFELY
 from kit.managers import BEGIN, END, GUARD, generator_of, manager_edits
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _config_has_guard(root: Path) -> bool:
 
 
 def _git(directory: Path, *arguments: str) -> str | None:
-    command = ["git", "-C", str(directory), *arguments]
+    command = ["git", *SAFELY, "-C", str(directory), *arguments]
     try:
         ran = subprocess.run(command, capture_output=True, check=True, timeout=GIT_SECONDS_MAX)  # noqa: S603 - no shell
     except (OSError, subprocess.SubprocessError):

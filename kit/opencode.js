@@ -9,7 +9,7 @@ const SECONDS_MAX = 5
 export const LLMBus = async ({ client, directory }) => {
   let program
   try {
-    const shared = execFileSync("git", ["rev-parse", "--git-common-dir"], { cwd: directory, stdio: ["ignore", "pipe", "ignore"] })
+    const shared = execFileSync("git", ["-c", "safe.bareRepository=explicit", "rev-parse", "--git-common-dir"], { cwd: directory, stdio: ["ignore", "pipe", "ignore"] })
     program = join(resolve(directory, shared.toString().trim()), "llm-bus", "kit.pyz")
   } catch {
     return {}

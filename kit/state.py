@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
 from contextlib import contextmanager, suppress
@@ -155,6 +156,7 @@ class Session:
 
     `told` are posts that were mentioned in the middle of a turn, `ended_with` those that a turn went on for or the
     agent was woken by, `tasks` those that it was woken by; `leases` are of the hooks, with the time each was taken.
+    `is_kept`: what is changed is there at the next call.
     """
 
     told: list[int] = field(default_factory=list)
@@ -164,12 +166,16 @@ class Session:
     overlaps: list[str] = field(default_factory=list)
     asked_at: float = 0.0
     continued: int = 0
+    is_kept: bool = True
 
     def news(self, posts: list[dict[str, Any]], *, at_end: bool = False, idle: bool = False) -> list[dict[str, Any]]:
         """Those of some posts to tell at this moment; they are taken for told from now on.
 
-        The end of a turn tells once more what was only mentioned in the middle of it.
+        The end of a turn tells once more what was only mentioned in the middle of it. A session that cannot be kept has
+        no news, because it would have the same ones for ever.
         """
+        if not self.is_kept:
+            return []
         known = set(self.ended_with) if at_end else {*self.told, *self.ended_with}
         found = [post for post in posts if isinstance(post.get("post_id"), int) and post["post_id"] not in known]
         told = self.ended_with if at_end or idle else self.told
@@ -192,8 +198,13 @@ def lock(file: IO[str], *, wait: bool) -> None:
 @contextmanager
 def session(path: Path) -> Iterator[Session]:
     """A session, for one hook at a time; what was changed is kept. Held for no longer than it takes to decide."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    except OSError:  # such as a `.git` that may only be read
+        yield Session(asked_at=math.inf, is_kept=False)
+        return
+    with file:
         lock(file, wait=True)
         file.seek(0)
         known = object_in(file.read())

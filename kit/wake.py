@@ -49,7 +49,6 @@ def wait_for_news(client: Client, given: dict[str, Any]) -> int:
     except (Doubt, NotInGit, OSError):
         return 0
     path = session_path(project.own_state, moment.session_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
     held = _locked(wake_path(path))
     if held is None:
         return 0
@@ -75,8 +74,12 @@ def _ends_after_its_turn(client: str) -> bool:
 
 
 def _locked(path: Path) -> Any:
-    """The lock of the one process that waits for a session; None when another has it."""
-    file = path.open("w")
+    """The lock of the one process that waits for a session; None when another has it, or no file can be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError:
+        return None
     try:
         lock(file, wait=False)
     except OSError:

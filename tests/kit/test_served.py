@@ -133,3 +133,7 @@ def test_an_interpreter_that_is_gone_is_replaced(tmp_path: Path) -> None:
     script.write_text(launcher().replace(os.path.realpath(sys.executable), "/gone/python3"))
     command = ["sh", str(script), "-I", "-S", "-c", "print(7)"]
     assert subprocess.run(command, capture_output=True, check=True, text=True).stdout == "7\n"
+    ran = subprocess.run(
+        ["/bin/sh", *command[1:]], capture_output=True, check=True, text=True, env={"PATH": str(tmp_path / "empty")}
+    )
+    assert (ran.stdout, ran.stderr) == ("", "")

@@ -7,11 +7,12 @@ from time import monotonic
 
 import pytest
 
+from kit.client_files import CLIENT_FILES, command
 from kit.edits import PROGRAM
 from kit.git_hook import HOOKS
 from kit.install import Refused, Wishes, install, told, uninstall
 from tests.kit.bad_servers import Relay, bad_server, hanging
-from tests.kit.scratch import HOOK_SECONDS, Identity, WorkTree, repository
+from tests.kit.scratch import HOOK, HOOK_SECONDS, Identity, WorkTree, repository
 from tests.web.bus import Bus
 
 MINE = "docs/decisions/0001-mine.md"
@@ -82,9 +83,9 @@ async def test_what_the_work_tree_has_in_the_kits_place_is_not_run(bus: Bus, ali
     assert "LLM_BUS_TOKEN" not in ran.err
     settings = json.loads((alice.path / ".claude/settings.local.json").read_text())
     hooks = [hook for entries in settings["hooks"].values() for entry in entries for hook in entry["hooks"]]
-    for command in [hook["command"] for hook in hooks if hook["type"] == "command" and "--wake" not in hook["command"]]:
+    for line in [hook["command"] for hook in hooks if hook["type"] == "command" and "--wake" not in hook["command"]]:
         given = {"cwd": str(alice.path), "tool_name": "Write", "tool_input": {"file_path": MINE}}
-        await alice.run("sh", "-c", command, stdin=json.dumps(given).encode())
+        await alice.run("sh", "-c", line, stdin=json.dumps(given).encode())
     assert not (alice.path / "owned").exists()
 
 
@@ -227,3 +228,43 @@ async def test_a_second_work_tree_keeps_its_guard_when_the_first_is_taken_out(tr
     assert all(PROGRAM in (tree.path / ".git/hooks" / name).read_text() for name in HOOKS)
     uninstall(feature.path)
     assert tree.tree() == before
+
+
+@pytest.mark.parametrize("client", CLIENT_FILES)
+async def test_a_folder_that_looks_like_a_bare_repository_is_none(alice: WorkTree, bus: Bus, client: str) -> None:
+    relay = Relay(bus.url)
+    async with bad_server(relay) as elsewhere:
+        install(alice.path, Wishes(server=bus.url, clients=("all",)))
+        owned = f"#!/bin/sh\ntouch {alice.path}/owned\n"
+        config = f"[core]\n\tworktree = {alice.path}\n\tfsmonitor = bait/run\n[llm-bus]\n\tendpoint = {elsewhere}\n"
+        for name, text in {"HEAD": "ref: refs/heads/main\n", "config": config, "objects/x": "", "refs/x": ""}.items():
+            alice.write(f"bait/{name}", text)
+        for name in ("run", "llm-bus/python", "llm-bus/kit.pyz", "docs/decisions/0001-x.md"):
+            alice.write(f"bait/{name}", owned).chmod(0o755)
+        bait = WorkTree(alice.path / "bait", alice.who)
+        given = json.dumps({"cwd": str(bait.path), "tool_input": {"file_path": "run"}, "session_id": "1"}).encode()
+        ran = await bait.run("sh", "-c", command(client, "--event SessionStart"), stdin=given)
+        await bait.hook("--file", "docs/decisions/0001-x.md")
+        await bait.hook("--staged")
+    assert ran.err == ""
+    assert relay.connections == 0
+    assert not (alice.path / "owned").exists()
+
+
+async def test_a_git_folder_that_cannot_be_written_costs_only_the_memory(
+    bus: Bus, alice: WorkTree, bob: WorkTree
+) -> None:
+    alice.write(".git/llm-bus", "a file, because root may write everywhere\n")
+    assert bob.who.token is not None
+    await bus.call(bob.who.token, "post", to_actor="alice", subject="one", body="…")
+    await bus.call(bob.who.token, "claim", sequence="adr")
+    packet = await alice.tell("SessionStart")
+    assert "you are ada/alice" in packet.out
+    assert "could not be asked" not in packet.out
+    assert (await alice.told_of(alice.write(MINE))).code == 2
+    for event in ("PostToolUse", "Stop", "Stop", "SessionEnd"):
+        ran = await alice.tell(event, tool_name="Read", stop_hook_active=False)
+        assert (ran.code, ran.out, ran.err) == (0, "", "")
+    given = json.dumps({"cwd": str(alice.path), "session_id": "1"}).encode()
+    woken = await alice.run(alice.who.python, HOOK, "--wake", stdin=given)
+    assert (woken.code, woken.err) == (0, "")
