@@ -347,10 +347,8 @@ class Directory:
                     events = await self._read(lambda: self._journal.events(project_id, reply.query))
                 found = reply.complete(events)
             case PostLookup():
-                posts = None if actor is None else actor.find_posts(reply.query)
-                if posts is None:
-                    posts = await self._read(lambda: self._journal.posts(project_id, reply.query))
-                found = reply.complete(posts)
+                read = partial(self._journal.posts, project_id) if actor is None else actor.posts
+                found = reply.complete(await self._read(lambda: read(reply.query)))
             case TaskLookup():
                 found = reply.complete(await self._read(lambda: self._journal.finished_tasks(project_id, reply.query)))
             case _:

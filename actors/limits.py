@@ -41,7 +41,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     answered without a read of the ledger."""
 
     recent_post_bytes: int = 500_000
-    """How much of the last posts an actor remembers with their bodies: an inbox is read from there."""
+    """How much of the posts that were written or read last an actor remembers with their bodies: an inbox is read from
+    there."""
 
     seen_max: int = 10_000
     """Readers whose last call an actor remembers; the ones that called longest ago are forgotten first."""

@@ -161,9 +161,15 @@ class ProjectActor:
         """The events that match; None if they must be read from the ledger. All of them are durable."""
         return self._replica.recent.find(query)
 
-    def find_posts(self, query: PostQuery) -> list[PostRecord] | None:
-        """The same for posts."""
-        return self._replica.recent.find_posts(query)
+    async def posts(self, query: PostQuery) -> list[PostRecord]:
+        """The posts that match, remembered or read from the ledger. Raises what the journal raises."""
+        recent = self._replica.recent
+        if (found := recent.find_posts(query)) is None:
+            times_cleared = recent.times_cleared
+            found = await self._journal.posts(self.project_id, query)
+            if times_cleared == recent.times_cleared:
+                recent.add_posts(query, found)
+        return found
 
     def heard(self) -> None:
         """Another server may have written: read before the next answer, and wake whom its events concern."""

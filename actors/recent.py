@@ -1,7 +1,10 @@
 """The last events of a project as readers are shown them, so that most of them need no read of the ledger.
 
-Only durable events are added, in order. A reader who asks for more than is remembered reads the ledger.
+Only durable events are added, in order. A reader who asks for more than is remembered reads the ledger; the posts of an
+inbox that were read there are remembered, too, because posts never change.
 """
+
+from collections.abc import Iterable
 
 from actors.limits import Limits
 from engine.events import view
@@ -14,16 +17,19 @@ POST_BYTES = 1_000
 
 
 class Recent:
-    """The newest events without gaps, at most `recent_events`, and the newest posts, `recent_post_bytes` of them."""
+    """The newest events without gaps, at most `recent_events`, and `recent_post_bytes` of the posts used last."""
 
     def __init__(self, limits: Limits) -> None:
         self._size_max = limits.recent_events
         self._events: dict[int, Event | EventView] = {}
         self._post_bytes_left = limits.recent_post_bytes
         self._posts: dict[int, Event] = {}
+        self.times_cleared = 0
+        """What was read of the ledger before the last time may be gone from it."""
 
     def clear(self) -> None:
         """Forget everything: the state is rebuilt."""
+        self.times_cleared += 1
         self._events.clear()
         while self._posts:
             self._forget_post()
@@ -35,10 +41,7 @@ class Recent:
         self._events[event.seq] = event
         if isinstance(event.data, Posted):
             self._events[event.seq] = view(event)  # without the body, which the posts below have for a while
-            self._posts[event.seq] = event
-            self._post_bytes_left -= _size(event.data)
-        while self._post_bytes_left < 0:
-            self._forget_post()
+            self._remember(event)
         self._events.pop(event.seq - self._size_max, None)
 
     def find(self, query: EventQuery) -> list[EventView] | None:
@@ -56,11 +59,25 @@ class Recent:
     def find_posts(self, query: PostQuery) -> list[PostRecord] | None:
         """The posts that match; None if not all of them are remembered."""
         if query.ids is None or query.with_acks:
-            return None
+            return None  # not an inbox
         wanted = sorted((post_id for post_id in query.ids if post_id <= query.upto), reverse=True)
         if not all(post_id in self._posts for post_id in wanted):
             return None
         return [PostRecord(event=self._posts[post_id]) for post_id in wanted[: query.limit]]
+
+    def add_posts(self, query: PostQuery, found: Iterable[PostRecord]) -> None:
+        """Remember what a query found in the ledger, if such queries are answered from here."""
+        if query.ids is not None and not query.with_acks:
+            for record in found:
+                self._remember(record.event)
+
+    def _remember(self, event: Event) -> None:
+        assert isinstance(event.data, Posted)  # noqa: S101 - only such are kept
+        if event.seq not in self._posts:
+            self._posts[event.seq] = event
+            self._post_bytes_left -= _size(event.data)
+        while self._post_bytes_left < 0:
+            self._forget_post()
 
     def _forget_post(self) -> None:
         oldest = self._posts.pop(next(iter(self._posts)))

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from time import perf_counter
 
 import pytest
 from msgspec.structs import replace
 
 from actors.cursors import Cursors
 from actors.limits import Limits
+from actors.project import ProjectActor
 from actors.recent import Recent
+from actors.statistics import Totals
 from engine.events import view
 from engine.lookups import EventQuery, PostQuery, PostRecord
 from engine.posts import Posted
@@ -76,6 +79,43 @@ def test_posts_are_remembered_with_their_bodies_up_to_so_many_bytes() -> None:
         assert recent.find_posts(other) is None
     recent.clear()
     assert recent.find_posts(query) is None
+
+
+class Posts(MemoryJournal):
+    """Has posts to be found, counts their reads; something may happen during one."""
+
+    reads = 0
+    meanwhile: Callable[[], object] = staticmethod(lambda: None)
+
+    async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
+        self.reads += 1
+        self.meanwhile()
+        return [PostRecord(event=event(post_id)) for post_id in sorted(query.ids or (3,), reverse=True)]
+
+
+async def test_an_inbox_that_was_read_of_the_ledger_is_remembered() -> None:
+    journal = Posts()
+    actor = ProjectActor(1, journal, lambda: AT, Limits(recent_post_bytes=70_000), Totals(), perf_counter)
+    inbox = PostQuery(upto=9, ids=(3, 6), with_acks=False, limit=5)
+    found = [PostRecord(event=event(6)), PostRecord(event=event(3))]
+    assert [await actor.posts(inbox), await actor.posts(inbox)] == [found, found]
+    assert journal.reads == 1
+
+    await actor.posts(replace(inbox, ids=(9,)))  # pushes the oldest out
+    assert await actor.posts(inbox) == found
+    assert journal.reads == 3
+    for _ in range(2):
+        await actor.posts(replace(inbox, ids=None))
+    assert journal.reads == 5
+
+
+async def test_posts_read_while_the_state_is_lost_are_not_kept() -> None:
+    journal = Posts()
+    actor = ProjectActor(1, journal, lambda: AT, Limits(), Totals(), perf_counter)
+    journal.meanwhile = actor._replica.recent.clear
+    inbox = PostQuery(upto=9, ids=(3, 6), with_acks=False, limit=5)
+    assert await actor.posts(inbox) == await actor.posts(inbox)
+    assert journal.reads == 2
 
 
 class Counting(MemoryJournal):
