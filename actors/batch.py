@@ -4,7 +4,7 @@ The events are folded as they are decided, so that the next command of the batch
 Nothing here waits: a decision is never interrupted between reading the state and folding its events.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from engine.errors import LedgerGap
 from engine.history import Head
 from engine.lookups import Recall
 from engine.posts import fold_recall
-from engine.project import apply, decide, needed, stamp
+from engine.project import apply, decide, long_comparison, needed, stamp
 from engine.state import State
 from engine.vocabulary import Event
 
@@ -43,6 +43,11 @@ def _needed(state: State, request: Request) -> Sequence[int]:
     return () if isinstance(request.command, Look) else needed(state, request.command, request.caller.id)
 
 
+def long_comparison_for(state: State, request: Request) -> Iterator[None] | None:
+    """What must be done in slices before this request can be decided, if anything."""
+    return None if isinstance(request.command, Look) else long_comparison(state, request.command)
+
+
 class Deciding:
     """One batch being decided on one state. `run` may be called once."""
 
@@ -55,13 +60,16 @@ class Deciding:
         self._work = Work(Head(state.seq, state.at))
 
     def run(self, requests: Sequence[Request], pace: Pace) -> Work:
-        """Decide the requests in order, until the slice is spent or one needs a post that left the state on the way.
+        """Decide the requests in order, until the slice is spent or one is not prepared.
 
-        At least one is decided.
+        At least one is decided: the first was prepared before. Others may need a post that left the state on the way,
+        or a long comparison.
         """
         pace.begin()
         for request in requests:
             if not self._wanted.issuperset(_needed(self._state, request)):
+                break
+            if self._work.answers and long_comparison_for(self._state, request) is not None:
                 break
             self._work.answers.append((request, self._decide(request)))
             if pace.spent:

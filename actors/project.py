@@ -52,7 +52,7 @@ from math import inf
 import structlog
 import trio
 
-from actors.batch import Deciding, Work, wanted_posts
+from actors.batch import Deciding, Work, long_comparison_for, wanted_posts
 from actors.commits import Commit
 from actors.cursors import Cursors
 from actors.errors import STOPPING, ActorError, Busy, Crashed, Unavailable
@@ -319,6 +319,7 @@ class ProjectActor:
         self._phases.enter(Phase.DECIDING)
         wanted = wanted_posts(state, self._batch)
         recall = await self._recall(state, wanted)
+        await self._compare(state)
         now = self._clock()
         for request in self._batch:
             if not isinstance(request.command, Look):
@@ -332,6 +333,13 @@ class ProjectActor:
         readers = tuple({request.caller.id for request in self._batch})
         query = PostQuery(upto=state.seq, ids=tuple(sorted(wanted)), acks_of=readers, limit=len(wanted))
         return Recall(await self._journal.posts(self.project_id, query))
+
+    async def _compare(self, state: State) -> None:
+        """Prepare the first command of the batch, in slices, if its surface must be compared with many leases."""
+        if self._batch and (steps := long_comparison_for(state, self._batch[0])) is not None:
+            self._pace.begin()
+            for _ in steps:
+                await self._pace.give_way_when_spent()
 
     async def _is_proven(self, *, just_read: bool) -> bool:
         """Whether the state ends with the ledger's last event, all of it as durable as a commit makes it."""

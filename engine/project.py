@@ -70,6 +70,14 @@ def needed(state: State, command: AnyCommand, reader: int) -> Sequence[int]:
     return posts.needed(state.posts, state.seq, command, reader) if isinstance(command, PostCommand) else ()
 
 
+def long_comparison(state: State, command: AnyCommand) -> Iterator[None] | None:
+    """The steps that must come before this command can be decided in a few milliseconds; None if it needs none.
+
+    They change nothing that anybody sees. Other commands may be decided in between.
+    """
+    return leases.long_comparison(state.leases, command) if isinstance(command, LeaseCommand) else None
+
+
 def stamp(state: State, caller: Principal, now: datetime, happened: Iterable[EventData]) -> list[Event]:
     """Number what was decided, as the ledger's next events."""
     return [

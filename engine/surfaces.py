@@ -98,6 +98,7 @@ _GROUP = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _SPACES_IN_GROUP = re.compile(r"(?<=[{,]) +| +(?=[,}])")
 
 
+@lru_cache(maxsize=_PARSED_MAX)
 def parse(text: str) -> str | Refusal:
     """The one spelling of a surface, or what is wrong with it; what was parsed is its own spelling."""
     surface = _read(text)
@@ -119,15 +120,15 @@ def _read(text: str) -> str | Refusal:
     if (named := _NAMESPACE.match(written)) is not None:
         return _named(named[1], written[named.end() :])
     written = _SPACES_IN_GROUP.sub("", _without_place(written).replace("\\", "/"))
-    alternatives = list(islice(_alternatives(written), ALTERNATIVES_MAX + 1))
-    if len(alternatives) > ALTERNATIVES_MAX:
+    choices = list(islice(_alternatives(written), ALTERNATIVES_MAX + 1))
+    if len(choices) > ALTERNATIVES_MAX:
         return _refused(written, f"braces may stand for at most {ALTERNATIVES_MAX} paths: name them more broadly")
-    for alternative in alternatives:
+    for alternative in choices:
         for fault, remedy in _FAULTS:
             if fault.search(alternative) and not _is_root(alternative):
                 return _refused(written, remedy)
     surface = _resolved(written)
-    if surface is None or (len(alternatives) > 1 and ".." in written.split("/")):
+    if surface is None or (len(choices) > 1 and ".." in written.split("/")):
         return _refused(written, "write it without '..', and inside the repository")
     if wildcards(surface) > WILDCARDS_MAX:
         return _refused(written, f"a surface has at most {WILDCARDS_MAX} wildcards: name it more broadly with '**'")
@@ -153,6 +154,11 @@ def overlap(a: str, b: str) -> bool:
         globs.cover_one_path(path, other) or (namespace != "" and ranges.share_a_value(path, other))
         for path, other in product(paths, other_paths)
     )
+
+
+def alternatives(surface: str) -> int:
+    """How many paths a parsed surface stands for."""
+    return len(_paths(surface)[1])
 
 
 def namespace(surface: str) -> str:
@@ -239,10 +245,10 @@ def _paths(surface: str) -> tuple[str, tuple[tuple[str, ...], ...]]:
     """A parsed surface as its namespace (empty for the repository) and the segments of each path it stands for."""
     named = _NAMESPACE.match(surface)
     namespace, paths = (named[1], surface[named.end() :]) if named else ("", surface)
-    alternatives = list(islice(_alternatives(paths), ALTERNATIVES_MAX + 1))
-    if len(alternatives) > ALTERNATIVES_MAX:  # of a ledger that was written when braces meant themselves
-        alternatives = [paths]
-    return namespace, tuple(globs.segments(path) for path in alternatives)
+    choices = list(islice(_alternatives(paths), ALTERNATIVES_MAX + 1))
+    if len(choices) > ALTERNATIVES_MAX:  # of a ledger that was written when braces meant themselves
+        choices = [paths]
+    return namespace, tuple(globs.segments(path) for path in choices)
 
 
 def _refused(written: str, remedy: str) -> Refusal:

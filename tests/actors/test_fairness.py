@@ -12,7 +12,9 @@ from actors.mailbox import Mailbox, Request
 from actors.pace import Pace
 from actors.readers import LastCalls
 from actors.waiting import News
+from engine import surfaces
 from engine.identity import Principal
+from engine.leases import Lease, WhoHolds
 from engine.posts import Posted, ReadPosts
 from engine.presence import Registered, Touch
 from engine.sequences import Claim, ListSequences
@@ -99,6 +101,36 @@ async def test_other_tasks_run_after_every_slice(
     done = True
     assert work.now == pytest.approx(0.201)
     assert longest <= 0.011, "a slice, and the command that ended it"
+
+
+async def test_other_tasks_run_while_a_surface_is_compared_with_many_leases(
+    autojump_clock: MockClock, slow_directory: Directory, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(50):
+        await slow_directory.ask(A, Lease(surface=f"{{a*b,c*d,e*f,g*h,i*j,k*l,m*n,o*p{number}}}/x"))
+    overlap, passes, compared_in = surfaces.overlap, 0, list[int]()
+
+    def overlap_slowly(a: str, b: str) -> bool:
+        work.now += 0.001
+        compared_in.append(passes)
+        return overlap(a, b)
+
+    async def keep_passing() -> None:
+        nonlocal passes
+        while True:
+            await trio.lowlevel.checkpoint()
+            passes += 1
+
+    monkeypatch.setattr(surfaces, "overlap", overlap_slowly)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keep_passing)
+        for surface in ("*x*", "*y*"):  # the second one waits for a batch of its own
+            nursery.start_soon(slow_directory.ask, B, WhoHolds(surface=surface))
+        with trio.fail_after(60):
+            while len(compared_in) < 100:
+                await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert max(compared_in.count(number) for number in compared_in) <= 11, "a slice, and the comparison that ended it"
 
 
 async def test_a_caller_with_many_calls_waits_for_its_own(

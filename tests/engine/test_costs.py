@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from engine import overlaps
 from engine.commits import ReportCommit
 from engine.decision import Decision
 from engine.leases import Lease, Release, WhoHolds
@@ -17,7 +18,7 @@ from engine.ledger import QueryEvents, WhatsNew
 from engine.open_posts import LANE_BACKLOG_MAX
 from engine.posts import Ack, Post, ReadPosts
 from engine.presence import Register, WhoIsActive
-from engine.project import AnyCommand, apply, snapshot, stamp
+from engine.project import AnyCommand, apply, long_comparison, snapshot, stamp
 from engine.refusals import Refusal
 from engine.sequences import Claim, LatestClaims, ListSequences, SeedSequence, VoidClaim
 from engine.tasks import ListTasks, TaskAssign, TaskBlock, TaskCreate, TaskResolve, TaskShip, TaskStart
@@ -296,3 +297,45 @@ def test_a_post_that_left_an_inbox_still_waits_for_newcomers(monkeypatch: pytest
     project.play([ben(Register(lane="qa")), *(ada(Post(to_lane="qa", body="b")) for _ in range(2))])
     assert project.state.posts.inbox(ben.id) == [3]
     assert [post.id for post in project.state.posts.dump()] == list(project.state.posts.backlog("qa")) == [2, 3]
+
+
+def alternatives_leased(count: int) -> Project:
+    """Leases of many alternatives, each of which must be compared with whatever begins with a wildcard."""
+    project = Project()
+    for number in range(count):
+        project.play([ben(Lease(surface=f"{{a*b,c*d,e*f,g*h,i*j,k*l,m*n,o*p{number}}}/x"))])
+    return project
+
+
+@pytest.mark.parametrize("command", [Lease(surface="*x*"), WhoHolds(surface="*x*")], ids=repr)
+def test_a_surface_that_must_be_compared_with_many_is_prepared_in_steps(command: AnyCommand) -> None:
+    few, many = alternatives_leased(5), alternatives_leased(50)
+    assert long_comparison(few.state, command) is None
+    steps = long_comparison(many.state, command)
+    assert steps is not None
+    unprepared = bytecodes_run(many, *ada(command))
+    assert len(list(steps)) == 50
+    assert long_comparison(many.state, command) is None
+    assert bytecodes_run(many, *ada(command)) < unprepared / 2
+
+
+@pytest.mark.parametrize("command", [Release(surface="*x*"), WhoHolds(), WhoHolds(surface="/etc/hosts")], ids=repr)
+def test_what_compares_nothing_needs_no_steps(command: AnyCommand) -> None:
+    assert long_comparison(alternatives_leased(50).state, command) is None
+
+
+def test_a_prepared_command_is_answered_as_an_unprepared_one() -> None:
+    project, command = alternatives_leased(50), WhoHolds(surface="*a*b*")
+    unprepared = project.ask(*ada(command))
+    list(long_comparison(project.state, command) or ())
+    assert project.ask(*ada(command)) == unprepared
+
+
+def test_only_so_many_comparisons_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlaps, "OVERLAPS_KEPT_MAX", 3)
+    kept = overlaps.Overlaps()
+    list(kept.compare("*a", ["b", "c"]))
+    assert kept.unknown("*a", ["b", "c", "d"]) == ["d"]
+    list(kept.compare("*z", ["b", "c"]))
+    assert kept.unknown("*a", ["b", "c"]) == ["b", "c"]
+    assert kept.unknown("*z", ["b", "c"]) == []

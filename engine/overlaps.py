@@ -1,0 +1,54 @@
+"""Which surfaces overlap, remembered: one comparison takes microseconds, thousands of them too long for one decision.
+
+A command that needs many is prepared: its surface is compared with one lease a step, other tasks run in between, and
+the decision then finds the results here. They depend on the two spellings alone, so none is ever out of date.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from engine import surfaces
+
+PATHS_COMPARED_AT_ONCE_MAX = 200
+"""Pairs of paths that one decision compares itself, some five microseconds each."""
+
+OVERLAPS_KEPT_MAX = 10_000
+"""Results that are remembered, about a megabyte; more than one surface needs, whatever the project holds."""
+
+
+def is_long(surface: str, others: Iterable[str]) -> bool:
+    """Whether comparing a surface with these is too much for one decision."""
+    pairs = surfaces.alternatives(surface) * sum(map(surfaces.alternatives, others))
+    return pairs > PATHS_COMPARED_AT_ONCE_MAX
+
+
+class Overlaps:
+    """Results by surface and by the other surface."""
+
+    __slots__ = ("_known", "_size")
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, bool]] = {}
+        self._size = 0
+
+    def are(self, surface: str, other: str) -> bool:
+        """Whether the two overlap: as remembered, or else compared now."""
+        known = self._known.get(surface)
+        if known is not None and (result := known.get(other)) is not None:
+            return result
+        return surfaces.overlap(other, surface)
+
+    def unknown(self, surface: str, others: Iterable[str]) -> list[str]:
+        """Those whose result is not remembered."""
+        known = self._known.get(surface, {})
+        return [other for other in others if other not in known]
+
+    def compare(self, surface: str, others: list[str]) -> Iterator[None]:
+        """Compare a surface with the others, one a step, and remember the results."""
+        if self._size + len(others) > OVERLAPS_KEPT_MAX:
+            self._known.clear()
+            self._size = 0
+        known = self._known.setdefault(surface, {})
+        for other in others:
+            known[other] = surfaces.overlap(other, surface)
+            self._size += 1
+            yield
