@@ -24,6 +24,7 @@ LINES: dict[str, Any] = {"lines": True}
 """The `extra` of a text's `Meta` that lets it have more than one line."""
 
 _BOXES = {"": False, "false": False, "off": False, "0": False, "true": True, "on": True, "1": True}
+_MISSING = "This field was not sent, so nothing was changed."
 _UNDECODED = "\ufffd"
 """What bytes become that are not UTF-8."""
 
@@ -64,6 +65,21 @@ def blank(**typed: object) -> AnyForm:
 async def posted(kind: type[Fields]) -> Form[Fields]:
     """The form that the present request sends."""
     return read(kind, await request.form)
+
+
+async def posted_whole(kind: type[Fields]) -> Form[Fields]:
+    """The same for a form that changes what exists: a field that was not sent is refused.
+
+    A blank field clears a value. A missing one would do the same to a value that nobody meant to change.
+    """
+    return read_whole(kind, await request.form)
+
+
+def read_whole(kind: type[Fields], given: Mapping[str, str]) -> Form[Fields]:
+    """The fields of `kind` in what was sent, which must name each of them."""
+    form = read(kind, given)
+    missing = {name: _MISSING for name in kind.__struct_fields__ if name not in given}
+    return form if not missing else Form(form.typed, form.wrong | missing, None)
 
 
 def read(kind: type[Fields], given: Mapping[str, str]) -> Form[Fields]:

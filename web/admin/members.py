@@ -5,7 +5,7 @@ Leads make the same changes with their tools, by the same functions. `web.admin.
 """
 
 from msgspec import Struct
-from quart import Blueprint, abort, redirect
+from quart import Blueprint, redirect
 from quart.typing import ResponseReturnValue
 
 from engine import terms
@@ -16,6 +16,7 @@ from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_member
 from web.admin.member_pages import member_page
+from web.admin.refusals import refusal_page
 from web.admin.visitor import PREFIX, current_owner
 
 
@@ -51,17 +52,17 @@ def member_forms(context: AdminContext) -> Blueprint:
 
     @pages.post("/<int:participation_id>/lead")
     async def lead(project_id: int, participation_id: int) -> ResponseReturnValue:
-        wanted = (await forms.posted(Lead)).fields
+        form = await forms.posted_whole(Lead)
         member = await the_member(context, project_id, participation_id)
-        if wanted is None:
-            abort(400)
-        is_admin = wanted.is_admin
+        if form.fields is None:
+            return await refusal_page(400, "Nothing was changed", form.wrong["is_admin"])
+        is_admin = form.fields.is_admin
         await change(project_id, member, lane=member.lane, is_admin=is_admin)
         return _back(project_id, "lead" if is_admin else "no-lead")
 
     @pages.post("/<int:participation_id>/lane")
     async def lane(project_id: int, participation_id: int) -> ResponseReturnValue:
-        form = await forms.posted(Lane)
+        form = await forms.posted_whole(Lane)
         member = await the_member(context, project_id, participation_id)
         try:
             if form.fields is not None:

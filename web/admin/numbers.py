@@ -20,6 +20,7 @@ from web.admin import acting, forms
 from web.admin.confirming import Question, ask
 from web.admin.context import AdminContext
 from web.admin.finding import the_project
+from web.admin.refusals import refusal_page
 from web.admin.visitor import PREFIX, see_other
 
 PAGE_EVENTS = 50
@@ -116,9 +117,10 @@ def number_pages(context: AdminContext) -> Blueprint:
 
     @pages.post("/archive")
     async def archive(project_id: int) -> ResponseReturnValue:
-        form = await forms.posted(Archiving)
-        wanted = form.fields
-        command = None if wanted is None else SeedSequence(sequence=wanted.sequence, archived=wanted.archived)
+        form = await forms.posted_whole(Archiving)
+        if (wanted := form.fields) is None:
+            return await refusal_page(400, "Nothing was changed", next(iter(form.wrong.values())))
+        command = SeedSequence(sequence=wanted.sequence, archived=wanted.archived)
         return await _done(context, project_id, form, command, "seeded")
 
     @pages.post("/void")

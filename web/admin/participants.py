@@ -60,7 +60,7 @@ def participant_pages(context: AdminContext) -> Blueprint:
 
     @pages.post("/<int:participant_id>")
     async def change(participant_id: int) -> ResponseReturnValue:
-        owner, form = current_owner(), await forms.posted(Person)
+        owner, form = current_owner(), await forms.posted_whole(Person)
         person = await the_person(participant_id)
         if (wanted := form.fields) is None:
             return await _person_page(person, form), 400

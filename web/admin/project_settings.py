@@ -16,6 +16,7 @@ from web.admin.confirming import Question, ask
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project
 from web.admin.projects import ProjectName
+from web.admin.refusals import refusal_page
 from web.admin.visitor import PREFIX, current_owner
 
 
@@ -68,7 +69,7 @@ def setting_pages(context: AdminContext) -> Blueprint:
 
     @pages.post("/settings")
     async def change(project_id: int) -> ResponseReturnValue:
-        owner, form = current_owner(), await forms.posted(ProjectSettings)
+        owner, form = current_owner(), await forms.posted_whole(ProjectSettings)
         project = await the_project(context, project_id)
         if (wanted := form.fields) is None:
             return await _settings_page(project, form), 400
@@ -97,8 +98,10 @@ def setting_pages(context: AdminContext) -> Blueprint:
 
     @pages.post("/archive")
     async def archive(project_id: int) -> ResponseReturnValue:
-        owner, wanted = current_owner(), (await forms.posted(Archiving)).fields
-        archived = wanted is not None and wanted.archived
+        owner, form = current_owner(), await forms.posted_whole(Archiving)
+        if form.fields is None:
+            return await refusal_page(400, "Nothing was changed", form.wrong["archived"])
+        archived = form.fields.archived
         changing = store.write(projects.archive, owner.id, project_id, archived=archived, by=owner.handle)
         changed = await context.services.people.change(changing, project_id=project_id)
         found(changed or None)

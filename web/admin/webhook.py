@@ -47,7 +47,7 @@ def webhook_pages(context: AdminContext) -> Blueprint:
 
     @pages.post("")
     async def save(project_id: int) -> ResponseReturnValue:
-        owner, form = current_owner(), await forms.posted(WebhookSettings)
+        owner, form = current_owner(), await forms.posted_whole(WebhookSettings)
         project = await the_project(context, project_id)
         if form.fields is not None and not (
             form.fields.url.startswith("https://") or context.settings.webhook_private_addresses

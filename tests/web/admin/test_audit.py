@@ -6,7 +6,7 @@ from jinja2 import Environment, PackageLoader
 
 from store.people.audit import Action
 from tests.web.admin.admin_client import AdminClient
-from tests.web.admin.reading import links_of, text_of
+from tests.web.admin.reading import fields_of, links_of, text_of
 from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus
 from web.admin.audit import PAGE_CHANGES
@@ -99,8 +99,9 @@ async def test_a_projects_trail_has_only_what_concerns_it(bus: Bus, ada: AdminCl
 
 async def test_pages_go_through_everything_once(bus: Bus, ada: AdminClient) -> None:
     there = await ada.change("/admin/projects", slug="shop")
+    settings = fields_of(await ada.page(f"{there}/settings"))
     for number in range(PAGE_CHANGES):
-        await ada.change(f"{there}/settings", slug="shop", name=f"Shop {number}", liveness_window_seconds=900)
+        await ada.change(f"{there}/settings", **settings | {"name": f"Shop {number}"})
     first = await ada.page(f"{there}/audit")
     (older,) = [link for link in links_of(first) if "before=" in link]
     second = await ada.page(f"{there}/audit{older}")

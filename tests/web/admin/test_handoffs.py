@@ -3,7 +3,7 @@
 import pytest
 
 from tests.web.admin.admin_client import AdminClient
-from tests.web.admin.reading import links_of, text_of, wrong_in
+from tests.web.admin.reading import fields_of, links_of, text_of, wrong_in
 from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus
 from web.admin.markdown import ref_address, rendered
@@ -73,12 +73,7 @@ async def test_long_lists_come_in_pages(bus: Bus, ada: AdminClient) -> None:
 async def test_a_ref_leads_where_the_project_says(bus: Bus, ada: AdminClient) -> None:
     token = await bus.mint("scout")
     there = await project_of(bus, ada)
-    settings: dict[str, str | int] = {
-        "slug": "demo",
-        "name": "demo",
-        "liveness_window_seconds": 900,
-        "time_zone": "UTC",
-    }
+    settings = fields_of(await ada.page(f"{there}/settings"))
     await ada.change(f"{there}/settings", **settings | {"ref_url": "https://example.com/pull/{ref}"})
     asked = await bus.call(token, "post", to_actor="ada", body="x", ref="a b/7")
     assert "https://example.com/pull/a%20b%2F7" in links_of(await ada.page(f"{there}/posts/{asked['post_id']}"))
