@@ -131,9 +131,17 @@ def show_pages(page: Page, take: Take) -> None:
         ("leases", "/leases"),
         ("activity", "/activity"),
         ("members", "/members"),
+        ("settings", "/settings"),
     ):
         _open(page, project + address)
         take(subject)
+    page.goto(f"{project}/webhook")
+    take("webhook")
+    _open(page, project)
+    page.keyboard.press("Control+k")
+    page.get_by_role("dialog", name="Go to").get_by_role("searchbox").fill("lea")
+    page.wait_for_timeout(SETTLING_MILLISECONDS)
+    take("palette")
 
 
 def _open(page: Page, address: str) -> None:

@@ -17,6 +17,7 @@ from store.people import invites, participants
 from web.admin import forms
 from web.admin.acting import owner_in_person
 from web.admin.context import AdminContext
+from web.admin.now import active_in
 from web.admin.visitor import PREFIX, Live, current_owner
 from web.needs import Needs, needs_of
 
@@ -40,6 +41,13 @@ class Page(Struct, frozen=True, kw_only=True):
     page: int = 1
 
 
+class Seen(Struct, frozen=True, kw_only=True):
+    """What a project's state says at one moment; `active` is as the project's own page counts."""
+
+    needs: Needs
+    active: int
+
+
 def home_pages(context: AdminContext) -> Blueprint:
     """The route."""
     pages = Blueprint("home", __name__)
@@ -50,7 +58,8 @@ def home_pages(context: AdminContext) -> Blueprint:
         owner = current_owner()
         g.live = Live(stream=f"{PREFIX}/stream", after=None)
         projects = sorted(await store.read(overview.dashboard, owner.id), key=_activity, reverse=True)
-        needs, silent = await _needs(context, projects)
+        seen, silent = await _seen(context, projects)
+        needs = {project_id: each.needs for project_id, each in seen.items() if each.needs.total}
         wanted = forms.read(Page, request.args).fields or Page()
         last_page = max(1, -(-len(projects) // PAGE_PROJECTS))
         number = min(max(1, wanted.page), last_page)
@@ -68,6 +77,7 @@ def home_pages(context: AdminContext) -> Blueprint:
             silent=silent,
             lapsing=lapsing,
             pulse=await store.read(pulse.pulse, [project.id for project in shown]),
+            active={each.id: seen[each.id].active if each.id in seen else each.active for each in shown},
             open_posts={each.id: each.open_posts if live[each.id] is None else live[each.id] for each in shown},
             participants=await store.read(participants.persons, owner.id),
             shown_max=PARTICIPANTS_SHOWN_MAX,
@@ -76,23 +86,24 @@ def home_pages(context: AdminContext) -> Blueprint:
     return pages
 
 
-async def _needs(context: AdminContext, projects: list[ProjectOverview]) -> tuple[dict[int, Needs], list[str]]:
-    """What needs the owner, by project, and the names of projects that did not answer in time."""
-    found: dict[int, Needs] = {}
+async def _seen(context: AdminContext, projects: list[ProjectOverview]) -> tuple[dict[int, Seen], list[str]]:
+    """What the state of the projects says, and the names of projects that did not answer in time."""
+    found: dict[int, Seen] = {}
     silent: list[str] = []
 
     async def look(project: ProjectOverview) -> None:
         caller = owner_in_person(project)
         try:
             with trio.fail_after(PATIENCE_SECONDS):
-                needs = await context.services.directory.look(
-                    project.id, lambda state, now: needs_of(state, now, caller)
+                found[project.id] = await context.services.directory.look(
+                    project.id,
+                    lambda state, now: Seen(
+                        needs=needs_of(state, now, caller),
+                        active=active_in(state, now, project.liveness_window_seconds),
+                    ),
                 )
         except (trio.TooSlowError, Busy, Crashed, Unavailable):
             silent.append(project.name)
-        else:
-            if needs.total:
-                found[project.id] = needs
 
     since = context.store.clock.now() - timedelta(days=LOOKED_AT_DAYS)
     async with trio.open_nursery() as nursery:

@@ -4,7 +4,7 @@ Presence comes first and is told apart from access: somebody who is away may hav
 gone may have called a moment ago. `web.admin.members` and `web.admin.revoking` have the forms.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -40,11 +40,15 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 
 class Work(Struct, frozen=True, kw_only=True):
-    """What a member is about now; `lane` and `status` are as registered."""
+    """What a member is about now; `lane` and `status` are as registered.
+
+    `last_seen` is newer than the member's row, which is written some seconds later. It is None after a day.
+    """
 
     lane: str | None
     status: str | None
     unread: int
+    last_seen: datetime | None
     tasks: tuple[tuple[int, str, str], ...] = ()
     leases: tuple[tuple[str, datetime], ...] = ()
 
@@ -126,14 +130,10 @@ def working(state: State, now: datetime, member: MemberRow, actor: str) -> Work:
         lane=None if presence is None else presence.lane,
         status=None if presence is None else presence.status,
         unread=state.posts.unread(reader),
+        last_seen=_last_seen(state, reader),
         tasks=tuple((task.id, task.title, task.status) for task in tasks),
         leases=tuple((lease.surface, lease.expires_at) for lease in held[:WORK_SHOWN_MAX]),
     )
-
-
-def is_active(member: MemberRow, window_seconds: int, now: datetime) -> bool:
-    """Whether a member called within the project's liveness window."""
-    return member.last_seen is not None and now - member.last_seen <= timedelta(seconds=window_seconds)
 
 
 def _registered(state: State, readers: list[int]) -> dict[int, Work]:
@@ -145,8 +145,13 @@ def _registered(state: State, readers: list[int]) -> dict[int, Work]:
             lane=None if presence is None else presence.lane,
             status=None if presence is None else presence.status,
             unread=state.posts.unread(reader),
+            last_seen=_last_seen(state, reader),
         )
     return known
+
+
+def _last_seen(state: State, reader: int) -> datetime | None:
+    return None if (seen := state.seen.get(reader)) is None else seen.at
 
 
 def _page(wanted: Listed, number: int) -> str:

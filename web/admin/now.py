@@ -35,7 +35,6 @@ class Agent(Struct, frozen=True, kw_only=True):
     reader: int
     actor: str
     last_seen: datetime
-    is_active: bool
     lane: str | None
     status: str | None
     tasks: tuple[Task, ...]
@@ -81,27 +80,31 @@ def now_pages(context: AdminContext) -> Blueprint:
 
 def scene_of(state: State, now: datetime, project: ProjectRow) -> Scene:
     """What goes on in a project in this state."""
-    window = timedelta(seconds=project.liveness_window_seconds)
     readers = list(state.seen)[::-1]
     met = conflicts(state.leases, now, LEASES_COMPARED_MAX)
     return Scene(
-        agents=[_agent(state, reader, now, window) for reader in readers[:AGENTS_SHOWN_MAX]],
+        agents=[_agent(state, reader, now) for reader in readers[:AGENTS_SHOWN_MAX]],
         agents_more=max(0, len(readers) - AGENTS_SHOWN_MAX),
-        active=sum(now - liveness.at <= window for liveness in state.seen.values()),
+        active=active_in(state, now, project.liveness_window_seconds),
         conflicts=met[:CONFLICTS_SHOWN_MAX],
         conflicts_more=max(0, len(met) - CONFLICTS_SHOWN_MAX),
         mine=state.posts.unread(OWNER),
     )
 
 
-def _agent(state: State, reader: int, now: datetime, window: timedelta) -> Agent:
+def active_in(state: State, now: datetime, window_seconds: int) -> int:
+    """How many participants called within a project's liveness window."""
+    window = timedelta(seconds=window_seconds)
+    return sum(now - liveness.at <= window for liveness in state.seen.values())
+
+
+def _agent(state: State, reader: int, now: datetime) -> Agent:
     seen, presence = state.seen[reader], state.presence.get(reader)
     tasks, leases = state.tasks.in_progress_of(reader), state.leases.active_of(reader, now)
     return Agent(
         reader=reader,
         actor=seen.actor,
         last_seen=seen.at,
-        is_active=now - seen.at <= window,
         lane=None if presence is None else presence.lane,
         status=None if presence is None else presence.status,
         tasks=tuple(tasks[:TASKS_PER_AGENT_MAX]),

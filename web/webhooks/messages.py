@@ -24,7 +24,7 @@ TITLE_LENGTH_MAX = 300
 _WORDS: dict[Kind, str] = {
     "post": "Post to you",
     "overdue": "Overdue handoff",
-    "blocked": "Blocked, and on no task",
+    "blocked": "Blocked, but not by a task",
     "stale": "Stale task",
     "conflict": "Lease conflict",
 }

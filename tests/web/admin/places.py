@@ -80,6 +80,7 @@ FORMS: dict[str, dict[str, Field]] = {
         "slug": "renamed",
         "name": "Renamed",
         "liveness_window_seconds": 600,
+        "stale_after_seconds": 600,
         "ref_url": "https://example.com/{ref}",
         "time_zone": "Europe/Berlin",
     },

@@ -24,8 +24,7 @@ async def test_projects_show_their_events_and_who_still_has_to_answer(bus: Bus, 
     second = await bus.call(lead, "post", to_actor="scout", body="second")
     await bus.call(scout, "ack", post_id=second["post_id"])
     said = text_of(await ada.page("/admin/"))
-    # who is active is told by liveness, which is written behind: some seconds late
-    assert "demo demo nobody 2 1 3" in said
+    assert "demo demo 2 2 1 3" in said
     assert "scout 1 project" in said
 
 

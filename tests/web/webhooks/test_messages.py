@@ -57,7 +57,7 @@ def test_ntfy_gets_lines_and_headers_in_ascii() -> None:
         "https://bus.example.com",
         NOW,
     )
-    assert message.body.decode().splitlines() == ["Löden", "Blocked, and on no task: Two lines …"]
+    assert message.body.decode().splitlines() == ["Löden", "Blocked, but not by a task: Two lines …"]
     assert all(value.isascii() and value.isprintable() for value in message.headers.values())
     assert message.headers["Title"] == "LLM Bus: 1 thing needs you"
 

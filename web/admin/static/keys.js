@@ -24,7 +24,8 @@ class Palette {
     this.list.className = "found-in";
     const hint = document.createElement("p");
     hint.className = "hint";
-    hint.textContent = "Up and down choose, Enter goes. In a project: g, then n t h l u a m i or s goes to a page.";
+    const letters = Object.entries(LETTERS).map(([letter, name]) => `${letter} ${name}`).join(", ");
+    hint.textContent = `Arrows choose, Enter opens. In a project, press g and a letter: ${letters}.`;
     this.dialog.append(this.field, this.list, hint);
     document.body.append(this.dialog);
     this.field.addEventListener("input", () => { clearTimeout(this.timer); this.timer = setTimeout(() => this.find(), TYPED_MS); });
