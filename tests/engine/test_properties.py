@@ -139,9 +139,13 @@ def facts(state: State) -> list[Any]:
     return [snapshot(state), *map(contents, (state.sequences, state.presence, state.posts, state.leases, state.tasks))]
 
 
+NO_FACTS = {"_undo", "_overlaps"}
+"""How changes are taken back, and what follows from the spellings of surfaces alone."""
+
+
 def contents(book: Any) -> dict[str, Any]:
     """The collections of a book; those that have no order of their own are compared without one."""
-    return {name: plain(getattr(book, name)) for name in book.__slots__ if name != "_undo"}
+    return {name: plain(getattr(book, name)) for name in book.__slots__ if name not in NO_FACTS}
 
 
 def plain(value: Any) -> Any:
