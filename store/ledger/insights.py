@@ -11,11 +11,11 @@ from msgspec import Struct
 from engine.terms import LeaseMode
 from store.postgres.connection import Connection
 
-EVENTS_MAX = 20_000
+EVENTS_MAX = 5_000
 """Events that are counted, the newest of the days asked for."""
 
-ACKS_MAX = 5_000
-POSTS_MAX = 5_000
+ACKS_MAX = 2_000
+POSTS_MAX = 2_000
 LEASES_MAX = 500
 
 _NEWEST = """project_id = %(project)s

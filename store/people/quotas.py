@@ -53,6 +53,11 @@ class Quotas(Struct, frozen=True, kw_only=True):
     invites: int = 1_000
 
 
+async def used(connection: Connection, owner_id: int) -> dict[Thing, int]:
+    """How many of each thing an owner has."""
+    return {thing: (await connection.fetch(count, (owner_id,)))[0][0] for thing, count in _COUNTS.items()}
+
+
 async def of_owner(
     connection: Connection,
     quotas: Quotas,

@@ -60,6 +60,9 @@ def sights(estate: Estate) -> Mapping[str, Sight]:
         "tasks, as a picture": _at(f"{project}/tasks?view=graph"),
         "tasks, filtered to nothing": _at(f"{project}/tasks?view=table&lane=nothing"),
         "not found": _at("/admin/nowhere"),
+        "sign-in link that does not work": _at("/admin/link?token=nothing"),
+        "settings, refused": lambda page: _send(page, f"{project}/settings", "Save settings", Slug="No slug"),
+        "palette": lambda page: _open_palette(page, project),
         "new project, refused": lambda page: _send(page, "/admin/projects/new", "Create project", Slug="No slug"),
         "grant, refused": lambda page: _send(page, f"{project}/grant", "Grant access", Participant="a/b"),
         "hand-out card": lambda page: _send(page, f"{project}/grant", "Grant access", Participant="scout"),
@@ -70,6 +73,12 @@ def sights(estate: Estate) -> Mapping[str, Sight]:
 
 def _at(address: str) -> Sight:
     return lambda page: page.goto(address)
+
+
+def _open_palette(page: Page, address: str) -> None:
+    page.goto(address)
+    page.keyboard.press("Control+k")
+    page.get_by_role("dialog", name="Go to").get_by_role("link").first.wait_for()
 
 
 def _send(page: Page, address: str, button: str, **typed: str) -> None:

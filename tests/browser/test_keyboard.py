@@ -2,12 +2,18 @@
 
 from collections.abc import Iterator
 
+import httpx2
+import trio
 from playwright.sync_api import Page, expect
 
+from store import open_store
 from tests.browser.conftest import OpenContext, Site
-from tests.browser.sights import settle
+from tests.browser.sights import Resident, settle
+from tests.web.admin.admin_client import PAGE_SECONDS_MAX
 from tests.web.admin.estates import Words
+from tests.web.bus import Bus
 
+QUESTION = "Which tax table?"
 TABS_MAX = 120
 """More than any page has places to go to."""
 
@@ -52,6 +58,21 @@ def go(page: Page, text: str, heading: str) -> None:
         page.keyboard.press("Enter")
 
 
+def ask_owner(site: Site, resident: Resident) -> None:
+    """An agent writes to the owner."""
+
+    async def ask() -> None:
+        async with (
+            open_store(site.database_url) as store,
+            httpx2.AsyncClient(base_url=site.url, timeout=PAGE_SECONDS_MAX) as http,
+        ):
+            bus = Bus(site.url, store, http, trio.Event())
+            handle = (await bus.call(resident.estate.peer_token, "whoami"))["actor"].partition("/")[0]
+            await bus.call(resident.estate.peer_token, "post", to_actor=handle, subject=QUESTION, body="There are two.")
+
+    trio.run(ask)
+
+
 def test_everything_is_done_with_keys_alone(site: Site, open_context: OpenContext, numbers: Iterator[int]) -> None:
     email = f"keys-{next(numbers)}@example.com"
     resident = settle(site, email, Words())
@@ -74,7 +95,14 @@ def test_everything_is_done_with_keys_alone(site: Site, open_context: OpenContex
         fill(page, "To", Words().label)
         fill(page, "Text", "Written without a mouse")
         press(page, "Send")
-        expect(page.get_by_role("heading", level=1)).not_to_contain_text("Write a handoff")
+        expect(page.get_by_text("Written without a mouse")).to_be_visible()
+
+        ask_owner(site, resident)
+        go(page, "handoffs", "Handoffs")
+        press(page, "For me")
+        press(page, QUESTION)
+        press(page, "Acknowledge")
+        expect(page.get_by_text("You acknowledged the post.")).to_be_visible()
 
         go(page, "leases", "Leases")
         press(page, "Release…")

@@ -14,7 +14,7 @@ from quart.typing import ResponseReturnValue
 from engine import terms
 from engine.identity import OWNER
 from engine.lookups import PostQuery
-from engine.posts import Post, Posted
+from engine.posts import Post, Posted, PostedPost
 from engine.refusals import Refusal
 from engine.state import State
 from engine.terms import ID_MAX
@@ -116,7 +116,8 @@ def handoff_pages(context: AdminContext) -> Blueprint:
         answer = await acting.act(context, project, command)
         if isinstance(answer, Refusal):
             return await _new_page(context, project, form, answer), acting.status_of(answer)
-        return see_other(f"{PREFIX}/projects/{project_id}/handoffs?view=all&done=posted")
+        assert isinstance(answer.reply, PostedPost)  # noqa: S101 - what the command answers
+        return see_other(f"{PREFIX}/projects/{project_id}/posts/{answer.reply.post_id}?done=posted")
 
     return pages
 

@@ -10,6 +10,7 @@ from engine import terms
 from store.errors import InvalidName
 from store.ledger import projects
 from store.ledger.projects import ProjectRow
+from store.people import quotas
 from store.people.names import PROJECT_NAME_LENGTH_MAX, REF_URL_LENGTH_MAX
 from web.admin import forms
 from web.admin.confirming import Question, ask
@@ -65,14 +66,14 @@ def setting_pages(context: AdminContext) -> Blueprint:
             ref_url=project.ref_url,
             time_zone=project.time_zone,
         )
-        return await _settings_page(project, form)
+        return await _settings_page(context, project, form)
 
     @pages.post("/settings")
     async def change(project_id: int) -> ResponseReturnValue:
         owner, form = current_owner(), await forms.posted_whole(ProjectSettings)
         project = await the_project(context, project_id)
         if (wanted := form.fields) is None:
-            return await _settings_page(project, form), 400
+            return await _settings_page(context, project, form), 400
         changing = store.write(
             projects.change,
             owner.id,
@@ -89,7 +90,7 @@ def setting_pages(context: AdminContext) -> Blueprint:
             found(await context.services.people.change(changing, project_id=project_id))
         except InvalidName as error:
             status = form.refuse(error, "slug")
-            return await _settings_page(project, form), status
+            return await _settings_page(context, project, form), status
         return redirect(f"/admin/projects/{project_id}/settings?done=project-saved", 303)
 
     @pages.get("/archive")
@@ -146,9 +147,15 @@ async def _delete(context: AdminContext, project: ProjectRow) -> None:
         )
 
 
-async def _settings_page(project: ProjectRow, form: forms.AnyForm) -> str:
+async def _settings_page(context: AdminContext, project: ProjectRow, form: forms.AnyForm) -> str:
     return await render_template(
-        "project_settings.html", place="projects", project=project, form=form, name_length_max=PROJECT_NAME_LENGTH_MAX
+        "project_settings.html",
+        place="projects",
+        project=project,
+        form=form,
+        name_length_max=PROJECT_NAME_LENGTH_MAX,
+        used=await context.store.read(quotas.used, current_owner().id),
+        quotas=context.settings.quotas,
     )
 
 

@@ -14,7 +14,10 @@ NEW = {"to_actor": "", "to_lane": "", "subject": "", "body": "Please look.", "re
 async def test_what_an_owner_writes_reaches_the_agent_under_the_bare_handle(bus: Bus, ada: AdminClient) -> None:
     token = await bus.mint("scout")
     there = await project_of(bus, ada)
-    await ada.change(f"{there}/handoffs/new", **NEW | {"to_actor": "scout", "subject": "Rounding", "ref": "PR-7"})
+    at = await ada.change(f"{there}/handoffs/new", **NEW | {"to_actor": "scout", "subject": "Rounding", "ref": "PR-7"})
+    said = text_of(await ada.page(at))
+    assert "Your handoff is written." in said
+    assert "Please look." in said
     (post,) = (await bus.call(token, "read_posts", to_me=True))["posts"]
     assert (post["from"], post["subject"], post["body"]) == ("ada", "Rounding", "Please look.")
     assert "Rounding ada to scout" in text_of(await ada.page(f"{there}/handoffs"))

@@ -93,6 +93,12 @@ async def test_settings_that_cannot_be_are_refused_and_change_nothing(
     assert fields_of(await ada.page(f"{there}/settings")) == before
 
 
+async def test_settings_show_what_the_owner_has_of_each_quota(bus: Bus, ada: AdminClient, token: str) -> None:
+    said = text_of(await ada.page(f"{await project_of(bus, ada)}/settings"))
+    at = said.index("Your quotas")
+    assert "Projects1 of 100 Participants1 of 1,000 Tokens1 of 5,000 Open invites0 of 1,000" in said[at : at + 200]
+
+
 async def test_an_archived_project_lets_nobody_in_until_it_is_taken_out(bus: Bus, ada: AdminClient, token: str) -> None:
     there = await project_of(bus, ada)
     assert "Archive demo?" in text_of(await ada.page(f"{there}/archive"))
