@@ -12,6 +12,7 @@ from typing import Any
 
 import trio
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors import Directory
 from engine.identity import Principal
@@ -153,7 +154,7 @@ async def disturbance(
         connections=ATTACK_CONNECTIONS,
         seconds=seconds + 2 * WARM_UP_SECONDS,
     )
-    await _generate(claims)  # the project's actor and the sessions are there now
+    await _generate(replace(claims, seconds=WARM_UP_SECONDS))  # the project's actor and the sessions are there now
     found: dict[str, Sample] = {}
 
     async def keep(name: str, sampled: Load, delay: float = 0.0) -> None:

@@ -37,7 +37,7 @@ QUICK = Plan(
 )
 
 _EPILOG = """\b
-Takes about twelve minutes; --quick takes half a minute and only shows that it works.
+Takes about twelve minutes; --quick takes a minute and only shows that it works.
 It makes a PostgreSQL for itself and removes it again. With --database-url it makes two
 databases on that server and drops them; with --data-dir it uses the embedded one there.
 Needs pgbench, and uses wrk where that is installed. The numbers mean little while the

@@ -85,10 +85,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     projects: int = 100
     rounds: int = 5
     seconds: float = 1.0
-    attack_seconds: float = 4.0
+    attack_seconds: float = 3.0
     attack_scale: float = 1.0
     held_scale: float = 1.0
-    held_rounds: int = 60
+    held_rounds: int = 40
     parts: tuple[str, ...] = PARTS
     beside: str = ""
     """The program of another version; empty: there is none, and that part is left out."""
@@ -296,7 +296,8 @@ class Run:
         for crowd, (one, all_of_them) in zip(self._crowds, subjects, strict=True):
             for subject, projects in ((one, 1), (all_of_them, CROWD_PROJECTS)):
                 load = crowd.load(projects, self._plan.seconds)
-                await trio.sleep(1.1 * ALONE_SECONDS)  # one client's many connections wait in line before that
+                if projects == 1:  # one client's many connections wait in line until it is alone
+                    await trio.sleep(1.1 * ALONE_SECONDS)
                 self._keep(subject, 0, CROWD_CONNECTIONS, await bench_load.measure(load, crowd.served, self._workspace))
                 advance(1)
         job = DurableClaims(projects=self._crowds[0].projects, tasks=DURABLE_TASKS, seconds=self._plan.seconds)
