@@ -99,7 +99,8 @@ def install(directory: Path, wishes: Wishes) -> Outcome:
         hook.rename(git_hook.aside(hook))
         work.outcome.changes.append(f"moved {hook.name} to {git_hook.aside(hook).name}, which runs first")
     work.put(plan.shared, work.shared)
-    repository.shared_state.joinpath(LAUNCHER_NAME).chmod(0o755)
+    if (started := repository.shared_state / LAUNCHER_NAME).exists():
+        started.chmod(0o755)
     work.put(plan.own, work.own)
     for hook in plan.shared:
         if hook.name in git_hook.HOOKS and hook.exists() and git_hook.block_for(hook).remove(_read(hook)) is None:
@@ -119,6 +120,10 @@ def uninstall(directory: Path, wishes: Wishes | None = None) -> Outcome:
     token = "" if work.own.knows(Path(os.path.realpath(repository.root)) / _CONNECTION) else None
     everything = Wishes(with_wiki=True, clients=("all",), shared_hooks=wishes.shared_hooks, token=token)
     plan = _plan(repository, everything)
+    always = _plan(repository, Wishes()).own
+    for path in [path for path in plan.own if path not in always and _unsafe(repository, path)]:
+        if not work.own.knows(Path(os.path.realpath(path))):
+            del plan.own[path]  # such as a wiki in a `docs` that is a link, where none was begun
     _refuse_unsafe(repository, plan, everything)
     work.take_out(plan.own, work.own)
     if _others_use(repository):
@@ -330,6 +335,8 @@ def _is_writable(path: Path) -> bool:
     if place.exists():
         return place.is_file() and os.access(place, os.W_OK)
     while not place.exists():
+        if place.is_symlink():
+            return False  # a link to itself
         place = place.parent
     return place.is_dir() and os.access(place, os.W_OK)
 
@@ -358,12 +365,11 @@ class _Work:
         try:
             current = _read(path)
             before, wanted = receipt.before(path, current, edit), edit.add(current)
-        except CannotEdit as reason:
+            if wanted is not None:
+                receipt.remember(path, before, wanted)
+            self._write(path, current, wanted, receipt)
+        except (CannotEdit, OSError) as reason:
             self.outcome.problems.append(f"left {self._shown(path)} alone: {reason}")
-            return
-        if wanted is not None:
-            receipt.remember(path, before, wanted)
-        self._write(path, current, wanted, receipt)
 
     def take_out(self, edits: dict[Path, Edit], receipt: Receipt) -> None:
         """Undo edits, and forget them."""
@@ -372,7 +378,7 @@ class _Work:
             try:
                 current = _read(path)
                 self._write(path, current, receipt.before(path, current, edit), receipt)
-            except CannotEdit as reason:
+            except (CannotEdit, OSError) as reason:
                 self.outcome.problems.append(f"left {self._shown(path)} alone: {reason}")
         self._remove_state(receipt)
         receipt.clear()
@@ -381,8 +387,9 @@ class _Work:
         """Remove what the hook has left: logs beside the work, and sessions in `.git`."""
         logs = self.root / FOLDER_NAME
         if receipt is self.own and logs.is_dir() and not logs.is_symlink():
-            for name in LOGS:
-                (logs / name).unlink(missing_ok=True)
+            for log in [logs / name for name in LOGS]:
+                if log.is_symlink() or log.is_file():
+                    log.unlink()
             if not any(logs.iterdir()):
                 logs.rmdir()
         for place in (receipt.path.parent / "sessions", receipt.path.parent):

@@ -114,6 +114,61 @@ async def test_nothing_is_written_through_a_link(tree: WorkTree, name: str, targ
     assert (tree.path / "../outside/file").read_text() == "theirs\n"
 
 
+async def test_a_link_where_nothing_was_installed_keeps_nothing_in_place(tree: WorkTree) -> None:
+    tree.write("pages/index.md")
+    (tree.path / "docs").symlink_to("pages")
+    (tree.path / ".cursor").symlink_to("../outside")
+    before = tree.tree()
+    install(tree.path, Wishes(clients=("codex",)))
+    assert uninstall(tree.path).problems == []
+    assert tree.tree() == before
+
+
+async def test_a_folder_in_the_place_of_a_log_is_left(tree: WorkTree) -> None:
+    tree.write(".llm-bus/pending.log/file")
+    before = tree.tree()
+    install(tree.path, Wishes())
+    await tree.stage(MINE)
+    await tree.git("commit", "--quiet", "--message", "one")
+    await tree.git("update-ref", "-d", "HEAD")
+    await tree.git("rm", "--quiet", "--cached", MINE)
+    (tree.path / MINE).unlink()
+    assert uninstall(tree.path).problems == []
+    assert tree.tree().keys() - before.keys() <= {".git/COMMIT_EDITMSG", "docs", "docs/decisions"}
+
+
+async def test_hooks_that_lead_nowhere_are_told_before_anything_is_done(tree: WorkTree) -> None:
+    hooks = tree.path / ".git/hooks"
+    for left in hooks.iterdir():
+        left.unlink()
+    hooks.rmdir()
+    hooks.symlink_to("hooks")
+    before = tree.tree()
+    with pytest.raises(Refused, match=r"cannot be written\nnothing was changed"):
+        install(tree.path, Wishes())
+    assert tree.tree() == before
+
+
+async def test_a_disk_that_fails_in_the_middle_is_told_with_what_was_done(
+    tree: WorkTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = Path.write_bytes
+
+    def write(path: Path, content: bytes) -> int:
+        if path.name == "AGENTS.md":
+            raise OSError(28, "No space left on device")
+        return written(path, content)
+
+    before = tree.tree()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", write)
+        outcome = install(tree.path, Wishes())
+    assert outcome.problems == ["left AGENTS.md alone: [Errno 28] No space left on device"]
+    assert "created llm-bus.config.json" in outcome.changes
+    uninstall(tree.path)
+    assert tree.tree() == before
+
+
 async def test_rules_that_are_one_file_under_two_names_are_written_once(tree: WorkTree) -> None:
     tree.write("CLAUDE.md", "# Ours\n")
     (tree.path / "AGENTS.md").symlink_to("CLAUDE.md")
