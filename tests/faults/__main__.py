@@ -54,6 +54,9 @@ def run_seeds(seed: int, runs: int, *, keep: bool) -> None:
 @click.argument("names", nargs=-1)
 def measure(names: tuple[str, ...]) -> None:
     """Make measurements: those named, or all."""
+    if unknown := set(names) - {question.name for question in QUESTIONS}:
+        known = ", ".join(question.name for question in QUESTIONS)
+        raise click.UsageError(f"No measurement is called {', '.join(sorted(unknown))}: choose among {known}.")
     for order, question in enumerate(QUESTIONS):
         if not names or question.name in names:
             began = monotonic()
