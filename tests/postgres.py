@@ -64,7 +64,10 @@ class Server:
 
 
 def query(conninfo: str, statement: str, parameters: tuple[object, ...] | None = None) -> list[tuple[object, ...]]:
-    """Run a statement on a session of its own, and give its rows if it has any."""
+    """Run a statement on a session of its own, and give its rows if it has any.
+
+    It blocks: beside a server of the same process, a row that the server may be writing is for another thread.
+    """
     with psycopg.connect(conninfo, autocommit=True) as session:
         cursor = session.execute(statement.encode(), parameters)
         return cursor.fetchall() if cursor.description else []
