@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.checker import Violation, check, operations, read_ledger
+from tests.faults.checker import Operation, Violation, check, operations, read_ledger
 from tests.faults.world import World
 
 Measure = Callable[[Path], Awaitable[str]]
@@ -33,9 +33,10 @@ def question(name: str, asks: str) -> Callable[[Measure], Measure]:
     return register
 
 
-def violations(here: World) -> list[Violation]:
-    """What the checker finds in what the clients of a world were told."""
-    return check(operations(here.record), read_ledger(here.primary.conninfo()), failover=here.failover).violations
+def violations(here: World, judged: Callable[[Operation], bool] = lambda _: True) -> list[Violation]:
+    """What the checker finds in what the clients of a world were told; of the operations that are to be judged."""
+    history = [operation for operation in operations(here.record) if judged(operation)]
+    return check(history, read_ledger(here.primary.conninfo()), failover=here.failover).violations
 
 
 def told(found: list[Violation]) -> str:
