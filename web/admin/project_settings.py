@@ -53,7 +53,6 @@ _ARCHIVING = (
 def setting_pages(context: AdminContext) -> Blueprint:
     """The routes."""
     pages = Blueprint("project_settings", __name__, url_prefix="/projects/<int:project_id>")
-    store = context.store
 
     @pages.get("/settings")
     async def settings(project_id: int) -> str:
@@ -70,28 +69,7 @@ def setting_pages(context: AdminContext) -> Blueprint:
 
     @pages.post("/settings")
     async def change(project_id: int) -> ResponseReturnValue:
-        owner, form = current_owner(), await forms.posted_whole(ProjectSettings)
-        project = await the_project(context, project_id)
-        if (wanted := form.fields) is None:
-            return await _settings_page(context, project, form), 400
-        changing = store.write(
-            projects.change,
-            owner.id,
-            project_id,
-            slug=wanted.slug,
-            name=wanted.name,
-            liveness_window_seconds=wanted.liveness_window_seconds,
-            stale_after_seconds=wanted.stale_after_seconds,
-            ref_url=wanted.ref_url,
-            time_zone=wanted.time_zone,
-            by=owner.handle,
-        )
-        try:
-            found(await context.services.people.change(changing, project_id=project_id))
-        except InvalidName as error:
-            status = form.refuse(error, "slug")
-            return await _settings_page(context, project, form), status
-        return redirect(f"/admin/projects/{project_id}/settings?done=project-saved", 303)
+        return await _change(context, project_id)
 
     @pages.get("/archive")
     async def ask_to_archive(project_id: int) -> str:
@@ -103,7 +81,7 @@ def setting_pages(context: AdminContext) -> Blueprint:
         if form.fields is None:
             return await refusal_page(400, "Nothing was changed", form.wrong["archived"])
         archived = form.fields.archived
-        changing = store.write(projects.archive, owner.id, project_id, archived=archived, by=owner.handle)
+        changing = context.store.write(projects.archive, owner.id, project_id, archived=archived, by=owner.handle)
         changed = await context.services.people.change(changing, project_id=project_id)
         found(changed or None)
         return redirect(f"{PREFIX}/projects/{project_id}/settings?done={'archived' if archived else 'unarchived'}", 303)
@@ -124,6 +102,31 @@ def setting_pages(context: AdminContext) -> Blueprint:
         return redirect("/admin/?done=project-deleted", 303)
 
     return pages
+
+
+async def _change(context: AdminContext, project_id: int) -> ResponseReturnValue:
+    owner, form = current_owner(), await forms.posted_whole(ProjectSettings)
+    project = await the_project(context, project_id)
+    if (wanted := form.fields) is None:
+        return await _settings_page(context, project, form), 400
+    changing = context.store.write(
+        projects.change,
+        owner.id,
+        project_id,
+        slug=wanted.slug,
+        name=wanted.name,
+        liveness_window_seconds=wanted.liveness_window_seconds,
+        stale_after_seconds=wanted.stale_after_seconds,
+        ref_url=wanted.ref_url,
+        time_zone=wanted.time_zone,
+        by=owner.handle,
+    )
+    try:
+        found(await context.services.people.change(changing, project_id=project_id))
+    except InvalidName as error:
+        status = form.refuse(error, "slug")
+        return await _settings_page(context, project, form), status
+    return redirect(f"/admin/projects/{project_id}/settings?done=project-saved", 303)
 
 
 def _archiving(project: ProjectRow) -> Question:
