@@ -15,6 +15,9 @@ _UNSEEN = regex.compile(r"[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800--\ ]
 NOTHING_IN_WORDS = frozenset({"null", "none", "nil", "undefined", "n/a", "nan", "-", "--", "\u2013", "\u2014"})
 """What programs and models write where they mean that there is no name, in small letters."""
 
+_TIDIED_MAX = 1_000
+"""Longer texts are too long for any name. Normalizing takes the square of the number of accents in a row."""
+
 _AROUND_WORDS = "()<>[]{}."
 
 _SCRIPTS = (
@@ -35,8 +38,8 @@ _ONE_SCRIPT = regex.compile(
 
 
 def tidied(name: str) -> str:
-    """The one spelling of a name: NFC, without white space at its ends."""
-    return unicodedata.normalize("NFC", name).strip()
+    """The one spelling of a name: NFC, without white space at its ends. What is too long for one is not normalized."""
+    return (unicodedata.normalize("NFC", name) if len(name) <= _TIDIED_MAX else name).strip()
 
 
 def says_nothing(name: str) -> bool:

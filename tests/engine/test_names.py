@@ -18,6 +18,12 @@ def test_a_name_has_one_spelling_of_its_accents() -> None:
     assert tidied("cafe\u0301") == "caf\u00e9"
 
 
+def test_accents_without_end_are_left_in_their_order() -> None:
+    marks = "\u0301\u0316"  # in the other order once normalized
+    assert tidied(f"a{marks}") != f"a{marks}"
+    assert tidied(f" a{marks * 1_000}") == f"a{marks * 1_000}"
+
+
 @pytest.mark.parametrize(
     ("name", "character"),
     [

@@ -28,8 +28,11 @@ from web.services import Services
 ToolResult = dict[str, Any]
 """A `CallToolResult` as it goes over the wire; its parts may be `msgspec.Raw`."""
 
-_PREFIX = re.compile(r".*(?:__|[.:/])", re.DOTALL)
-"""What clients put before a tool's name to tell servers apart, as in `mcp__llm-bus__claim`."""
+_SEPARATOR = re.compile(r"__|[.:/]")
+"""What clients put between a server's name and a tool's, as in `mcp__llm-bus__claim`."""
+
+_NAME_LENGTH_MAX = 128
+"""Longer names of tools are spelled like none: comparing a name that fills a body would take the server's time."""
 
 _TIME_ENDS = b'Z"'
 _TIME_BEGINS = (b'"at":"', b'"ts":"', b'_at":"', b'"last_seen":"')
@@ -74,10 +77,13 @@ class Toolbox:
         return _result(outcome, tells_unread=tool.tells_unread)
 
     def _told_unknown(self, name: str) -> str:
-        plain = _PREFIX.sub("", name.strip())
-        close = plain if plain in self._tools else nearest(plain, self._tools)
+        close = self._nearest(name) if len(name) <= _NAME_LENGTH_MAX else None
         meant = "" if close is None else f"perhaps you mean '{close}'; "
         return f"Unknown tool: '{shown(name)}'; {meant}tools/list shows what there is."
+
+    def _nearest(self, name: str) -> str | None:
+        plain = _SEPARATOR.split(name.strip())[-1]
+        return plain if plain in self._tools else nearest(plain, self._tools)
 
     async def _run(
         self, exchange: Exchange, tool: Tool, parser: Parser[Struct], given: Mapping[str, Any] | None

@@ -315,6 +315,7 @@ TOOL_NAMES: list[Row] = [
     ),
     ("deploy", {}, "Unknown tool: 'deploy'; tools/list shows what there is."),
     ("", {}, "Unknown tool: ''; tools/list shows what there is."),
+    ("server/" * 1_000 + "claim", {}, f"Unknown tool: '{('server/' * 10)[:64]}'; tools/list shows what there is."),
 ]
 
 PEOPLE: list[Row] = [
