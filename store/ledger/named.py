@@ -54,6 +54,11 @@ async def find(connection: Connection, wanted: str) -> NamedProject:
     raise NoSuchName(f"there is no project '{wanted}'.{f' Did you mean {near}?' if near else ''}")
 
 
+async def is_there(connection: Connection, project_id: int) -> bool:
+    """Whether the project has not been deleted."""
+    return bool(await connection.fetch("select id from projects where id = %s", (project_id,)))
+
+
 def resembling(name: str, known: list[str]) -> str | None:
     """The known name that this one is probably a slip of; None when there is none, or it is the same."""
     if name in known:

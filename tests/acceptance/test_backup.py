@@ -1,7 +1,9 @@
-"""What a backup is worth: `llm-bus backup`, drop, `llm-bus restore`, and every tool answers as before."""
+"""What a backup is worth: taken while agents claim, and restored elsewhere, where every tool answers as before."""
 
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,15 @@ from tests.acceptance.conftest import Project
 from tests.acceptance.raw_http import STATELESS, RawClient
 from tests.acceptance.story import story
 from tests.acceptance.telling import check
-from tests.postgres import Server
+from tests.load import Client, Team
+from tests.postgres import Server, query
 from tests.web.command_line import llm_bus, serving
 from web.mcp.tools import TOOLS
 
 STORY_SECONDS_MAX = 120
+LOADED_CLIENTS = 4
+LOADED_ANSWERS = 50
+"""Answers that clients of another project get before the backup begins."""
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|\d{4}-\d\d-\d\d \d\d:\d\d(?= UTC)")
 SECRET = re.compile(r"llmbus_[\w-]{52}")
@@ -74,45 +80,78 @@ CALLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 async def test_every_tool_answers_as_before_from_a_restored_backup(postgres: Server, tmp_path: Path) -> None:
     database_url = postgres.create_database()
     with serving("serve", "--database-url", database_url) as server:
-        project = await minted(database_url)
+        project = await minted(database_url, "backup", "lead", "scout")
+        team = Team((await minted(database_url, "busy", *map("client-{}".format, range(LOADED_CLIENTS)))).tokens)
         steps = story(project.slug, project.handle, server.url)
         with trio.fail_after(STORY_SECONDS_MAX):
             told = await raw_http.tell(f"{server.url}/mcp", project.tokens, [step.call for step in steps], STATELESS)
         check(steps, told.outcomes)
-        run("backup", tmp_path / "backup", database_url)
+        async with claiming(team, server.url):
+            await team.record.progress(LOADED_ANSWERS)
+            claimed_before = numbers(team)
+            await trio.to_thread.run_sync(run, "backup", tmp_path / "backup", database_url)
+            claimed_meanwhile = numbers(team) - claimed_before
         since = datetime.now(UTC)
         before = await answers(server.url, project, since)
         assert server.stop() == 0
-    create_again(postgres, database_url)
-    run("restore", tmp_path / "backup", database_url)
-    with serving("serve", "--database-url", database_url) as server:
+    postgres.drop_database(database_url)
+    postgres.run("create database elsewhere")
+    elsewhere = psycopg.conninfo.make_conninfo(postgres.conninfo, dbname="elsewhere")
+    run("restore", tmp_path / "backup", elsewhere)
+    held = {number for (number,) in query(elsewhere, CLAIMED)}
+    with serving("serve", "--database-url", elsewhere) as server:
         after = await answers(server.url, project, since)
         assert server.stop() == 0
+    postgres.drop_database(elsewhere)
     assert {call[1] for call in CALLS} == {tool.name for tool in TOOLS}
     assert after == before
-    postgres.drop_database(database_url)
+    assert claimed_meanwhile, "nobody claimed while the backup was made"
+    assert held == set(range(1, len(held) + 1)) >= claimed_before
 
 
-async def minted(database_url: str) -> Project:
-    """A project with the story's cast."""
+CLAIMED = """
+select (data ->> 'number')::int from events join projects on projects.id = project_id
+ where slug = 'busy' and type = 'claim'
+"""
+
+
+async def minted(database_url: str, project: str, *names: str) -> Project:
+    """A project in which these take part; `lead` is one."""
     tokens = {}
     async with open_store(database_url) as store:
-        for who in ("lead", "scout"):
-            minted = await store.write(minting.mint, "backup@example.com", "backup", who, is_admin=who == "lead")
+        for who in names:
+            minted = await store.write(minting.mint, "backup@example.com", project, who, is_admin=who == "lead")
             tokens[who] = minted.provisioned.token
     return Project(minted.project.slug, minted.owner.handle, tokens)
+
+
+@asynccontextmanager
+async def claiming(team: Team, url: str) -> AsyncIterator[None]:
+    """The whole team claims without a pause; what is under way at the end is answered."""
+    done = trio.Event()
+
+    async def claim(client: Client) -> None:
+        async with client:
+            while not done.is_set():
+                await client.insist("claim", sequence="adr")
+
+    with trio.fail_after(STORY_SECONDS_MAX):
+        async with trio.open_nursery() as nursery:
+            for client in team.clients(int(url.rpartition(":")[2])):
+                nursery.start_soon(claim, client)
+            yield
+            done.set()
+
+
+def numbers(team: Team) -> set[int]:
+    """The numbers that the team has been given so far."""
+    return {answer["number"] for _, answer in team.record.answered("claim")}
 
 
 def run(command: str, file: Path, database_url: str) -> None:
     """Run a command of ours on the whole database."""
     done = llm_bus(command, file, "--database-url", database_url)
     assert done.returncode == 0, done.stderr
-
-
-def create_again(postgres: Server, database_url: str) -> None:
-    """Drop a database with all that is in it, and make an empty one of that name."""
-    postgres.drop_database(database_url)
-    postgres.run(f"create database {psycopg.conninfo.conninfo_to_dict(database_url)['dbname']}")
 
 
 async def answers(url: str, project: Project, since: datetime) -> list[tuple[str, str]]:

@@ -112,7 +112,7 @@ def answers(site: str, trust: ssl.SSLContext) -> bool:
     """Whether somebody with a certificate for it is there."""
     host, _, port = site.partition(":")
     try:
-        with socket.create_connection((host, int(port)), timeout=1) as plain:
+        with socket.create_connection((host, int(port)), timeout=START_SECONDS_MAX) as plain:
             trust.wrap_socket(plain, server_hostname=host).close()
     except OSError:
         return False

@@ -14,6 +14,7 @@ from tests.docs.reference.words import METRICS
 from tests.web.bus import running_bus
 
 DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
+MONITOR = DEPLOY.parent / "how-to" / "monitor.md"
 RULES = DEPLOY / "prometheus-rules.yml"
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana-dashboard.json").read_text("utf-8"))
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
@@ -40,6 +41,12 @@ def test_rules_and_dashboard_name_only_metrics_that_exist() -> None:
     assert named(expressions) - METRICS.keys() == set()
 
 
+def test_every_metric_to_wake_somebody_for_has_a_rule() -> None:
+    advised = re.findall(r"^\| `(?:increase\(|rate\()?(llm_bus\w+)", MONITOR.read_text("utf-8"), re.MULTILINE)
+    assert advised
+    assert set(advised) <= named(RULES.read_text("utf-8"))
+
+
 def test_every_panel_has_a_place_of_its_own_and_says_what_it_shows() -> None:
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
@@ -50,7 +57,7 @@ def test_every_panel_has_a_place_of_its_own_and_says_what_it_shows() -> None:
 
 @needs_promtool
 def test_promtool_accepts_the_rules() -> None:
-    assert "13 rules found" in promtool("rules", RULES)
+    assert "14 rules found" in promtool("rules", RULES)
 
 
 @needs_promtool

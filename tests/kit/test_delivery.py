@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,11 +36,16 @@ def told(out: str) -> str:
     return str(json.loads(out)["hookSpecificOutput"]["additionalContext"]) if out else ""
 
 
-async def ran_tool(who: WorkTree, session: str = "1") -> str:
-    """What the model is told after a tool that changed nothing; the pause between two looks is over."""
+def looked_at(who: WorkTree, at: float) -> None:
+    """Let the hooks of all sessions believe that they asked the bus last at this moment."""
     for path in (who.path / ".git/llm-bus/sessions").glob("*"):
         if not path.name.endswith(".wake"):
-            path.write_text(json.dumps({**json.loads(path.read_text() or "{}"), "asked_at": 0.0}))
+            path.write_text(json.dumps({**json.loads(path.read_text() or "{}"), "asked_at": at}))
+
+
+async def ran_tool(who: WorkTree, session: str = "1") -> str:
+    """What the model is told after a tool that changed nothing; the pause between two looks is over."""
+    looked_at(who, 0.0)
     ran = await who.tell("PostToolUse", tool_name="Bash", tool_input={"command": "true"}, session_id=session)
     assert (ran.code, ran.err) == (0, "")
     return told(ran.out)
@@ -61,6 +67,7 @@ async def test_a_post_is_told_after_the_next_tool_and_only_once(bus: Bus, alice:
 async def test_looks_in_the_middle_of_a_turn_are_rare(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
     assert await ran_tool(alice) == ""
     await post(bus, bob, "alice", "Soon")
+    looked_at(alice, time.time() + RUN_SECONDS_MAX)  # just now, however long the next hook takes to start
     ran = await alice.tell("PostToolUse", tool_name="Bash", tool_input={"command": "true"})
     assert (ran.out, ran.err) == ("", "")
 
@@ -261,7 +268,9 @@ async def test_an_idle_agent_is_woken_by_a_task_that_can_go_on(bus: Bus, alice: 
     await bus.call(alice.who.token, "task_create", title="Then this", owner="alice", depends_on=[first])
     with waiting(alice) as process:
         await has_begun(alice)
-        await trio.sleep(2.0)  # until the other process has seen the task wait, in real time
+        with trio.fail_after(RUN_SECONDS_MAX):
+            while not await calls_of(bus, "list_tasks"):  # noqa: ASYNC110 - until the process has seen the task wait
+                await trio.sleep(0.05)
         await bus.call(bob.who.token, "task_ship", task_id=first)
         code, said = await end_of(process)
     assert code == 2
@@ -281,7 +290,8 @@ async def test_one_process_waits_for_a_session_and_ends_with_it(bus: Bus, alice:
 async def test_a_process_whose_client_is_gone_ends(alice: WorkTree) -> None:
     alice.write("given", json.dumps({"cwd": str(alice.path), "session_id": "1"}))
     # The shell dies as a client would, and leaves the process that it has started.
-    await alice.run("sh", "-c", f"python3 {HOOK} --wake < given 2>&- & sleep 2; kill -9 $$")
+    begun = "until ls .git/llm-bus/sessions/*.wake > ls.txt 2>&1; do sleep 0.1; done"
+    await alice.run("sh", "-c", f"python3 {HOOK} --wake < given 2>&- & {begun}; kill -9 $$")
     [lock] = (alice.path / ".git/llm-bus/sessions").glob("*.wake")
     with trio.fail_after(RUN_SECONDS_MAX):
         while (await alice.run("flock", "--nonblock", lock, "true")).code != 0:  # noqa: ASYNC110 - nothing tells of it
@@ -307,6 +317,7 @@ async def test_a_client_that_ends_after_its_turn_is_not_held_up(alice: WorkTree)
     alice.write("given", json.dumps({"cwd": str(alice.path), "session_id": "1"}))
     for arguments, waits in (("-p say", False), ("-p --input-format stream-json", True), ("", True)):
         # A shell in the place of the client, with its arguments.
-        script = f"CLAUDE_PID=$$ timeout 3 python3 {HOOK} --wake < given 2>&-; echo $?; exit"
+        seconds = 3 if waits else RUN_SECONDS_MAX
+        script = f"CLAUDE_PID=$$ timeout {seconds} python3 {HOOK} --wake < given 2>&-; echo $?; exit"
         ran = await alice.run("sh", "-c", script, "claude", *arguments.split())
         assert ran.out == ("124\n" if waits else "0\n")

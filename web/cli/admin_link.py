@@ -1,15 +1,16 @@
 """`llm-bus admin-link`: a one-time link that signs an owner in to the web admin."""
 
+from functools import partial
+
 import click
-import msgspec
 import trio
 
-from store import Store, open_store
+from store import Store
 from store.people import links, owners
 from store.people.owners import OwnerRow
-from web.cli.database import bring_up_to_date, open_database
-from web.cli.options import data_options, port_option, public_url_option
-from web.cli.terminal import card, say
+from web.cli.database import on_store
+from web.cli.options import data_options, json_option, port_option, public_url_option
+from web.cli.terminal import card, say_json
 from web.config import Settings, read_settings
 from web.errors import CannotSignIn
 
@@ -25,7 +26,7 @@ server on this machine, and works while owners sign in by link (ADMIN_AUTH).
 
 @click.command(epilog=_EPILOG)
 @click.argument("email")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+@json_option
 @public_url_option
 @port_option
 @data_options
@@ -34,9 +35,9 @@ def admin_link(email: str, *, as_json: bool, **flags: str | None) -> None:
     settings = read_settings(**flags)
     if settings.admin_auth != "link":
         raise CannotSignIn(f"ADMIN_AUTH is '{settings.admin_auth}', so owners do not sign in by link.")
-    owner, link = trio.run(_make, settings, email)
+    owner, link = trio.run(on_store, settings, partial(_make, settings, email))
     if as_json:
-        say(msgspec.json.encode({"owner": owner.email, "handle": owner.handle, "link": link}).decode())
+        say_json({"owner": owner.email, "handle": owner.handle, "link": link})
     else:
         card(f"Sign in as {owner.email}.{LINK_LASTS}", [link])
 
@@ -54,14 +55,11 @@ async def owner_link(store: Store, settings: Settings, email: str | None) -> str
     return None if code is None else link_to(settings.known_url, code)
 
 
-async def _make(settings: Settings, email: str) -> tuple[OwnerRow, str]:
-    async with open_database(settings) as conninfo:
-        await bring_up_to_date(conninfo)
-        async with open_store(conninfo, pool_size_max=1) as store:
-            owner = await store.read(owners.find_owner, email)
-            if owner is not None and owner.suspended:
-                raise CannotSignIn(f"{owner.email} is suspended: an operator can restore them in the web admin.")
-            code = await store.write(links.make, email)
+async def _make(settings: Settings, email: str, store: Store) -> tuple[OwnerRow, str]:
+    owner = await store.read(owners.find_owner, email)
+    if owner is not None and owner.suspended:
+        raise CannotSignIn(f"{owner.email} is suspended: an operator can restore them in the web admin.")
+    code = await store.write(links.make, email)
     if owner is None or code is None:
         raise CannotSignIn(f"there is no owner {email}: 'llm-bus owner add {email}' adds one.")
     return owner, link_to(settings.known_url, code)

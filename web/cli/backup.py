@@ -32,6 +32,8 @@ _UPGRADE_EPILOG = """\b
 Needed once after an upgrade of llm-bus that brings a newer PostgreSQL; 'llm-bus up' says
 when. Stop llm-bus first. The old database stays in the data directory as postgres-<major>,
 so there must be room for both; remove it when the new one serves you well.
+\b
+  llm-bus upgrade-database
 """
 
 

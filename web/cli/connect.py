@@ -3,7 +3,8 @@
 import click
 import msgspec
 
-from web.cli.terminal import note, say
+from web.cli.options import json_option
+from web.cli.terminal import note, say, say_json
 from web.config import read_bus_url, read_token
 from web.onboarding.clients import CLIENTS, Setup, setup_for
 from web.onboarding.texts import TOKEN_VARIABLE
@@ -27,12 +28,12 @@ A client that is not listed needs Streamable HTTP at the bus's /mcp and the head
 @click.command(epilog=_EPILOG)
 @click.option("--client", required=True, type=click.Choice(CLIENTS), help="Which client is to be connected.")
 @click.option("--url", metavar="URL", help="The bus's address. [LLM_BUS_URL, or that of the server on this machine]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object with command, path, content, for machines.")
+@json_option
 def connect(client: str, url: str | None, *, as_json: bool) -> None:
     """Print how to connect a CLIENT. It is a command to run, or a file to write."""
     setup = setup_for(client, read_bus_url(url=url))
     if as_json:
-        say(msgspec.json.encode({"client": client, **msgspec.structs.asdict(setup)}).decode())
+        say_json({"client": client, **msgspec.structs.asdict(setup)})
         return
     say(setup.command or setup.content.rstrip("\n"))
     for line in _advice(setup):

@@ -70,17 +70,14 @@ async def perform_as_guests(url: str, token: str, pace_seconds: float) -> None:
     box_up("Left behind", [f"The ledger of project {project} tells the story; the tokens of {prefix}… are revoked."])
 
 
-async def remove(settings: Settings) -> None:
+async def remove(store: Store) -> None:
     """Remove every demo project and their owner."""
-    async with open_database(settings) as conninfo:
-        await bring_up_to_date(conninfo)
-        async with open_store(conninfo) as store:
-            owner = await store.read(owners.find_owner, OWNER)
-            if owner is None:
-                say("There is nothing to remove.")
-                return
-            await store.write(remove_temporary_owner, owner.id)
-            say("Removed every demo project.")
+    owner = await store.read(owners.find_owner, OWNER)
+    if owner is None:
+        say("There is nothing to remove.")
+        return
+    await store.write(remove_temporary_owner, owner.id)
+    say("Removed every demo project.")
 
 
 async def _hire(store: Store) -> tuple[str, dict[str, str]]:

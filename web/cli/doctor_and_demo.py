@@ -7,14 +7,14 @@ import logging
 from functools import partial
 
 import click
-import msgspec
 import trio
 from rich.text import Text
 
 from web.cli import demo as demonstration
+from web.cli.database import on_store
 from web.cli.doctor import Finding, examine
-from web.cli.options import Number, data_options, port_option, url_option
-from web.cli.terminal import RESULTS, say
+from web.cli.options import Number, data_options, json_option, port_option, url_option
+from web.cli.terminal import RESULTS, say_json
 from web.config import Settings, read_settings, read_token
 from web.logs import configure_logs
 
@@ -46,7 +46,7 @@ in that token's project under names of their own, and their tokens are revoked a
 @data_options
 @port_option
 @url_option("The server to look at; default: the one that would run here.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object with every finding, for machines.")
+@json_option
 def doctor(url: str | None, *, as_json: bool, **flags: str | None) -> int:
     """Find what is wrong, and say what to do.
 
@@ -63,7 +63,7 @@ def doctor(url: str | None, *, as_json: bool, **flags: str | None) -> int:
     trio.run(partial(examine, settings, report, url=url, token=read_token()))
     healthy = all(finding.verdict != "fail" for finding in findings)
     if as_json:
-        say(msgspec.json.encode({"healthy": healthy, "findings": findings}).decode())
+        say_json({"healthy": healthy, "findings": findings})
     else:
         _conclude(findings)
     return 0 if healthy else 1
@@ -91,7 +91,7 @@ def demo(url: str | None, pace: float, *, remove: bool, **flags: str | None) -> 
     if remove:
         if url is not None:
             raise click.UsageError("--remove works on a database, not on a --url.")
-        trio.run(demonstration.remove, settings)
+        trio.run(on_store, settings, demonstration.remove)
     elif url is not None:
         token = read_token()
         if token is None:

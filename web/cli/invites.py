@@ -21,7 +21,7 @@ def invite() -> None:
     """Invites, by which others join by themselves."""
 
 
-@invite.command("list")
+@invite.command("list", epilog="Example: llm-bus invite list shop")
 @click.argument("project")
 @json_option
 @data_options
@@ -41,7 +41,7 @@ def list_invites(project: str, *, as_json: bool, **flags: str | None) -> None:
     table(("id", "for", "email", "role", "used", "expires"), rows, nothing="No invite is open.")
 
 
-@invite.command("revoke")
+@invite.command("revoke", epilog="Example: llm-bus invite revoke shop 7")
 @click.argument("project")
 @click.argument("invite_id", metavar="ID", type=int)
 @json_option

@@ -15,11 +15,10 @@ from kit.git import NotInGit
 from kit.install import Refused, Wishes, install, told, uninstall
 from kit.joining import Prepared, add_worktree, join
 from kit.joining import told as prepared_lines
+from web.cli.options import json_option, without_path
 from web.cli.terminal import note, say
 from web.config import read_settings
 from web.onboarding.texts import TOKEN_VARIABLE
-
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 
 _EPILOG = """\b
 Into the repository around DIR: a pre-commit hook, hooks and instructions for agents,
@@ -37,11 +36,15 @@ For CI, with a token in LLM_BUS_TOKEN and, where the kit is not installed, LLM_B
   llm-bus kit audit origin/main..HEAD --json
 """
 
+_JOIN_EPILOG = """\b
+  llm-bus join https://bus.example.com CODE --as carol
+"""
 
-def _without_path(_: click.Context, __: click.Parameter, url: str | None) -> str | None:
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise click.BadParameter(f"'{url}' must look like http://127.0.0.1:8787.")
-    return url and url.rstrip("/").removesuffix("/mcp")
+_WORKTREE_EPILOG = """\b
+With a lead's token in LLM_BUS_TOKEN, in a repository that has the kit:
+\b
+  llm-bus worktree api
+"""
 
 
 @click.group()
@@ -56,13 +59,13 @@ def kit() -> None:
 @click.option("--uninstall", "takes_out", is_flag=True, help="Take it out, and restore what was there.")
 @click.option("--with-wiki", is_flag=True, help="Begin a wiki for agents in docs/wiki; nothing there is overwritten.")
 @click.option("--lead", is_flag=True, help="Instructions for an agent that leads.")
-@click.option("--server", metavar="URL", callback=_without_path, help="Where the bus is. [PUBLIC_URL, this machine]")
+@click.option("--server", metavar="URL", callback=without_path, help="Where the bus is. [PUBLIC_URL, this machine]")
 @click.option("--project", metavar="SLUG", help="The project that the repository belongs to.")
 @click.option("--client", "clients", multiple=True, type=click.Choice(["all", *CLIENT_FILES]), help="Its hooks too.")
 @click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
 @click.option("--shared-hooks", is_flag=True, help="Allow hooks that several repositories share.")
 @click.option("--http-hooks/--no-http-hooks", default=None, help="Whether Claude Code asks the bus by itself. [yes]")
-@_AS_JSON
+@json_option
 def install_kit(
     directory: Path,
     *,
@@ -107,7 +110,7 @@ def _say(document: Mapping[str, object], lines: list[str], *, as_json: bool) -> 
 
 @kit.command("audit", epilog=_AUDIT_EPILOG)
 @click.argument("commits", metavar="[RANGE]", default="HEAD")
-@_AS_JSON
+@json_option
 def audit_kit(commits: str, *, as_json: bool) -> int:
     """Compare the numbers of the files that a RANGE of commits added with the ledger.
 
@@ -121,12 +124,12 @@ def audit_kit(commits: str, *, as_json: bool) -> int:
     return 1 if found else 0
 
 
-@click.command("join")
-@click.argument("url", callback=_without_path)
+@click.command("join", epilog=_JOIN_EPILOG)
+@click.argument("url", callback=without_path)
 @click.argument("code")
 @click.option("--as", "name", metavar="NAME", help="The name to join under, unless the invite has one.")
 @click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
-@_AS_JSON
+@json_option
 def join_bus(url: str, code: str, *, name: str | None, insecure: bool, as_json: bool) -> int:
     """Redeem an invite and prepare this work tree for a session.
 
@@ -135,9 +138,9 @@ def join_bus(url: str, code: str, *, name: str | None, insecure: bool, as_json: 
     return _prepare(lambda: join(Path.cwd(), Wishes(server=url, insecure=insecure), code, name), as_json=as_json)
 
 
-@click.command("worktree")
+@click.command("worktree", epilog=_WORKTREE_EPILOG)
 @click.argument("name")
-@_AS_JSON
+@json_option
 def worktree(name: str, *, as_json: bool) -> int:
     """Add a work tree for a session, with an identity. For leads.
 

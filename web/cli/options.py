@@ -116,10 +116,11 @@ def public_url_option(command: Command) -> Command:
 
 def url_option(text: str) -> Callable[[Command], Command]:
     """`--url` of a running server, without the /mcp at its end."""
+    return click.option("--url", metavar="URL", callback=without_path, help=text)
 
-    def strip(_: click.Context, __: click.Parameter, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise click.BadParameter(f"'{url}' must look like http://127.0.0.1:8787.")
-        return url and url.rstrip("/").removesuffix("/mcp")
 
-    return click.option("--url", metavar="URL", callback=strip, help=text)
+def without_path(_: click.Context, __: click.Parameter, url: str | None) -> str | None:
+    """The address of a server, without the /mcp at its end; refuses what is no address."""
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise click.BadParameter(f"'{url}' must look like http://127.0.0.1:8787.")
+    return url and url.rstrip("/").removesuffix("/mcp")

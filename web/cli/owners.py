@@ -17,6 +17,13 @@ from web.cli.slips import refuse_slip_of_owner
 from web.cli.terminal import say, say_json, table
 from web.config import Settings, read_settings
 
+_MIGRATE_EPILOG = """\b
+  llm-bus migrate
+  DATABASE_URL=postgresql://bus@db/bus llm-bus migrate
+\b
+'llm-bus up' and 'llm-bus serve' do the same when they start.
+"""
+
 _ADD_EPILOG = """\b
   llm-bus owner add you@example.com --operator
 \b
@@ -26,7 +33,7 @@ that of another owner is taken for a slip, unless --create says that it is new.
 """
 
 
-@click.command()
+@click.command(epilog=_MIGRATE_EPILOG)
 @json_option
 @data_options
 def migrate(*, as_json: bool, **flags: str | None) -> None:
@@ -75,7 +82,7 @@ def add_owner(email: str, *, operator: bool, create: bool, as_json: bool, **flag
     say(f"{'Added' if added.created else 'Found'} {role} {added.email}, handle {added.handle}.")
 
 
-@owner.command("list")
+@owner.command("list", epilog="Example: llm-bus owner list")
 @json_option
 @data_options
 def list_owners(*, as_json: bool, **flags: str | None) -> None:

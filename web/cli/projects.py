@@ -1,5 +1,6 @@
 """`llm-bus project`: the projects of a database."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import click
@@ -20,7 +21,7 @@ def project() -> None:
     """Projects, each with a ledger and participants."""
 
 
-@project.command("list")
+@project.command("list", epilog="Example: llm-bus project list")
 @json_option
 @data_options
 def list_projects(*, as_json: bool, **flags: str | None) -> None:
@@ -29,12 +30,10 @@ def list_projects(*, as_json: bool, **flags: str | None) -> None:
     if as_json:
         say_json({"projects": [describe(*each) for each in found]})
         return
-    rows = [tuple(describe(*each).values()) for each in found]
-    headings = ("project", "participants", "active", "events", "open handoffs", "last event", "archived")
-    table(headings, rows, nothing="There are no projects yet: 'llm-bus token mint --help' tells how to make one.")
+    show_projects([describe(*each) for each in found])
 
 
-@project.command("archive")
+@project.command("archive", epilog="Example: llm-bus project archive ann/shop")
 @click.argument("project", metavar="PROJECT")
 @json_option
 @data_options
@@ -43,7 +42,7 @@ def archive_project(project: str, *, as_json: bool, **flags: str | None) -> None
     _archive(project, read_settings(**flags), archived=True, as_json=as_json)
 
 
-@project.command("unarchive")
+@project.command("unarchive", epilog="Example: llm-bus project unarchive ann/shop")
 @click.argument("project", metavar="PROJECT")
 @json_option
 @data_options
@@ -71,6 +70,13 @@ async def all_projects(store: Store) -> list[tuple[NamedProject, ProjectOverview
     owners = dict.fromkeys(which.owner_id for which in known.values())
     rows = [row for owner_id in owners for row in await store.read(overview.dashboard, owner_id)]
     return sorted(((known[row.id], row) for row in rows if row.id in known), key=lambda each: each[0].name)
+
+
+def show_projects(described: Sequence[Mapping[str, object]]) -> None:
+    """A table of projects."""
+    headings = ("project", "participants", "active", "events", "open handoffs", "last event", "archived")
+    rows = [tuple(each.values()) for each in described]
+    table(headings, rows, nothing="There are no projects yet: 'llm-bus token mint --help' tells how to make one.")
 
 
 def describe(which: NamedProject, row: ProjectOverview) -> dict[str, object]:

@@ -17,7 +17,7 @@ from store.postgres import vitals
 from web.cli.bus_client import AROUND_PROXIES
 from web.cli.database import on_store
 from web.cli.options import HOURS_MAX, Number, data_options, json_option, port_option
-from web.cli.projects import all_projects, describe
+from web.cli.projects import all_projects, describe, show_projects
 from web.cli.terminal import say, say_json, table
 from web.config import Settings, read_settings
 
@@ -146,9 +146,7 @@ def _show(found: Status) -> None:
     room = f", {int(str(database['free_bytes'])) / 2**30:.1f} GiB free" if "free_bytes" in database else ""
     say(f"database  PostgreSQL {database['version']}, {database['name']}{room}")
     say()
-    headings = ("project", "participants", "active", "events", "open handoffs", "last event", "archived")
-    rows = [tuple(row.values()) for row in found.projects]
-    table(headings, rows, nothing="There are no projects yet: 'llm-bus up' makes the first.")
+    show_projects(found.projects)
     if found.active:
         say()
         seen = [(row.participant, row.project, row.lane, _ago(row.last_seen)) for row in found.active]

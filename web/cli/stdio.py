@@ -14,6 +14,9 @@ of a host that starts its MCP servers:
   {"mcpServers": {"llm-bus": {"command": "llm-bus", "args": ["stdio"],
     "env": {"LLM_BUS_URL": "https://bus.example.com", "LLM_BUS_TOKEN": "<token>"}}}}
 \b
+By hand, with one JSON-RPC message a line:
+  LLM_BUS_TOKEN=… llm-bus stdio --url https://bus.example.com
+\b
 Without a token it lists the tools and answers calls with how to get one; while the bus is
 down, with what to do meanwhile. A client that speaks Streamable HTTP needs none of this:
 see 'llm-bus connect --help'.

@@ -16,7 +16,7 @@ from store.people.participants import MemberRow
 from web.cli.database import on_store
 from web.cli.options import data_options, json_option, port_option, public_url_option
 from web.cli.slips import refuse_slips
-from web.cli.terminal import card, note, say, say_json, table
+from web.cli.terminal import card, counted, note, say, say_json, table
 from web.config import read_settings
 from web.onboarding.texts import connect_command, connect_lines, mcp_url
 
@@ -78,7 +78,7 @@ def mint_token(
         _show(minted, url)
 
 
-@token.command("list")
+@token.command("list", epilog="Example: llm-bus token list shop")
 @click.argument("project")
 @json_option
 @data_options
@@ -101,7 +101,7 @@ def list_tokens(project: str, *, as_json: bool, **flags: str | None) -> None:
     table(headings, rows, nothing="No members yet: 'llm-bus token mint --help' tells how to let somebody in.")
 
 
-@token.command("revoke")
+@token.command("revoke", epilog="Example: llm-bus token revoke ann/shop agent-1")
 @click.argument("project")
 @click.argument("participant")
 @json_option
@@ -121,7 +121,7 @@ def revoke_tokens(project: str, participant: str, *, as_json: bool, **flags: str
     if as_json:
         say_json({"revoked": revoked})
     else:
-        say(f"Took back {revoked} token{'' if revoked == 1 else 's'} of {participant}.")
+        say(f"Took back {counted(revoked, 'token')} of {participant}.")
 
 
 def _described(minted: Minted, url: str) -> dict[str, Any]:

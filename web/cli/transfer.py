@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from store.transfer.export import Exported, export_project
 from store.transfer.export import Progress as Told
 from store.transfer.restore import Restored, import_project
-from web.cli.database import bring_up_to_date, open_database
+from web.cli.database import bring_up_to_date, expect_database, open_database
 from web.cli.first_run import EMAIL
 from web.cli.options import data_options, json_option
 from web.cli.terminal import NOTES, note, say, say_json
@@ -50,6 +50,7 @@ def export(project: str, directory: Path, *, as_json: bool, **flags: str | None)
     """Write a PROJECT's ledger and state into DIR."""
 
     async def run(settings: Settings) -> Exported:
+        expect_database(settings)
         async with open_database(settings) as conninfo:
             await bring_up_to_date(conninfo)
             with progress_bar("Exporting") as told:

@@ -11,6 +11,7 @@ from rich.text import Text
 from engine.errors import JournalUnavailable
 from engine.vocabulary import Event
 from store import Store
+from store.errors import StoreUnavailable
 from store.ledger import named
 from store.transfer.format import to_line
 from web.cli.database import on_store
@@ -23,9 +24,9 @@ LOOK_SECONDS = 0.5
 PAGE_EVENTS = 500
 
 _EPILOG = """\b
-Shows the newest events, then every new one. Ctrl-C ends it. It reads the database, so it
-wakes no project and makes nobody active. With --json each event is one line, as in the
-ledger.jsonl of 'llm-bus export'.
+Shows the newest events, then every new one. It ends with Ctrl-C, or when the project is
+deleted. It reads the database, so it wakes no project and makes nobody active. With --json
+each event is one line, as in the ledger.jsonl of 'llm-bus export'.
 \b
   llm-bus watch shop
   llm-bus watch ann/shop --last 0 --json
@@ -44,13 +45,21 @@ def watch(project: str, last: int, *, as_json: bool, **flags: str | None) -> Non
 
 async def _follow(project: str, last: int, store: Store, *, as_json: bool) -> None:
     which = await store.read(named.find, project)
+    if which.archived_at is not None:
+        note(f"{which.name} is archived: nothing happens there until 'llm-bus project unarchive {which.name}'.")
     seen = max(0, (await store.journal.head(which.id)).seq - last)
+    is_silent = False
     while True:
         try:
             page = await store.journal.tail(which.id, seen, PAGE_EVENTS)
-        except JournalUnavailable as error:
-            note(f"The database does not answer: {error}")
-            page = []
+            if not page and not await store.read(named.is_there, which.id):
+                raise click.ClickException(f"{which.name} was deleted.")
+        except (JournalUnavailable, StoreUnavailable) as error:
+            if not is_silent:
+                note(f"The database does not answer; trying again: {error}")
+            page, is_silent = [], True
+        else:
+            is_silent = False
         for stored in page:
             _show(stored.event, as_json=as_json)
             seen = stored.event.seq

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.postgres import Server, query
@@ -56,6 +57,27 @@ def test_every_command_helps_and_takes_both_data_options(command: Command, name:
     assert "--database-url" in done.stdout
     assert "--data-dir" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def commands_below(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    """Every command that is no group of others, by the words that call it."""
+    for name in group.list_commands(click.Context(group)):
+        below = group.get_command(click.Context(group), name)
+        if isinstance(below, click.Group):
+            yield from commands_below(below, *path, name)
+        else:
+            yield *path, name
+
+
+COMMANDS = list(commands_below(cli.cli))
+NO_JSON = {("up",), ("serve",), ("stdio",), ("demo",), ("completion",)}
+"""They print an address, speak a protocol, tell a story, or print a script."""
+
+
+def test_every_commands_help_has_an_example_and_a_form_for_machines(command: Command) -> None:
+    helps = {path: command(*path, "--help").stdout.partition("\n")[2] for path in COMMANDS}
+    assert [path for path, text in helps.items() if f"llm-bus {' '.join(path)}" not in text] == []
+    assert {path for path, text in helps.items() if "--json" not in text} == NO_JSON
 
 
 def test_help_lists_the_commands_with_examples(command: Command) -> None:

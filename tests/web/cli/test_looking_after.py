@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.postgres import Server
+from tests.postgres import Server, query
 from tests.web.command_line import LLM_BUS, Running, llm_bus, serving
 from web.cli.terminal import printable
 
@@ -183,12 +183,30 @@ def test_watching_shows_what_happened_and_what_happens(server: Running, database
     assert after["data"]["sequence"] == "seen"
 
 
+def test_watching_ends_with_the_project(server: Running, database: str, token: str) -> None:
+    minted = ("token", "mint", "--owner", "ann@example.com", "--project", "brief", "--participant", "ada", "--json")
+    brief = json.loads(llm_bus(*minted, "--database-url", database).stdout)["token"]
+    llm_bus("call", "claim", '{"sequence": "adr"}', "--url", server.url, LLM_BUS_TOKEN=brief)
+    command = [LLM_BUS, "watch", "brief", "--json", "--database-url", database]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        watching.stdout.readline()
+        query(database, "delete from projects where slug = 'brief'")
+        assert watching.communicate()[1] == "llm-bus: ann/brief was deleted.\n"
+    assert watching.returncode == 1
+
+
 def test_what_others_wrote_does_not_steer_the_terminal() -> None:
     assert printable("a\x1b[2J\x9b1m\u202eb\r\nc é 漢") == "a\\x1b[2J\\x9b1m\\u202eb\\r c é 漢"
 
 
 @pytest.mark.parametrize(
-    "arguments", [("status",), ("owner", "list"), ("watch", "shop"), ("backup", "file"), ("token", "list", "shop")]
+    "arguments",
+    [
+        *[("status",), ("owner", "list"), ("watch", "shop"), ("backup", "file"), ("token", "list", "shop")],
+        *[("repair",), ("export", "shop", "there"), ("admin-link", "ann@example.com"), ("demo", "--remove")],
+    ],
+    ids=" ".join,
 )
 def test_looking_makes_no_database(arguments: tuple[str, ...], tmp_path: Path) -> None:
     done = llm_bus(*arguments, "--data-dir", tmp_path / "data")
