@@ -108,7 +108,7 @@ def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
     assert settings.public_url is not None  # noqa: S101 - bound_to() sets it
     authenticator = Authenticator(lambda token_hash: store.read(tokens.authenticate, token_hash))
     rosters = Rosters(lambda project_id: store.read(grants.roster, project_id))
-    waits = Waits()
+    waits = Waits(stopping)
     directory = Directory(store.journal, clock=store.clock.now)
     sender = Sender(allow_private=settings.webhook_private_addresses)
     return Services(
@@ -124,7 +124,6 @@ def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
         waits=waits,
         webhooks=Webhooks(store, directory, sender, public_url=settings.public_url),
         disk=settings.disk,
-        stopping=stopping,
     )
 
 

@@ -1,8 +1,6 @@
 """The parts that answer requests, joined once per process."""
 
-from dataclasses import dataclass, field
-
-import trio
+from dataclasses import dataclass
 
 from actors import Directory
 from store.embedded.disk import Disk
@@ -20,7 +18,6 @@ class Services:
     """The parts, and the URL under which the world reaches them (no slash at its end).
 
     `disk` is that of the embedded database; None when the server was given one.
-    `stopping` is set when the server no longer accepts connections: whoever waits for news answers with what it has.
     """
 
     directory: Directory
@@ -33,4 +30,3 @@ class Services:
     fair_use: FairUse
     webhooks: Webhooks
     disk: Disk | None = None
-    stopping: trio.Event = field(default_factory=trio.Event)

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Itera
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from math import inf
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import trio
 from msgspec import Struct
@@ -19,6 +19,7 @@ from actors import Busy, Crashed, Unavailable
 from engine.errors import JournalUnavailable
 from store.errors import StoreUnavailable
 from web.http.exchange import Exchange
+from web.identity.waits import Ending, Wait
 from web.services import Services
 
 GATHER_SECONDS = 0.05
@@ -32,8 +33,6 @@ BEAT_SECONDS = 25.0
 """A stream in which nothing happens says so, for proxies that end silent connections."""
 
 NOTHING = b": nothing\n\n"
-
-Result = TypeVar("Result")
 
 
 class Source(Protocol):
@@ -103,7 +102,7 @@ class Stream:
         self._source = source
         self._exchange = exchange
         self._reader = reader
-        self._gone = False
+        self._is_broken = False
 
     async def messages(self) -> AsyncGenerator[bytes, None]:
         """What goes over the wire."""
@@ -111,21 +110,21 @@ class Stream:
         with (
             self._crowd.joined() as fits,
             self._source.listening(),
-            self._services.waits.parked(reader.who, reader.key, places_max=reader.places_max) as ending,
+            self._services.waits.parked(reader.who, reader.key, places_max=reader.places_max) as wait,
         ):
-            first = await self._first() if fits and ending is not None else None
-            if ending is None or first is None:
+            first = await self._first() if fits and wait is not None else None
+            if wait is None or first is None:
                 yield self._source.refused()
                 return
-            yield first
-            while trio.current_time() < deadline:
-                beat = min(BEAT_SECONDS, deadline - trio.current_time())
-                news = await self._unless_ended(ending, beat, self._source.next)
-                if news is None and self._is_over(ending):
-                    break
-                yield news or NOTHING
-                with trio.move_on_after(self._crowd.pause_seconds):
-                    await ending.wait()
+            with self._exchange.watched(partial(wait.end, Ending.CLIENT_LEFT)):
+                yield first
+                while trio.current_time() < deadline:
+                    news = await self._next(wait, min(deadline, trio.current_time() + BEAT_SECONDS))
+                    if news is None and (wait.ending is not None or self._is_broken):
+                        break
+                    yield news or NOTHING
+                    with wait.scope(trio.current_time() + self._crowd.pause_seconds):
+                        await trio.sleep_forever()
             if last := self._source.ended():
                 yield last
 
@@ -136,28 +135,12 @@ class Stream:
         except (Busy, Crashed, JournalUnavailable, StoreUnavailable, Unavailable):
             return None
 
-    def _is_over(self, ending: trio.Event) -> bool:
-        return ending.is_set() or self._services.stopping.is_set() or self._gone
-
-    async def _unless_ended(
-        self, ending: trio.Event, seconds: float, wait: Callable[[], Awaitable[Result]]
-    ) -> Result | None:
-        """What `wait` gives within this time; None if nothing, or when the stream must end, or nobody reads it."""
-        found: Result | None = None
-
-        async def watch(wait_for_end: Callable[[], Awaitable[object]], *, leaves: bool = False) -> None:
-            await wait_for_end()
-            self._gone |= leaves
-            nursery.cancel_scope.cancel()
-
-        async with trio.open_nursery() as nursery:
-            nursery.cancel_scope.deadline = trio.current_time() + seconds
-            nursery.start_soon(watch, ending.wait)
-            nursery.start_soon(watch, self._services.stopping.wait)
-            nursery.start_soon(partial(watch, leaves=True), self._exchange.until_gone)
+    async def _next(self, wait: Wait, deadline: float) -> bytes | None:
+        """What the source tells next; None if nothing until then, or when the stream must end."""
+        news = None
+        with wait.scope(deadline):
             try:
-                found = await wait()
+                news = await self._source.next()
             except (Busy, Crashed, Unavailable):
-                self._gone = True  # the reader connects again, when there may be more to tell
-            nursery.cancel_scope.cancel()
-        return None if ending.is_set() else found
+                self._is_broken = True  # the reader connects again, when there may be more to tell
+        return None if wait.ending is Ending.NOT_ADMITTED else news

@@ -13,8 +13,8 @@ goes straight to the application and its answer is one write. Any other one is s
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Hashable
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import AbstractContextManager, aclosing, suppress
 from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
@@ -58,8 +58,6 @@ LINGER_BYTES_MAX = 4_000_000
 """How much of a refused body is still read, so that its sender sees the answer and not a reset connection."""
 
 READ_BYTES_MAX = 64 * 1024
-AHEAD_BYTES_MAX = 64 * 1024
-"""How much of the following requests is read while one is being answered, to notice that the client leaves."""
 
 SMALL_BODY_BYTES_MAX = 64 * 1024
 """Bodies up to this length need no budget."""
@@ -79,7 +77,6 @@ class Connection:
         self._server = server
         self._answers_probes_only = place is Place.PROBES
         self._parser = RequestParser()
-        self._ahead = bytearray()
         self._life = trio.CancelScope()
         self._late_at = inf
         """When the current step is late, on the clock of `perf_counter`."""
@@ -146,7 +143,7 @@ class Connection:
     async def _refuse_unread(self, problem: Problem) -> None:
         """Answer bytes that are no request, and record that; the connection ends here."""
         self._late_at = inf
-        exchange = Exchange(UNREADABLE, self.peer, self.until_gone, status=problem.status, outcome=problem.name)
+        exchange = Exchange(UNREADABLE, self.peer, self.watched, status=problem.status, outcome=problem.name)
         try:
             await self.send(render(problem.answer(), closes=True), self.peer)
             exchange.is_answered = True
@@ -170,12 +167,7 @@ class Connection:
 
     async def _receive(self) -> bool:
         """Read what is there into the parser; False at the end of the stream."""
-        if self._ahead:
-            data = bytes(self._ahead)
-            self._ahead.clear()
-        else:
-            data = await self._read()
-        if data:
+        if data := await self._read():
             self._parser.feed(data)
         return bool(data)
 
@@ -187,23 +179,15 @@ class Connection:
             except BlockingIOError:
                 continue
 
-    async def until_gone(self) -> None:
-        """Return when the client has closed its side. What it sends meanwhile is kept for later, within a bound."""
-        while len(self._ahead) < AHEAD_BYTES_MAX:
-            try:
-                data = await self._read()
-            except OSError:
-                return
-            if not data:
-                return
-            self._ahead += data
-        await trio.sleep_forever()
+    def watched(self, left: Callable[[], object]) -> AbstractContextManager[object]:
+        """Have `left` called if the client closes its side while the block runs; what else it sends stays unread."""
+        return self._server.departures.watched(self.socket, left)
 
     # Serving
 
     async def _serve(self, request: Request) -> bool:
         """Answer one request and record it; whether another one may follow."""
-        exchange = Exchange(request, self._server.client_address(self.peer, request), self.until_gone)
+        exchange = Exchange(request, self._server.client_address(self.peer, request), self.watched)
         self._exchange, self._has_begun = exchange, False
         self._too_late, self._late_at = problems.TOO_SLOW, exchange.started + ARRIVAL_SECONDS_MAX
         try:

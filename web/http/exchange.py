@@ -6,6 +6,7 @@ and one observation. Nothing secret or private belongs in it: no token, no query
 
 import re
 from collections.abc import Awaitable, Callable, Hashable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from secrets import token_hex
 from time import perf_counter
@@ -32,8 +33,8 @@ class Exchange:
     request: Request
     client: str
     """The client's address: the real one when a trusted proxy names it."""
-    until_gone: Callable[[], Awaitable[object]]
-    """Returns when the client has left."""
+    watched: Callable[[Callable[[], object]], AbstractContextManager[object]]
+    """Has a function called, perhaps several times, if the client leaves while the block runs."""
     started: float = field(default_factory=perf_counter)
     """On the clock of `time.perf_counter`."""
     status: int = 0

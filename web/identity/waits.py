@@ -1,8 +1,8 @@
-"""Calls that wait for news: how many one participant may have, and their end when its token stops working.
+"""Calls that wait for news: how many one participant may have, and what ends them before their time.
 
-`actors.directory` does the waiting. This module counts the waits and ends those of revoked tokens: at once when this
-process revokes the token, otherwise when the store confirms a doubt (`doubt`, `run`). A caller re-checks its token
-after it has registered its wait: an earlier revocation could not signal it.
+`actors.directory` does the waiting. This module counts the waits and ends them: all when the server stops, and those of
+revoked tokens, at once when this process revokes the token, otherwise when the store confirms a doubt (`doubt`, `run`).
+A caller re-checks its token after it has registered its wait: an earlier revocation could not signal it.
 
 An owner's page that is open waits too, with the id of its session for a token (`web.admin.live`).
 """
@@ -10,6 +10,8 @@ An owner's page that is open waits too, with the id of its session for a token (
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
+from enum import Enum
+from math import inf
 
 import structlog
 import trio
@@ -33,48 +35,87 @@ StillValid = Callable[[Collection[bytes]], Awaitable[set[bytes]]]
 """Which of these tokens and sessions, by SHA-256, work; raises `StoreUnavailable`."""
 
 
+class Ending(Enum):
+    """Why a wait ends before its time."""
+
+    NOT_ADMITTED = "the token no longer works"
+    CLIENT_LEFT = "the client has left"
+    SERVER_STOPS = "the server stops"
+
+
+class Wait:
+    """One wait. `ending` says why it must end before its time; None: it need not."""
+
+    __slots__ = ("_scope", "ending")
+
+    def __init__(self, ending: Ending | None = None) -> None:
+        self.ending = ending
+        self._scope = trio.CancelScope()
+
+    def end(self, why: Ending) -> None:
+        """End it. That the token no longer works counts whatever else is said."""
+        if self.ending is not Ending.NOT_ADMITTED:
+            self.ending = why
+        self._scope.cancel()
+
+    def scope(self, deadline: float = inf) -> trio.CancelScope:
+        """A scope, one at a time, for what is cancelled at the deadline or as soon as the wait must end."""
+        self._scope = trio.CancelScope(deadline=deadline)
+        if self.ending is not None:
+            self._scope.cancel()
+        return self._scope
+
+
 class Waits:
     """Counts waits by who waits (participants, owners), and knows them by the hashes of their tokens and sessions."""
 
-    def __init__(self) -> None:
-        self._parked: Counter[Hashable] = Counter()
-        self._endings: dict[bytes, set[trio.Event]] = {}
+    def __init__(self, stopping: trio.Event) -> None:
+        """`stopping` is set when the server no longer accepts connections: waits then end with what there is."""
+        self._stopping = stopping
+        self._counts: Counter[Hashable] = Counter()
+        self._waits: dict[bytes, set[Wait]] = {}
         self._doubted = trio.Event()
 
     @contextmanager
-    def parked(self, who: Hashable, token_hash: bytes, *, places_max: int = WAITS_MAX) -> Iterator[trio.Event | None]:
-        """Hold a place for one wait of `who` as long as this is open; None when they have no place left.
-
-        The event is set when the wait must end because the token no longer works.
-        """
-        if self._parked[who] >= places_max:
+    def parked(self, who: Hashable, token_hash: bytes, *, places_max: int = WAITS_MAX) -> Iterator[Wait | None]:
+        """Hold a place for one wait of `who` as long as this is open; None when they have no place left."""
+        if self._counts[who] >= places_max:
             yield None
             return
-        ending = trio.Event()
-        self._parked[who] += 1
-        self._endings.setdefault(token_hash, set()).add(ending)
+        wait = Wait(Ending.SERVER_STOPS if self._stopping.is_set() else None)
+        self._counts[who] += 1
+        self._waits.setdefault(token_hash, set()).add(wait)
         try:
-            yield ending
+            yield wait
         finally:
-            self._parked[who] -= 1
-            if not self._parked[who]:
-                del self._parked[who]
-            self._endings[token_hash].discard(ending)
-            if not self._endings[token_hash]:
-                del self._endings[token_hash]
+            self._counts[who] -= 1
+            if not self._counts[who]:
+                del self._counts[who]
+            self._waits[token_hash].discard(wait)
+            if not self._waits[token_hash]:
+                del self._waits[token_hash]
 
-    def end(self, token_hashes: Iterable[bytes]) -> None:
+    def end(self, token_hashes: Iterable[bytes], why: Ending = Ending.NOT_ADMITTED) -> None:
         """End the waits of these tokens now."""
         for token_hash in token_hashes:
-            for ending in self._endings.get(token_hash, ()):
-                ending.set()
+            for wait in self._waits.get(token_hash, ()):
+                wait.end(why)
 
     def doubt(self) -> None:
         """Have the tokens of all waits looked at again, because some may have stopped working."""
         self._doubted.set()
 
     async def run(self, still_valid: StillValid) -> None:
-        """End the waits of tokens that the store calls invalid, whenever there is doubt, until cancelled."""
+        """End all waits when the server stops, and before that those of tokens in doubt that the store calls invalid.
+
+        Runs until it is cancelled.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._settle_doubts, still_valid)
+            await self._stopping.wait()
+            self.end(self._waits, Ending.SERVER_STOPS)
+
+    async def _settle_doubts(self, still_valid: StillValid) -> None:
         while True:
             await self._doubted.wait()
             self._doubted = trio.Event()
@@ -86,5 +127,5 @@ class Waits:
                 await trio.sleep(RECHECK_SECONDS)
 
     async def _recheck(self, still_valid: StillValid) -> None:
-        if waiting := frozenset(self._endings):
+        if waiting := frozenset(self._waits):
             self.end(waiting - await still_valid(waiting))

@@ -4,11 +4,11 @@ What the floors below raise and a caller may see becomes a refusal here, in `as_
 """
 
 from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 import structlog
-import trio
 
 from actors import Answer, Busy, Crashed, Unavailable
 from engine.identity import Addressee, Principal
@@ -20,7 +20,7 @@ from engine.tasks import ListTasks, Tasks
 from store.errors import InvalidName, QuotaReached, StoreUnavailable
 from web.errors import Disconnected, NoLongerAdmitted
 from web.http.exchange import Exchange
-from web.identity.waits import TOO_MANY_WAITS
+from web.identity.waits import TOO_MANY_WAITS, Ending, Wait
 from web.services import Services
 
 log = structlog.get_logger(__name__)
@@ -53,12 +53,12 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
         command = msgspec.structs.replace(command, **{filtered: found.actor})
     if command.wait_seconds == 0:
         return await services.directory.ask(caller, command, addressee=addressee, stages=exchange.stages)
-    with services.waits.parked((caller.project_id, caller.id), exchange.token_hash) as ending:
-        if ending is None:
+    with services.waits.parked((caller.project_id, caller.id), exchange.token_hash) as wait:
+        if wait is None:
             return TOO_MANY_WAITS
         await _look_again(services, exchange.token_hash)
         asking = services.directory.ask(caller, command, addressee=addressee, stages=exchange.stages)
-        answer = await _ask_while_admitted(services, exchange, ending, asking)
+        answer = await _unless_ended(exchange, wait, asking)
     if answer is None:  # the server is stopping: what there is now is the answer
         prompt = msgspec.structs.replace(command, wait_seconds=0)
         return await services.directory.ask(caller, prompt, addressee=addressee)
@@ -130,35 +130,16 @@ async def _look_again(services: Services, token_hash: bytes) -> None:
         raise NoLongerAdmitted
 
 
-async def _ask_while_admitted(
-    services: Services, exchange: Exchange, ending: trio.Event, asking: Awaitable[Answer | Refusal]
-) -> Answer | Refusal | None:
+async def _unless_ended(exchange: Exchange, wait: Wait, asking: Awaitable[Answer | Refusal]) -> Answer | Refusal | None:
     """The answer; None when the server stops first.
 
-    Raises `Disconnected` when the client leaves first, and `NoLongerAdmitted` when `ending` is set first.
+    Raises `Disconnected` when the client leaves first, and `NoLongerAdmitted` when its token stops working.
     """
-    answer: Answer | Refusal | None = None
-    gone = False
-
-    async def watch_client() -> None:
-        nonlocal gone
-        await exchange.until_gone()
-        gone = True
-        nursery.cancel_scope.cancel()
-
-    async def watch(event: trio.Event) -> None:
-        await event.wait()
-        nursery.cancel_scope.cancel()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch_client)
-        nursery.start_soon(watch, services.stopping)
-        nursery.start_soon(watch, ending)
-        # Inside the nursery a failure would come out as a group, so it is turned into a refusal here already.
-        answer = await as_refusal(asking)
-        nursery.cancel_scope.cancel()
-    if ending.is_set():
+    answer = None
+    with exchange.watched(partial(wait.end, Ending.CLIENT_LEFT)), wait.scope():
+        answer = await asking
+    if wait.ending is Ending.NOT_ADMITTED:
         raise NoLongerAdmitted
-    if gone and answer is None:
+    if wait.ending is Ending.CLIENT_LEFT and answer is None:
         raise Disconnected
     return answer

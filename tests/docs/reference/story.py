@@ -7,7 +7,7 @@ every time, and what is random is replaced by dots.
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -61,7 +61,7 @@ class Teller:
     async def tell(self, who: str, name: str, **arguments: Any) -> None:
         """Have `who` call a tool."""
         self.now += BETWEEN_CALLS
-        exchange = Exchange(REQUEST, "", trio.sleep_forever, principal=await self._principal(who))
+        exchange = Exchange(REQUEST, "", nullcontext, principal=await self._principal(who))
         tool, parser = self._toolbox._tools[name]
         outcome = await self._toolbox._run(exchange, tool, parser, arguments)
         if isinstance(outcome, Refusal):
@@ -73,7 +73,7 @@ class Teller:
 
     async def ledger(self) -> list[EventView]:
         """Everything that was written, oldest first."""
-        exchange = Exchange(REQUEST, "", trio.sleep_forever, principal=await self._principal("lead"))
+        exchange = Exchange(REQUEST, "", nullcontext, principal=await self._principal("lead"))
         tool, parser = self._toolbox._tools["query_events"]
         outcome = await self._toolbox._run(exchange, tool, parser, {"limit": 1000})
         assert not isinstance(outcome, Refusal)

@@ -1,7 +1,9 @@
 """Calls that wait end when their token stops working, at once and wherever it was taken back; others' go on."""
 
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import nullcontext
 from hashlib import sha256
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from web.config import Settings
 from web.errors import NoLongerAdmitted
 from web.http.exchange import Exchange
 from web.http.request import Request
-from web.identity.waits import RECHECK_SECONDS, Waits
+from web.identity.waits import RECHECK_SECONDS, Ending, Wait, Waits
 from web.mcp.sending import send
 from web.server import join
 
@@ -117,13 +119,13 @@ async def test_who_begins_to_wait_just_after_the_token_was_taken_back_does_not(s
     grant = await services.authenticator.authenticate(token_hash)
     assert grant is not None
     await services.people.revoke(grant.principal.project_id, "scout", by="test")
-    exchange = Exchange(Request("POST", b"/mcp", []), "", trio.sleep_forever, token_hash=token_hash)
+    exchange = Exchange(Request("POST", b"/mcp", []), "", nullcontext, token_hash=token_hash)
     with pytest.raises(NoLongerAdmitted):
         await send(services, exchange, grant.principal, ReadPosts(to_me=True, wait_seconds=55))
 
 
 async def test_a_silent_store_is_asked_again_until_it_says_who_may_wait(autojump_clock: MockClock) -> None:
-    waits, asked = Waits(), list[float]()
+    waits, asked = Waits(trio.Event()), list[float]()
 
     async def still_valid(hashes: Collection[bytes]) -> set[bytes]:
         asked.append(trio.current_time())
@@ -143,15 +145,36 @@ async def test_a_silent_store_is_asked_again_until_it_says_who_may_wait(autojump
             assert twin is not None
             assert here is not None
             waits.doubt()
-            await gone.wait()
-            assert twin.is_set()
-            assert not here.is_set()
+            with gone.scope():
+                await trio.sleep_forever()
+            assert gone.ending is Ending.NOT_ADMITTED
+            assert twin.ending is Ending.NOT_ADMITTED
+            assert here.ending is None
         nursery.cancel_scope.cancel()
     assert [round(later - asked[0]) for later in asked] == [0, RECHECK_SECONDS, 2 * RECHECK_SECONDS]
 
 
+async def test_a_wait_that_begins_as_the_server_stops_ends_at_once() -> None:
+    stopping = trio.Event()
+    stopping.set()
+    with Waits(stopping).parked(somebody(), digest("a")) as wait, trio.fail_after(20):
+        assert wait is not None
+        with wait.scope():
+            await trio.sleep_forever()
+        assert wait.ending is Ending.SERVER_STOPS
+
+
+@pytest.mark.parametrize("others", [{Ending.SERVER_STOPS}, {Ending.CLIENT_LEFT}])
+def test_that_a_token_no_longer_works_counts_whatever_else_ends_a_wait(others: set[Ending]) -> None:
+    for ways in permutations({Ending.NOT_ADMITTED, *others}):
+        wait = Wait()
+        for why in ways:
+            wait.end(why)
+        assert wait.ending is Ending.NOT_ADMITTED
+
+
 async def test_doubt_costs_nothing_while_nobody_waits() -> None:
-    waits, asked = Waits(), list[Collection[bytes]]()
+    waits, asked = Waits(trio.Event()), list[Collection[bytes]]()
 
     async def still_valid(hashes: Collection[bytes]) -> set[bytes]:
         asked.append(hashes)
