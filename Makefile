@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= 5
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# One line that grows while a command works; its dots end with it, and with the shell that runs both.
+DOTS = dots() { while kill -0 $$$$ 2>/dev/null; do printf .; sleep 2; done; }; \
+	working() { printf '%s ' "$$1"; shift; dots & "$$@"; status=$$?; kill $$!; echo; return $$status; }
 # Two processes a core, each with a PostgreSQL of its own: a test waits for half of its time, mostly for other processes.
 PARALLEL := $(BIN)/pytest --numprocesses $$((2 * $$(getconf _NPROCESSORS_ONLN))) --dist worksteal
 
@@ -94,11 +97,12 @@ clean: ## Remove everything that the other targets made.
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; try: make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
+	@$(DOTS); working 'Making a Python environment in $(VENV)' $(PYTHON) -m venv $(VENV)
 
 # Touched last, so that an interrupted installation starts over.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --constraint constraints.txt --editable '.'
+	@$(DOTS); working 'Installing LLM Bus into $(VENV), which takes about a minute' \
+		$(PIP) install --constraint constraints.txt --editable '.'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python

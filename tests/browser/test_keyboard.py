@@ -111,9 +111,9 @@ def test_everything_is_done_with_keys_alone(site: Site, open_context: OpenContex
         expect(page.get_by_role("heading", level=1)).not_to_contain_text("Release")
 
         go(page, "numbers", "Numbers")
-        tab_to(page, "Seed")
+        tab_to(page, "Seed sequence")
         fill(page, "Sequence", "adr")
         fill(page, "Number", "4")
-        fill(page, "Why nobody will use it", "taken by mistake")
+        fill(page, "Why it will not be used", "taken by mistake")
         press(page, "Void number")
         expect(page.get_by_text("taken by mistake").first).to_be_visible()

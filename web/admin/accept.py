@@ -21,10 +21,10 @@ from web.admin.visitor import PREFIX, count_try, current_session, form_for_anybo
 PATH = f"{PREFIX}/accept"
 
 _REFUSED: dict[RedeemRefusal, tuple[int, str]] = {
-    "expired": (410, "This invite has expired. Ask whoever invited you for a new one."),
-    "exhausted": (410, "This invite has been used. If that was not you, tell whoever invited you."),
+    "expired": (410, "This invite has expired. Ask for a new one."),
+    "exhausted": (410, "This invite has been used. If that was not you, tell the person who invited you."),
 }
-_UNKNOWN = (404, "This invite is not known, or was taken back. Ask whoever invited you for a new one.")
+_UNKNOWN = (404, "This invite is not known, or was revoked. Ask for a new one.")
 
 
 def accept_pages(context: AdminContext) -> Blueprint:

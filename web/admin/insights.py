@@ -132,7 +132,9 @@ async def counted(context: AdminContext, asked: Asked) -> Figures:
         delays=await read(insights.delays, project_id, since, asked.zone),
         posts=await read(insights.posts_by_lane, project_id, since),
         met=met[:ROWS_SHOWN_MAX],
-        weeks=weeks[: WEEKS * ROWS_SHOWN_MAX],
+        weeks=[each for each in weeks if each.numbers or each.paths or each.commits or each.handoffs][
+            : WEEKS * ROWS_SHOWN_MAX
+        ],
     )
 
 

@@ -79,7 +79,7 @@ def invite_pages(context: AdminContext) -> Blueprint:
         there = f"/admin/projects/{project_id}/invites"
         question = Question(
             title=f"Revoke the invite for {invite.email or invite.label or 'anyone with the code'}?",
-            sentences=(f"Nobody can join {project.name} with it any more. Who joined already stays.",),
+            sentences=(f"Nobody can join {project.name} with it any more. Those who have already joined stay.",),
             button="Revoke invite",
             action=f"{there}/{invite_id}/revoke",
             back=there,

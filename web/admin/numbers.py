@@ -102,13 +102,13 @@ def number_pages(context: AdminContext) -> Blueprint:
         if wanted is None:
             return see_other(there)
         question = Question(
-            title=f"{'Archive' if wanted.archived else 'Take back'} the sequence {wanted.sequence}?",
+            title=f"{'Archive' if wanted.archived else 'Unarchive'} the sequence {wanted.sequence}?",
             sentences=(
-                "It gives no more numbers until it is taken back. Its numbers stay taken."
+                "It gives out no more numbers until it is unarchived. Its numbers stay taken."
                 if wanted.archived
-                else "It gives numbers again, from the next one on.",
+                else "It gives out numbers again, from the next one on.",
             ),
-            button="Archive sequence" if wanted.archived else "Take back",
+            button="Archive sequence" if wanted.archived else "Unarchive sequence",
             action=f"{there}/archive",
             back=there,
             fields=(("sequence", wanted.sequence), ("archived", "true" if wanted.archived else "")),

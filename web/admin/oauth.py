@@ -64,8 +64,8 @@ def oauth_pages(context: AdminContext) -> Blueprint:
         if attempt is None:
             return await refusal_page(
                 400,
-                "This sign-in is over",
-                "It took too long, was used already, or began in another browser. Begin again.",
+                "This sign-in has expired",
+                "It took too long, was already used, or was started in another browser. Start again.",
             )
         code = request.args.get("code", "")
         if not 0 < len(code) <= CODE_LENGTH_MAX:

@@ -37,33 +37,33 @@ SYSTEMS = (
 
 NOTICES = {
     "project-saved": "The project's settings are saved.",
-    "archived": "The project is in the archive; nobody gets in.",
-    "unarchived": "The project is out of the archive; tokens work again.",
-    "project-deleted": "The project and its ledger are gone.",
+    "archived": "The project is archived; its tokens are refused.",
+    "unarchived": "The project is no longer archived; its tokens work again.",
+    "project-deleted": "The project and its ledger are deleted.",
     "webhook-tested": "The test arrived.",
     "webhook-failed": "The test did not arrive.",
-    "webhook-removed": "Nothing is sent any more.",
+    "webhook-removed": "The webhook is removed; nothing is sent any more.",
     "participant-saved": "The participant is saved.",
-    "participant-deleted": "The participant is gone; the ledgers keep the name.",
+    "participant-deleted": "The participant is deleted; the ledgers keep the name.",
     "released": "The lease has ended, and its holder got a post that says so.",
     "released-untold": "The lease has ended. Its holder could not be told by a post.",
     "claimed": "The number is yours.",
     "seeded": "The sequence is changed.",
     "voided": "The number is void; it is never given again.",
-    "posted": "Your handoff is written.",
+    "posted": "Your handoff is sent.",
     "acknowledged": "You acknowledged the post.",
     "revoked": "None of the participant's tokens in this project works any more.",
     "several-revoked": "None of their tokens in this project works any more.",
-    "nobody-chosen": "Nobody was chosen who has a token; nothing was changed.",
+    "nobody-chosen": "Select at least one member who has a token. Nothing was changed.",
     "token-revoked": "The token does not work any more.",
     "lead": "The participant is a lead now.",
     "no-lead": "The participant is no longer a lead.",
     "lane": "The participant's lane is changed.",
-    "task-made": "The task is written down.",
-    "task-assign": "The task has its owner.",
-    "task-start": "You are at work on the task.",
+    "task-made": "The task is created.",
+    "task-assign": "The task is assigned.",
+    "task-start": "You have started the task.",
     "task-block": "The task is blocked.",
-    "task-unblock": "The blockers are gone.",
+    "task-unblock": "The blockers are removed.",
     "task-ship": "The task is done.",
     "task-cancel": "The task is cancelled.",
     "invite-revoked": "Nobody can join with that invite any more.",
@@ -93,9 +93,9 @@ def ago(moment: datetime, now: datetime) -> str:
 
 
 def left(moment: datetime, now: datetime) -> str:
-    """How much time there is until then: `25 min left`, `over`."""
+    """How much time there is until then: `25 min left`, `ended`."""
     seconds = round((moment - now).total_seconds())
-    return f"{_in_units(seconds)[0]} left" if seconds > 0 else "over"
+    return f"{_in_units(seconds)[0]} left" if seconds > 0 else "ended"
 
 
 def exact(moment: datetime) -> str:

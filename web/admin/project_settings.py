@@ -132,9 +132,9 @@ async def _change(context: AdminContext, project_id: int) -> ResponseReturnValue
 def _archiving(project: ProjectRow) -> Question:
     there = f"{PREFIX}/projects/{project.id}"
     return Question(
-        title=f"Take {project.name} out of the archive?" if project.archived else f"Archive {project.name}?",
+        title=f"Unarchive {project.name}?" if project.archived else f"Archive {project.name}?",
         sentences=("Its tokens and invites work again." if project.archived else _ARCHIVING,),
-        button="Take out of the archive" if project.archived else "Archive project",
+        button="Unarchive project" if project.archived else "Archive project",
         action=f"{there}/archive",
         back=f"{there}/settings",
         fields=(("archived", "" if project.archived else "true"),),

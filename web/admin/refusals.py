@@ -6,22 +6,25 @@ from werkzeug.exceptions import HTTPException
 Page = tuple[str, int]
 
 REFUSALS: dict[int, tuple[str, str]] = {
-    400: ("That did not make sense", "Go back, reload the page and try again."),
+    400: ("This request was not understood", "Go back, reload the page and try again."),
     403: (
         "This was not accepted",
-        "The page may be older than your sign-in. Go back, reload it and try again; nothing was changed.",
+        "The page may be older than your sign-in. Nothing was changed. Go back, reload it and try again.",
     ),
     404: ("Page not found", "It does not exist, or it is not yours."),
-    405: ("That cannot be done here", "Go back and use the buttons of the page."),
-    408: ("That took too long", "Your request did not arrive in time. Try again."),
-    413: ("That is too much", "What was sent is larger than a form here can be."),
-    429: ("Too many tries", "Wait five minutes, then try again."),
+    405: ("This cannot be done here", "Go back and use the buttons of the page."),
+    408: ("This took too long", "Your request did not arrive in time. Try again."),
+    413: ("This is too large", "The form is larger than this server accepts."),
+    429: ("Too many attempts", "Wait five minutes, then try again."),
     503: (
         "This is not possible now",
-        "The database does not answer, or there is too much to do. Try again soon.",
+        "The database does not answer, or the server is overloaded. Try again soon.",
     ),
 }
-_BUG = ("Something broke", "It is not your fault, and it was logged. Try again, and tell whoever runs this server.")
+_BUG = (
+    "Something went wrong",
+    "The error was logged. Try again; if it happens again, tell the operator of this server.",
+)
 
 
 async def refusal_page(status: int, title: str, sentence: str, *, again: str | None = None) -> Page:

@@ -40,9 +40,9 @@ def _about_one(pages: Blueprint, context: AdminContext) -> None:
         return await _ask(
             project_id,
             participation_id,
-            title=f"{'Rotate the token' if member.tokens else 'Make a new token'} of {member.name}?",
+            title=f"{'Rotate the token of' if member.tokens else 'Create a token for'} {member.name}?",
             sentences=(works, f"You get one new token for {member.name} in {project.name}."),
-            button="Rotate token" if member.tokens else "Make token",
+            button="Rotate token" if member.tokens else "Create token",
             action="rotate",
         )
 

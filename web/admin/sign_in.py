@@ -108,9 +108,9 @@ async def _refused_link() -> Page:
 async def not_admitted(owner: OwnerRow | None) -> Page:
     """The page for who has shown who they are, and may not come in; `owner`: who is suspended."""
     if owner is None:
-        sentence = "Nobody with your email address has an account here. Ask whoever runs this server to add you."
+        sentence = "There is no account with your email address here. Ask the operator of this server to add you."
         return await refusal_page(403, "You have no account here", sentence)
-    sentence = "Your account here is suspended. Nothing was deleted; ask whoever runs this server."
+    sentence = "Your account here is suspended. Nothing was deleted. Ask the operator of this server."
     return await refusal_page(403, "Your account is suspended", sentence)
 
 
@@ -120,8 +120,8 @@ async def _behind_proxy(context: AdminContext, next_path: str) -> ResponseReturn
         return await refusal_page(
             403,
             "Who are you?",
-            "The proxy in front of this server did not say. Come through it; if you did, whoever runs it must set "
-            "ADMIN_EMAIL_HEADER and TRUSTED_PROXIES.",
+            "The proxy in front of this server did not say who you are. Open this page through the proxy; if you did, "
+            "its operator must set ADMIN_EMAIL_HEADER and TRUSTED_PROXIES.",
         )
     count_try(context)
     store = context.store

@@ -1,9 +1,8 @@
 """Tasks as a picture: what waits for what, from left to right, and what holds up most.
 
-A picture shows unfinished tasks that wait or are waited for, at most `TASKS_MAX`. Every task stands to the right of all
-it waits for, as far left as that allows; within a column the tasks are put near what they wait for (the barycenter
-heuristic: Sugiyama, Tagawa and Toda, 1981). `subgraph_of` and `around` run in the project's time and only gather;
-`drawn` is the caller's own work. Numbers are pixels of the picture.
+A picture shows unfinished tasks that wait or are waited for, at most `TASKS_MAX`. Where each stands is decided in
+`web.admin.layers`. `subgraph_of` and `around` run in the project's time and only gather; `drawn` is the caller's own
+work. Numbers are pixels of the picture.
 """
 
 from collections.abc import Iterable
@@ -11,16 +10,19 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from engine.task_graph import Task, TaskBook
+from web.admin.layers import Bend, Layers, Slot, layered
 
 TASKS_MAX = 60
 AROUND_MAX = 14
 """Tasks in the picture on a task's own page."""
 
 WIDTH, HEIGHT = 212, 46
+LINE_HEIGHT = 8
+"""Of the room that a line takes in a column which it passes."""
+
 GAP_X, GAP_Y = 56, 16
 MARGIN = 8
 TITLE_LENGTH_MAX = 22
-SWEEPS = 4
 
 
 class Subgraph(Struct, frozen=True, kw_only=True):
@@ -87,26 +89,20 @@ def around(book: TaskBook, task_id: int) -> Subgraph:
 
 def drawn(graph: Subgraph) -> Picture:
     """The tasks in their places."""
-    columns = _columns(graph)
+    layers = layered(graph.waits_for)
     waited = _waited_by(graph)
     below = {task_id: len(_reached(task_id, waited)) for task_id in graph.tasks}
     most = max(below.values(), default=0)
     worst = {task_id for task_id, count in below.items() if count == most and most > 1}
-    height = max((len(column) for column in columns), default=0)
-    places = {
-        task_id: (
-            MARGIN + index * (WIDTH + GAP_X),
-            MARGIN + row * (HEIGHT + GAP_Y) + (height - len(column)) * (HEIGHT + GAP_Y) // 2,
-        )
-        for index, column in enumerate(columns)
-        for row, task_id in enumerate(column)
-    }
-    nodes = [_node(graph, task_id, places[task_id], below, worst) for column in columns for task_id in column]
+    height = max(map(_height_of, layers.columns), default=0)
+    places = _places(layers, height)
+    tasks = [slot for column in layers.columns for slot in column if not isinstance(slot, Bend)]
+    nodes = [_node(graph, task_id, places[task_id], below, worst) for task_id in tasks]
     return Picture(
         nodes=nodes,
-        edges=_edges(graph, places, worst, waited),
-        width=2 * MARGIN + len(columns) * (WIDTH + GAP_X) - GAP_X if columns else 0,
-        height=2 * MARGIN + height * (HEIGHT + GAP_Y) - GAP_Y if height else 0,
+        edges=_edges(graph, layers, places, worst, waited),
+        width=2 * MARGIN + len(layers.columns) * (WIDTH + GAP_X) - GAP_X if nodes else 0,
+        height=2 * MARGIN + height if nodes else 0,
         omitted=graph.omitted,
         worst=sorted((node for node in nodes if node.holds_up), key=lambda node: (-node.holds_up, node.task.id))[:5],
     )
@@ -128,44 +124,23 @@ def _subgraph(book: TaskBook, chosen: Iterable[int], *, omitted: int = 0, middle
     return Subgraph(tasks=tasks, waits_for=waits_for, omitted=omitted, middle=middle)
 
 
-def _columns(graph: Subgraph) -> list[list[int]]:
-    """Ids by column, from those that wait for nothing on; each column from the top down."""
-    layers: dict[int, int] = {}
-    for task_id in graph.tasks:
-        _layer(graph, task_id, layers)
-    columns: list[list[int]] = [[] for _ in range(max(layers.values(), default=-1) + 1)]
-    for task_id in sorted(graph.tasks):
-        columns[layers[task_id]].append(task_id)
-    waited = _waited_by(graph)
-    for sweep in range(SWEEPS):
-        forward = sweep % 2 == 0
-        neighbours = graph.waits_for if forward else waited
-        for column in columns if forward else reversed(columns):
-            heights = {task_id: row for each in columns for row, task_id in enumerate(each)}
-            wanted = {task_id: _middle_of(neighbours.get(task_id, []), heights, heights[task_id]) for task_id in column}
-            column.sort(key=lambda task_id, wanted=wanted: (wanted[task_id], task_id))  # type: ignore[misc]  # mypy knows no defaults in a key
-    return columns
+def _height_of(column: list[Slot]) -> int:
+    return sum(map(_height, column)) + GAP_Y * (len(column) - 1)
 
 
-def _layer(graph: Subgraph, task_id: int, layers: dict[int, int]) -> None:
-    """Put a task right of all it waits for. There are no cycles: the engine refuses those it can find."""
-    todo = [task_id]
-    entered: set[int] = set()
-    while todo:
-        current = todo[-1]
-        waits_for = graph.waits_for[current]
-        missing = [other for other in waits_for if other not in layers and other not in entered]
-        entered.add(current)
-        if missing:
-            todo += missing
-            continue
-        layers[current] = 1 + max((layers.get(other, -1) for other in waits_for), default=-1)
-        todo.pop()
+def _height(slot: Slot) -> int:
+    return LINE_HEIGHT if isinstance(slot, Bend) else HEIGHT
 
 
-def _middle_of(neighbours: list[int], heights: dict[int, int], own: int) -> float:
-    rows = [heights[other] for other in neighbours]
-    return sum(rows) / len(rows) if rows else own
+def _places(layers: Layers, height: int) -> dict[Slot, tuple[int, int]]:
+    """The upper left corner of each slot; a column that is not as high as the picture stands in its middle."""
+    places: dict[Slot, tuple[int, int]] = {}
+    for index, column in enumerate(layers.columns):
+        x, y = MARGIN + index * (WIDTH + GAP_X), MARGIN + (height - _height_of(column)) // 2
+        for slot in column:
+            places[slot] = (x, y)
+            y += _height(slot) + GAP_Y
+    return places
 
 
 def _waited_by(graph: Subgraph) -> dict[int, list[int]]:
@@ -203,18 +178,38 @@ def _node(graph: Subgraph, task_id: int, place: tuple[int, int], below: dict[int
 
 
 def _edges(
-    graph: Subgraph, places: dict[int, tuple[int, int]], worst: set[int], waited: dict[int, list[int]]
+    graph: Subgraph,
+    layers: Layers,
+    places: dict[Slot, tuple[int, int]],
+    worst: set[int],
+    waited: dict[int, list[int]],
 ) -> list[Edge]:
+    """Lines from task to task, those that matter most last: what is drawn later lies on top."""
     held = set(worst)
     for task_id in worst:
         held |= _reached(task_id, waited)
-    edges = []
-    for task_id, others in graph.waits_for.items():
-        x, y = places[task_id]
-        for other in others:
-            from_x, from_y = places[other][0] + WIDTH, places[other][1] + HEIGHT // 2
-            bend = max(24, (x - from_x) // 2)
-            path = f"M{from_x} {from_y}C{from_x + bend} {from_y} {x - bend} {y + HEIGHT // 2} {x} {y + HEIGHT // 2}"
-            is_blocker = other in graph.tasks[task_id].blocked_on
-            edges.append(Edge(path=path, is_blocker=is_blocker, on_worst=other in held and task_id in held))
-    return edges
+    edges = [
+        Edge(
+            path=_path(layers.way(other, task_id), places),
+            is_blocker=other in graph.tasks[task_id].blocked_on,
+            on_worst=other in held and task_id in held,
+        )
+        for task_id, others in graph.waits_for.items()
+        for other in others
+    ]
+    return sorted(edges, key=lambda edge: edge.on_worst)
+
+
+def _path(way: list[Slot], places: dict[Slot, tuple[int, int]]) -> str:
+    """A curve between columns, and straight on through the columns that the line passes."""
+    start, *others = way
+    x, y = places[start][0] + WIDTH, places[start][1] + _height(start) // 2
+    path = f"M{x} {y}"
+    for slot in others:
+        left, middle = places[slot][0], places[slot][1] + _height(slot) // 2
+        bend = max(24, (left - x) // 2)
+        path += f"C{x + bend} {y} {left - bend} {middle} {left} {middle}"
+        if isinstance(slot, Bend):
+            path += f"H{left + WIDTH}"
+        x, y = left + WIDTH, middle
+    return path

@@ -54,7 +54,7 @@ PAGE_TASKS = 50
 NAMES_SUGGESTED_MAX = 300
 
 PRIORITIES = (
-    (4, "4: first of all"),
+    (4, "4: urgent"),
     (3, "3: high"),
     (2, "2: normal"),
     (1, "1: low"),

@@ -43,8 +43,8 @@ BEARER_TOKENS = (
     "makes one (admin_provision), an invite brings one (POST /join), and owners make them in the web admin."
 )
 STRANGER = Problem.of(401, "invalid_token", f"the token is missing or does not work; {BEARER_TOKENS}")
-SUSPENDED = Problem.of(403, "suspended", "this token's owner is suspended; ask whoever operates this server.")
-ARCHIVED = Problem.of(403, "archived", "this project is archived; its owner can have it taken out of the archive.")
+SUSPENDED = Problem.of(403, "suspended", "this token's owner is suspended; ask the operator of this server.")
+ARCHIVED = Problem.of(403, "archived", "this project is archived; its owner can unarchive it.")
 FOREIGN_HOST = Problem.of(
     403,
     "forbidden_host",

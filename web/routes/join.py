@@ -22,9 +22,9 @@ TRIES_WINDOW_SECONDS = 300.0
 Answer = tuple[dict[str, Any], int]
 
 _REFUSED: dict[RedeemRefusal, tuple[int, str]] = {
-    "invalid": (404, "this code is not known, or was revoked: ask whoever invited you for a new one."),
-    "expired": (410, "this code has expired: ask whoever invited you for a new one."),
-    "exhausted": (410, "this code has been used as often as it may: ask whoever invited you for a new one."),
+    "invalid": (404, "this code is not known, or was revoked: ask the person who invited you for a new one."),
+    "expired": (410, "this code has expired: ask the person who invited you for a new one."),
+    "exhausted": (410, "this code has been used as often as it may: ask the person who invited you for a new one."),
     "name_required": (400, "choose a name for yourself and send it as name; the code stays usable."),
     "name_taken": (409, "somebody has that name: choose another one; the code stays usable."),
 }

@@ -63,10 +63,10 @@ SENTENCES = {
     "release": "ada/lead released src/**",
     "task_create": "ada/lead created task #2, after #1 Second",
     "task_start": "ada/lead started task #1 First",
-    "task_block": "ada/lead is blocked in task #1 First by task #3 Third needs the other",
-    "task_resolve": "ada/lead took the blocker task #3 Third off task #1 First",
+    "task_block": "ada/lead blocked task #1 First until task #3 Third is done needs the other",
+    "task_resolve": "ada/lead removed the blocker task #3 Third of task #1 First",
     "task_ship": "ada/lead shipped task #1 First",
-    "task_assign": "ada/lead gave task #2 Second to ada/lead",
+    "task_assign": "ada/lead assigned task #2 Second to ada/lead",
     "task_cancel": "ada/lead cancelled task #3 Third not needed",
     "commit_check": "ada/lead committed 9fceb02: 1 of 2 new numbers claimed before, 2 of 3 paths under lease",
 }

@@ -18,7 +18,7 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
     "owner_restore": ({}, "restored the owner"),
     "handle_change": ({"handle": "ada", "before": "ann"}, "changed the handle from ann to ada"),
     "identity_link": ({"provider": "github"}, "linked a sign-in with github"),
-    "link_make": ({}, "made a sign-in link"),
+    "link_make": ({}, "created a sign-in link"),
     "link_refuse": ({"reason": "used already"}, "was refused a sign-in link: used already"),
     "sign_in": ({"way": "link"}, "signed in by link"),
     "project_add": ({"slug": "shop", "name": "Shop"}, "created the project shop"),
@@ -33,7 +33,7 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "webhook_remove": ({"slug": "shop"}, "removed the webhook of shop"),
     "webhook_test": ({"slug": "shop"}, "sent a test to the webhook of shop"),
-    "project_unarchive": ({"slug": "shop"}, "took the project shop out of the archive"),
+    "project_unarchive": ({"slug": "shop"}, "unarchived the project shop"),
     "project_delete": ({"slug": "shop", "name": "Shop"}, "deleted the project shop with its ledger"),
     "participant_change": (
         {"participant": "scout", "kind": "agent", "before": "bob"},
@@ -42,18 +42,18 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
     "participant_delete": ({"participant": "scout"}, "deleted the participant scout"),
     "grant": (
         {"participant": "scout", "kind": "agent", "lane": "docs", "is_admin": True},
-        "granted scout a place, in the lane docs, as a lead",
+        "gave scout access, in the lane docs, as a lead",
     ),
     "member_change": (
         {"participant": "scout", "lane": None, "is_admin": False},
-        "changed the place of scout: no lane, not a lead",
+        "changed the role of scout: no lane, not a lead",
     ),
-    "token_mint": ({"participant": "scout"}, "made a token for scout"),
+    "token_mint": ({"participant": "scout"}, "created a token for scout"),
     "rotate": ({"participant": "scout", "revoked": 1}, "rotated the token of scout, which ended 1 token"),
     "revoke": ({"participant": "scout", "revoked": 2}, "revoked 2 tokens of scout"),
     "invite": (
         {"participant": None, "email": None, "lane": None, "is_admin": False, "uses": 3, "ttl_hours": 24},
-        "made an invite for anyone with its code: 3 uses, 24 h",
+        "created an invite for anyone with its code: 3 uses, 24 h",
     ),
     "invite_revoke": ({"participant": "scout", "invite_id": 7}, "revoked the invite #7 for scout"),
     "redeem": ({"participant": "scout", "invite_id": 7}, "joined as scout with the invite #7"),
@@ -83,7 +83,7 @@ async def test_changes_are_told_newest_first_with_their_project_and_who_made_the
     lead = await bus.mint()
     await bus.call(lead, "admin_provision", participant_name="scout", lane="docs")
     said = text_of(await ada.page("/admin/audit"))
-    granted, minted = "ada/lead granted scout a place, in the lane docs", "ada/lead made a token for scout in demo"
+    granted, minted = "ada/lead gave scout access, in the lane docs", "ada/lead created a token for scout in demo"
     assert said.index(minted) < said.index(granted) < said.index("cli created the project demo")
     assert "added the owner ada" in said
 
@@ -92,7 +92,7 @@ async def test_a_projects_trail_has_only_what_concerns_it(bus: Bus, ada: AdminCl
     await bus.mint("scout")
     await bus.mint("other", project="shop")
     said = text_of(await ada.page(f"{await project_of(bus, ada)}/audit"))
-    assert "granted scout" in said
+    assert "gave scout access" in said
     assert "other" not in said
     assert "scout" not in text_of(await eve.page("/admin/audit"))
 

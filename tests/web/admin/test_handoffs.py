@@ -16,12 +16,12 @@ async def test_what_an_owner_writes_reaches_the_agent_under_the_bare_handle(bus:
     there = await project_of(bus, ada)
     at = await ada.change(f"{there}/handoffs/new", **NEW | {"to_actor": "scout", "subject": "Rounding", "ref": "PR-7"})
     said = text_of(await ada.page(at))
-    assert "Your handoff is written." in said
+    assert "Your handoff is sent." in said
     assert "Please look." in said
     (post,) = (await bus.call(token, "read_posts", to_me=True))["posts"]
     assert (post["from"], post["subject"], post["body"]) == ("ada", "Rounding", "Please look.")
     assert "Rounding ada to scout" in text_of(await ada.page(f"{there}/handoffs"))
-    assert "1 to acknowledge" in text_of(await ada.page(f"{there}/handoffs"))
+    assert "waiting for 1" in text_of(await ada.page(f"{there}/handoffs"))
     await bus.call(token, "ack", post_id=post["post_id"])
     assert "Every handoff is acknowledged" in text_of(await ada.page(f"{there}/handoffs"))
     assert "Rounding ada to scout" in text_of(await ada.page(f"{there}/handoffs", view="all"))

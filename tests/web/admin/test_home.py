@@ -14,7 +14,7 @@ async def test_who_has_no_project_is_led_to_the_first_one(ada: AdminClient) -> N
 async def test_a_project_in_which_nobody_takes_part_leads_to_granting_access(ada: AdminClient) -> None:
     there = await ada.change("/admin/projects", slug="shop")
     page = await ada.page("/admin/")
-    assert "No members yet" in text_of(page)
+    assert "No participants yet" in text_of(page)
     assert f"{there}/grant" in links_of(page)
 
 

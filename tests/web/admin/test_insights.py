@@ -54,7 +54,7 @@ async def test_figures_are_counted_once_a_minute_for_each_period(bus: Bus, ada: 
 async def test_a_project_without_events_says_so(ada: AdminClient) -> None:
     there = await ada.change("/admin/projects", slug="shop")
     page = text_of(await ada.page(f"{there}/insights", days="soon"))
-    assert "Nothing happened in this time" in page
+    assert "No events in this period" in page
     assert "Nothing to measure yet" in page
 
 

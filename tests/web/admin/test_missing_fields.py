@@ -52,7 +52,7 @@ async def test_an_archived_sequence_stays_in_the_archive_without_the_field(
     await ada.change(f"{numbers}/archive", sequence="adr", archived="true")
     refused = await ada.post(f"{numbers}/archive", sequence="adr")
     assert (refused.status_code, SENTENCE in text_of(refused.text)) == (400, True)
-    assert "Take back" in text_of(await ada.page(numbers))
+    assert "Unarchive" in text_of(await ada.page(numbers))
 
 
 async def test_a_webhook_keeps_its_shape_without_the_field(bus: Bus, ada: AdminClient, token: str) -> None:

@@ -16,7 +16,7 @@ async def person_of(bus: Bus, ada: AdminClient, label: str) -> str:
 
 
 async def test_participants_are_listed_with_their_projects(bus: Bus, ada: AdminClient) -> None:
-    assert "No members yet" in text_of(await ada.page("/admin/participants"))
+    assert "No participants yet" in text_of(await ada.page("/admin/participants"))
     await bus.mint("scout")
     await bus.mint("scout", project="shop")
     assert "scout Agent demo, shop" in text_of(await ada.page("/admin/participants"))
@@ -41,7 +41,7 @@ async def test_participants_come_in_pages_and_are_found_by_a_part_of_their_name(
     found = text_of(await ada.page("/admin/participants", q="TEST"))
     assert "tester Agent" in found
     assert "builder" not in found
-    assert "Nobody matches" in text_of(await ada.page("/admin/participants", q="nobody"))
+    assert "No participant matches" in text_of(await ada.page("/admin/participants", q="nobody"))
 
 
 async def test_a_renamed_participant_keeps_its_tokens_and_acts_under_the_new_name(bus: Bus, ada: AdminClient) -> None:

@@ -102,9 +102,9 @@ async def test_settings_show_what_the_owner_has_of_each_quota(bus: Bus, ada: Adm
 async def test_an_archived_project_lets_nobody_in_until_it_is_taken_out(bus: Bus, ada: AdminClient, token: str) -> None:
     there = await project_of(bus, ada)
     assert "Archive demo?" in text_of(await ada.page(f"{there}/archive"))
-    assert "in the archive" in text_of(await ada.page(await ada.change(f"{there}/archive", archived="true")))
+    assert "is archived" in text_of(await ada.page(await ada.change(f"{there}/archive", archived="true")))
     assert (await bus.ask(token, "tools/list")).status_code == 403
-    assert "Take demo out of the archive?" in text_of(await ada.page(f"{there}/archive"))
+    assert "Unarchive demo?" in text_of(await ada.page(f"{there}/archive"))
     await ada.change(f"{there}/archive", archived="")
     assert (await bus.ask(token, "tools/list")).status_code == 200
 
@@ -120,7 +120,7 @@ async def test_deleting_takes_the_slug_typed_and_the_ledger_goes_with_it(
     assert list(wrong_in(refused.text)) == ["slug"]
     assert await bus.ledger_length(token) == 1
     said = text_of(await ada.page(await ada.change(f"{there}/delete", slug="demo")))
-    assert "its ledger are gone" in said
+    assert "its ledger are deleted" in said
     assert (await ada.get(there)).status_code == 404
     assert (await bus.ask(token, "tools/list")).status_code == 401
     again = await bus.mint()

@@ -193,7 +193,7 @@ async def test_too_many_tries_from_one_address_have_to_wait(bus: Bus, stranger: 
         assert (await stranger.get(f"/admin/link?token=guess-{number}")).status_code == 404
     refused = await stranger.get(await link_for(bus))
     assert refused.status_code == 429
-    assert "Too many tries" in refused.text
+    assert "Too many attempts" in refused.text
     elsewhere = {"X-Forwarded-For": "203.0.113.7"}  # as the proxy on this machine says
     assert (await follow(stranger, await link_for(bus), headers=elsewhere)).status_code == 303
 

@@ -7,7 +7,7 @@ for (const button of document.querySelectorAll("button[data-pause]")) {
   button.addEventListener("click", () => {
     const paused = region.toggleAttribute("data-paused");
     button.setAttribute("aria-pressed", String(paused));
-    button.textContent = paused ? "Go on" : "Pause";
+    button.textContent = paused ? "Resume" : "Pause";
     if (!paused) location.reload();
   });
 }

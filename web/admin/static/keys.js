@@ -25,7 +25,7 @@ class Palette {
     const hint = document.createElement("p");
     hint.className = "hint";
     const letters = Object.entries(LETTERS).map(([letter, name]) => `${letter} ${name}`).join(", ");
-    hint.textContent = `Arrows choose, Enter opens. In a project, press g and a letter: ${letters}.`;
+    hint.textContent = `Choose with the arrow keys, open with Enter. In a project, press g and a letter: ${letters}.`;
     this.dialog.append(this.field, this.list, hint);
     document.body.append(this.dialog);
     this.field.addEventListener("input", () => { clearTimeout(this.timer); this.timer = setTimeout(() => this.find(), TYPED_MS); });

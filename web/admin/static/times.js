@@ -28,7 +28,7 @@ function told(element, at, now) {
       if (Math.abs(seconds) < 10) return "just now";
       return seconds > 0 ? `${distance(seconds)} ago` : `in ${distance(-seconds)}`;
     case "left":
-      return seconds < 0 ? `${distance(-seconds)} left` : "over";
+      return seconds < 0 ? `${distance(-seconds)} left` : "ended";
     default:
       return moment(at, times.inUtc);
   }
