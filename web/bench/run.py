@@ -285,6 +285,7 @@ class Run:
         for connections in CURVE_CONNECTIONS:
             await self._measure_echoes(connections, advance)
             for tool in CURVE_TOOLS:
+                await trio.sleep(1.1 * ALONE_SECONDS)  # beside another client its many connections wait in line
                 await self._measure_tool(self._small, tool, connections, advance)
         await self._measure_plain(self._small, COMMIT, None, 1, squeezed=True)
         advance(1)

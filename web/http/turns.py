@@ -2,16 +2,16 @@
 
 Trio runs every task that can run in each pass of its event loop, so a client with many connections would have as many
 requests handled in every pass, and each step of somebody else's request would wait for all of them. While several
-clients send requests, those that one client sends at the same time therefore wait in line, and one of each line begins
-at a time. Before the next ones begin, the server lets twice the processor time pass that it has used since: lines leave
-half of its time to others. A client that is alone does not wait, and its line ends when the others stop. A client that
-sends one request after another never waits.
+clients send requests, more than a few that one client sends at the same time therefore wait in line, and one of each
+line begins at a time. Before the next ones begin, the server lets twice the processor time pass that it has used since:
+lines leave half of its time to others. A client that is alone does not wait, and its line ends when the others stop. A
+client that sends one request after another never waits.
 
 Only the beginning of a request is delayed here. How many requests a client may make is `web.fair_use`'s.
 """
 
+from collections import deque
 from collections.abc import Callable, Hashable
-from math import inf
 from time import thread_time
 
 import trio
@@ -21,6 +21,9 @@ ALONE_SECONDS = 1.0
 
 AT_ONCE_SECONDS = 0.0005
 """Requests that come within so little time were sent at the same time: an answer takes longer to bring the next one."""
+
+AT_ONCE_MAX = 3
+"""So many may: where many clients share connections, several of one come together by chance."""
 
 REST_SECONDS_MIN = 0.001
 REST_SECONDS_MAX = 0.02
@@ -35,17 +38,15 @@ class Turns:
 
     def __init__(self, processor_time: Callable[[], float] = thread_time) -> None:
         self._processor_time = processor_time
-        self._begun: dict[Hashable, float] = {}
-        """When each client began its last request, the longest ago first; of the last `ALONE_SECONDS`."""
+        self._begun: dict[Hashable, deque[float]] = {}
+        """When each client began its last requests; who began the longest ago is first. Of the last `ALONE_SECONDS`."""
         self._lines: dict[Hashable, trio.lowlevel.ParkingLot] = {}
         self._somebody_waits = trio.Event()
 
     async def take(self, client: Hashable) -> None:
         """Return when a request of this client may begin. Cancelled, it leaves the line."""
         now = trio.current_time()
-        if client not in self._lines and (
-            self._is_alone(client, now) or now - self._begun.get(client, -inf) >= AT_ONCE_SECONDS
-        ):
+        if client not in self._lines and (self._is_alone(client, now) or self._has_room(client, now)):
             self._begin(client, now)
             return
         line = self._lines.setdefault(client, trio.lowlevel.ParkingLot())
@@ -76,10 +77,16 @@ class Turns:
                 del self._lines[client]
 
     def _begin(self, client: Hashable, now: float) -> None:
-        self._begun.pop(client, None)
-        self._begun[client] = now
+        times = self._begun.pop(client, None) or deque(maxlen=AT_ONCE_MAX)
+        times.append(now)
+        self._begun[client] = times
+
+    def _has_room(self, client: Hashable, now: float) -> bool:
+        """Whether the client sent fewer than `AT_ONCE_MAX` other requests together with this one."""
+        times = self._begun.get(client)
+        return times is None or len(times) < AT_ONCE_MAX or now - times[0] >= AT_ONCE_SECONDS
 
     def _is_alone(self, client: Hashable, now: float) -> bool:
-        while self._begun and self._begun[oldest := next(iter(self._begun))] < now - ALONE_SECONDS:
+        while self._begun and self._begun[oldest := next(iter(self._begun))][-1] < now - ALONE_SECONDS:
             del self._begun[oldest]
         return len(self._begun) == (client in self._begun)

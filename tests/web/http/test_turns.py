@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from web.http.turns import ALONE_SECONDS, REST_SECONDS_MAX, REST_SECONDS_MIN, Turns
+from web.http.turns import ALONE_SECONDS, AT_ONCE_MAX, AT_ONCE_SECONDS, REST_SECONDS_MAX, REST_SECONDS_MIN, Turns
 
 
 class Processor:
@@ -53,7 +53,15 @@ async def test_a_client_that_is_alone_begins_as_many_as_it_likes(autojump_clock:
 async def test_a_busy_client_begins_one_at_a_time_while_another_asks(autojump_clock: MockClock, turns: Turns) -> None:
     await turns.take("other")
     times = [time for _, time in await begun(turns, *["busy"] * 16)]
-    assert times == pytest.approx([number * REST_SECONDS_MIN for number in range(16)])
+    rests = [number * REST_SECONDS_MIN for number in range(16)]
+    assert times == pytest.approx([0.0] * (AT_ONCE_MAX - 1) + rests[: 17 - AT_ONCE_MAX])
+
+
+async def test_a_few_of_one_client_that_come_together_do_not_wait(autojump_clock: MockClock, turns: Turns) -> None:
+    await turns.take("other")
+    for _ in range(10):
+        assert await begun(turns, *["calm"] * AT_ONCE_MAX) == [("calm", 0)] * AT_ONCE_MAX
+        await trio.sleep(AT_ONCE_SECONDS)
 
 
 async def test_who_asks_once_does_not_wait_for_those_in_line(autojump_clock: MockClock, turns: Turns) -> None:
@@ -88,9 +96,9 @@ async def test_a_line_leaves_half_of_the_time_to_others_but_does_not_starve(
         processor.used += work
 
     async with trio.open_nursery() as clients:
-        for _ in range(6):
+        for _ in range(AT_ONCE_MAX + 8):
             clients.start_soon(ask)
-    assert [later - earlier for earlier, later in pairwise(times)][2:] == pytest.approx([rest] * 3)
+    assert [later - earlier for earlier, later in pairwise(times)][-3:] == pytest.approx([rest] * 3)
 
 
 async def test_who_leaves_the_line_holds_nobody_up(autojump_clock: MockClock, turns: Turns) -> None:
@@ -107,6 +115,6 @@ async def test_who_leaves_the_line_holds_nobody_up(autojump_clock: MockClock, tu
 async def test_another_client_counts_for_a_second(autojump_clock: MockClock, turns: Turns) -> None:
     await turns.take("other")
     await trio.sleep(ALONE_SECONDS + 0.1)
-    assert await begun(turns, *["busy"] * 3) == [("busy", 0)] * 3
+    assert await begun(turns, *["busy"] * 8) == [("busy", 0)] * 8
     await turns.take("other")
-    assert max(time for _, time in await begun(turns, *["busy"] * 3)) > 0
+    assert max(time for _, time in await begun(turns, *["busy"] * (AT_ONCE_MAX + 1))) > 0
