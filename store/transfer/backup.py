@@ -13,13 +13,14 @@ from pathlib import Path
 from subprocess import PIPE
 
 import trio
-from msgspec import Struct
 
 from store.embedded.programs import client_program
-from store.errors import TransferRefused
+from store.errors import StatementFailed, TransferRefused
 from store.postgres import vitals
 from store.postgres.connection import Connection
 from store.postgres.passwords import for_a_program
+from store.transfer import backup_log
+from store.transfer.backup_log import BackedUp
 
 _EVENTS = "select count(*), count(distinct project_id) from events"
 _IS_EMPTY = "select not exists (select from pg_tables where schemaname = 'public')"
@@ -28,30 +29,19 @@ _END_OF_COPY = b"\\."
 _WORDS_MAX = 500
 
 
-class BackedUp(Struct, frozen=True, kw_only=True):
-    """What is in a backup."""
-
-    events: int
-    projects: int
-    size_bytes: int
-
-
 async def back_up(conninfo: str, file: Path) -> BackedUp:
-    """Write the database into `file`, which is replaced only by a whole backup.
+    """Write the database into `file`, which is replaced only by a whole backup, and note the outcome.
 
     Raises `TransferRefused` when a program fails or what was written is not what there is. Cancelling leaves the file
     that was there.
     """
-    await trio.to_thread.run_sync(_check_target, file)
-    major = (await vitals.examine(conninfo)).major_version
-    partial = file.with_name(f"{file.name}.partial")
-    with _alone(partial):
-        events, projects = await _dump(conninfo, major, partial)
-        written = await _events_in(partial, major)
-        if written != events:
-            raise TransferRefused(f"the backup holds {written} events of {events}: it is not kept.")
-        await trio.to_thread.run_sync(_put, partial, file)
-    return BackedUp(events=events, projects=projects, size_bytes=(await trio.Path(file).stat()).st_size)
+    try:
+        done = await _back_up(conninfo, file)
+    except (TransferRefused, StatementFailed, OSError) as error:
+        await backup_log.note(conninfo, file, str(error))
+        raise
+    await backup_log.note(conninfo, file, done)
+    return done
 
 
 async def put_back(conninfo: str, file: Path) -> BackedUp:
@@ -76,6 +66,19 @@ async def put_back(conninfo: str, file: Path) -> BackedUp:
         connection.close()
     if events != expected:
         raise TransferRefused(f"the database holds {events} events of the backup's {expected}.")
+    return BackedUp(events=events, projects=projects, size_bytes=(await trio.Path(file).stat()).st_size)
+
+
+async def _back_up(conninfo: str, file: Path) -> BackedUp:
+    await trio.to_thread.run_sync(_check_target, file)
+    major = (await vitals.examine(conninfo)).major_version
+    partial = file.with_name(f"{file.name}.partial")
+    with _alone(partial):
+        events, projects = await _dump(conninfo, major, partial)
+        written = await _events_in(partial, major)
+        if written != events:
+            raise TransferRefused(f"the backup holds {written} events of {events}: it is not kept.")
+        await trio.to_thread.run_sync(_put, partial, file)
     return BackedUp(events=events, projects=projects, size_bytes=(await trio.Path(file).stat()).st_size)
 
 

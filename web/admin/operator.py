@@ -11,6 +11,7 @@ from quart.wrappers import Response
 from store.ledger import overview
 from store.people import owners, sessions
 from store.postgres.facts import facts
+from store.transfer import backup_log
 from web.admin.confirming import Question, ask
 from web.admin.context import AdminContext
 from web.admin.finding import found
@@ -49,6 +50,7 @@ def operator_pages(context: AdminContext) -> Blueprint:
             quotas=settings.quotas,
             calls_per_second=settings.calls_per_second,
             slowest=context.metrics.slowest(SLOWEST_SHOWN),
+            backups=await store.read(backup_log.last),
             failures=list(context.metrics.failures)[::-1],
         )
 

@@ -6,7 +6,8 @@ import click
 import trio
 
 from store.embedded.upgrade import Upgraded, upgrade
-from store.transfer.backup import BackedUp, back_up, put_back
+from store.transfer.backup import back_up, put_back
+from store.transfer.backup_log import BackedUp
 from web.cli.database import bring_up_to_date, expect_database, open_database
 from web.cli.options import data_options, json_option
 from web.cli.terminal import counted, note, say, say_json, size, working

@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from store.errors import TransferRefused
 from store.opening import open_store
 from store.people import minting
+from store.transfer import backup_log
 from store.transfer.backup import back_up, put_back
 from tests.postgres import Server, query
 
@@ -68,6 +70,29 @@ async def test_a_backup_that_fails_leaves_the_one_before(conninfo: str, tmp_path
         await back_up(conninfo, backup)
     assert backup.read_bytes() == before
     assert os.listdir(tmp_path) == ["backup"]
+
+
+async def test_a_backup_is_good_where_it_cannot_be_noted(conninfo: str, tmp_path: Path) -> None:
+    """In the database of an older version, and by a role that may only read."""
+    await made(conninfo)
+    query(conninfo, "drop table backups")
+    assert (await back_up(conninfo, tmp_path / "backup")).events == 500
+    query(conninfo, "create table backups ()")
+    reader = make_conninfo(conninfo, options="-c default_transaction_read_only=on")
+    assert (await back_up(reader, tmp_path / "backup")).events == 500
+
+
+async def test_the_last_backups_are_noted_and_the_last_good_one(conninfo: str, tmp_path: Path) -> None:
+    await back_up(conninfo, tmp_path / "good")
+    for number in range(3):
+        await backup_log.note(conninfo, tmp_path / f"bad-{number}", "no room")
+    query(conninfo, "insert into backups (file, failure) select 'old', 'no room' from generate_series(1, 200)")
+    await backup_log.note(conninfo, tmp_path / "last", "no room")
+    async with open_store(conninfo) as store:
+        failed, good = await store.read(backup_log.last)
+    assert (failed.file, failed.failure) == (str(tmp_path / "last"), "no room")
+    assert (good.file, good.failure) == (str(tmp_path / "good"), None)
+    assert query(conninfo, "select count(*) from backups") == [(backup_log.KEPT_MAX + 1,)]
 
 
 async def test_a_database_with_something_in_it_is_not_restored_into(conninfo: str, tmp_path: Path) -> None:

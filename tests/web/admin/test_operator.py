@@ -1,10 +1,15 @@
 """The operator's page: who owns what, and who may no longer."""
 
+import re
+from pathlib import Path
+
 import httpx2
 import pytest
 import trio
 
+from store.errors import TransferRefused
 from store.people import links, minting
+from store.transfer.backup import back_up
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.event_stream import opened
 from tests.web.admin.reading import text_of
@@ -110,3 +115,19 @@ async def test_a_request_that_broke_is_found_by_its_id(operator: AdminClient, mo
     assert failed.status_code == 500
     page = text_of(await operator.page("/admin/operator/server"))
     assert "broken-12345678 /admin/operator 500" in page
+
+
+async def test_the_last_backup_is_told_and_so_is_one_that_failed(
+    bus: Bus, operator: AdminClient, conninfo: str, tmp_path: Path
+) -> None:
+    assert "No backup of this database was made" in text_of(await operator.page("/admin/operator/server"))
+    await bus.call(await bus.mint(), "claim", sequence="adr")
+    await back_up(conninfo, tmp_path / "good.dump")
+    page = text_of(await operator.page("/admin/operator/server"))
+    assert re.search(r"succeeded The last backup, just now ?, into .*/good\.dump ?: 1 event of 1 project", page)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(TransferRefused):
+        await back_up(conninfo, tmp_path / "folder")
+    page = text_of(await operator.page("/admin/operator/server"))
+    assert re.search(r"failed The last backup, just now ?, into .*/folder ?: .* is not a regular file", page)
+    assert re.search(r"succeeded The last one that succeeded, just now ?, into .*/good\.dump", page)
