@@ -12,4 +12,9 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 def same_email(one: str | None, other: str) -> bool:
     """Whether these are the same address; None is nobody's."""
-    return one is not None and one.translate(_LOWER) == other.translate(_LOWER)
+    return one is not None and lowered(one) == lowered(other)
+
+
+def lowered(text: str) -> str:
+    """An address, or a part of one, in the spelling by which it is compared."""
+    return text.translate(_LOWER)

@@ -52,9 +52,8 @@ async def make(connection: Connection, email: str, *, by: str = "cli") -> str | 
 
 
 async def find(connection: Connection, code: str) -> OwnerRow | None:
-    """Whom a code would sign in, without using it up; None where `redeem` gives None."""
-    rows = await connection.fetch(_FIND_LINK, (digest(code),))
-    return owner_of(rows[0]) if rows else None
+    """Whom a code would sign in, without using it up; None where `redeem` gives None, noted in the same way."""
+    return await _owner_by(connection, _FIND_LINK, code)
 
 
 async def redeem(connection: Connection, code: str) -> OwnerRow | None:
@@ -62,14 +61,18 @@ async def redeem(connection: Connection, code: str) -> OwnerRow | None:
 
     A refused link is in its owner's audit trail. An unknown code is nobody's, so it is not.
     """
-    if rows := await connection.fetch(_TAKE_LINK, (digest(code),)):
-        return owner_of(rows[0])
-    for owner_id, handle, was_used in await connection.fetch(_WHOSE_LINK, (digest(code),)):
-        reason = "used already" if was_used else "too old, or the owner is suspended"
-        await audit.record(connection, owner_id, None, handle, "link_refuse", reason=reason)
-    return None
+    return await _owner_by(connection, _TAKE_LINK, code)
 
 
 async def drop_unused(connection: Connection, owner_id: int) -> int:
     """Make every unused link of an owner worthless; how many that were."""
     return await connection.execute(_DROP_LINKS, (owner_id,))
+
+
+async def _owner_by(connection: Connection, statement: str, code: str) -> OwnerRow | None:
+    if rows := await connection.fetch(statement, (digest(code),)):
+        return owner_of(rows[0])
+    for owner_id, handle, was_used in await connection.fetch(_WHOSE_LINK, (digest(code),)):
+        reason = "used already" if was_used else "too old, or the owner is suspended"
+        await audit.record(connection, owner_id, None, handle, "link_refuse", reason=reason)
+    return None

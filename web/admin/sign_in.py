@@ -90,11 +90,11 @@ def sign_in_pages(context: AdminContext) -> Blueprint:
 
 
 async def _whose_link(context: AdminContext, code: str) -> OwnerRow | None:
-    """Whom a link would sign in; looking uses nothing up."""
+    """Whom a link would sign in; looking uses nothing up, and a refused link is noted."""
     if context.settings.admin_auth != "link" or not code:
         return None
     count_try(context)
-    return await context.store.read(links.find, code)
+    return await context.store.write(links.find, code)
 
 
 async def _refused_link() -> Page:

@@ -1,13 +1,14 @@
 """Who may become an owner by signing in: what the operator decided with `SIGNUP`."""
 
+from store.people.emails import lowered
 from web.config import SignUp
 
 
 def may_sign_up(policy: SignUp, email: str) -> bool:
     """Whether somebody with this verified email may.
 
-    A domain means itself and none below it, in any letter case. It is what follows the only `@` of the email: with two
-    of them, mail programs disagree on whose domain counts.
+    A domain means itself and none below it; only the case of ASCII letters is ignored (`store.people.emails`). It is
+    what follows the only `@` of the email: with two of them, mail programs disagree on whose domain counts.
     """
     match policy:
         case "closed":
@@ -16,4 +17,4 @@ def may_sign_up(policy: SignUp, email: str) -> bool:
             return True
         case _:
             local, _, domain = email.partition("@")
-            return bool(local) and "@" not in domain and domain.lower() in policy
+            return bool(local) and "@" not in domain and lowered(domain) in policy

@@ -116,11 +116,14 @@ async def test_links_and_sign_ins_are_in_the_audit_trail(bus: Bus, stranger: htt
     link = await link_for(bus)
     assert (await follow(stranger, link)).status_code == 303
     form = {"csrf": await csrf_of(bus, stranger), "token": link.partition("token=")[2]}
+    assert (await stranger.get(link)).status_code == 404
     assert (await stranger.post("/admin/link", data=form)).status_code == 404
+    assert (await stranger.get("/admin/link?token=guess")).status_code == 404
     rows = query(
         conninfo, "select action, detail->>'way', detail->>'reason' from audit where action ~ 'link|sign' order by id"
     )
-    assert rows == [("link_make", None, None), ("sign_in", "link", None), ("link_refuse", None, "used already")]
+    refused = ("link_refuse", None, "used already")
+    assert rows == [("link_make", None, None), ("sign_in", "link", None), refused, refused]
 
 
 async def test_used_old_unknown_and_missing_links_answer_the_same(
