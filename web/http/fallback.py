@@ -56,7 +56,8 @@ class Fallback:
             # For Hypercorn this is the last request: it closes the stream as soon as the answer is complete.
             await context.terminated.set()
             try:
-                await self._app(exchange, scope, receive, send)
+                with stream.answering:
+                    await self._app(exchange, scope, receive, send)
             finally:
                 await stream.aclose()
 
@@ -74,6 +75,8 @@ class OneRequestStream:
         """Hypercorn asks it for addresses."""
         self.keeps_alive = False
         """Whether a complete answer has gone out after which the client expects to go on."""
+        self.answering = trio.CancelScope()
+        """Cancelled when the client does not take its answer: Hypercorn would let the application go on for nobody."""
         self._connection = connection
         self._exchange = exchange
         self._request = write_request(exchange.request)
@@ -115,6 +118,7 @@ class OneRequestStream:
                 await self._connection.send(data, self._exchange.payer)
             except trio.BrokenResourceError:
                 self.keeps_alive = False
+                self.answering.cancel()
                 raise
 
 

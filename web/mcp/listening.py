@@ -56,9 +56,9 @@ _LOST = "lost"
 class Listening:
     """Opens streams for MCP clients."""
 
-    def __init__(self, services: Services, streams_max: int = STREAMS_MAX) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
-        self._crowd = Crowd(streams_max)
+        self._crowd = Crowd(STREAMS_MAX)
 
     def begin(self, exchange: Exchange, request_id: types.RequestId, params: Mapping[str, Any] | None) -> EventStream:
         """The stream for a request whose params are valid. Raises `MCPError`."""

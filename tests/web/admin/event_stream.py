@@ -16,6 +16,7 @@ from web.admin import cookies
 
 WAIT_SECONDS_MAX = 60
 READ_BYTES = 65_536
+NARROW_BYTES = 1_024
 
 
 class EventStream:
@@ -59,7 +60,20 @@ class EventStream:
 
 
 @asynccontextmanager
-async def opened(client: AdminClient, project_id: int | None, *, last: int | None = None) -> AsyncIterator[EventStream]:
+async def connected(url: str, *, is_narrow: bool = False) -> AsyncIterator[trio.SocketStream]:
+    """A connection to the server at this address; through a narrow one, little goes that nobody reads."""
+    parts = urlsplit(url)
+    with trio.socket.socket() as connecting:
+        if is_narrow:
+            connecting.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, NARROW_BYTES)
+        await connecting.connect((parts.hostname, parts.port or 80))
+        yield trio.SocketStream(connecting)
+
+
+@asynccontextmanager
+async def opened(
+    client: AdminClient, project_id: int | None, *, last: int | None = None, is_narrow: bool = False
+) -> AsyncIterator[EventStream]:
     """A project's stream, as a browser opens it that has heard of event `last`; without a project, the first page's."""
     where = "" if project_id is None else f"/projects/{project_id}"
     url = urlsplit(str(client.http.base_url))
@@ -70,7 +84,7 @@ async def opened(client: AdminClient, project_id: int | None, *, last: int | Non
         "Accept: text/event-stream",
         *([] if last is None else [f"Last-Event-ID: {last}"]),
     ]
-    async with await trio.open_tcp_stream(str(url.hostname), url.port or 80) as connection:
+    async with connected(str(client.http.base_url), is_narrow=is_narrow) as connection:
         await connection.send_all("\r\n".join([*lines, "", ""]).encode())
         stream = EventStream(connection)
         head = (await stream.until(b"\r\n\r\n")).lower()

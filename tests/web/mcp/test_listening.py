@@ -14,10 +14,13 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import Subscription
 from mcp.shared.subscriptions import ResourceUpdated
 
+from store import Store
 from store.ledger import projects
 from store.people import grants, owners
-from tests.web.admin.event_stream import EventStream
-from tests.web.bus import ENVELOPE, Bus
+from tests.web.admin.event_stream import EventStream, connected
+from tests.web.admin.slow_reading import UNREAD_EVENTS, connections, hurry
+from tests.web.bus import ENVELOPE, Bus, running_bus
+from tests.web.http.test_attacks import until
 from web.mcp import listening
 
 WAIT_SECONDS_MAX = 20
@@ -45,7 +48,7 @@ async def heard(subscription: Subscription) -> str:
 
 @asynccontextmanager
 async def raw_listener(
-    bus: Bus, token: str, *uris: str, version: str = "1.1", chunked: bool = False
+    bus: Bus, token: str, *uris: str, version: str = "1.1", chunked: bool = False, is_narrow: bool = False
 ) -> AsyncIterator[EventStream]:
     """The same over a plain socket."""
     params = {"notifications": {"resourceSubscriptions": uris, "toolsListChanged": True}, "_meta": ENVELOPE}
@@ -62,7 +65,7 @@ async def raw_listener(
         "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}",
     ]
     sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body
-    async with await trio.open_tcp_stream(str(url.hostname), url.port or 80) as connection:
+    async with connected(bus.url, is_narrow=is_narrow) as connection:
         await connection.send_all("\r\n".join([*lines, "", ""]).encode() + sent)
         stream = EventStream(connection)
         head = (await stream.until(b"\r\n\r\n")).lower()
@@ -155,6 +158,34 @@ async def test_streams_of_a_token_and_resources_of_a_stream_are_bounded(
     many = {"notifications": {"resourceSubscriptions": [f"bus://post/{number}" for number in range(1, 102)]}}
     refused = await bus.ask(token, "subscriptions/listen", many, "2026-07-28")
     assert "at most 100 resources" in refused.json()["error"]["message"]
+
+
+async def test_streams_of_all_tokens_are_bounded(store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "STREAMS_MAX", 1)
+    async with running_bus(store, conninfo) as bus:
+        one, other = await bus.mint("one"), await bus.mint("other", project="elsewhere")
+        async with raw_listener(bus, one, "bus://tasks") as first, raw_listener(bus, other, "bus://tasks") as second:
+            assert (await message(first))["method"] == "notifications/subscriptions/acknowledged"
+            assert "too many streams" in (await message(second))["error"]["message"]
+
+
+async def test_a_client_that_reads_nothing_is_dropped_and_reads_what_it_missed(
+    store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    monkeypatch.setattr(listening, "STREAMS_PER_TOKEN_MAX", 1)
+    async with running_bus(store, conninfo) as bus:
+        token, other = await bus.mint("lead"), await bus.mint("other")
+        posts = [f"bus://post/{number}" for number in range(1, UNREAD_EVENTS + 1)]
+        before = await connections(bus)
+        async with raw_listener(bus, token, *posts, version="1.0", is_narrow=True) as stream:
+            for _ in posts:
+                await bus.call(other, "post", to_actor="lead", body="x")
+            await until(bus, "llm_bus_http_connections", lambda open_: open_ <= before)
+        async with raw_listener(bus, token, "bus://inbox") as stream:
+            assert (await message(stream))["method"] == "notifications/subscriptions/acknowledged"
+        inbox = await bus.ask(token, "resources/read", {"uri": "bus://inbox"}, "2026-07-28")
+        assert f"{UNREAD_EVENTS}" in inbox.text
 
 
 async def test_a_client_that_takes_no_stream_is_told(bus: Bus, token: str) -> None:
