@@ -10,6 +10,7 @@ from web.admin import presenting
 from web.admin.accept import accept_pages
 from web.admin.account import account_pages
 from web.admin.activity import activity_pages
+from web.admin.adherence import Adherences
 from web.admin.audit import audit_pages
 from web.admin.cards import card_pages
 from web.admin.context import AdminContext
@@ -86,6 +87,7 @@ def admin(
         tickets=Tickets(settings),
         providers=providers(settings),
         metrics=metrics,
+        adherences=Adherences(store),
     )
     pages = Blueprint("admin", __name__, url_prefix=PREFIX, template_folder="templates", static_folder="static")
     pages.before_app_request(guard(context))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from store import Store
+from web.admin.adherence import Adherences
 from web.admin.cookies import Cookies
 from web.admin.guests import Tickets
 from web.admin.providers import Provider
@@ -34,4 +35,5 @@ class AdminContext:
     tickets: Tickets
     providers: Mapping[str, Provider]
     metrics: Metrics
+    adherences: Adherences
     sign_in_limit: RateLimit = field(default_factory=_sign_in_limit)

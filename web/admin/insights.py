@@ -18,23 +18,17 @@ from quart import Blueprint, render_template, request
 from engine.leases import HeldLease, LeaseBook, conflict_between
 from engine.undo import Undo
 from store.ledger import insights
-from store.ledger.adherence import Adherence, adherence
 from store.ledger.insights import Delay, Posts, Taken
 from web.admin import forms
+from web.admin.adherence import COUNTED_AT_ONCE_MAX, COUNTED_FOR_SECONDS, PROJECTS_KEPT_MAX, WEEKS
 from web.admin.context import AdminContext
 from web.admin.finding import the_project
 from web.identity.cache import AgeingCache
 
 HOURS = 24
 ROWS_SHOWN_MAX = 15
-WEEKS = 4
 LEASES_COMPARED_MAX = 200
 """Active leases that each new one is compared with."""
-
-COUNTED_FOR_SECONDS = 60.0
-PROJECTS_KEPT_MAX = 200
-COUNTED_AT_ONCE_MAX = 2
-"""Projects whose figures are counted at once; the others' pages wait."""
 
 CHART_HEIGHT = 120
 COLUMN_WIDTH, COLUMN_GAP = 22, 4
@@ -83,7 +77,6 @@ class Figures(Struct, frozen=True, kw_only=True):
     delays: list[Delay]
     posts: list[Posts]
     met: list[tuple[str, int]]
-    weeks: list[Adherence]
 
 
 def insight_pages(context: AdminContext) -> Blueprint:
@@ -100,6 +93,8 @@ def insight_pages(context: AdminContext) -> Blueprint:
         asked = Asked(project_id=project_id, days=period.days, zone=project.time_zone)
         figures = kept.get(asked) or await kept.load(asked, partial(counted, context))
         assert figures is not None  # noqa: S101 - told to the type checker
+        rows = (await context.adherences.of(project_id)).rows
+        weeks = [each for each in rows if each.numbers or each.paths or each.commits or each.handoffs]
         lanes = sorted((each for each in figures.posts if each.lane), key=lambda each: -each.posts)
         return await render_template(
             "insights.html",
@@ -107,6 +102,7 @@ def insight_pages(context: AdminContext) -> Blueprint:
             project=project,
             days=period.days,
             figures=figures,
+            weeks=weeks[: WEEKS * ROWS_SHOWN_MAX],
             events_max=insights.EVENTS_MAX,
             kinds=KINDS,
             chart=columns(figures.hours),
@@ -124,7 +120,6 @@ async def counted(context: AdminContext, asked: Asked) -> Figures:
     """Count the figures of a project anew."""
     read, now, project_id = context.store.read, context.store.clock.now(), asked.project_id
     since = now - timedelta(days=asked.days)
-    weeks = await read(adherence, project_id, weeks=WEEKS, events_max=insights.EVENTS_MAX)
     met = await trio.to_thread.run_sync(contention, await read(insights.leases_taken, project_id, since))
     return Figures(
         at=now,
@@ -132,9 +127,6 @@ async def counted(context: AdminContext, asked: Asked) -> Figures:
         delays=await read(insights.delays, project_id, since, asked.zone),
         posts=await read(insights.posts_by_lane, project_id, since),
         met=met[:ROWS_SHOWN_MAX],
-        weeks=[each for each in weeks if each.numbers or each.paths or each.commits or each.handoffs][
-            : WEEKS * ROWS_SHOWN_MAX
-        ],
     )
 
 

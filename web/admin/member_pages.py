@@ -1,4 +1,4 @@
-"""Who takes part in a project: everybody by presence, and one member with its tokens, its work and its last events.
+"""Who takes part in a project: everybody by presence, and one member with its work, its tokens and its adherence.
 
 Presence comes first and is told apart from access: somebody who is away may have a token, and somebody whose token is
 gone may have called a moment ago. `web.admin.members` and `web.admin.revoking` have the forms.
@@ -114,6 +114,7 @@ async def member_page(
         actor=actor,
         form=form or forms.blank(lane=member.lane),
         work=await context.services.directory.look(project_id, lambda state, now: working(state, now, member, actor)),
+        weeks=(await context.adherences.of(project_id)).of(participation_id),
         tokens=await context.store.read(tokens.list_working, participation_id),
         events=events,
         names=await named(context, project_id, events),

@@ -123,3 +123,22 @@ async def test_a_lane_that_cannot_be_is_refused_and_stays_as_it_was_typed(bus: B
 
 async def test_an_empty_project_says_how_to_let_somebody_in(ada: AdminClient) -> None:
     assert "No members yet" in text_of(await ada.page(f"{await ada.change('/admin/projects', slug='shop')}/members"))
+
+
+async def test_a_members_page_counts_how_well_it_keeps_to_the_protocol(bus: Bus, ada: AdminClient) -> None:
+    scout, lead = await bus.mint("scout"), await bus.mint("lead")
+    place = await place_of(bus, ada, "scout")
+    assert "Nothing to measure in these weeks" in text_of(await ada.page(place))
+    assert "Nothing to measure yet" in text_of(await ada.page(f"{await project_of(bus, ada)}/insights"))
+    other = await ada.change("/admin/projects", slug="later")
+    later = await bus.mint("scout", project="later")
+    await bus.call(later, "lease", surface="src/**")
+    await bus.call(await bus.mint("lead", project="later"), "post", to_actor="scout", body="x")
+    found = await bus.store.read(participants.members, ada.owner.id, int(other.rpartition("/")[2]))
+    assert found is not None
+    scout_there = next(each.participation_id for each in found if each.name == "scout")
+    page = text_of(await ada.page(f"{other}/members/{scout_there}"))
+    assert "– – – 0 of 1 0 of 1 1 of 1" in page, "handoffs, leases and sessions, each beside its whole"
+    for token in (scout, lead):
+        await bus.call(token, "register", lane="docs")
+    assert "Nothing to measure in these weeks" in text_of(await ada.page(place)), "counted once a minute"
