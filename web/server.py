@@ -29,6 +29,7 @@ from web.http.listener import Listener as HttpListener
 from web.http.proxies import Proxies
 from web.http.serving import Server as HttpServer
 from web.identity.authenticator import Authenticator
+from web.identity.changes import Changes
 from web.identity.people import People
 from web.identity.rosters import Rosters
 from web.identity.waits import Waits
@@ -123,6 +124,7 @@ def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
         public_url=settings.public_url,
         waits=waits,
         webhooks=Webhooks(store, directory, sender, public_url=settings.public_url),
+        changes=Changes(),
         disk=settings.disk,
     )
 
@@ -140,9 +142,10 @@ def _listener(services: Services) -> Listener:
 
     def gap() -> None:
         services.people.changed()
+        services.changes.tell(None)
         services.directory.missed_news()
 
-    return Listener(project=services.directory.heard, identity=identity, gap=gap)
+    return Listener(project=services.directory.heard, identity=identity, audited=services.changes.tell, gap=gap)
 
 
 def create_app(

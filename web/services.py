@@ -7,6 +7,7 @@ from store.embedded.disk import Disk
 from web.fair_use import FairUse
 from web.http.proxies import Proxies
 from web.identity.authenticator import Authenticator
+from web.identity.changes import Changes
 from web.identity.people import People
 from web.identity.rosters import Rosters
 from web.identity.waits import Waits
@@ -29,4 +30,5 @@ class Services:
     waits: Waits
     fair_use: FairUse
     webhooks: Webhooks
+    changes: Changes
     disk: Disk | None = None

@@ -7,7 +7,7 @@ News is told after the commit and outside it: a transaction that notified takes 
 commits, so that all projects would commit one after another (docs/decisions/0008). The notifier collects the projects
 that were written to for `TELL_PAUSE_SECONDS` and tells them in one transaction on a session of its own, and only while
 another server is there. If this process dies before that, its registration vanishes, and the others take that for
-missed news. Changes of identity are rare; a trigger on `audit` tells them in their own transaction.
+missed news. Changes that are audited are rare; a trigger on `audit` tells them in their own transaction.
 """
 
 from collections.abc import Callable, Iterable
@@ -46,12 +46,16 @@ _TELL = f"select pg_notify('{CHANNEL}', news) from unnest(%s::text[]) as told (n
 
 
 class News(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A writer wrote to a project, or to more than can be named; or identities changed, of this owner or project."""
+    """A writer wrote to a project, or to more than can be named; or something of this owner's or project's was changed.
+
+    `identity`: tokens, rights or names changed. `audited`: the audit trail has something new.
+    """
 
     writer: int | None = None
     project: int | None = None
     anything: bool = False
     identity: bool = False
+    audited: bool = False
     of_owner: int | None = None
     of_project: int | None = None
 
@@ -60,11 +64,13 @@ class Listener(Struct, frozen=True, kw_only=True):
     """What to do on news; none of it may block.
 
     `project` gets the id of one that was written to. `identity`: rights or names changed, of this owner and in this
-    project; None stands for any. `gap`: news may have been missed, about anything.
+    project; None stands for any. `audited`: the audit trail of this owner has something new. `gap`: news may have been
+    missed, about anything.
     """
 
     project: Callable[[int], None]
     identity: Callable[[int | None, int | None], None]
+    audited: Callable[[int], None]
     gap: Callable[[], None]
 
 
@@ -137,6 +143,9 @@ def pass_on(payloads: Iterable[str], listener: Listener, own_writer: int) -> Non
         return
     for owner_id, project_id in {(news.of_owner, news.of_project) for news in heard if news.identity}:
         listener.identity(owner_id, project_id)
+    for owner_id in {news.of_owner for news in heard if news.audited}:
+        if owner_id is not None:
+            listener.audited(owner_id)
     foreign = [news for news in heard if news.writer != own_writer]
     if any(news.anything for news in foreign):
         listener.gap()

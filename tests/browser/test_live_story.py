@@ -1,42 +1,46 @@
 """What happens appears in open windows by itself, also across a restart: no reload, nothing missing, nothing twice.
 
-Two windows of an owner look at a project in which three MCP clients work and the owner acts.
+An owner has two windows on a project in which three MCP clients work. A project has one owner; so the other owner, who
+has a window and a project of the same name, must hear nothing of it.
 """
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 import trio
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
 from msgspec import Struct
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from store import open_store
 from store.ledger import projects
 from store.people import grants
+from tests.browser.agents import Agents, connected
 from tests.browser.chromium import ACTION_MILLISECONDS_MAX, DESKTOP, Watch
 from tests.postgres import Server
 from tests.web.admin.admin_client import signed_in
 from tests.web.command_line import serving
 from web.admin import cookies
 
-MCP_SECONDS_MAX = 90
 AGENTS = ("api", "web", "docs")
+QUESTION = "Which tax table counts?"
 
 
 class Team(Struct, frozen=True):
-    """A project, the tokens of its agents, and two sessions of its owner."""
+    """A project, the tokens of its agents, two sessions of its owner, and one of another owner."""
 
     database_url: str
     project_id: int
     tokens: dict[str, str]
     sessions: tuple[str, str]
+    foreign_session: str
+
+    @property
+    def address(self) -> str:
+        """The project's first page."""
+        return f"/admin/projects/{self.project_id}"
 
 
 @pytest.fixture
@@ -45,6 +49,8 @@ def team(postgres: Server) -> Team:
 
     async def make() -> Team:
         async with open_store(database_url) as store:
+            async with signed_in(store, "http://unused", "eve@example.com") as eve:
+                await store.write(projects.add, eve.owner.id, "shop", "Web shop", by="test")
             async with signed_in(store, "http://unused", "ada@example.com") as ada:
                 project = await store.write(projects.add, ada.owner.id, "shop", "Web shop", by="test")
             async with signed_in(store, "http://unused", "ada@example.com") as again:
@@ -53,40 +59,138 @@ def team(postgres: Server) -> Team:
             for name in AGENTS:
                 made = await store.write(grants.provision, project.id, participant_name=name, by="test")
                 tokens[name] = made.token
-        return Team(database_url, project.id, tokens, sessions)
+        return Team(database_url, project.id, tokens, sessions, eve.session_id)
 
     with serving("serve", "--database-url", database_url) as server:  # migrates
         server.stop()
     return trio.run(make)
 
 
-def call(url: str, token: str, tool: str, **arguments: Any) -> dict[str, Any]:
-    """What the bus answers a real MCP client."""
+class Window:
+    """A window of an owner's browser. Its pages are never reloaded, and nothing may go wrong in them."""
 
-    async def ask() -> Any:
-        headers = {"Authorization": f"Bearer {token}"}
-        with trio.fail_after(MCP_SECONDS_MAX):
-            async with (
-                httpx2.AsyncClient(headers=headers) as http,
-                Client(streamable_http_client(f"{url}/mcp", http_client=http)) as client,
-            ):
-                return (await client.call_tool(tool, arguments)).structured_content
+    def __init__(self, context: BrowserContext) -> None:
+        self._context = context
+        self._opened: list[Page] = []
 
-    answer: dict[str, Any] = trio.run(ask)
-    return answer
+    def at(self, path: str) -> Page:
+        """A page that is live."""
+        page = self._context.new_page()
+        page.goto(path)
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        page.evaluate("window.loaded = 'once'")
+        self._opened.append(page)
+        return page
+
+    @contextmanager
+    def acting(self, path: str) -> Iterator[Page]:
+        """One more tab, in which the owner acts."""
+        page = self._context.new_page()
+        page.goto(path)
+        yield page
+        page.close()
+
+    def was_never_reloaded(self) -> bool:
+        """Whether each page is still the one that was opened."""
+        return all(page.evaluate("window.loaded") == "once" for page in self._opened)
 
 
 @contextmanager
-def window(chromium: Browser, url: str, session_id: str) -> Iterator[Page]:
-    """A window of the owner's, which must never be reloaded, and in which nothing may go wrong."""
-    context: BrowserContext = chromium.new_context(base_url=url, viewport=DESKTOP)
+def window(chromium: Browser, url: str, session_id: str) -> Iterator[Window]:
+    context = chromium.new_context(base_url=url, viewport=DESKTOP)
     context.set_default_timeout(ACTION_MILLISECONDS_MAX)
     context.add_cookies([{"name": cookies.SESSION, "value": session_id, "url": url}])
     watch = Watch(context, url)
-    yield context.new_page()
+    yield Window(context)
     context.close()
     # A stream breaks when the server stops, and what a page asks for meanwhile is refused.
     assert [each for each in watch.complaints if "/stream" not in each and "CONNECTION_REFUSED" not in each] == []
+
+
+class Scene(Struct, frozen=True):
+    """What is open: in one window the owner's pages of everything, in the other those of one kind of thing each."""
+
+    home: Page
+    now: Page
+    members: Page
+    tasks: Page
+    handoffs: Page
+    leases: Page
+    numbers: Page
+
+
+def agents_work(agents: Agents, seen: Scene) -> None:
+    agents.call("api", "register", lane="backend", status="rounding the totals")
+    card = seen.now.get_by_role("article", name="ada/api")
+    expect(card).to_contain_text("rounding the totals")
+    expect(card).to_contain_text("active now")
+    expect(seen.members.get_by_role("row").filter(has_text="api")).to_contain_text("rounding the totals")
+    agents.call("api", "claim", sequence="adr", note="minor units")
+    expect(seen.numbers.get_by_role("row").filter(has_text="adr")).to_contain_text("api")
+
+
+def leases_meet(agents: Agents, seen: Scene, address: str, other: Window) -> None:
+    agents.call("web", "lease", surface="src/cart/**")
+    expect(seen.now.get_by_role("article", name="ada/web")).to_contain_text("src/cart/**")
+    expect(seen.leases.get_by_text("1 active lease")).to_be_visible()
+    lease = agents.call("docs", "lease", surface="src/cart/README.md")
+    expect(seen.now.get_by_text("1 lease conflict")).to_be_visible()
+    expect(seen.leases.get_by_text("overlaps").first).to_be_visible()
+    expect(seen.home).to_have_title("(1) Home · LLM Bus")
+    with other.acting(f"{address}/leases/{lease['lease_id']}/release") as acting:
+        acting.get_by_label("Reason").fill("web goes first")
+        acting.get_by_role("button", name="Release lease").click()
+        expect(seen.leases.get_by_text("1 active lease")).to_be_visible()
+        expect(seen.now.get_by_text("1 lease conflict")).to_have_count(0)
+        expect(seen.home).to_have_title("Home · LLM Bus")
+    (told,) = agents.call("docs", "whats_new")["unacked_posts"]
+    assert told["from"] == "ada"
+    agents.call("docs", "ack", post_id=told["post_id"])
+
+
+def posts_go_both_ways(agents: Agents, seen: Scene, address: str, other: Window) -> None:
+    asked = agents.call("docs", "post", to_actor="ada", subject=QUESTION, body="There are two.")["post_id"]
+    expect(seen.handoffs.get_by_role("link", name=QUESTION)).to_be_visible()
+    expect(seen.handoffs).to_have_title("(1) Handoffs in Web shop · LLM Bus")
+    expect(seen.home.get_by_role("link", name=QUESTION)).to_be_visible()
+    expect(seen.home).to_have_title("(1) Home · LLM Bus")
+    expect(seen.now).to_have_title("(1) Web shop · LLM Bus")
+    with other.acting(f"{address}/posts/{asked}") as acting:
+        acting.get_by_role("button", name="Acknowledge").click()
+        expect(acting.get_by_text("You acknowledged the post.")).to_be_visible()
+        expect(seen.home).to_have_title("Home · LLM Bus")
+        expect(seen.handoffs.get_by_role("link", name=QUESTION)).to_have_count(0)
+        acting.goto(f"{address}/handoffs/new")
+        acting.get_by_label(re.compile("^To")).fill("web")
+        acting.get_by_label("Text").fill("Take the one of the accountant.")
+        acting.get_by_role("button", name="Send").click()
+        expect(seen.handoffs.get_by_text("waiting for 1")).to_be_visible()
+    agents.call("web", "ack", post_id=agents.call("web", "whats_new")["unacked_posts"][0]["post_id"])
+    expect(seen.handoffs.get_by_text("Every handoff is acknowledged")).to_be_visible()
+
+
+def a_task_is_done(agents: Agents, seen: Scene, address: str, other: Window) -> None:
+    with other.acting(f"{address}/tasks/new") as acting:
+        acting.get_by_label("Title").fill("Totals on the server")
+        acting.get_by_label(re.compile("^Owner")).fill("api")
+        acting.get_by_role("button", name="Create task").click()
+        expect(seen.tasks.get_by_role("region", name="Assigned")).to_contain_text("#1 Totals on the server")
+        agents.call("api", "task_start", task_id=1)
+        expect(seen.now.get_by_role("article", name="ada/api")).to_contain_text("#1 Totals")
+        expect(acting.get_by_text("in progress", exact=True).first).to_be_visible()
+        acting.get_by_role("button", name="Ship").click()
+        expect(seen.tasks.get_by_role("region", name="Finished")).to_contain_text("Totals on the server")
+        expect(seen.now.get_by_role("article", name="ada/api")).not_to_contain_text("#1 Totals")
+
+
+def access_ends(seen: Scene, address: str, other: Window) -> None:
+    row = seen.members.get_by_role("row").filter(has_text="web")
+    expect(row).to_contain_text("may connect")
+    with other.acting(f"{address}/members") as acting:
+        acting.get_by_role("link", name="web", exact=True).click()
+        acting.get_by_role("link", name="Revoke access…").click()
+        acting.get_by_role("button", name="Revoke access").click()
+        expect(row).to_contain_text("cannot connect")
 
 
 def ids_of(page: Page) -> list[int]:
@@ -95,43 +199,41 @@ def ids_of(page: Page) -> list[int]:
 
 
 def test_windows_keep_up_with_agents_and_with_each_other(chromium: Browser, team: Team) -> None:
-    address = f"/admin/projects/{team.project_id}"
-    with serving("serve", "--database-url", team.database_url) as server:
+    with serving("serve", "--database-url", team.database_url) as server, ExitStack() as stack:
         url, port = server.url, urlsplit(server.url).port or 0
-        with window(chromium, url, team.sessions[0]) as now, window(chromium, url, team.sessions[1]) as tasks:
-            now.goto(address)
-            tasks.goto(f"{address}/tasks")
-            for page in (now, tasks):
-                expect(page.get_by_text("Live", exact=True)).to_be_visible()
-                page.evaluate("window.loaded = 'once'")
+        one, other, foreign = (
+            stack.enter_context(window(chromium, url, session)) for session in (*team.sessions, team.foreign_session)
+        )
+        agents = stack.enter_context(connected(url, team.tokens))
+        elsewhere = foreign.at("/admin/")
+        nothing = elsewhere.get_by_role("main").inner_text()
+        seen = Scene(
+            home=one.at("/admin/"),
+            now=one.at(team.address),
+            members=one.at(f"{team.address}/members"),
+            tasks=other.at(f"{team.address}/tasks"),
+            handoffs=other.at(f"{team.address}/handoffs"),
+            leases=other.at(f"{team.address}/leases"),
+            numbers=one.at(f"{team.address}/numbers?sequence=adr"),
+        )
+        agents_work(agents, seen)
+        leases_meet(agents, seen, team.address, other)
+        posts_go_both_ways(agents, seen, team.address, other)
+        a_task_is_done(agents, seen, team.address, other)
+        access_ends(seen, team.address, other)
 
-            call(url, team.tokens["api"], "register", lane="backend", status="rounding the totals")
-            expect(now.get_by_role("article", name="ada/api")).to_contain_text("rounding the totals")
-            call(url, team.tokens["web"], "lease", surface="src/cart/**")
-            expect(now.get_by_role("article", name="ada/web")).to_contain_text("src/cart/**")
-            call(url, team.tokens["docs"], "lease", surface="src/cart/README.md")
-            expect(now.get_by_text("1 lease conflict")).to_be_visible()
-
-            with window(chromium, url, team.sessions[1]) as acting:
-                acting.goto(f"{address}/tasks/new")
-                acting.get_by_label("Title").fill("Totals on the server")
-                acting.get_by_label(re.compile("^Owner")).fill("api")
-                acting.get_by_role("button", name="Create task").click()
-                expect(tasks.get_by_role("link", name="#1 Totals on the server")).to_be_visible()
-                call(url, team.tokens["api"], "task_start", task_id=1)
-                expect(now.get_by_role("article", name="ada/api")).to_contain_text("#1 Totals")
-                expect(acting.get_by_text("in progress", exact=True).first).to_be_visible()
-                acting.get_by_role("button", name="Ship").click()
-                expect(tasks.get_by_role("region", name="Finished")).to_contain_text("Totals on the server")
-                expect(now.get_by_role("article", name="ada/api")).not_to_contain_text("#1 Totals")
-
-            assert server.stop() == 0
-            with serving("serve", "--database-url", team.database_url, port=port):
-                for number in range(3):
-                    call(url, team.tokens["docs"], "claim", sequence="adr", note=f"after the restart {number}")
-                expect(now.get_by_text("after the restart 2", exact=True)).to_be_visible()
-                expect(now.get_by_text("Live", exact=True)).to_be_visible()
-                ids = ids_of(now)
-                assert ids == list(range(ids[0], 0, -1))
-                assert (ids[0], now.evaluate("window.loaded")) == (9, "once")
-                assert tasks.evaluate("window.loaded") == "once"
+        assert server.stop() == 0
+        with serving("serve", "--database-url", team.database_url, port=port):
+            for number in range(3):
+                agents.call("docs", "claim", sequence="adr", note=f"after the restart {number}")
+            expect(seen.now.get_by_text("after the restart 2", exact=True)).to_be_visible()
+            expect(seen.numbers.get_by_text("after the restart 2", exact=True)).to_be_visible()
+            expect(seen.now.get_by_text("Live", exact=True)).to_be_visible()
+            events = agents.call("docs", "query_events", limit=100)["events"]
+            assert ids_of(seen.now) == [event["id"] for event in events][: len(ids_of(seen.now))]
+            acted = {event["type"] for event in events if event["actor"] == "ada"}
+            assert acted == {"post", "ack", "release", "task_create", "task_ship"}
+            assert one.was_never_reloaded()
+            assert other.was_never_reloaded()
+            assert elsewhere.get_by_role("main").inner_text() == nothing
+            assert foreign.was_never_reloaded()

@@ -19,6 +19,7 @@ class Heard:
         self.listener = Listener(
             project=self._said.send_nowait,
             identity=lambda *_: self._said.send_nowait("identity"),
+            audited=lambda _: None,
             gap=lambda: self._said.send_nowait("gap"),
         )
 

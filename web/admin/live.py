@@ -6,12 +6,13 @@ number (`web.streams`), so a slow reader hears everything at its own pace. When 
 message `many` says so instead, and the page reads itself anew.
 
 Messages say what kind of thing happened, not what was said: the page fetches itself and replaces its parts (`live.js`).
+What no ledger tells (members, tokens, invites, settings) is the message `changed`, which has no number.
 A stream ends with its session, with its owner's suspension, with its project and with the server, at once; otherwise
 after `STREAM_SECONDS`, when the browser opens the next one and is looked at again.
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import cast
 
 import msgspec
@@ -19,7 +20,6 @@ import trio
 from quart import Blueprint, abort, request
 from quart.wrappers import Response
 
-from actors import Directory
 from actors.looking import Happening, Stir
 from engine import terms
 from store.ledger import overview
@@ -30,6 +30,7 @@ from web.admin.context import AdminContext
 from web.admin.finding import the_project
 from web.admin.visitor import current_owner, current_session
 from web.http import asgi
+from web.identity.changes import Noticed
 from web.streams import GATHER_SECONDS, Crowd, Reader, Source, Stream
 
 STREAM_SECONDS = 80.0
@@ -43,6 +44,8 @@ _RETRY = b"retry: %d\n\n" % RETRY_MILLISECONDS
 
 STREAMS_PER_OWNER_MAX = 256
 """Open pages of one owner that are told; a further one tries again later."""
+
+CHANGED = b"event: changed\ndata: {}\n\n"
 
 HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -60,13 +63,12 @@ def live_pages(context: AdminContext) -> Blueprint:
 
     @pages.get("/stream")
     async def everything() -> Response:
-        projects = await context.store.read(overview.dashboard, current_owner().id)
-        return answer(OwnersProjects(context.services.directory, [project.id for project in projects]))
+        return answer(OwnersProjects(context, current_owner().id))
 
     @pages.get("/projects/<int:project_id>/stream")
     async def stream(project_id: int) -> Response:
         project = await the_project(context, project_id)
-        return answer(OneProject(context, project.id, _position()))
+        return answer(OneProject(context, current_owner().id, project.id, _position()))
 
     def answer(source: Source) -> Response:
         if request.method == "HEAD":
@@ -113,16 +115,20 @@ class _Told:
 
 
 class OneProject(_Told):
-    """Every event of a project, by its number."""
+    """Every event of a project, by its number; and that something of its owner's was changed."""
 
-    def __init__(self, context: AdminContext, project_id: int, after: int | None) -> None:
+    def __init__(self, context: AdminContext, owner_id: int, project_id: int, after: int | None) -> None:
         self._context = context
+        self._owner_id = owner_id
         self._project_id = project_id
         self._after = after
+        self._changes = Noticed()
 
-    def listening(self) -> AbstractContextManager[object]:
-        """Nothing to do: what happened is remembered by number."""
-        return nullcontext()
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Note changes; what happened is remembered by number."""
+        with self._context.services.changes.listening(self._owner_id) as self._changes:
+            yield
 
     async def begin(self) -> bytes:
         """The ledger's end, for who does not know any event."""
@@ -134,36 +140,52 @@ class OneProject(_Told):
     async def next(self) -> bytes:
         """What happened next; what happens right after it comes along."""
         assert self._after is not None  # noqa: S101 - set before the first wait
-        directory = self._context.services.directory
-        await directory.happened(self._project_id, self._after)
+        directory, told = self._context.services.directory, b""
+        with self._changes.interrupting():
+            await directory.happened(self._project_id, self._after)
         await trio.sleep(GATHER_SECONDS)
-        self._after, events = await directory.happened(self._project_id, self._after)
-        return encoded(self._after, events)
+        with trio.move_on_after(0):
+            self._after, events = await directory.happened(self._project_id, self._after)
+            told = encoded(self._after, events)
+        return told + CHANGED if self._changes.take() else told
 
 
 class OwnersProjects(_Told):
     """That something happened in one of an owner's projects, whatever it was; the page reads itself anew."""
 
-    def __init__(self, directory: Directory, project_ids: list[int]) -> None:
-        self._directory = directory
-        self._project_ids = project_ids
+    def __init__(self, context: AdminContext, owner_id: int) -> None:
+        self._context = context
+        self._owner_id = owner_id
+        self._changes = Noticed()
         self._stir = Stir()
+        self._projects = ExitStack()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Note what happens."""
-        with self._directory.listening(self._project_ids) as self._stir:
+        """Note changes."""
+        with self._context.services.changes.listening(self._owner_id) as self._changes, self._projects:
             yield
 
     async def begin(self) -> bytes:
         """That the stream has begun: what happened before is not told."""
+        await self._listen_to_projects()
         return b"%bevent: here\ndata: {}\n\n" % _RETRY
 
     async def next(self) -> bytes:
         """That something happened."""
-        await self._stir.wait()
+        with self._changes.interrupting():
+            await self._stir.wait()
         await trio.sleep(GATHER_SECONDS)
+        if self._changes.take():
+            await self._listen_to_projects()
         return b"event: many\ndata: {}\n\n"
+
+    async def _listen_to_projects(self) -> None:
+        """Note what happens in the projects that the owner has now."""
+        projects = await self._context.store.read(overview.dashboard, self._owner_id)
+        listening = self._context.services.directory.listening([project.id for project in projects])
+        self._projects.close()
+        self._stir = self._projects.enter_context(listening)
 
 
 def encoded(last: int, events: list[Happening] | None) -> bytes:

@@ -9,7 +9,7 @@ from engine.sequences import Claimed
 from engine.vocabulary import Event
 from store import Listener, Store, open_store
 from store.ledger.notifier import TOLD_MAX, news_of, pass_on
-from store.people import links, minting, owners
+from store.people import invites, links, minting, owners
 from store.postgres.connection import Connection
 from tests.postgres import query
 from tests.store.hearing import Heard, until
@@ -95,16 +95,23 @@ async def test_every_change_of_identity_is_heard(store: Store) -> None:
 async def test_identity_news_says_whose_and_what_changes_no_right_is_not_told(conninfo: str) -> None:
     told: list[tuple[int | None, int | None]] = []
     async with open_store(conninfo, trust_seconds=TRUST) as store, trio.open_nursery() as nursery:
+        audited: list[int] = []
         gap = trio.Event()
-        listener = Listener(project=lambda _: None, identity=lambda *whose: told.append(whose), gap=gap.set)
+        listener = Listener(
+            project=lambda _: None, identity=lambda *whose: told.append(whose), audited=audited.append, gap=gap.set
+        )
         nursery.start_soon(store.listen, listener)
         await gap.wait()
         minted = await store.write(minting.mint, "ann@example.com", "bus", "lead")
         await until(lambda: len(told) == 1)
+        before = len(audited)
+        await store.write(invites.create, minted.project.id, by="cli")
+        await until(lambda: len(audited) > before)
         await store.write(links.make, "ann@example.com", by="cli")
         await store.write(owners.suspend, minted.owner.id, by="cli")
         await until(lambda: len(told) > 1)
         assert told == [(minted.owner.id, minted.project.id), (minted.owner.id, None)]
+        assert set(audited) == {minted.owner.id}
         nursery.cancel_scope.cancel()
 
 

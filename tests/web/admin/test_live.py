@@ -5,10 +5,14 @@ import json
 import pytest
 import trio
 
+from store import Store
 from store.people import sessions
 from tests.web.admin.admin_client import AdminClient, signed_in
 from tests.web.admin.event_stream import opened
-from tests.web.bus import Bus
+from tests.web.admin.slow_reading import UNREAD_EVENTS, connections, hurry
+from tests.web.admin.test_projects import project_of
+from tests.web.bus import Bus, running_bus
+from tests.web.http.test_attacks import until
 from web.admin import live
 
 
@@ -104,6 +108,62 @@ async def test_a_stream_ends_with_its_project_and_with_the_server(
         await stream.message()
         bus.stopping.set()
         await stream.end()
+
+
+async def test_a_reader_that_reads_nothing_is_dropped_and_catches_up(
+    store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    async with running_bus(store, conninfo) as bus, signed_in(store, bus.url) as ada:
+        token, last = await bus.mint("lead", project="shop"), 0
+        there = int((await project_of(bus, ada, "shop")).rpartition("/")[2])
+        before = await connections(bus)
+        async with opened(ada, there, is_narrow=True) as stream:
+            for _ in range(UNREAD_EVENTS):
+                await bus.call(token, "claim", sequence="adr")
+            await until(bus, "llm_bus_http_connections", lambda open_: open_ <= before)
+            while message := await stream.message():
+                if message.get("event") == "happened":
+                    assert int(message["id"]) == last + 1
+                    last += 1
+        assert last < UNREAD_EVENTS
+        async with opened(ada, there, last=last) as stream:
+            missed = [(await stream.event())["id"] for _ in range(UNREAD_EVENTS - last)]
+    assert missed == list(range(last + 1, UNREAD_EVENTS + 1))
+
+
+async def test_what_no_ledger_tells_is_told_to_its_owner_alone(
+    bus: Bus, ada: AdminClient, eve: AdminClient, token: str, project_id: int
+) -> None:
+    """Members, tokens, invites, settings: in every window of the owner, and on the first page."""
+    there = f"/admin/projects/{project_id}"
+    async with opened(ada, project_id) as stream, opened(ada, None) as home, opened(eve, None) as foreign:
+        for each in (stream, home, foreign):
+            assert await each.message() == {"retry": "500"}
+            assert (await each.message())["event"] == "here"
+        for form in ({"participant_name": "scout"}, {"participant_name": "builder", "is_admin": "true"}):
+            await ada.change(f"{there}/grant", **form)
+            assert await stream.message() == {"event": "changed", "data": "{}"}
+            assert await home.message() == {"event": "many", "data": "{}"}
+        await ada.change(f"{there}/invites", kind="agent", uses=1, ttl_hours=1)
+        assert await stream.message() == {"event": "changed", "data": "{}"}
+        later = await ada.change("/admin/projects", slug="later")
+        assert await stream.message() == {"event": "changed", "data": "{}"}
+        bus.stopping.set()
+        assert await foreign.message() == {}
+    assert later
+
+
+async def test_the_first_page_hears_of_a_project_that_was_made_after_it_was_opened(bus: Bus, ada: AdminClient) -> None:
+    async with opened(ada, None) as stream:
+        for _ in range(2):
+            await stream.message()
+        await ada.change("/admin/projects", slug="later")
+        assert await stream.message() == {"event": "many", "data": "{}"}
+        token = await bus.mint("lead", project="later")
+        assert await stream.message() == {"event": "many", "data": "{}"}
+        await bus.call(token, "claim", sequence="adr")
+        assert await stream.message() == {"event": "many", "data": "{}"}
 
 
 async def test_a_stream_makes_nobody_active(bus: Bus, ada: AdminClient, token: str, project_id: int) -> None:

@@ -138,7 +138,7 @@ async def test_a_members_page_counts_how_well_it_keeps_to_the_protocol(bus: Bus,
     assert found is not None
     scout_there = next(each.participation_id for each in found if each.name == "scout")
     page = text_of(await ada.page(f"{other}/members/{scout_there}"))
-    assert "– – – 0 of 1 0 of 1 1 of 1" in page, "handoffs, leases and sessions, each beside its whole"
+    assert "0 of 1 0 of 1 1 of 1" in page, "handoffs, leases and sessions, each beside its whole"
     for token in (scout, lead):
         await bus.call(token, "register", lane="docs")
     assert "Nothing to measure in these weeks" in text_of(await ada.page(place)), "counted once a minute"

@@ -100,7 +100,7 @@ async def test_the_server_tells_its_versions_pools_and_slowest_requests(
         await stream.message()
     page = text_of(await operator.page("/admin/operator/server"))
     assert "stream" not in page
-    assert "No request has broken" in page
+    assert "No request has failed" in page
     assert "whoami 1" in page
     assert "Calls and pages" in page
 

@@ -1,6 +1,7 @@
 // Keeps an open page up to date. The stream says what kind of thing happened; the page then fetches itself and replaces
-// those of its parts (data-live: the kinds they tell of, or *) that are different now. What somebody is typing in, or has
-// opened, is left alone until they are done. Without this script a page is true when it is loaded.
+// those of its parts that are different now (data-live: the kinds they tell of, * for every event of the ledger, "people"
+// for changes that no ledger tells). What somebody is typing in, or has opened, is left alone until they are done. Without
+// this script a page is true when it is loaded.
 "use strict";
 
 const GATHER_MS = 60;
@@ -15,6 +16,7 @@ class LivePage {
     this.stale = new Set();
     this.source = null;
     this.fetching = false;
+    this.hasBeenOpen = false;
     this.timer = 0;
     document.addEventListener("visibilitychange", () => this.follow());
     document.addEventListener("focusout", () => this.plan());
@@ -37,9 +39,10 @@ class LivePage {
     clearTimeout(this.reconnecting);
     const query = this.after === "" ? "" : `?after=${this.after}`;
     this.source = new EventSource(this.stream + query);
-    this.source.addEventListener("open", () => this.say("on", "Live"));
+    this.source.addEventListener("open", () => this.opened());
     this.source.addEventListener("here", (message) => { this.heard(message); this.mark("*"); });
     this.source.addEventListener("many", (message) => { this.heard(message); this.mark("*"); });
+    this.source.addEventListener("changed", () => this.mark("people"));
     this.source.addEventListener("happened", (message) => {
       this.heard(message);
       const event = JSON.parse(message.data);
@@ -47,6 +50,13 @@ class LivePage {
       document.dispatchEvent(new CustomEvent("happened", { detail: event }));
     });
     this.source.addEventListener("error", () => this.failed());
+  }
+
+  // Changes have no number to go on from: one may have been missed while there was no stream.
+  opened() {
+    this.say("on", "Live");
+    if (this.hasBeenOpen) this.mark("people");
+    this.hasBeenOpen = true;
   }
 
   close() {
@@ -70,7 +80,8 @@ class LivePage {
   mark(...kinds) {
     for (const region of document.querySelectorAll("[data-live]")) {
       const wanted = region.dataset.live.split(" ");
-      if (kinds.includes("*") || wanted.includes("*") || kinds.some((kind) => wanted.includes(kind))) this.stale.add(region.id);
+      const isEvent = !kinds.includes("people");
+      if (kinds.includes("*") || (isEvent && wanted.includes("*")) || kinds.some((kind) => wanted.includes(kind))) this.stale.add(region.id);
     }
     this.plan();
   }
