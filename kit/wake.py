@@ -52,7 +52,7 @@ def wait_for_news(client: Client, given: dict[str, Any]) -> int:
     held = _locked(wake_path(path))
     if held is None:
         return 0
-    threading.Thread(target=_end_with_session, args=(path, os.getppid()), daemon=True).start()
+    threading.Thread(target=_end_with_session, args=(path, _client_of(given)), daemon=True).start()
     told = _Waiter(endpoint, token, settings, path).wait()
     write(sys.stderr, told)
     return 2
@@ -88,8 +88,14 @@ def _locked(path: Path) -> Any:
     return file
 
 
-def _end_with_session(path: Path, parent: int) -> None:
-    while wake_path(path).exists() and os.getppid() == parent:
+def _client_of(given: dict[str, Any]) -> int:
+    """The client's process; one that may end right after its turn tells, because it may be gone by now."""
+    told = given.get("client_pid")
+    return told if isinstance(told, int) else os.getppid()
+
+
+def _end_with_session(path: Path, client: int) -> None:
+    while wake_path(path).exists() and os.getppid() == client:
         time.sleep(WATCH_SECONDS)
     os._exit(0)
 

@@ -44,14 +44,14 @@ def page(titles: Mapping[str, str], kept: Kept, *, measured: int, quiet_seconds:
         for name, title in titles.items()
         for s in [kept.clients[name]]
     ]
-    wakes = kept.clients["claude-code"].wake
-    woken = (
-        f"Claude Code was woken {len(wakes)} times, once by each post, and its model acknowledged each. Until the\n"
-        f"model was asked: median {median(wakes) * 1000:.0f} ms, at most {max(wakes) * 1000:.0f} ms, "
-        f"{sum(took < 1 for took in wakes)} times within a second. Then nothing happened for\n{quiet_seconds:.0f} s, "
-        "and its model was asked nothing.\n"
-        if wakes
-        else ""
+    woken = "".join(
+        f"{title} was woken {len(s.wake)} times, once by each post, and its model acknowledged each. Until the\n"
+        f"model was asked: median {median(s.wake) * 1000:.0f} ms, at most {max(s.wake) * 1000:.0f} ms, "
+        f"{sum(took < 1 for took in s.wake)} times within a second. Then nothing happened for\n{quiet_seconds:.0f} s, "
+        "and its model was asked nothing.\n\n"
+        for name, title in titles.items()
+        for s in [kept.clients[name]]
+        if s.wake
     )
 
     def milliseconds(seconds: float) -> str:
@@ -70,14 +70,13 @@ def page(titles: Mapping[str, str], kept: Kept, *, measured: int, quiet_seconds:
 
 What really arrived in a model's request, with each client as it comes from npm and a scripted model, on
 {datetime.now(UTC):%Y-%m-%d} and one busy machine. Times are from the cause, such as a post or the request before, to
-the request that showed it; a dash is what was not seen. Cursor was only read about.
+the request that showed it; a dash is what was not seen. Cursor has no row: it was not run.
 
 | client | version | packet | lease notice | collision | handoff in a turn | turn goes on | woken from idle |
 |---|---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
-{woken}
-## What hooks cost
+{woken}## What hooks cost
 
 From one request to a model to the next, over one tool: medians of {measured}, and the same session in a repository
 without hooks. A client without a row did not get through that session in time.
@@ -96,16 +95,22 @@ only after `Write`, for a file whose name or folder has a digit; all other hooks
 ## What was run, and what was read
 
 - All times are of this machine. The packet's time is from the client's start. A handoff waits for the tool that runs.
+- Each client was run without its windows, on one prompt: `claude -p`, `codex exec`, `gemini -p`, `qwen -p`,
+  `opencode run`, `copilot -p`. Claude Code was woken in a session that reads prompts from a stream, opencode in the
+  server that its windows ask.
 - **Claude Code** asks the server by HTTP hooks; they were run.
 - **Codex CLI** runs hooks of a repository only once they are trusted (`/hooks`); `codex exec` skips others without a
   word. It offers its edit tool, `apply_patch`, only to models that it knows; here the scripted one is called `gpt-5.5`.
   A patch that goes through a shell command runs no hook for the edit.
-- **opencode** ends with its turn when it was started by `opencode run`, so that nothing can go on there. Its plugin
-  asks for a prompt at the end of a turn (`session.promptAsync`); that was read, not run.
+- **opencode** ends with its turn when it was started by `opencode run`, so nothing goes on or is woken there. With
+  `opencode serve` its plugin was seen to go on and to be woken. The sessions of its sub-agents are left alone: that was
+  not run.
 - **Copilot CLI** runs hooks of a repository only in a trusted folder. It also runs those in `.claude/settings.json`;
   the program leaves them alone where Copilot CLI has its own. Its HTTP hooks want `https`: read in its log, not run.
-- **Cursor** was only read about.
-- Idle: only Claude Code has a hook that can wake it. For the others there is none: an agent that waits calls
+- **Cursor** was never run: it is a program with windows, and needs an account. The file that the kit writes
+  (`.cursor/hooks.json`), the names of its events and the form of answers are from its documentation. Tests run the
+  program with such input.
+- Idle: Claude Code and opencode can be woken. For the others there is no way that worked: an agent that waits calls
   `read_posts` with `wait_seconds`.
 """
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,6 +19,7 @@ from statistics import median
 from string import ascii_lowercase
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 import trio
@@ -90,14 +92,15 @@ trust_level = "trusted"
     return {".codex/config.toml": config}
 
 
-def _opencode(url: str) -> dict[str, str]:
+def _opencode(url: str, servers: dict[str, Any] | None = None) -> dict[str, str]:
     provider = {
         "npm": "@ai-sdk/openai-compatible",
         "name": "scripted",
         "options": {"baseURL": f"{url}/v1", "apiKey": "none"},
         "models": {"model": {"name": "model"}},
     }
-    return {"OPENCODE_CONFIG_CONTENT": json.dumps({"provider": {"scripted": provider}, "model": "scripted/model"})}
+    config = {"provider": {"scripted": provider}, "model": "scripted/model", "mcp": servers or {}}
+    return {"OPENCODE_CONFIG_CONTENT": json.dumps(config)}
 
 
 WAYS = {
@@ -177,7 +180,7 @@ def page() -> Iterator[None]:
     """The page is written from what this run and former ones have seen, as soon as that is every client."""
     yield
     kept = msgspec.json.decode(KEPT.read_bytes(), type=Kept) if KEPT.exists() else Kept()
-    kept.events |= EVENTS
+    kept.events = EVENTS or kept.events
     for client, seen in SEEN.items():
         former = kept.clients.get(client, Seen())
         known = {name: value or getattr(former, name) for name, value in msgspec.structs.asdict(seen).items()}
@@ -268,7 +271,8 @@ async def test_what_reaches_the_model(
         seen.handoff = _after(scripted, "1 new handoff", posted)
         seen.turn_end = _after(scripted, "1 unread handoff")
     former = SEEN.get(client, Seen())
-    SEEN[client] = msgspec.structs.replace(seen, costs=former.costs, wake=former.wake)
+    turn_end = seen.turn_end or former.turn_end
+    SEEN[client] = msgspec.structs.replace(seen, costs=former.costs, wake=former.wake, turn_end=turn_end)
     if client == "claude-code":
         assert None not in (seen.packet, seen.lease, seen.collision, seen.handoff, seen.turn_end)
 
@@ -307,36 +311,97 @@ async def test_an_idle_claude_code_is_woken_by_every_post_once(
     streams = ("--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
     tools = ("--mcp-config", str(connection), "--allowedTools", "mcp__llm-bus__ack")
     idle = msgspec.structs.replace(way, command=("claude", "-p", *streams, *tools))
-    took = []
-    with model(chooses=_acknowledge) as scripted, running(idle, alice, scripted, programs) as process:
+    with (
+        model(chooses=_acknowledges("mcp__llm-bus__ack")) as scripted,
+        running(idle, alice, scripted, programs) as process,
+    ):
         assert process.stdin is not None
         said = {"type": "user", "message": {"role": "user", "content": "Wait for posts."}}
         process.stdin.write(json.dumps(said).encode() + b"\n")
         process.stdin.flush()
         assert await shown(scripted, "Wait for posts.") is not None
-        for count in range(WAKES):
-            await _waits(alice)
-            posted = time.time()
-            number = (await call(bus, bob, "post", to_actor="alice", subject=f"Wake {count}.", body="…"))["post_id"]
-            found = await shown(scripted, f"Wake {count}.", seconds_max=20)
-            assert found is not None, f"post {count} was lost"
-            took.append(found.at - posted)
-            await _until_acknowledged(bus, bob, number)
-        requests = len(scripted.shown)
-        assert requests == 2 * WAKES + 1, "two requests for each post, to ack and to end, and one for the first prompt"
-        await _waits(alice)
-        await trio.sleep(QUIET_SECONDS)  # the promise is about real time in which nothing happens
-        assert len(scripted.shown) == requests
+        took = await _wakes(bus, alice, bob, scripted)
     SEEN.setdefault("claude-code", Seen()).wake = took
     assert median(took) < 1.0
 
 
-def _acknowledge(text: str) -> Turn:
-    """Acknowledge each post that the conversation tells of, once."""
-    told = re.findall(r"- #(\d+) from ada/bob", text)
-    done = re.findall(r'"post_id": (\d+)', text)
-    waiting = [number for number in told if number not in done]
-    return Call("mcp__llm-bus__ack", {"post_id": int(waiting[0])}) if waiting else "Done."
+async def test_an_idle_opencode_goes_on_and_is_woken_by_every_post_once(
+    bus: Bus,
+    alice: WorkTree,
+    bob: WorkTree,
+    programs: Path,  # noqa: F811 - the fixture
+) -> None:
+    """Its server is asked as its windows ask it."""
+    await prepare(alice, "opencode")
+    headers = {"Authorization": "Bearer {env:LLM_BUS_TOKEN}"}
+    servers = {"llm-bus": {"type": "remote", "url": alice.who.endpoint, "headers": headers}}
+    port = _free_port()
+    serving = msgspec.structs.replace(
+        WAYS["opencode"],
+        command=("opencode", "serve", "--port", str(port)),
+        environment=lambda url: _opencode(url, servers),
+    )
+    unread = (await call(bus, bob, "post", to_actor="alice", subject="Before.", body="…"))["post_id"]
+    seen = SEEN.setdefault("opencode", Seen())
+    with model(chooses=_acknowledges("llm-bus_ack")) as scripted, running(serving, alice, scripted, programs):
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as opencode:
+            name = await _begin_session(opencode)
+            said = {"parts": [{"type": "text", "text": "Wait for posts."}]}
+            assert (await opencode.post(f"/session/{name}/prompt_async", json=said)).is_success
+        assert await shown(scripted, "1 unread handoff") is not None
+        seen.turn_end = _after(scripted, "1 unread handoff")
+        await _until_acknowledged(bus, bob, unread)
+        seen.wake = await _wakes(bus, alice, bob, scripted)
+    assert median(seen.wake) < 1.0
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+async def _begin_session(opencode: httpx2.AsyncClient) -> str:
+    """The name of a new session. What the server is asked in its first seconds, it may never answer."""
+    with trio.fail_after(SECONDS_MAX):
+        while True:
+            with suppress(httpx2.TransportError):
+                made = await opencode.post("/session", json={})
+                return str(made.json()["id"])
+            await trio.sleep(0.2)
+
+
+async def _wakes(bus: Bus, alice: WorkTree, bob: WorkTree, scripted: ScriptedModel) -> list[float]:
+    """The seconds from each of bob's posts until alice's idle client has asked its model; each is asked of once."""
+    took = []
+    await _waits(alice)
+    before = len(scripted.shown)
+    for count in range(WAKES):
+        await _waits(alice)
+        posted = time.time()
+        number = (await call(bus, bob, "post", to_actor="alice", subject=f"Wake {count}.", body="…"))["post_id"]
+        found = await shown(scripted, f"Wake {count}.", seconds_max=20)
+        assert found is not None, f"post {count} was lost"
+        took.append(found.at - posted)
+        await _until_acknowledged(bus, bob, number)
+    await _waits(alice)
+    requests = len(scripted.shown)
+    assert requests - before == 2 * WAKES, "two requests for each post: to ack, and to end"
+    await trio.sleep(QUIET_SECONDS)  # the promise is about real time in which nothing happens
+    assert len(scripted.shown) == requests
+    return took
+
+
+def _acknowledges(tool: str) -> Callable[[str], Turn]:
+    """A model that acknowledges each post that it was interrupted for, once."""
+
+    def choose(text: str) -> Turn:
+        told = re.findall(r"- #(\d+) from ada/bob", text) if re.search(r"\d (?:new|unread) handoff", text) else []
+        done = re.findall(r'post_id\\*": ?(\d+)', text)
+        waiting = [number for number in told if number not in done]
+        return Call(tool, {"post_id": int(waiting[0])}) if waiting else "Done."
+
+    return choose
 
 
 async def _until_acknowledged(bus: Bus, author: WorkTree, number: int) -> None:
