@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The kit's entry: `install` and `audit` by name, the hook for everything else.
+"""The kit's entry: commands by their name, the hook for everything else.
 
 It runs as the `__main__` of `kit.pyz`, and as a script from a checkout, which is how the pre-commit framework starts
 it. The first lines must be readable by a Python that is too old for the rest.
@@ -11,7 +11,7 @@ import os
 import sys
 
 OLDEST = (3, 9)
-COMMANDS = {"install": "install", "uninstall": "install", "worktree": "joining", "audit": "audit"}
+COMMANDS = ("install", "uninstall", "worktree", "audit", "--help", "-h")
 
 
 def main():  # type: ignore[no-untyped-def]  # noqa: D103 - annotations came after the Pythons that may read this
@@ -24,8 +24,7 @@ def main():  # type: ignore[no-untyped-def]  # noqa: D103 - annotations came aft
     package = os.path.dirname(os.path.abspath(__file__))
     if os.path.basename(package) == "kit":  # not the archive, which Python itself looks into
         sys.path.insert(0, os.path.dirname(package))
-    module = importlib.import_module("kit." + COMMANDS.get(name or "", "hook"))
-    return module.main(sys.argv[1:] if name in (None, "uninstall") else sys.argv[2:])
+    return importlib.import_module("kit.command_line" if name else "kit.hook").main(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -6,26 +6,18 @@ files have, that were claimed for another file, or that were voided, among the f
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
-import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kit.bus import Bus, Doubt
-from kit.git import NotInGit, Repository
+from kit.git import Repository
 from kit.ledger import Ledger
 from kit.numbers import Numbered, Numbering
 from kit.settings import Settings, read_settings
 from kit.words import flat, line
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 SECONDS_MAX = 60
-FOUND, FAILED = 1, 2
 
 
 @dataclass(frozen=True)
@@ -103,24 +95,6 @@ def _added(repository: Repository, commits: str) -> dict[str, str]:
         elif name:
             found.setdefault(name, commit)
     return found
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The command: 0 when nothing is wrong, 1 when something is, 2 when it could not be told."""
-    parser = argparse.ArgumentParser(prog="audit", description="Compares the numbers of added files with the ledger.")
-    parser.add_argument("range", nargs="?", default="HEAD", help="commits, such as main..HEAD; default: all of HEAD")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    given = parser.parse_args(arguments)
-    try:
-        found = audit(Path.cwd(), given.range)
-    except (Doubt, NotInGit) as reason:
-        sys.stderr.write(f"llm-bus: {reason}\n")
-        return FAILED
-    if given.json:
-        sys.stdout.write(json.dumps({"findings": [asdict(finding) for finding in found]}) + "\n")
-    else:
-        sys.stdout.write("".join(f"{row}\n" for row in told(found)))
-    return FOUND if found else 0
 
 
 def told(found: list[Finding]) -> list[str]:

@@ -10,10 +10,8 @@ written is refused while the repository is still untouched.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +21,7 @@ from kit.bundle import compiled, launcher, text
 from kit.bus import Doubt
 from kit.client_files import CLIENT_FILES, PRIVATE_PATHS, Direct, Edit, clients_of
 from kit.edits import Block, Both, CannotEdit, JsonMember, Own, Retired, Seed
-from kit.git import CONFIG_NAME, STATE_NAME, NotInGit, Repository
+from kit.git import CONFIG_NAME, STATE_NAME, Repository
 from kit.managers import generator_of, manager_edits
 from kit.receipt import Receipt
 from kit.rules import repository_rules
@@ -418,57 +416,6 @@ class _Work:
 def _read(path: Path) -> str | None:
     """A file's text, byte for byte; None when there is none."""
     return path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else None
-
-
-# ---------------------------------------------------------------- the command
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The command of `install.sh` and of the copy in `.git`."""
-    parser = argparse.ArgumentParser(prog="install", description="Installs the adherence kit of LLM Bus.")
-    parser.add_argument("directory", nargs="?", default=".", type=Path, help="a repository; default: this one")
-    parser.add_argument("--uninstall", action="store_true", help="take it out, and restore what was there")
-    parser.add_argument("--with-wiki", action="store_true", help="begin a wiki for agents in docs/wiki")
-    parser.add_argument("--lead", action="store_true", help="instructions for an agent that leads")
-    parser.add_argument("--server", help=f"where the bus is; default: as before, or {DEFAULT_SERVER}")
-    parser.add_argument("--project", help="the project that this repository belongs to")
-    parser.add_argument("--token-env", help=f"the variable that holds tokens; default: {TOKEN_VARIABLE}")
-    parser.add_argument("--join", metavar="CODE", help="redeem an invite first, and write this work tree's identity")
-    parser.add_argument("--as", dest="name", metavar="NAME", help="with --join: the name to join under")
-    parser.add_argument("--insecure", action="store_true", help="allow plain HTTP beyond this machine")
-    parser.add_argument("--shared-hooks", action="store_true", help="allow hooks that several repositories share")
-    http_help = "whether Claude Code asks the bus by itself after a tool; default: as before, or yes"
-    parser.add_argument("--http-hooks", action=argparse.BooleanOptionalAction, help=http_help)
-    clients = ["all", *CLIENT_FILES]
-    parser.add_argument("--client", action="append", default=[], choices=clients, help="write its hooks too")
-    given = parser.parse_args(arguments[1:] if arguments[:1] == ["uninstall"] else arguments)
-    if not given.directory.is_dir():
-        parser.error(f"{given.directory} is not a directory")
-    wishes = Wishes(
-        server=given.server,
-        project=given.project,
-        token_variable=given.token_env,
-        lead=given.lead,
-        with_wiki=given.with_wiki,
-        insecure=given.insecure,
-        shared_hooks=given.shared_hooks,
-        http_hooks=given.http_hooks,
-        clients=tuple(given.client),
-    )
-    takes_out = given.uninstall or arguments[:1] == ["uninstall"]
-    try:
-        if given.join:
-            from kit import joining  # noqa: PLC0415 - it installs, too
-
-            joined = joining.told(joining.join(given.directory, wishes, given.join, given.name))
-            sys.stdout.write("".join(f"{line}\n" for line in joined))
-            return 0
-        outcome = uninstall(given.directory, wishes) if takes_out else install(given.directory, wishes)
-    except (Refused, NotInGit) as reason:
-        sys.stderr.write("".join(f"install: {row}\n" for row in str(reason).splitlines()))
-        return 1
-    sys.stdout.write("".join(f"{line}\n" for line in told(outcome)))
-    return 1 if outcome.problems else 0
 
 
 def told(outcome: Outcome) -> list[str]:

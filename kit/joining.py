@@ -6,27 +6,22 @@ sessions in ten work trees are ten participants. It is never printed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from kit.bus import Bus, Doubt, object_in, text_of
-from kit.git import NotInGit, Repository
+from kit.git import Repository
 from kit.install import Outcome, Refused, Wishes, install
 from kit.install import told as told_changes
 from kit.settings import TOKEN_FILE, read_settings, travels_in_clear
 from kit.words import line
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 SECONDS_MAX = 20
 ANSWER_BYTES_MAX = 100_000
@@ -155,17 +150,3 @@ def _git(directory: Path, *arguments: str) -> None:
     )
     if ran.returncode != 0:
         raise Refused(ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else "git fails")
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The command `worktree NAME` of the copy in `.git`."""
-    parser = argparse.ArgumentParser(prog="worktree", description="Adds a work tree with an identity; for leads.")
-    parser.add_argument("name", help="of the branch and the identity")
-    given = parser.parse_args(arguments)
-    try:
-        lines = told(add_worktree(Path.cwd(), given.name))
-    except (Refused, NotInGit) as reason:
-        sys.stderr.write("".join(f"worktree: {row}\n" for row in str(reason).splitlines()))
-        return 1
-    sys.stdout.write("".join(f"{row}\n" for row in lines))
-    return 0

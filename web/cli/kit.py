@@ -37,14 +37,25 @@ For CI, with a token in LLM_BUS_TOKEN and, where the kit is not installed, LLM_B
 """
 
 _JOIN_EPILOG = """\b
+In the clone that the session works in:
+\b
   llm-bus join https://bus.example.com CODE --as carol
+  llm-bus join https://bus.example.com CODE --json
 """
 
 _WORKTREE_EPILOG = """\b
-With a lead's token in LLM_BUS_TOKEN, in a repository that has the kit:
+In a repository with the kit, and with a lead's token. It lies beside this one, as
+REPOSITORY-NAME.
 \b
   llm-bus worktree api
+  llm-bus worktree api --json
 """
+
+
+class _CouldNotTell(click.ClickException):
+    """Neither right nor wrong: the bus or git did not say."""
+
+    exit_code = 2
 
 
 @click.group()
@@ -114,12 +125,13 @@ def _say(document: Mapping[str, object], lines: list[str], *, as_json: bool) -> 
 def audit_kit(commits: str, *, as_json: bool) -> int:
     """Compare the numbers of the files that a RANGE of commits added with the ledger.
 
-    It exits with 1 when a number was claimed by nobody, is in two files, or was claimed for another file.
+    It exits with 1 when a number was claimed by nobody, is in two files, or was claimed for another file, and with 2
+    when that could not be told.
     """
     try:
         found = audit(Path.cwd(), commits)
     except (Doubt, NotInGit) as reason:
-        raise click.ClickException(str(reason)) from reason
+        raise _CouldNotTell(str(reason)) from reason
     _say({"findings": [asdict(finding) for finding in found]}, told_findings(found), as_json=as_json)
     return 1 if found else 0
 
@@ -155,4 +167,4 @@ def _prepare(prepare: Callable[[], Prepared], *, as_json: bool) -> int:
     except (Refused, NotInGit) as reason:
         raise click.ClickException("; ".join(str(reason).splitlines())) from reason
     _say(asdict(prepared), prepared_lines(prepared), as_json=as_json)
-    return 0
+    return 1 if prepared.problems else 0
