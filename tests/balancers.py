@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import trio
 
 DEPLOY = Path(__file__).parents[1] / "docs" / "deploy"
 NGINX, NGINX_SERVERS, HAPROXY = (DEPLOY / name for name in ("nginx.conf", "nginx.servers.conf", "haproxy.cfg"))
+ENVOY, ENVOY_SERVERS = DEPLOY / "envoy.yaml", DEPLOY / "envoy.servers.yaml"
 START_SECONDS_MAX = 60
 LOOK_SECONDS = 0.02
 
@@ -37,17 +39,21 @@ TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 @dataclass(frozen=True)
 class Balancer:
-    """A running one; `configure` writes its file for servers at these ports, and `on_reload` has it read that."""
+    """A running one; `configure` writes its file for servers at these ports.
+
+    `on_reload` has it read that; None: it notices the file by itself.
+    """
 
     port: int
     process: trio.Process
     configure: Callable[[Sequence[int]], None]
-    on_reload: signal.Signals
+    on_reload: signal.Signals | None
 
     def lead_to(self, ports: Sequence[int]) -> None:
         """Spread calls over these servers from now on, as an operator does: by a changed file and a reload."""
         self.configure(ports)
-        self.process.send_signal(self.on_reload)
+        if self.on_reload is not None:
+            self.process.send_signal(self.on_reload)
 
 
 def around_nginx(directory: Path, site: Path) -> str:
@@ -74,6 +80,23 @@ def haproxy_of(port: int, servers: Sequence[int], *, by_project: bool = True) ->
     text = re.sub(r"bind :443.*", f"bind 127.0.0.1:{port}", HAPROXY.read_text("utf-8"))
     text = _with_servers(text, r"\tserver bus\d 10\.0\.0\.1\d:8787(.*)", "\tserver bus{0} {0}{1}", servers)
     return text if by_project else re.sub(r"balance hash .*", "balance roundrobin", text)
+
+
+def envoy_of(port: int, servers: Path, *, by_project: bool = True) -> str:
+    """The file for Envoy, without TLS, which finds the servers in this file."""
+    text = ENVOY.read_text("utf-8").replace("/etc/envoy/envoy.servers.yaml", str(servers))
+    text = text.replace("address: 0.0.0.0, port_value: 443", f"address: 127.0.0.1, port_value: {port}")
+    text = re.sub(r"- transport_socket:.*?\n {10}filters:", "- filters:", text, flags=re.DOTALL)
+    return text if by_project else re.sub(r"hash_policy:.*?substitution: [^\n]*\n", "\n", text, flags=re.DOTALL)
+
+
+def envoy_servers_of(servers: Sequence[int]) -> str:
+    """The file with Envoy's servers."""
+    one = r"( +- endpoint: .*)address: 10\.0\.0\.1\d, port_value: 8787(.*)"
+    line = re.search(one, text := ENVOY_SERVERS.read_text("utf-8"))
+    assert line is not None
+    lines = "".join(f"{line[1]}address: 127.0.0.1, port_value: {port}{line[2]}\n" for port in servers)
+    return re.sub(rf"(?:{one}\n)+", lambda _: lines, text)
 
 
 def _with_servers(text: str, pattern: str, line: str, ports: Sequence[int]) -> str:
@@ -115,6 +138,24 @@ async def haproxy(directory: Path, servers: Sequence[int], *, by_project: bool =
 
 
 @asynccontextmanager
+async def envoy(directory: Path, servers: Sequence[int], *, by_project: bool = True) -> AsyncIterator[Balancer]:
+    """An Envoy in front of the servers at these ports."""
+    port, program = free_port(), installed("envoy")
+    config, of_servers = directory / "envoy.yaml", directory / "envoy.servers.yaml"
+    config.write_text(envoy_of(port, of_servers, by_project=by_project))
+
+    def configure(ports: Sequence[int]) -> None:
+        new = of_servers.with_suffix(".new")
+        new.write_text(envoy_servers_of(ports))
+        new.rename(of_servers)
+
+    configure(servers)
+    command = [program, "--config-path", str(config), "--use-dynamic-base-id", "--concurrency", "1"]
+    async with _running(command, directory / "envoy.log", port) as process:
+        yield Balancer(port, process, configure, None)
+
+
+@asynccontextmanager
 async def _running(command: Sequence[str], log: Path, port: int) -> AsyncIterator[trio.Process]:
     with log.open("ab") as said:
         process = await trio.lowlevel.open_process(command, stdout=said, stderr=subprocess.STDOUT)
@@ -132,7 +173,7 @@ async def _running(command: Sequence[str], log: Path, port: int) -> AsyncIterato
 
 def installed(name: str) -> str:
     """Where a program is that may not be on the path of who is not root; without it the test is skipped."""
-    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    path = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin")
     if path is None:
         pytest.skip(f"{name} is not installed: its file is not tried on this machine")
     return path

@@ -1,7 +1,7 @@
 """The files and processes of one embedded server, driven by `initdb` and `pg_ctl`.
 
-The wheel is only where the programs lie. The server is reached over a Unix socket in a directory that nobody else may
-enter, so it needs no password. It outlives the process that started it as long as another process uses it, and is
+The wheel is only where the programs lie. The server is reached over a Unix socket in a directory closed to other
+accounts, so it needs no password. It outlives the process that started it as long as another process uses it, and is
 stopped by the last one to leave. After a `kill -9` of either side the next to come finds a server that runs, or starts
 it again.
 
@@ -62,7 +62,7 @@ CLUSTER = "postgres"
 """The cluster's directory in the data directory."""
 
 _IS_BUSY = 1
-"""What `pg_isready` exits with when a server is there and takes nobody in yet."""
+"""What `pg_isready` exits with when a server is there and accepts no sessions yet."""
 
 
 def has_cluster(data_dir: Path) -> bool:

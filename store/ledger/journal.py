@@ -19,7 +19,7 @@ import trio
 from msgspec import Struct
 
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
-from engine.events import decode, encode
+from engine.events import decode
 from engine.history import EMPTY, Head, Kept, Liveness, Stored
 from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
@@ -27,6 +27,7 @@ from store.errors import ConnectionLost, StoreUnavailable, UniqueTaken
 from store.ledger import history, losses, pruned
 from store.ledger.appends import GROUPED_BYTES_MAX, Append, Appends, Checked
 from store.ledger.peers import Peers
+from store.ledger.rows import encode_rows
 from store.ledger.searches import Searches
 from store.postgres.advisory_locks import WRITER_LOCK
 from store.postgres.clock import Clock
@@ -88,15 +89,6 @@ select %(project)s, e."by", e.actor, e.at
     on conflict (project_id, participation_id) do update set actor = excluded.actor, at = excluded.at
     where liveness.at < excluded.at
 """
-
-
-class _EventRow(Struct, frozen=True):
-    seq: int
-    at: datetime
-    actor: str
-    by: int
-    type: str
-    data: msgspec.Raw
 
 
 class _LivenessRow(Struct, frozen=True):
@@ -222,7 +214,7 @@ class PostgresJournal:
             project=project_id,
             first=events[0].seq if events else None,
             predecessor_at=None if predecessor is None else predecessor.at,
-            events=_encode_events(events) if events else None,
+            events=encode_rows(events) if events else None,
         )
         turn = self._turn_of[project_id] if holding_turn else None
         try:
@@ -340,14 +332,6 @@ def _stored(rows: Iterable[Row]) -> list[Stored]:
         Stored(Event(seq=seq, at=at, actor=actor, by=by, data=decode(type_name, data)), writer)
         for seq, at, actor, by, type_name, data, writer in rows
     ]
-
-
-def _encode_events(events: Sequence[Event]) -> bytes:
-    rows = [
-        _EventRow(event.seq, event.at, event.actor, event.by, event.data.type, msgspec.Raw(encode(event.data)))
-        for event in events
-    ]
-    return msgspec.json.encode(rows)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ select j.id, j.owner_id, o.handle, j.slug, j.archived_at
 
 
 class NamedProject(Struct, frozen=True, kw_only=True):
-    """A project and whose it is."""
+    """A project and its owner."""
 
     id: int
     owner_id: int
@@ -51,7 +51,8 @@ async def find(connection: Connection, wanted: str) -> NamedProject:
         names = " or ".join(project.name for project in found)
         raise NoSuchName(f"several owners have a project '{wanted}': say {names}.")
     near = resembling(wanted.strip().lower(), [name for project in known for name in (project.slug, project.name)])
-    raise NoSuchName(f"there is no project '{wanted}'.{f' Did you mean {near}?' if near else ''}")
+    hint = f"Did you mean {near}?" if near else "'llm-bus project list' lists them."
+    raise NoSuchName(f"there is no project '{wanted}'. {hint}")
 
 
 async def is_there(connection: Connection, project_id: int) -> bool:

@@ -67,6 +67,19 @@ _OLD_RELEASE = -1
 """Stands for the servers of a release that does not register."""
 
 
+_IS_SERVED = """
+select exists (select from pg_locks
+                where locktype = 'advisory' and granted and objsubid = 2 and classid = %s::bigint::oid
+                  and database = (select oid from pg_database where datname = current_database()))
+"""
+
+
+async def is_served(connection: Connection) -> bool:
+    """Whether a server uses this database now."""
+    ((served,),) = await connection.fetch(_IS_SERVED, (PEERS_LOCK,))
+    return bool(served)
+
+
 class PeerStatistics(Struct, frozen=True, kw_only=True):
     """What is known of other servers: how many there are, whether this one is `deaf`, and how often it was replaced."""
 

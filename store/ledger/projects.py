@@ -18,7 +18,7 @@ from store.people.names import (
     checked_stale_after,
     checked_time_zone,
 )
-from store.postgres.advisory_locks import WRITER_LOCK
+from store.postgres.advisory_locks import lock_ledger
 from store.postgres.connection import Connection, Row
 
 DELETE_CHUNK_EVENTS = 50_000
@@ -47,8 +47,6 @@ update projects
 _ARCHIVE = "update projects set archived_at = now() where id = %s and archived_at is null"
 
 _UNARCHIVE = "update projects set archived_at = null where id = %s and archived_at is not null"
-
-_LOCK_LEDGER = "select pg_advisory_xact_lock(%s, (%s::bigint & 2147483647)::int)"
 
 _DELETE = "delete from projects where id = %s"
 
@@ -164,7 +162,7 @@ async def delete(connection: Connection, owner_id: int, project_id: int, *, by: 
     if not rows:
         return False
     project = _project(rows[0])
-    await connection.fetch(_LOCK_LEDGER, (WRITER_LOCK, project_id))
+    await lock_ledger(connection, project_id)
     await connection.execute(_DELETE, (project_id,))
     await audit.record(connection, owner_id, project_id, by, "project_delete", slug=project.slug, name=project.name)
     deleted = [row[0] for row in await connection.fetch(_DELETED, (owner_id,))]
@@ -177,7 +175,7 @@ async def delete(connection: Connection, owner_id: int, project_id: int, *, by: 
 
 
 async def archive(connection: Connection, owner_id: int, project_id: int, *, archived: bool, by: str) -> bool:
-    """Let nobody into the owner's project any more, or again; nothing of it changes. False when there is none."""
+    """Archive the owner's project, or open it again; its data stays. False when there is none."""
     rows = await connection.fetch(_FIND_TO_CHANGE, (owner_id, project_id))
     if not rows:
         return False

@@ -21,8 +21,9 @@ from engine.state import State
 from engine.vocabulary import Event
 from store.errors import StoreUnavailable, TransferRefused
 from store.ledger import pruned
+from store.ledger.rows import READ_PAGE
 from store.people import audit
-from store.postgres.advisory_locks import WRITER_LOCK
+from store.postgres.advisory_locks import lock_ledger
 from store.postgres.connection import Connection
 
 log = structlog.get_logger(__name__)
@@ -48,19 +49,12 @@ select w.project_id, j.owner_id, o.handle, j.slug, w.previous + 1, w.seq - 1
  order by w.project_id, w.seq
 """
 
-_LOCK = "select pg_advisory_xact_lock(%s, (%s::bigint & 2147483647)::int)"
-
 _FILL = """
 insert into events (project_id, seq, at, actor, participation_id, type, data, writer)
 select %(project)s, n, neighbour.at, %(actor)s, 0, 'lost', %(data)s::jsonb, 0
   from generate_series(%(first)s::bigint, %(last)s::bigint) as n,
        (select at from events where project_id = %(project)s and seq in (%(first)s - 1, %(last)s + 1)
          order by seq limit 1) as neighbour
-"""
-
-_PAGE = """
-select seq, at, actor, participation_id, type, data::text from events
- where project_id = %s and seq > %s order by seq limit %s
 """
 
 _SET_ASIDE = "update events set type = 'lost', data = %s::jsonb where project_id = %s and seq = %s"
@@ -101,7 +95,7 @@ async def find_gaps(connection: Connection) -> list[Gap]:
 async def close_gaps(connection: Connection, gaps: list[Gap]) -> Closed:
     """Close the gaps of one project, all of them; wants a transaction. Writers of the ledger wait for its end."""
     project_id, owner_id = gaps[0].project_id, gaps[0].owner_id
-    await connection.fetch(_LOCK, (WRITER_LOCK, project_id))
+    await lock_ledger(connection, project_id)
     reason = Lost(reason="The database lost this event.")
     for gap in gaps:
         parameters = {"project": project_id, "first": gap.first, "last": gap.last}
@@ -123,7 +117,7 @@ async def _set_aside(connection: Connection, project_id: int) -> list[int]:
         raise TransferRefused(
             "this version cannot read the state that stands for events in files; run 'llm-bus unprune'"
         )
-    while page := await connection.fetch(_PAGE, (project_id, state.seq, PAGE_EVENTS), prepare=True):
+    while page := await connection.fetch(READ_PAGE, (project_id, state.seq, PAGE_EVENTS), prepare=True):
         for row in page:
             if (lost := _folded(state, row)) is not None:
                 found.append(row[0])

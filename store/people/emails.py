@@ -11,7 +11,7 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def same_email(one: str | None, other: str) -> bool:
-    """Whether these are the same address; None is nobody's."""
+    """Whether these are the same address; None equals no address."""
     return one is not None and lowered(one) == lowered(other)
 
 

@@ -71,7 +71,7 @@ update participations set lane = coalesce(%s, lane), is_admin = coalesce(%s, is_
 
 
 class Project(Struct, frozen=True, kw_only=True):
-    """A project and whose it is."""
+    """A project and its owner."""
 
     id: int
     owner_id: int

@@ -59,7 +59,7 @@ async def find(connection: Connection, code: str) -> OwnerRow | None:
 async def redeem(connection: Connection, code: str) -> OwnerRow | None:
     """Use a code up and give the owner it signs in; None when it is unknown, used or old, or the owner suspended.
 
-    A refused link is in its owner's audit trail. An unknown code is nobody's, so it is not.
+    A refused link is in its owner's audit trail. An unknown code belongs to no owner and is in none.
     """
     return await _owner_by(connection, _TAKE_LINK, code)
 

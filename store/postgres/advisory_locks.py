@@ -1,5 +1,7 @@
 """The advisory locks of this program: the first of their two keys, in one place so that no key means two things."""
 
+from store.postgres.connection import Connection
+
 MIGRATIONS_LOCK = 0x6C6C6D00
 """Held while migrating; the second key is 0."""
 
@@ -8,3 +10,10 @@ WRITER_LOCK = 0x6C6C6D01
 
 PEERS_LOCK = 0x6C6C6D02
 """A running server; the second key is its random number. Held by its listening session, so it ends with that."""
+
+_LOCK_LEDGER = "select pg_advisory_xact_lock(%s, (%s::bigint & 2147483647)::int)"
+
+
+async def lock_ledger(connection: Connection, project_id: int) -> None:
+    """Wait for the writer lock of a project's ledger, and hold it until the transaction ends."""
+    await connection.fetch(_LOCK_LEDGER, (WRITER_LOCK, project_id))

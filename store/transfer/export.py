@@ -21,6 +21,7 @@ from engine.vocabulary import Event
 from store.errors import TransferRefused
 from store.ledger import named, pruned
 from store.ledger.pruned import Pruned
+from store.ledger.rows import READ_PAGE
 from store.postgres.connection import Connection
 from store.transfer import state_page
 from store.transfer.files import LedgerFile, open_ledger, replace_file
@@ -44,11 +45,6 @@ select j.id, o.handle, j.slug, j.name, j.liveness_window_seconds, j.created_at,
 _PARTICIPANTS = """
 select p.id, a.label, a.kind, p.lane, p.is_admin, p.created_at
   from participations p join participants a on a.id = p.participant_id where p.project_id = %s
-"""
-
-_PAGE = """
-select seq, at, actor, participation_id, type, data::text from events
- where project_id = %s and seq > %s order by seq limit %s
 """
 
 
@@ -125,7 +121,7 @@ async def _write_ledger(
     if (moved := await pruned.find(connection, found.id)) is not None:
         state, digest, length = _restored(moved), file.begin_after(moved), moved.length
     progress(state.seq, found.events)
-    while page := await connection.fetch(_PAGE, (found.id, state.seq, PAGE_EVENTS), prepare=True):
+    while page := await connection.fetch(READ_PAGE, (found.id, state.seq, PAGE_EVENTS), prepare=True):
         lines = []
         for seq, at, actor, by, type_name, data in page:
             event = Event(seq=seq, at=at, actor=actor, by=by, data=decode(type_name, data))

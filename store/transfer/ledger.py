@@ -6,15 +6,12 @@ everything or nothing.
 Invariant: what is written folds. An event that does not follow from those before it is refused, and with it everything.
 """
 
-import msgspec
-from msgspec import Struct
-
 from engine.errors import LedgerGap
-from engine.events import encode
 from engine.project import apply, snapshot
 from engine.state import State
 from engine.vocabulary import Event
 from store.errors import StatementFailed, TransferRefused
+from store.ledger.rows import COLUMNS, encode_rows
 from store.postgres.connection import Connection
 
 PAGE_EVENTS = 1_000
@@ -27,11 +24,11 @@ _BEGIN = "lock table owners, projects, events in share row exclusive mode"
 
 _IN_USE = "select exists (select from owners) or exists (select from projects) or exists (select from events)"
 
-_WRITE = """
+_WRITE = f"""
 insert into events (project_id, seq, at, actor, participation_id, type, data, writer)
 select %s, e.seq, e.at, e.actor, e."by", e.type, e.data, %s
-  from jsonb_to_recordset(%s::jsonb) as e (seq bigint, at timestamptz, actor text, "by" bigint, type text, data jsonb)
-"""
+  from jsonb_to_recordset(%s::jsonb) as e ({COLUMNS})
+"""  # noqa: S608 - made of constants
 
 _KEEP = "insert into snapshots (project_id, seq, state, open_posts, open_posts_seq) values (%s, %s, %s, %s, %s)"
 
@@ -47,15 +44,6 @@ select setval(pg_get_serial_sequence('owners', 'id'), coalesce((select max(id) f
 """
 
 
-class _Row(Struct, frozen=True):
-    seq: int
-    at: object
-    actor: str
-    by: int
-    type: str
-    data: msgspec.Raw
-
-
 class LedgerWriter:
     """One project's ledger, written from its first event; `state` is the fold of what was added."""
 
@@ -63,7 +51,7 @@ class LedgerWriter:
         self.state = State()
         self._connection = connection
         self._project_id = project_id
-        self._page: list[_Row] = []
+        self._page: list[Event] = []
 
     async def add(self, event: Event) -> None:
         """Add the next event; raises `TransferRefused` when it does not follow from those before it."""
@@ -71,8 +59,7 @@ class LedgerWriter:
             apply(self.state, event)
         except (LedgerGap, KeyError, OverflowError) as wrong:  # a key that misses is a task, or a move of one
             raise TransferRefused(f"event {event.seq} does not follow from those before it.") from wrong
-        data = msgspec.Raw(encode(event.data))
-        self._page.append(_Row(event.seq, event.at, event.actor, event.by, event.data.type, data))
+        self._page.append(event)
         if len(self._page) == PAGE_EVENTS:
             await self._write()
 
@@ -86,7 +73,7 @@ class LedgerWriter:
 
     async def _write(self) -> None:
         if self._page:
-            page = msgspec.json.encode(self._page).decode()
+            page = encode_rows(self._page).decode()
             try:
                 await self._connection.execute(_WRITE, (self._project_id, _NOBODY, page), prepare=True)
             except StatementFailed as wrong:  # a NUL in a text, or a number that no column holds

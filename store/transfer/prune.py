@@ -15,17 +15,16 @@ from hashlib import sha256
 from math import inf
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
-from engine.events import encode
 from engine.state import State
 from engine.vocabulary import Event
 from store.errors import TransferRefused
 from store.ledger import pruned
 from store.ledger.pruned import Pruned
+from store.ledger.rows import COLUMNS, encode_rows
 from store.people import audit
-from store.postgres.advisory_locks import WRITER_LOCK
+from store.postgres.advisory_locks import lock_ledger
 from store.postgres.connection import Connection
 from store.transfer.export import Found, Progress, find_project, write_files
 from store.transfer.files import open_ledger
@@ -37,8 +36,6 @@ DAYS_MIN = 1
 PAGE_EVENTS = 1_000
 
 _ONE_MOMENT = "set transaction isolation level repeatable read, read only"
-
-_LOCK = "select pg_advisory_xact_lock(%s, (%s::bigint & 2147483647)::int)"
 
 _LAST_OLD = (
     "select seq from events where project_id = %s and at < now() - %s::interval order by at desc, seq desc limit 1"
@@ -79,12 +76,12 @@ select %(project)s, %(seq)s, %(state)s, coalesce(jsonb_object_agg(reader, events
            sha256 = excluded.sha256, at = now()
 """
 
-_PUT_BACK = """
+_PUT_BACK = f"""
 insert into events (project_id, seq, at, actor, participation_id, type, data, writer)
 select %s, e.seq, e.at, e.actor, e."by", e.type, e.data, 0
-  from jsonb_to_recordset(%s::jsonb) as e (seq bigint, at timestamptz, actor text, "by" bigint, type text, data jsonb)
+  from jsonb_to_recordset(%s::jsonb) as e ({COLUMNS})
     on conflict do nothing
-"""
+"""  # noqa: S608 - made of constants
 
 _ALL_THERE = "select count(*) from events where project_id = %s and seq <= %s"
 
@@ -97,15 +94,6 @@ class PrunedNow(Struct, frozen=True, kw_only=True):
     upto: int
     moved: int
     kept: int
-
-
-class _Row(Struct, frozen=True):
-    seq: int
-    at: object
-    actor: str
-    by: int
-    type: str
-    data: msgspec.Raw
 
 
 async def prune(conninfo: str, wanted: str, directory: Path, *, days: float, progress: Progress) -> PrunedNow:
@@ -142,7 +130,7 @@ async def unprune(conninfo: str, wanted: str, directory: Path) -> int:
     try:
         async with connection.transaction():
             found = await find_project(connection, wanted)
-            await connection.fetch(_LOCK, (WRITER_LOCK, found.id))
+            await lock_ledger(connection, found.id)
             if (moved := await pruned.find(connection, found.id)) is None:
                 raise TransferRefused(f"all events of '{wanted}' are in the database.")
             path = directory / LEDGER_FILE
@@ -169,7 +157,7 @@ async def _last_old(connection: Connection, found: Found, age: timedelta) -> int
 async def _delete(
     connection: Connection, found: Found, before: Pruned | None, beginning: Pruned, state: State
 ) -> PrunedNow:
-    await connection.fetch(_LOCK, (WRITER_LOCK, found.id))
+    await lock_ledger(connection, found.id)
     if await pruned.find(connection, found.id) != before:
         raise TransferRefused("another prune of this project has just ended; nothing was deleted.")
     parameters = {
@@ -215,15 +203,10 @@ def _lines(path: Path, beginning: Pruned) -> Iterator[bytes]:
 
 
 def _pages(path: Path, moved: Pruned) -> Iterator[str]:
-    page: list[_Row] = []
+    page: list[Event] = []
     for line in _lines(path, moved):
-        page.append(_row(from_line(line)))
+        page.append(from_line(line))
         if len(page) == PAGE_EVENTS:
-            yield msgspec.json.encode(page).decode()
+            yield encode_rows(page).decode()
             page.clear()
-    yield msgspec.json.encode(page).decode()
-
-
-def _row(event: Event) -> _Row:
-    data = msgspec.Raw(encode(event.data))
-    return _Row(event.seq, event.at, event.actor, event.by, event.data.type, data)
+    yield encode_rows(page).decode()

@@ -12,7 +12,7 @@ import pytest
 
 from store import Store
 from store.people.codes import digest
-from tests.balancers import Balancer, haproxy, nginx
+from tests.balancers import Balancer, envoy, haproxy, nginx
 from tests.postgres import query
 from tests.web.bus import Bus, running_bus
 
@@ -24,7 +24,7 @@ OLD_TOKEN = "llmbus_" + "old-" * 10 + "old"
 Front = Callable[[Path, Sequence[int]], AbstractAsyncContextManager[Balancer]]
 
 
-@pytest.fixture(params=[nginx, haproxy], ids=["nginx", "haproxy"])
+@pytest.fixture(params=[nginx, haproxy, envoy], ids=["nginx", "haproxy", "envoy"])
 def front(request: pytest.FixtureRequest) -> Front:
     made: Front = request.param
     return made

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from store import Store
-from tests.balancers import haproxy
+from tests.balancers import Balancer, envoy, haproxy
 from tests.docs.test_caddy import WITHOUT_SIGN_IN, caddy
 from tests.docs.test_nginx import nginx
 from tests.postgres import query
@@ -29,16 +29,24 @@ async def through_caddy(upstream: str, directory: Path) -> AsyncIterator[httpx2.
         yield http
 
 
-@asynccontextmanager
-async def through_haproxy(upstream: str, directory: Path) -> AsyncIterator[httpx2.AsyncClient]:
-    async with (
-        haproxy(directory, [int(upstream.rpartition(":")[2])]) as balancer,
-        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{balancer.port}") as http,
-    ):
-        yield http
+def through(front: Callable[..., AbstractAsyncContextManager[Balancer]]) -> Proxy:
+    """A proxy by a balancer with one server."""
+
+    @asynccontextmanager
+    async def proxy(upstream: str, directory: Path) -> AsyncIterator[httpx2.AsyncClient]:
+        async with (
+            front(directory, [int(upstream.rpartition(":")[2])]) as balancer,
+            httpx2.AsyncClient(base_url=f"http://127.0.0.1:{balancer.port}") as http,
+        ):
+            yield http
+
+    return proxy
 
 
-@pytest.mark.parametrize("proxy", [nginx, through_caddy, through_haproxy], ids=["nginx", "caddy", "haproxy"])
+PROXIES = {"nginx": nginx, "caddy": through_caddy, "haproxy": through(haproxy), "envoy": through(envoy)}
+
+
+@pytest.mark.parametrize("proxy", PROXIES.values(), ids=PROXIES)
 async def test_events_and_news_come_through_at_once(store: Store, conninfo: str, tmp_path: Path, proxy: Proxy) -> None:
     async with (
         running_bus(store, conninfo, keep_alive_seconds=75) as bus,
@@ -46,7 +54,7 @@ async def test_events_and_news_come_through_at_once(store: Store, conninfo: str,
         proxy(bus.url.removeprefix("http://"), tmp_path) as http,
     ):
         token, other = await bus.mint("lead", project="shop"), await bus.mint("member", project="shop")
-        through = Bus(str(http.base_url), store, http, bus.stopping)
+        proxied = Bus(str(http.base_url), store, http, bus.stopping)
         ((project_id,),) = query(conninfo, "select id from projects where slug = 'shop'")
         path, headers = f"/admin/projects/{project_id}/stream", {"Cookie": f"{cookies.SESSION}={ada.session_id}"}
         with trio.fail_after(TOLD_SECONDS_MAX):
@@ -56,7 +64,7 @@ async def test_events_and_news_come_through_at_once(store: Store, conninfo: str,
                 await bus.call(token, "claim", sequence="adr")
                 await until(lines, "id: 1")
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(hears, through, token)
+                    nursery.start_soon(hears, proxied, token)
                     await bus.call(other, "post", to_actor="lead", body="Here.")
                 bus.stopping.set()
                 assert [line async for line in lines]

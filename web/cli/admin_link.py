@@ -10,7 +10,7 @@ from store.people import links, owners
 from store.people.owners import OwnerRow
 from web.cli.database import on_store
 from web.cli.options import data_options, json_option, port_option, public_url_option
-from web.cli.terminal import card, say_json
+from web.cli.terminal import card, note, say_json
 from web.config import Settings, read_settings
 from web.errors import CannotSignIn
 
@@ -40,6 +40,16 @@ def admin_link(email: str, *, as_json: bool, **flags: str | None) -> None:
         say_json({"owner": owner.email, "handle": owner.handle, "link": link})
     else:
         card(f"Sign in as {owner.email}.{LINK_LASTS}", [link])
+
+
+def show_way_in(settings: Settings, link: str | None) -> None:
+    """Where the web admin is: a link that signs an owner in, or its address."""
+    if link is not None:
+        card(f"Open the web admin.{LINK_LASTS}", [link])
+        return
+    card("Open the web admin.", [f"{settings.known_url}/admin/"])
+    if settings.admin_auth == "link":
+        note("To sign in: 'llm-bus admin-link EMAIL'. Who owns something here: 'llm-bus owner list'.")
 
 
 def link_to(url: str, code: str) -> str:

@@ -61,14 +61,22 @@ def address_options(command: Command) -> Command:
 def sign_in_options(command: Command) -> Command:
     """How owners sign in to the web admin. Secrets are no options, because every process could read them."""
     for option in (
-        click.option("--oauth-redirect-base", metavar="URL", help="Where providers lead back. [OAUTH_REDIRECT_BASE]"),
+        click.option(
+            "--oauth-redirect-base", metavar="URL", help="Where providers send browsers back to. [OAUTH_REDIRECT_BASE]"
+        ),
         click.option("--oidc-client-id", metavar="ID", help="With OIDC_CLIENT_SECRET. [OIDC_CLIENT_ID]"),
         click.option("--oidc-discovery-url", metavar="URL", help="Any OpenID provider's. [OIDC_DISCOVERY_URL]"),
         click.option("--github-client-id", metavar="ID", help="With GITHUB_CLIENT_SECRET. [GITHUB_CLIENT_ID]"),
         click.option("--google-client-id", metavar="ID", help="With GOOGLE_CLIENT_SECRET. [GOOGLE_CLIENT_ID]"),
-        click.option("--signup", metavar="WHO", help="New owners: closed, open, or domains. [SIGNUP, closed]"),
-        click.option("--trusted-proxies", metavar="NETS", help="Who speaks for others. [TRUSTED_PROXIES, loopback]"),
-        click.option("--admin-email-header", metavar="NAME", help="How a proxy names them. [ADMIN_EMAIL_HEADER]"),
+        click.option(
+            "--signup", metavar="WHO", help="New owners: closed, open, or domains of emails. [SIGNUP, closed]"
+        ),
+        click.option(
+            "--trusted-proxies", metavar="NETS", help="Proxies that may name a client. [TRUSTED_PROXIES, loopback]"
+        ),
+        click.option(
+            "--admin-email-header", metavar="NAME", help="The header that names an owner. [ADMIN_EMAIL_HEADER]"
+        ),
         click.option("--admin-auth", metavar="HOW", help="Owners sign in by link, header or oauth. [ADMIN_AUTH]"),
     ):
         command = option(command)

@@ -4,11 +4,12 @@ import httpx2
 
 from store import open_store, pending
 from store.embedded import has_cluster
-from web.cli.admin_link import LINK_LASTS, owner_link
+from store.ledger import peers
+from web.cli.admin_link import owner_link, show_way_in
 from web.cli.bus_client import AROUND_PROXIES
 from web.cli.database import open_database
 from web.cli.first_run import FirstRun
-from web.cli.terminal import card, note
+from web.cli.terminal import note
 from web.config import Settings
 from web.errors import AlreadyRunning
 
@@ -28,10 +29,12 @@ async def point_at_running(settings: Settings, first_run: FirstRun) -> None:
             raise AlreadyRunning(url)
         async with open_store(conninfo, pool_size_max=1) as store:
             link = await owner_link(store, settings, await first_run.operator(store))
-    if link is not None and not await _knows(settings, link):
+            # Without an owner there is no link to ask for; then some server must use this database at least.
+            is_ours = await store.read(peers.is_served) if link is None else await _knows(settings, link)
+    if not is_ours:
         raise AlreadyRunning(url)
     note(f"LLM Bus is already running at {settings.known_url}. Another one: llm-bus up --port 0")
-    card(f"Open the web admin.{LINK_LASTS if link else ''}", [link or f"{settings.known_url}/admin/"])
+    show_way_in(settings, link)
 
 
 async def _knows(settings: Settings, link: str) -> bool:

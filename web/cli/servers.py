@@ -12,7 +12,7 @@ from store import keep_running, open_store
 from store.opening import affordable_pool_size
 from store.people.minting import Minted
 from store.postgres.pool import POOL_SIZE_MAX
-from web.cli.admin_link import LINK_LASTS, owner_link
+from web.cli.admin_link import owner_link, show_way_in
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.first_run import EMAIL, FirstRun, project_of
 from web.cli.options import address_options, data_options, sign_in_options
@@ -77,7 +77,7 @@ def up(email: str | None, project: str | None, **flags: str | None) -> None:
             _greet_again()
         else:
             _greet_first(minted, settings.known_url)
-        card(f"Open the web admin.{LINK_LASTS if link else ''}", [link or f"{settings.known_url}/admin/"])
+        show_way_in(settings, link)
         note("Ctrl-C stops it; the data stays.")
 
     settings = read_settings(**flags)

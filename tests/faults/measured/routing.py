@@ -14,7 +14,7 @@ import trio
 
 from store import open_store
 from store.people import minting
-from tests.balancers import Balancer, haproxy, nginx
+from tests.balancers import Balancer, envoy, haproxy, nginx
 from tests.faults.measured.question import question
 from tests.faults.processes import Bus
 from tests.faults.world import Shape, World, world
@@ -29,7 +29,7 @@ ANSWERS_BETWEEN = 1_000
 CONFLICTS = "llm_bus_actors_conflicts_total "
 
 Front = Callable[..., AbstractAsyncContextManager[Balancer]]
-FRONTS: dict[str, Front] = {"nginx": nginx, "HAProxy": haproxy}
+FRONTS: dict[str, Front] = {"nginx": nginx, "HAProxy": haproxy, "Envoy": envoy}
 
 _WRITES = "select project_id, writer, count(*) from events where type = 'claim' and at >= '{since}' group by 1, 2"
 _CLAIMED = "select data ->> 'note', data ->> 'number' from events where type = 'claim' and data ->> 'note' is not null"

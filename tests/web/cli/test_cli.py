@@ -91,6 +91,16 @@ def test_help_lists_the_commands_with_examples(command: Command) -> None:
     assert "..." not in below_usage, "a line is cut off"
 
 
+def test_a_command_that_is_not_there_is_named_with_one_that_is(command: Command) -> None:
+    fails(command("statsu"), 2, "Did you mean 'status'?")
+    fails(command("token", "mnt"), 2, "Did you mean 'mint'?")
+
+
+def test_what_a_terminal_cannot_show_is_spelled_out(database: str) -> None:
+    done = llm_bus("doctor", "--database-url", database, "--port", "1", PYTHONIOENCODING="ascii")
+    assert "\\u2192 Start it: llm-bus up" in done.stdout
+
+
 def test_version_names_the_program() -> None:
     done = llm_bus("--version")
     assert done.stdout.startswith("llm-bus ")

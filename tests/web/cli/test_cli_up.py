@@ -135,14 +135,15 @@ def test_where_a_server_answers_already_up_prints_a_link_into_it(first_run: Runn
 
 def test_a_server_with_other_data_is_not_taken_for_ours(first_run: Running, tmp_path: Path, postgres: Server) -> None:
     taken = first_run.url.rpartition(":")[2]
-    database = postgres.create_database()
+    database, empty = postgres.create_database(), postgres.create_database()
     assert llm_bus("owner", "add", "a@example.com", "--operator", "--database-url", database).returncode == 0
-    for data in (("--data-dir", tmp_path), ("--database-url", database)):
+    for data in (("--data-dir", tmp_path), ("--database-url", database), ("--database-url", empty)):
         other = llm_bus("up", *data, "--port", taken)
         assert (other.returncode, other.stdout) == (1, "")
         assert "with other data" in other.stderr
     assert not has_cluster(tmp_path)
     postgres.drop_database(database)
+    postgres.drop_database(empty)
 
 
 def test_make_up_looks_at_the_port_before_it_installs_anything(first_run: Running) -> None:
@@ -171,6 +172,8 @@ def test_serve_prepares_nothing_but_the_schema(postgres: Server) -> None:
     with serving("serve", "--database-url", database) as server:
         assert server.printed == f"listening on {server.url}\n"
         assert query(database, "select count(*) from owners") == [(0,)]
+        again = llm_bus("up", "--database-url", database, "--port", server.url.rpartition(":")[2])
+        assert (again.returncode, "'llm-bus admin-link EMAIL'" in again.stderr) == (0, True)
         assert server.stop() == 0
     postgres.drop_database(database)
 
