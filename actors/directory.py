@@ -353,6 +353,7 @@ class Directory:
                 found = reply.complete(await self._read(lambda: self._journal.finished_tasks(project_id, reply.query)))
             case _:
                 return reply
+        await trio.lowlevel.checkpoint()  # a large reply is encoded next
         return await self._complete(project_id, found)
 
     async def _cursor(self, actor: ProjectActor, reader: Principal) -> int | None:

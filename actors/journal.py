@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from engine.history import Head, Kept, Liveness, Stored
-from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
+from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, Found, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 
 
@@ -115,11 +115,11 @@ class Journal(Protocol):
         """Keep when readers last called; a time never moves backwards."""
         ...
 
-    async def events(self, project_id: int, query: EventQuery) -> list[EventView]:
+    async def events(self, project_id: int, query: EventQuery) -> Found[EventView]:
         """The events that match, without post bodies, read by index."""
         ...
 
-    async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
+    async def posts(self, project_id: int, query: PostQuery) -> Found[PostRecord]:
         """The posts that match, newest first, with bodies and acknowledgements, read by index."""
         ...
 

@@ -70,7 +70,7 @@ from actors.statistics import Totals
 from actors.waiting import News
 from engine.errors import Contended, JournalError
 from engine.history import Stored
-from engine.lookups import EventQuery, EventView, PostQuery, PostRecord, Recall
+from engine.lookups import EventQuery, EventView, Found, PostQuery, PostRecord, Recall
 from engine.state import State
 from engine.vocabulary import Event, Topic
 
@@ -157,11 +157,11 @@ class ProjectActor:
         """Where the reader's `whats_new` goes on; None for a newcomer. Raises `JournalUnavailable`."""
         return await self._cursors.of(reader)
 
-    def find(self, query: EventQuery) -> list[EventView] | None:
+    def find(self, query: EventQuery) -> Found[EventView] | None:
         """The events that match; None if they must be read from the ledger. All of them are durable."""
         return self._replica.recent.find(query)
 
-    async def posts(self, query: PostQuery) -> list[PostRecord]:
+    async def posts(self, query: PostQuery) -> Found[PostRecord]:
         """The posts that match, remembered or read from the ledger. Raises what the journal raises."""
         recent = self._replica.recent
         if (found := recent.find_posts(query)) is None:

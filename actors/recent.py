@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from actors.limits import Limits
 from engine.events import view
-from engine.lookups import EventQuery, EventView, PostQuery, PostRecord
+from engine.lookups import EventQuery, EventView, Found, PostQuery, PostRecord
 from engine.posts import Posted
 from engine.vocabulary import Event
 
@@ -44,7 +44,7 @@ class Recent:
             self._remember(event)
         self._events.pop(event.seq - self._size_max, None)
 
-    def find(self, query: EventQuery) -> list[EventView] | None:
+    def find(self, query: EventQuery) -> Found[EventView] | None:
         """The events that match; None if not all that may match are remembered."""
         if not query.is_range:
             return None
@@ -54,16 +54,16 @@ class Recent:
             numbers = range(query.upto, max(query.after, query.upto - query.limit), -1)
         if not numbers or numbers[0] not in self._events or numbers[-1] not in self._events:
             return None
-        return [self._view(number) for number in numbers]
+        return Found(self._view(number) for number in numbers)
 
-    def find_posts(self, query: PostQuery) -> list[PostRecord] | None:
+    def find_posts(self, query: PostQuery) -> Found[PostRecord] | None:
         """The posts that match; None if not all of them are remembered."""
         if query.ids is None or query.with_acks:
             return None  # not an inbox
         wanted = sorted((post_id for post_id in query.ids if post_id <= query.upto), reverse=True)
         if not all(post_id in self._posts for post_id in wanted):
             return None
-        return [PostRecord(event=self._posts[post_id]) for post_id in wanted[: query.limit]]
+        return Found(PostRecord(event=self._posts[post_id]) for post_id in wanted[: query.limit])
 
     def add_posts(self, query: PostQuery, found: Iterable[PostRecord]) -> None:
         """Remember what a query found in the ledger, if such queries are answered from here."""

@@ -43,6 +43,12 @@ _SHOWN: dict[type[EventData], tuple[str, ...]] = {
     for cls in EVENT_TYPES.values()
 }
 
+# Taking these out of a payload is much faster than picking the shown ones.
+_HIDDEN: dict[type[EventData], tuple[str, ...]] = {
+    cls: tuple(field.encode_name for field in msgspec.structs.fields(cls) if not is_shown(field.type))
+    for cls in EVENT_TYPES.values()
+}
+
 _DECODERS = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items()}
 
 
@@ -55,8 +61,10 @@ def payload(data: EventData) -> dict[str, Any]:
     """What queries of the ledger show of an event: the fields that are marked as shown; nothing of an unknown type."""
     if isinstance(data, Unknown):
         return {}
-    stored: dict[str, Any] = msgspec.to_builtins(data)
-    return {name: stored[name] for name in _SHOWN[type(data)] if name in stored}
+    shown: dict[str, Any] = msgspec.to_builtins(data)
+    for name in _HIDDEN[type(data)]:
+        shown.pop(name, None)
+    return shown
 
 
 def view(event: Event) -> EventView:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from engine import task_queries, terms
 from engine.decision import Context, Decision
 from engine.events import EventType
-from engine.lookups import EventLookup, EventQuery, EventView, within_a_page
+from engine.lookups import EventLookup, EventQuery, EventView, Found, goes_on_before, within_a_page
 from engine.open_posts import OpenPost
 from engine.presence import Touched
 from engine.refusals import Refusal, invalid
@@ -78,10 +78,13 @@ class Events(Reply, frozen=True, kw_only=True):
     """Events, newest first.
 
     `omitted` is there only when a page became too large: so many older ones were found, to be read with `before`.
+    `searched_back_to` is there only when the search ended early: it looked at the events down to this one, and goes on
+    with `before` this one.
     """
 
     events: list[EventView]
     omitted: int | UnsetType = UNSET
+    searched_back_to: int | UnsetType = UNSET
 
 
 class PostHead(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
@@ -187,9 +190,9 @@ def query_events(command: QueryEvents, context: Context) -> Decision | Refusal:
     return Decision(reply=EventLookup(query, _page))
 
 
-def _page(views: list[EventView]) -> Events:
-    shown, omitted = within_a_page(views)
-    return Events(events=shown, omitted=omitted or UNSET)
+def _page(found: Found[EventView]) -> Events:
+    shown, omitted = within_a_page(found)
+    return Events(events=shown, omitted=omitted or UNSET, searched_back_to=goes_on_before(found, omitted))
 
 
 def whats_new(state: State, command: WhatsNew, context: Context) -> Decision:

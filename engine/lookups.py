@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from engine.terms import ID_MAX
@@ -27,6 +27,18 @@ PAGE_BYTES_MAX = 500_000
 """How large the items of one page may be together, as JSON; an answer holds them twice."""
 
 Item = TypeVar("Item", bound=Struct)
+
+
+class Found(list[Item]):
+    """What a search found, in order.
+
+    `searched_back_to`: the search looked at as many events as one may, down to the one of this number; older ones may
+    match, too. None: it looked at all of them.
+    """
+
+    def __init__(self, items: Iterable[Item] = (), searched_back_to: int | None = None) -> None:
+        super().__init__(items)
+        self.searched_back_to = searched_back_to
 
 
 class EventQuery(Struct, frozen=True, kw_only=True):
@@ -70,7 +82,7 @@ class EventLookup(Struct, frozen=True):
     """A question about events, and what makes a reply of the answer, or the next question."""
 
     query: EventQuery
-    complete: "Callable[[list[EventView]], Reply | Lookup]"
+    complete: "Callable[[Found[EventView]], Reply | Lookup]"
 
 
 class PostQuery(Struct, frozen=True, kw_only=True):
@@ -165,7 +177,7 @@ class PostLookup(Struct, frozen=True):
     """A question about posts, and what makes a reply of the answer, or the next question."""
 
     query: PostQuery
-    complete: "Callable[[list[PostRecord]], Reply | Lookup]"
+    complete: "Callable[[Found[PostRecord]], Reply | Lookup]"
 
 
 Lookup = EventLookup | PostLookup | TaskLookup
@@ -191,9 +203,16 @@ class Recall:
 
 def within_a_page(items: list[Item]) -> tuple[list[Item], int]:
     """As many of the first items as fit into `PAGE_BYTES_MAX`, one at least; and how many are left out."""
+    if len(msgspec.json.encode(items)) <= PAGE_BYTES_MAX:
+        return items, 0
     room = PAGE_BYTES_MAX
     for number, item in enumerate(items):
         room -= len(msgspec.json.encode(item))
         if room < 0 and number > 0:
             return items[:number], len(items) - number
     return items, 0
+
+
+def goes_on_before(found: Found[Item], omitted: int) -> int | UnsetType:
+    """Before which number a search that ended early goes on; with items left out, it goes on after the last shown."""
+    return UNSET if found.searched_back_to is None or omitted else found.searched_back_to

@@ -21,7 +21,17 @@ from engine import terms
 from engine.decision import Context, Decision
 from engine.fields import Shown
 from engine.keys import KeyBook, fingerprint
-from engine.lookups import ACKS_SHOWN_MAX, AckFact, PostLookup, PostQuery, PostRecord, Recall, within_a_page
+from engine.lookups import (
+    ACKS_SHOWN_MAX,
+    AckFact,
+    Found,
+    PostLookup,
+    PostQuery,
+    PostRecord,
+    Recall,
+    goes_on_before,
+    within_a_page,
+)
 from engine.nearest import nearest
 from engine.open_posts import OpenPost, PostBook
 from engine.presence import PresenceBook
@@ -181,11 +191,14 @@ class Posts(Reply, frozen=True, kw_only=True):
     """Posts, newest first.
 
     `omitted` is there only when a page became too large: so many older ones were found, to be read with `before`.
+    `searched_back_to` is there only when the search ended early: it looked at the posts down to this id, and goes on
+    with `before` this one.
     `ready_tasks` is there only after a wait with `to_me`: tasks of the caller's that others let go on meanwhile.
     """
 
     posts: list[PostView]
     omitted: int | UnsetType = UNSET
+    searched_back_to: int | UnsetType = UNSET
     ready_tasks: list[ReadyTask] | UnsetType = UNSET
 
     @property
@@ -456,10 +469,15 @@ def _waits_for_anything(command: ReadPosts) -> bool:
 
 def _views(
     reader: int, now: datetime, ready: list[ReadyTask], *, with_acks: bool
-) -> Callable[[list[PostRecord]], Posts]:
-    def page(records: list[PostRecord]) -> Posts:
-        shown, omitted = within_a_page([_view(record, reader, now, with_acks=with_acks) for record in records])
-        return Posts(posts=shown, omitted=omitted or UNSET, ready_tasks=ready or UNSET)
+) -> Callable[[Found[PostRecord]], Posts]:
+    def page(found: Found[PostRecord]) -> Posts:
+        shown, omitted = within_a_page([_view(record, reader, now, with_acks=with_acks) for record in found])
+        return Posts(
+            posts=shown,
+            omitted=omitted or UNSET,
+            searched_back_to=goes_on_before(found, omitted),
+            ready_tasks=ready or UNSET,
+        )
 
     return page
 

@@ -21,7 +21,7 @@ from msgspec import Struct
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
 from engine.events import decode
 from engine.history import EMPTY, Head, Kept, Liveness, Stored
-from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
+from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, Found, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 from store.errors import ConnectionLost, StoreUnavailable, UniqueTaken
 from store.ledger import history, losses, pruned
@@ -303,7 +303,7 @@ class PostgresJournal:
                 await connection.execute(_UPSERT_LIVENESS, parameters, prepare=True)
         self.tell(project_id)
 
-    async def events(self, project_id: int, query: EventQuery, words: str | None = None) -> list[EventView]:
+    async def events(self, project_id: int, query: EventQuery, words: str | None = None) -> Found[EventView]:
         """The events that match, without post bodies, read by index; raises `TooSlow` also.
 
         With `words` only those that have them (`store.ledger.words.query_of`).
@@ -311,7 +311,7 @@ class PostgresJournal:
         async with self._searches.session(project_id) as connection:
             return await history.find_events(connection, project_id, query, words)
 
-    async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
+    async def posts(self, project_id: int, query: PostQuery) -> Found[PostRecord]:
         """The posts that match, newest first, with bodies and acknowledgements; raises `TooSlow` also."""
         async with self._searches.session(project_id) as connection:
             return await history.find_posts(connection, project_id, query)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from engine.errors import JournalUnavailable, OutcomeUnknown
 from engine.history import Head, Kept, Liveness, Stored
-from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
+from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, Found, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 from tests.actors.memory_journal import Fault, MemoryJournal, MemoryLedger
 
@@ -91,11 +91,11 @@ class BreakableJournal(MemoryJournal):
         self._check()
         return await super().cursor(project_id, reader)
 
-    async def events(self, project_id: int, query: EventQuery) -> list[EventView]:
+    async def events(self, project_id: int, query: EventQuery) -> Found[EventView]:
         await self._search()
         return await super().events(project_id, query)
 
-    async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
+    async def posts(self, project_id: int, query: PostQuery) -> Found[PostRecord]:
         await self._search()
         return await super().posts(project_id, query)
 

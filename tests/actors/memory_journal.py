@@ -16,7 +16,17 @@ import trio
 from engine.errors import Contended
 from engine.events import payload
 from engine.history import EMPTY, Head, Kept, Liveness, Stored
-from engine.lookups import AckFact, ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
+from engine.lookups import (
+    AckFact,
+    ClaimFact,
+    EventQuery,
+    EventView,
+    FinishedTask,
+    Found,
+    PostQuery,
+    PostRecord,
+    TaskQuery,
+)
 from engine.posts import Acked, Posted
 from engine.sequences import Claimed, Seeded, Voided
 from engine.vocabulary import Event
@@ -166,21 +176,21 @@ class MemoryJournal:
             if reader not in known or known[reader].at < liveness.at:
                 known[reader] = liveness
 
-    async def events(self, project_id: int, query: EventQuery) -> list[EventView]:
+    async def events(self, project_id: int, query: EventQuery) -> Found[EventView]:
         await trio.lowlevel.checkpoint()
         rows = [row.event for row in self.ledger.rows[project_id] if query.after < row.event.seq <= query.upto]
         found = [event for event in rows if _event_matches(event, query)]
         if not query.oldest_first:
             found.reverse()
-        return [
+        return Found(
             EventView(id=event.seq, ts=event.at, actor=event.actor, type=event.data.type, payload=payload(event.data))
             for event in found[: query.limit]
-        ]
+        )
 
-    async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
+    async def posts(self, project_id: int, query: PostQuery) -> Found[PostRecord]:
         await trio.lowlevel.checkpoint()
         found = [record for record in self._posts(project_id) if _post_matches(record, query)]
-        return [with_first_acks(record, query) for record in found[: -query.limit - 1 : -1]]
+        return Found(with_first_acks(record, query) for record in found[: -query.limit - 1 : -1])
 
     async def claim(self, project_id: int, sequence: str, number: int) -> ClaimFact | None:
         await trio.lowlevel.checkpoint()

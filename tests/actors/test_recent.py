@@ -13,7 +13,7 @@ from actors.project import ProjectActor
 from actors.recent import Recent
 from actors.statistics import Totals
 from engine.events import view
-from engine.lookups import EventQuery, PostQuery, PostRecord
+from engine.lookups import EventQuery, Found, PostQuery, PostRecord
 from engine.posts import Posted
 from engine.sequences import Claimed
 from engine.vocabulary import Event
@@ -87,10 +87,10 @@ class Posts(MemoryJournal):
     reads = 0
     meanwhile: Callable[[], object] = staticmethod(lambda: None)
 
-    async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
+    async def posts(self, project_id: int, query: PostQuery) -> Found[PostRecord]:
         self.reads += 1
         self.meanwhile()
-        return [PostRecord(event=event(post_id)) for post_id in sorted(query.ids or (3,), reverse=True)]
+        return Found(PostRecord(event=event(post_id)) for post_id in sorted(query.ids or (3,), reverse=True))
 
 
 async def test_an_inbox_that_was_read_of_the_ledger_is_remembered() -> None:

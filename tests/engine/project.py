@@ -21,6 +21,7 @@ from engine.lookups import (
     EventLookup,
     EventQuery,
     EventView,
+    Found,
     Lookup,
     PostLookup,
     PostQuery,
@@ -197,22 +198,22 @@ class Project:
             if isinstance(event.data, Posted)
         ]
 
-    def find_posts(self, query: PostQuery) -> list[PostRecord]:
+    def find_posts(self, query: PostQuery) -> Found[PostRecord]:
         found = [
             record
             for record in self.records()
             if query.after < record.event.seq <= query.upto and _is_asked(record, query)
         ]
-        return [with_first_acks(record, query) for record in found[: query.limit]]
+        return Found(with_first_acks(record, query) for record in found[: query.limit])
 
-    def find_events(self, query: EventQuery) -> list[EventView]:
+    def find_events(self, query: EventQuery) -> Found[EventView]:
         found = [event for event in self.events if query.after < event.seq <= query.upto and _is_meant(event, query)]
         if not query.oldest_first:
             found.reverse()
-        return [
+        return Found(
             EventView(id=event.seq, ts=event.at, actor=event.actor, type=event.data.type, payload=payload(event.data))
             for event in found[: query.limit]
-        ]
+        )
 
 
 def check(history: History, step: Step, answer: dict[str, Any] | Refused, *events: EventData) -> Project:

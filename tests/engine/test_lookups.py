@@ -3,12 +3,17 @@
 from datetime import UTC, datetime
 
 import pytest
+from msgspec import UNSET
 
 from engine import lookups
+from engine.decision import Decision
 from engine.events import view as shown
-from engine.lookups import EventQuery, EventView, within_a_page
+from engine.ledger import Events, QueryEvents
+from engine.lookups import EventLookup, EventQuery, EventView, Found, PostLookup, within_a_page
+from engine.posts import Posts, ReadPosts
 from engine.sequences import Claimed
 from engine.vocabulary import Event
+from tests.engine.project import Project, lea
 
 
 def view(number: int, length: int) -> EventView:
@@ -41,3 +46,25 @@ def test_an_event_is_shown_without_what_is_not_marked_as_shown() -> None:
 def test_a_range_of_events_names_nothing_but_bounds() -> None:
     assert EventQuery(upto=9, after=3, oldest_first=True, limit=5).is_range
     assert not EventQuery(upto=9, limit=5, tag="x").is_range
+
+
+@pytest.mark.parametrize("length", [300, 900])
+def test_a_search_that_ended_early_says_where_it_goes_on(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    """Not where items are left out of the page: it then goes on after the last one that is shown."""
+    monkeypatch.setattr(lookups, "PAGE_BYTES_MAX", 1_000)
+    found, goes_on = Found([view(9, length), view(8, length)], searched_back_to=5), 5 if length == 300 else UNSET
+    outcome = Project().decide(lea.principal, QueryEvents())
+    assert isinstance(outcome, Decision)
+    assert isinstance(outcome.reply, EventLookup)
+    reply = outcome.reply.complete(found)
+    assert isinstance(reply, Events)
+    assert (reply.events, reply.searched_back_to) == (found[: 2 if length == 300 else 1], goes_on)
+
+
+def test_a_search_of_posts_that_ended_early_says_where_it_goes_on() -> None:
+    outcome = Project().decide(lea.principal, ReadPosts())
+    assert isinstance(outcome, Decision)
+    assert isinstance(outcome.reply, PostLookup)
+    reply = outcome.reply.complete(Found((), searched_back_to=5))
+    assert isinstance(reply, Posts)
+    assert (reply.posts, reply.searched_back_to) == ([], 5)

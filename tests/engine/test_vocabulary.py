@@ -162,7 +162,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
     (Active, "active"),
     (ActiveRow, "actor lane status last_seen"),
     (PostedPost, "post_id event_id created_at nobody_in_lane nearest_lane"),
-    (Posts, "posts omitted ready_tasks"),
+    (Posts, "posts omitted searched_back_to ready_tasks"),
     (
         PostView,
         "post_id from to_lane to_actor subject body ref tag created_at acked reply_to acked_by acked_by_more "
@@ -188,7 +188,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
         "history",
     ),
     (BlockerRow, "on reason"),
-    (Events, "events omitted"),
+    (Events, "events omitted searched_back_to"),
     (EventView, "id ts actor type payload"),
     (
         Digest,

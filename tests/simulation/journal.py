@@ -17,7 +17,7 @@ from msgspec import Struct
 from actors.journal import Journal
 from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
 from engine.history import Head, Kept, Liveness, Stored
-from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, PostQuery, PostRecord, TaskQuery
+from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, Found, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 
 LATE_SECONDS_MAX = 6.0
@@ -192,11 +192,11 @@ class FaultyJournal:
         await self._read()
         return await self._inner.tail(project_id, after, limit)
 
-    async def events(self, project_id: int, query: EventQuery) -> list[EventView]:
+    async def events(self, project_id: int, query: EventQuery) -> Found[EventView]:
         await self._read()
         return await self._inner.events(project_id, query)
 
-    async def posts(self, project_id: int, query: PostQuery) -> list[PostRecord]:
+    async def posts(self, project_id: int, query: PostQuery) -> Found[PostRecord]:
         await self._read()
         return await self._inner.posts(project_id, query)
 

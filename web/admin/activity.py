@@ -20,7 +20,7 @@ from quart.wrappers import Response
 
 from engine import terms
 from engine.events import EVENT_TYPES, EventType
-from engine.lookups import EventQuery, EventView
+from engine.lookups import EventQuery, EventView, Found
 from store.ledger import words
 from store.ledger.projects import ProjectRow
 from store.ledger.words import Names
@@ -101,6 +101,7 @@ def activity_pages(context: AdminContext) -> Blueprint:
         given = {name: text for name, text in form.typed.items() if text.strip()}
         is_later_page = given.pop("before", None) is not None
         shown = events[:PAGE_EVENTS]
+        goes_on = shown[-1].id if len(events) > len(shown) else events.searched_back_to
         page = await render_template(
             "activity.html",
             place="projects",
@@ -114,7 +115,8 @@ def activity_pages(context: AdminContext) -> Blueprint:
             given=given,
             is_later_page=is_later_page,
             newest=f"?{urlencode(given)}" if is_later_page else None,
-            older=f"?{urlencode({**given, 'before': shown[-1].id})}" if len(events) > len(shown) else None,
+            searched_back_to=events.searched_back_to,
+            older=None if goes_on is None else f"?{urlencode({**given, 'before': goes_on})}",
             taking=urlencode({name: text for name, text in form.typed.items() if text.strip()}),
         )
         return page, 400 if form.wrong else 200
@@ -156,12 +158,12 @@ def as_csv(events: Iterable[EventView]) -> str:
     return written.getvalue()
 
 
-async def _found(context: AdminContext, project_id: int, wanted: Filters | None, limit: int) -> list[EventView]:
+async def _found(context: AdminContext, project_id: int, wanted: Filters | None, limit: int) -> Found[EventView]:
     if wanted is None:
-        return []
+        return Found()
     searched = None
     if wanted.q is not None and (searched := words.query_of(project_id, wanted.q)) is None:
-        return []
+        return Found()
     return await context.store.journal.events(project_id, wanted.query(current_owner(), limit), searched)
 
 

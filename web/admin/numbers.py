@@ -209,7 +209,7 @@ async def _who_took(context: AdminContext, project_id: int, sequences: list[Sequ
         for each in sequences
         if number <= each.current and prefix.casefold() in ("", each.prefix.casefold(), each.name.casefold())
     ]
-    found = []
+    found: list[EventView] = []
     for sequence in candidates[:SEQUENCES_ASKED_MAX]:
         query = EventQuery(upto=ID_MAX, sequence=sequence.name, number=number, limit=2)
         found += await context.store.journal.events(project_id, query)

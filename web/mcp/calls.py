@@ -42,6 +42,9 @@ _SECONDS, _MICROSECONDS = len("2026-01-31T12:00:00"), len("2026-01-31T12:00:00.0
 REFUSAL_SECONDS = 0.25
 """How late a token hears that it calls too often, so that one that does not listen costs the others little."""
 
+LARGE_BYTES = 50_000
+"""An answer of this size takes long enough to write that others may run before."""
+
 _NOT_A_LEAD = Refusal("forbidden", "only leads may do this; ask a lead of the project (list_participants shows them).")
 
 
@@ -74,7 +77,10 @@ class Toolbox:
         outcome = await self._run(exchange, tool, parser, given)
         if isinstance(outcome, Refusal):
             return _refused(exchange, outcome)
-        return _result(outcome, tells_unread=tool.tells_unread)
+        result = _result(outcome, tells_unread=tool.tells_unread)
+        if len(result["structuredContent"]) > LARGE_BYTES:
+            await trio.lowlevel.checkpoint()  # to be written into its message next
+        return result
 
     def _told_unknown(self, name: str) -> str:
         close = self._nearest(name) if len(name) <= _NAME_LENGTH_MAX else None

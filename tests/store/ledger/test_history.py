@@ -1,15 +1,16 @@
 """Searches of a long ledger walk an index to what they return, whether or not PostgreSQL has counted its rows."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 import pytest
 
-from engine.lookups import ACKS_COUNTED_MAX, ACKS_SHOWN_MAX, EventQuery, PostQuery, TaskQuery
+from engine.lookups import ACKS_COUNTED_MAX, ACKS_SHOWN_MAX, EventQuery, Found, PostQuery, TaskQuery
 from store.ledger.history import find_claim, find_events, find_finished_tasks, find_posts
 from store.postgres.connection import Connection
+from store.postgres.pool import Pool
 from tests.postgres import query
 from tests.store.history_of_many import generate
 
@@ -19,6 +20,11 @@ ROWS_READ_PER_ROW_MAX = 8
 
 READS_MAX = 100
 """And how many more, whatever it returns."""
+
+WALKED, PAGE = 200, 30
+"""How many events a walk is allowed here, and how many are asked for at once."""
+
+SHORT_WALK = 20
 
 MIDDLE = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=EVENTS / 2)
 
@@ -62,34 +68,39 @@ class Explaining:
 
     def __init__(self, inner: Connection) -> None:
         self._inner = inner
-        self.plan = self.probes = ""
+        self.plan = ""
 
     async def fetch(self, statement: str, parameters: Any) -> list[Any]:
-        explained = await self._inner.fetch(f"explain (analyze, timing off, summary off) {statement}", parameters)
-        plan = "\n".join(line for (line,) in explained)
-        if "as probed" in statement:  # its answer decides how the search goes on
-            self.probes = plan
-            return await self._inner.fetch(statement, parameters)
-        self.plan, self.probes = f"{self.probes}\n{plan}", ""
+        self.plan += await self._explained(statement, parameters)
+        # The answer of these decides how the search goes on.
+        return await self._inner.fetch(statement, parameters) if "as probed" in statement else []
+
+    async def fetch_each(self, statement: str, parameters: Any, made: Any) -> list[Any]:
+        self.plan += await self._explained(statement, parameters)
         return []
+
+    async def _explained(self, statement: str, parameters: Any) -> str:
+        explained = await self._inner.fetch(f"explain (analyze, timing off, summary off) {statement}", parameters)
+        return "".join(f"\n{line}" for (line,) in explained)
 
     async def write(self, statement: LiteralString) -> None:
         await self._inner.execute(statement)
-
-    @property
-    def entries_read(self) -> int:
-        """Index entries that were looked at, kept or thrown away."""
-        read = 0
-        for node in re.finditer(r"Index.*?actual rows=([\d.]+) loops=(\d+)\)((?:\n(?! *->).*)*)", self.plan):
-            rows, loops, details = float(node[1]), int(node[2]), node[3]
-            removed = re.search(r"Rows Removed by Filter: (\d+)", details)
-            read += round((rows + (int(removed[1]) if removed else 0)) * loops)
-        return read
 
 
 @pytest.fixture(autouse=True)
 def few_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("store.ledger.history.RARE_MAX", 100)
+    monkeypatch.setattr("store.ledger.history.WALKED_MAX", WALKED)
+
+
+def entries_read(plan: str) -> int:
+    """Index entries that were looked at, kept or thrown away."""
+    read = 0
+    for node in re.finditer(r"Index.*?actual rows=([\d.]+) loops=(\d+)\)((?:\n(?! *->).*)*)", plan):
+        rows, loops, details = float(node[1]), int(node[2]), node[3]
+        removed = re.search(r"Rows Removed by Filter: (\d+)", details)
+        read += round((rows + (int(removed[1]) if removed else 0)) * loops)
+    return read
 
 
 @pytest.fixture(params=["counted", "uncounted"])
@@ -114,10 +125,10 @@ async def test_searches_walk_an_index(explaining: Explaining) -> None:
 
 
 def check(name: str, explaining: Explaining, limit: int, probed: int = 0) -> None:
-    plan = explaining.plan
+    plan, explaining.plan = explaining.plan, ""
     assert "Index" in plan, f"{name}:\n{plan}"
     assert "Seq Scan on events" not in plan, f"{name}:\n{plan}"
-    assert explaining.entries_read <= READS_MAX + ROWS_READ_PER_ROW_MAX * limit + probed, f"{name}:\n{plan}"
+    assert entries_read(plan) <= READS_MAX + ROWS_READ_PER_ROW_MAX * limit + probed, f"{name}:\n{plan}"
 
 
 TASKS_MAKE = """
@@ -190,3 +201,71 @@ async def test_the_check_sees_a_walk_that_reads_too_much(explaining: Explaining)
     await explaining.fetch(statement, ())
     with pytest.raises(AssertionError):
         check("a filter without an index", explaining, limit=50)
+
+
+COMMON_EVENTS: dict[str, dict[str, Any]] = {
+    "nothing in common": {"type": "claim", "actor": "ann/agent-1"},
+    "little in common": {"type": "post", "actor": "ann/agent-1", "tag": "tag-1"},
+}
+
+COMMON_POSTS: dict[str, dict[str, Any]] = {
+    "a lane and an author": {"to_lane": "lane-3", "by": 12},
+    "a tag that no post to the reader has": {"tag": "tag-11", "to_reader": 7},
+    "a reader or a lane, from somebody": {"to_reader": 7, "reader_lane": "lane-3", "by": 12},
+    "unacked in a lane": {"unacked_by": 13, "to_lane": "lane-3"},
+    "unacked": {"unacked_by": 13},
+}
+
+
+class Numbers(list[int]):
+    """The numbers of what was found, and how far back the search came."""
+
+    def __init__(self, found: Found[Any], numbers: Iterable[int]) -> None:
+        super().__init__(numbers)
+        self.searched_back_to = found.searched_back_to
+
+
+Search = Callable[[int, int], Awaitable[Numbers]]
+
+
+async def test_a_search_of_common_filters_is_bounded_and_goes_on_where_it_ended(
+    conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query(conninfo, generate(PROJECT, EVENTS))
+    async with Pool(conninfo) as pool, pool.connection() as connection:
+
+        def events(fields: dict[str, Any]) -> Search:
+            async def search(before: int, limit: int) -> Numbers:
+                found = await find_events(connection, PROJECT, EventQuery(upto=before - 1, limit=limit, **fields))
+                return Numbers(found, (event.id for event in found))
+
+            return search
+
+        def posts(fields: dict[str, Any]) -> Search:
+            async def search(before: int, limit: int) -> Numbers:
+                found = await find_posts(connection, PROJECT, PostQuery(upto=before - 1, limit=limit, **fields))
+                return Numbers(found, (record.event.seq for record in found))
+
+            return search
+
+        searches = {f"events: {name}": events(fields) for name, fields in COMMON_EVENTS.items()}
+        searches |= {f"posts: {name}": posts(fields) for name, fields in COMMON_POSTS.items()}
+        monkeypatch.setattr("store.ledger.history.RARE_MAX", 10)
+        for name, search in searches.items():
+            monkeypatch.setattr("store.ledger.history.WALKED_MAX", EVENTS)
+            whole = await search(EVENTS + 1, EVENTS)
+            monkeypatch.setattr("store.ledger.history.WALKED_MAX", SHORT_WALK)
+            found, pages = await page_by_page(search)
+            assert (found, whole.searched_back_to) == (whole, None), name
+            assert pages > len(whole) / PAGE + 1, f"{name}: no page was cut short"
+
+
+async def page_by_page(search: Search) -> tuple[list[int], int]:
+    """What a client finds that goes on as it is told, and how many pages that takes."""
+    found, before, pages = list[int](), EVENTS + 1, 0
+    while True:
+        page = await search(before, PAGE)
+        found, pages = [*found, *page], pages + 1
+        if page.searched_back_to is None and len(page) < PAGE:
+            return found, pages
+        before = page[-1] if page.searched_back_to is None else page.searched_back_to
