@@ -35,7 +35,9 @@ async def embedded_postgres(
     try:
         users = await cluster.join()
     except OSError as error:
-        raise EmbeddedUnavailable(f"cannot use {data_dir} for the embedded PostgreSQL: {error}.") from error
+        raise EmbeddedUnavailable(
+            f"cannot use {data_dir} for the embedded PostgreSQL: {error}. Make it writable, or give another --data-dir."
+        ) from error
     try:
         yield cluster.conninfo
     finally:
