@@ -1,9 +1,10 @@
-"""Going anywhere by a few letters: projects, their pages, participants, and tasks and posts by number.
+"""Going anywhere by a few letters: projects, their pages, participants, and tasks and posts by number or by words.
 
 The palette (`keys.js`) shows the same list in a dialog; without script it is a page.
 """
 
 import re
+from urllib.parse import urlencode
 
 from msgspec import Struct
 from quart import Blueprint, render_template, request
@@ -71,7 +72,8 @@ def find_pages(context: AdminContext) -> Blueprint:
             Found(href=f"{PREFIX}/participants/{each.id}", name=each.label, where="participant") for each in persons
         ]
         found = matching(wanted, projects, people)
-        return await render_template("find.html", place="find", form=form, wanted=wanted, found=found[:FOUND_MAX])
+        shown = found[:FOUND_MAX] + by_words(wanted, projects)
+        return await render_template("find.html", place="find", form=form, wanted=wanted, found=shown)
 
     return pages
 
@@ -93,6 +95,19 @@ def matching(wanted: Wanted, projects: list[ProjectOverview], people: list[Found
     if words:
         places += [_page(project, *page) for project in projects if project not in here for page in PAGES[1:]]
     return [place for place in places if all(word in f"{place.name} {place.where}".casefold() for word in words)]
+
+
+def by_words(wanted: Wanted, projects: list[ProjectOverview]) -> list[Found]:
+    """The search in the present project for tasks, posts and notes in which the words are."""
+    return [
+        Found(
+            href=f"{PREFIX}/projects/{project.id}/activity?{urlencode({'q': wanted.q})}",
+            name=f"Search activity for “{wanted.q}”",
+            where=project.name,
+        )
+        for project in projects
+        if wanted.q is not None and project.id == wanted.project
+    ]
 
 
 def _page(project: ProjectOverview, follows: str, name: str) -> Found:

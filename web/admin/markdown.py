@@ -4,6 +4,7 @@ What others wrote is data: nothing in it becomes an element of ours. Headings ar
 headings are its own.
 """
 
+import re
 from collections.abc import MutableMapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,12 @@ from markdown_it.renderer import RendererProtocol
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 from markupsafe import Markup
+
+from store.ledger.projects import ProjectRow
+from web.admin.visitor import PREFIX
+
+_TASK = re.compile(r"task:(\d{1,16})", re.ASCII).fullmatch
+"""The ref of posts about a task."""
 
 _SCHEMES = ("http://", "https://")
 
@@ -25,11 +32,13 @@ def rendered(text: str) -> Markup:
     return Markup(_MARKDOWN.render(text))  # noqa: S704 - the renderer escapes whatever it does not make itself
 
 
-def ref_address(pattern: str | None, ref: str | None) -> str | None:
-    """Where a ref leads by the project's pattern; None without either."""
-    if not pattern or not ref:
+def ref_address(project: ProjectRow, ref: str | None) -> str | None:
+    """Where a ref leads: to a task of the project, or by the project's pattern; None where neither is."""
+    if not ref:
         return None
-    return pattern.replace(REF_PLACE, quote(ref, safe=""))
+    if (task := _TASK(ref)) is not None:
+        return f"{PREFIX}/projects/{project.id}/tasks/{task[1]}"
+    return project.ref_url.replace(REF_PLACE, quote(ref, safe="")) if project.ref_url else None
 
 
 def _open_heading(self: RendererProtocol, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:

@@ -117,7 +117,7 @@ async def _post_page(context: AdminContext, project: ProjectRow, post_id: int, f
         thread=[(each, text) for each, text in zip(thread, _texts(thread, post), strict=True)],
         is_cut=len(thread) >= THREAD_POSTS_MAX,
         owing=await _owing(context.store, project.id, post),
-        ref_url=ref_address(project.ref_url, post.ref),
+        refs={each.id: ref_address(project, each.ref) for each in thread},
         form=form,
     )
 

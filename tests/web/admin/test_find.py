@@ -18,6 +18,14 @@ async def test_a_few_letters_lead_to_projects_pages_and_participants(bus: Bus, a
     assert "No results" in await ada.page("/admin/find", q="nowhere at all")
 
 
+async def test_words_are_searched_for_in_the_present_project(bus: Bus, ada: AdminClient) -> None:
+    token = await bus.mint("scout", project="shop")
+    await bus.call(token, "post", to_lane="docs", subject="Rounding & totals", body="x")
+    (search,) = links_of(await ada.page("/admin/find", q="rounding & totals", project=1))[-1:]
+    assert search.startswith("/admin/projects/1/activity?q=")
+    assert "Rounding &amp; totals" in await ada.page(search)
+
+
 async def test_nobody_finds_what_is_another_owners(bus: Bus, ada: AdminClient, eve: AdminClient) -> None:
     await bus.mint("scout", project="shop")
     for query in ("shop", "scout", "#7"):

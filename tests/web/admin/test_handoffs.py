@@ -6,7 +6,7 @@ from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import fields_of, links_of, text_of, wrong_in
 from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus
-from web.admin.markdown import ref_address, rendered
+from web.admin.markdown import rendered
 
 NEW = {"to_actor": "", "to_lane": "", "subject": "", "body": "Please look.", "ref": "", "tag": ""}
 
@@ -82,9 +82,16 @@ async def test_a_ref_leads_where_the_project_says(bus: Bus, ada: AdminClient) ->
     assert "https://example.com/pull/a%20b%2F7" in links_of(await ada.page(f"{there}/posts/{asked['post_id']}"))
 
 
-def test_a_ref_without_a_pattern_leads_nowhere() -> None:
-    assert ref_address(None, "7") is None
-    assert ref_address("https://example.com/{ref}", None) is None
+async def test_a_ref_to_a_task_leads_to_the_task_and_any_other_without_a_pattern_to_activity(
+    bus: Bus, ada: AdminClient, token: str
+) -> None:
+    there = await project_of(bus, ada)
+    await bus.call(token, "task_create", title="round")
+    first = await bus.call(token, "post", to_lane="docs", body="x", ref="task:1")
+    await bus.call(token, "post", to_lane="docs", body="y", ref="PR-7", reply_to=first["post_id"])
+    links = links_of(await ada.page(f"{there}/posts/{first['post_id']}"))
+    assert f"{there}/tasks/1" in links
+    assert f"{there}/activity?ref=PR-7" in links
 
 
 @pytest.mark.parametrize(
