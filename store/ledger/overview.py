@@ -37,7 +37,9 @@ select o.id, o.email, o.handle, o.is_operator, o.suspended_at, o.created_at,
          left join lateral (select seq, at from events where project_id = j.id order by seq desc limit 1) as e on true
         where j.owner_id = o.id
        ) as j
- where o.email not like '%%@' || %s
+ where o.email not like '%%@' || %(temporary)s and o.id = coalesce(%(owner)s::bigint, o.id)
+   and (strpos(o.handle, lower(%(part)s::text)) > 0 or strpos(lower(o.email), lower(%(part)s::text)) > 0)
+ order by o.handle collate "C" limit %(limit)s offset %(offset)s
 """
 
 
@@ -83,9 +85,27 @@ async def dashboard(connection: Connection, owner_id: int) -> list[ProjectOvervi
     return sorted(found, key=lambda project: (project.name.casefold(), project.slug))
 
 
-async def owners(connection: Connection) -> list[OwnerOverview]:
-    """All owners, by handle, temporary ones not counted."""
+async def owners(
+    connection: Connection, *, part: str = "", limit: int | None = None, offset: int = 0
+) -> list[OwnerOverview]:
+    """All owners with `part` in their handle or email, by handle, temporary ones not counted."""
+    return await _owners(connection, owner_id=None, part=part, limit=limit, offset=offset)
+
+
+async def owner(connection: Connection, owner_id: int) -> OwnerOverview | None:
+    """One owner; None when there is none with this id, or only a temporary one."""
+    return next(iter(await _owners(connection, owner_id=owner_id, part="", limit=1, offset=0)), None)
+
+
+async def _owners(
+    connection: Connection, *, owner_id: int | None, part: str, limit: int | None, offset: int
+) -> list[OwnerOverview]:
+    parameters = {
+        "temporary": TEMPORARY_DOMAIN,
+        "owner": owner_id,
+        "part": part,
+        "limit": limit,
+        "offset": offset,
+    }
     fields = OwnerOverview.__struct_fields__
-    rows = await connection.fetch(_OWNERS, (TEMPORARY_DOMAIN,))
-    found = [OwnerOverview(**dict(zip(fields, row, strict=True))) for row in rows]
-    return sorted(found, key=lambda owner: owner.handle)
+    return [OwnerOverview(**dict(zip(fields, row, strict=True))) for row in await connection.fetch(_OWNERS, parameters)]

@@ -59,9 +59,11 @@ i.made_by, {_MAKER_MAY}
 
 _LIST = f"""
 select {_ROW}
-  from projects j left join invites i on i.project_id = j.id
- where j.owner_id = %s and j.id = %s
- order by i.id desc limit %s
+  from projects j
+  left join invites i on i.project_id = j.id and i.id < coalesce(%(before)s::bigint, i.id + 1)
+                     and i.id = coalesce(%(invite)s::bigint, i.id)
+ where j.owner_id = %(owner)s and j.id = %(project)s
+ order by i.id desc limit %(limit)s
 """  # noqa: S608  # made of literals
 
 _LIST_OPEN = f"""
@@ -244,12 +246,20 @@ async def redeem_bound(connection: Connection, code: str, email: str) -> Redeeme
     return await _let_in(connection, invite, project, label)
 
 
-async def list_all(connection: Connection, owner_id: int, project_id: int) -> list[InviteRow] | None:
-    """The newest invites of the owner's project, newest first; None when there is no such project."""
-    rows = await connection.fetch(_LIST, (owner_id, project_id, LISTED_MAX))
-    if not rows:
-        return None
-    return [_row(row) for row in rows if row[0] is not None]
+async def list_all(
+    connection: Connection, owner_id: int, project_id: int, *, before: int | None = None, limit: int = LISTED_MAX
+) -> list[InviteRow] | None:
+    """The newest invites of the owner's project, newest first; None when there is no such project.
+
+    `before`: only those with a smaller id.
+    """
+    return await _listed(connection, owner_id, project_id, before=before, invite_id=None, limit=limit)
+
+
+async def find_one(connection: Connection, owner_id: int, project_id: int, invite_id: int) -> InviteRow | None:
+    """One invite of the owner's project; None when there is none with this id."""
+    found = await _listed(connection, owner_id, project_id, before=None, invite_id=invite_id, limit=1)
+    return next(iter(found or ()), None)
 
 
 async def list_open(connection: Connection, project_id: int) -> list[InviteRow]:
@@ -280,6 +290,14 @@ async def revoke_in(connection: Connection, project_id: int, invite_id: int, *, 
     """The same for a lead, whose token says which project it is."""
     project = await grants.find_project(connection, project_id)
     return await revoke(connection, project.owner_id, project.id, invite_id, by=by)
+
+
+async def _listed(
+    connection: Connection, owner_id: int, project_id: int, *, before: int | None, invite_id: int | None, limit: int
+) -> list[InviteRow] | None:
+    parameters = {"owner": owner_id, "project": project_id, "before": before, "invite": invite_id, "limit": limit}
+    rows = await connection.fetch(_LIST, parameters)
+    return [_row(row) for row in rows if row[0] is not None] if rows else None
 
 
 def _row(row: Row) -> InviteRow:

@@ -5,10 +5,11 @@ A code is on the card that its form leads to (`web.admin.cards`), and nowhere el
 
 from typing import Annotated
 
-from msgspec import Meta
-from quart import Blueprint, redirect, render_template
+from msgspec import Meta, Struct
+from quart import Blueprint, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
+from engine import terms
 from store.errors import InvalidName
 from store.ledger.projects import ProjectRow
 from store.people import invites
@@ -18,8 +19,16 @@ from web.admin.cards import InviteCard, hand_out
 from web.admin.confirming import Question, ask
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project
-from web.admin.visitor import current_owner
+from web.admin.visitor import PREFIX, current_owner
 from web.mcp.identity_tools import CreateInvite
+
+PAGE_INVITES = 50
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """Where the page begins: right before this invite, or at the newest."""
+
+    before: terms.Id | None = None
 
 
 class NewInvite(CreateInvite, frozen=True, kw_only=True):
@@ -74,8 +83,7 @@ def invite_pages(context: AdminContext) -> Blueprint:
     @pages.get("/<int:invite_id>/revoke")
     async def ask_to_revoke(project_id: int, invite_id: int) -> str:
         project = await the_project(context, project_id)
-        listed = found(await context.store.read(invites.list_all, current_owner().id, project.id))
-        invite = found(next((each for each in listed if each.id == invite_id), None))
+        invite = found(await context.store.read(invites.find_one, current_owner().id, project.id, invite_id))
         there = f"/admin/projects/{project_id}/invites"
         question = Question(
             title=f"Revoke the invite for {invite.email or invite.label or 'anyone with the code'}?",
@@ -101,11 +109,21 @@ def _takes_email(context: AdminContext) -> bool:
 
 
 async def _invites_page(context: AdminContext, project: ProjectRow, form: forms.AnyForm) -> str:
+    before = (forms.read(Listed, request.args).fields or Listed()).before
+    # One more than is shown tells whether there are older ones.
+    listed = found(
+        await context.store.read(
+            invites.list_all, current_owner().id, project.id, before=before, limit=PAGE_INVITES + 1
+        )
+    )
+    shown = listed[:PAGE_INVITES]
     return await render_template(
         "invites.html",
         place="projects",
         project=project,
-        invites=found(await context.store.read(invites.list_all, current_owner().id, project.id)),
+        invites=shown,
+        newest=None if before is None else f"{PREFIX}/projects/{project.id}/invites",
+        older=f"?before={shown[-1].id}" if len(listed) > PAGE_INVITES else None,
         form=form,
         takes_email=_takes_email(context),
     )

@@ -5,10 +5,8 @@ gone may have called a moment ago. `web.admin.members` and `web.admin.revoking` 
 """
 
 from datetime import datetime
-from typing import Annotated
-from urllib.parse import urlencode
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 from quart import Blueprint, render_template, request
 
 from engine.lookups import EventQuery
@@ -16,14 +14,13 @@ from engine.state import State
 from engine.terms import ID_MAX
 from store.people import participants, tokens
 from store.people.participants import MemberRow, Sort
-from web.admin import forms
+from web.admin import forms, paging
 from web.admin.activity import named
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_member, the_project
 from web.admin.visitor import current_owner
 
 PAGE_MEMBERS = 50
-PAGES_MAX = 10_000
 TIMELINE_EVENTS = 30
 WORK_SHOWN_MAX = 50
 """Tasks, and leases, that a member's page names."""
@@ -31,12 +28,10 @@ WORK_SHOWN_MAX = 50
 SORTS = (("presence", "Last seen"), ("name", "Name"), ("events", "Most events"), ("newest", "Newest"))
 
 
-class Listed(Struct, frozen=True, kw_only=True):
+class Listed(paging.Listed, frozen=True, kw_only=True):
     """Which members are shown: `q` is part of a name or a lane."""
 
-    q: Annotated[str, Meta(max_length=100)] | None = None
     sort: Sort = "presence"
-    page: Annotated[int, Meta(ge=1, le=PAGES_MAX)] = 1
 
 
 class Work(Struct, frozen=True, kw_only=True):
@@ -62,7 +57,7 @@ def member_pages(context: AdminContext) -> Blueprint:
         project = await the_project(context, project_id)
         form = forms.read(Listed, request.args)
         wanted = form.fields or Listed()
-        first = (wanted.page - 1) * PAGE_MEMBERS
+        first = wanted.offset(PAGE_MEMBERS)
         members = found(
             await context.store.read(
                 participants.find_members,
@@ -86,8 +81,8 @@ def member_pages(context: AdminContext) -> Blueprint:
             work=await context.services.directory.look(project_id, lambda state, now: _registered(state, ids)),
             is_empty=not members.matching and not wanted.q,
             matching=members.matching,
-            earlier=_page(wanted, wanted.page - 1) if first and members.shown else None,
-            later=_page(wanted, wanted.page + 1) if members.matching > first + PAGE_MEMBERS else None,
+            earlier=wanted.earlier if members.shown else None,
+            later=wanted.later if members.matching > first + PAGE_MEMBERS else None,
         )
 
     @pages.get("/<int:participation_id>")
@@ -153,8 +148,3 @@ def _registered(state: State, readers: list[int]) -> dict[int, Work]:
 
 def _last_seen(state: State, reader: int) -> datetime | None:
     return None if (seen := state.seen.get(reader)) is None else seen.at
-
-
-def _page(wanted: Listed, number: int) -> str:
-    given = {"q": wanted.q, "sort": wanted.sort, "page": number}
-    return f"?{urlencode({name: value for name, value in given.items() if value})}"

@@ -4,9 +4,8 @@ The owner claims, seeds, archives and voids as the bare handle.
 """
 
 import re
-from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 from quart import Blueprint, render_template, request
 from quart.typing import ResponseReturnValue
 
@@ -20,23 +19,23 @@ from web.admin import acting, forms
 from web.admin.confirming import Question, ask
 from web.admin.context import AdminContext
 from web.admin.finding import the_project
+from web.admin.paging import Listed
 from web.admin.refusals import refusal_page
 from web.admin.visitor import PREFIX, see_other
 
 PAGE_EVENTS = 50
-SEQUENCES_SHOWN_MAX = 200
+PAGE_SEQUENCES = 100
 SEQUENCES_ASKED_MAX = 20
 """In how many sequences a bare number is looked for."""
 
 _NUMBER = re.compile(r"(.*?)0*(\d{1,16})", re.DOTALL)
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
-    """Which sequence is shown, before which event, and whose number is asked for."""
+class Wanted(Listed, frozen=True, kw_only=True):
+    """Which sequence is shown, and before which event; `q` is a number whose holder is asked for."""
 
     sequence: terms.SequenceName | None = None
     before: terms.Id | None = None
-    q: Annotated[str, Meta(max_length=100)] | None = None
 
 
 class Claiming(Struct, frozen=True, kw_only=True):
@@ -158,6 +157,7 @@ async def _page(
     project = await the_project(context, project_id)
     wanted = forms.read(Wanted, request.args).fields or Wanted()
     sequences = await context.services.directory.look(project_id, lambda state, now: _sequences(state))
+    first = wanted.offset(PAGE_SEQUENCES)
     chosen = next((each for each in sequences if each.name == (wanted.sequence or form.typed.get("sequence"))), None)
     events = [] if chosen is None else await _numbers(context, project_id, chosen.name, wanted.before)
     page = await render_template(
@@ -165,11 +165,13 @@ async def _page(
         place="projects",
         project=project,
         form=form,
-        sequences=sequences[:SEQUENCES_SHOWN_MAX],
-        total=len(sequences),
+        sequences=sequences[first : first + PAGE_SEQUENCES],
+        earlier=wanted.earlier,
+        later=wanted.later if len(sequences) > first + PAGE_SEQUENCES else None,
         chosen=chosen,
         events=events[:PAGE_EVENTS],
         voids={} if chosen is None else await _voids(context, project_id, chosen.name),
+        is_later_page=wanted.before is not None,
         older=events[PAGE_EVENTS - 1].id if len(events) > PAGE_EVENTS else None,
         q=wanted.q,
         answers=None if wanted.q is None else await _who_took(context, project_id, sequences, wanted.q),

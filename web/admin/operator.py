@@ -4,7 +4,7 @@ Suspending refuses an owner's tokens and closes their sessions; nothing is delet
 do not exist.
 """
 
-from quart import Blueprint, abort, render_template
+from quart import Blueprint, abort, render_template, request
 from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
 
@@ -12,14 +12,17 @@ from store.ledger import overview
 from store.people import owners, sessions
 from store.postgres.facts import facts
 from store.transfer import backup_log
+from web.admin import forms
 from web.admin.confirming import Question, ask
 from web.admin.context import AdminContext
 from web.admin.finding import found
+from web.admin.paging import Listed
 from web.admin.refusals import refusal_page
 from web.admin.visitor import PREFIX, current_owner, see_other
 
 PATH = f"{PREFIX}/operator"
 
+PAGE_OWNERS = 50
 SLOWEST_SHOWN = 12
 
 
@@ -35,7 +38,7 @@ def operator_pages(context: AdminContext) -> Blueprint:
 
     @pages.get("")
     async def index() -> str:
-        return await render_template("operator.html", place="operator", owners=await store.read(overview.owners))
+        return await _owners_page(context, forms.read(Listed, request.args))
 
     @pages.get("/server")
     async def server() -> str:
@@ -56,7 +59,7 @@ def operator_pages(context: AdminContext) -> Blueprint:
 
     @pages.get("/owners/<int:owner_id>/suspend")
     async def ask_to_suspend(owner_id: int) -> str:
-        owner = found(next((each for each in await store.read(overview.owners) if each.id == owner_id), None))
+        owner = found(await store.read(overview.owner, owner_id))
         question = Question(
             title=f"Suspend {owner.handle}?",
             sentences=(
@@ -89,3 +92,19 @@ def operator_pages(context: AdminContext) -> Blueprint:
         return see_other(PATH)
 
     return pages
+
+
+async def _owners_page(context: AdminContext, form: forms.Form[Listed]) -> str:
+    wanted = form.fields or Listed()
+    # One more than is shown tells whether there is a next page.
+    listed = await context.store.read(
+        overview.owners, part=wanted.q or "", limit=PAGE_OWNERS + 1, offset=wanted.offset(PAGE_OWNERS)
+    )
+    return await render_template(
+        "operator.html",
+        place="operator",
+        form=form,
+        owners=listed[:PAGE_OWNERS],
+        earlier=wanted.earlier,
+        later=wanted.later if len(listed) > PAGE_OWNERS else None,
+    )

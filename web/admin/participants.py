@@ -1,9 +1,6 @@
 """The owner's participants: listed, renamed, deleted. Their places in projects are in `web.admin.members`."""
 
-from typing import Annotated
-from urllib.parse import urlencode
-
-from msgspec import Meta, Struct
+from msgspec import Struct
 from quart import Blueprint, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
@@ -14,18 +11,11 @@ from store.people.participants import PersonRow
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import found
+from web.admin.paging import Listed
 from web.admin.visitor import current_owner
 from web.mcp.identity_tools import ParticipantName
 
 PAGE_PARTICIPANTS = 50
-PAGES_MAX = 10_000
-
-
-class Listed(Struct, frozen=True, kw_only=True):
-    """Which participants are shown: `q` is part of a name."""
-
-    q: Annotated[str, Meta(max_length=100)] | None = None
-    page: Annotated[int, Meta(ge=1, le=PAGES_MAX)] = 1
 
 
 class Person(Struct, frozen=True, kw_only=True):
@@ -107,7 +97,7 @@ async def _list_page(context: AdminContext, form: forms.Form[Listed]) -> str:
         current_owner().id,
         part=wanted.q or "",
         limit=PAGE_PARTICIPANTS + 1,
-        offset=(wanted.page - 1) * PAGE_PARTICIPANTS,
+        offset=wanted.offset(PAGE_PARTICIPANTS),
     )
     return await render_template(
         "participants.html",
@@ -115,14 +105,9 @@ async def _list_page(context: AdminContext, form: forms.Form[Listed]) -> str:
         form=form,
         participants=known[:PAGE_PARTICIPANTS],
         is_empty=not known and wanted == Listed(),
-        earlier=_page(wanted, wanted.page - 1) if wanted.page > 1 else None,
-        later=_page(wanted, wanted.page + 1) if len(known) > PAGE_PARTICIPANTS else None,
+        earlier=wanted.earlier,
+        later=wanted.later if len(known) > PAGE_PARTICIPANTS else None,
     )
-
-
-def _page(wanted: Listed, number: int) -> str:
-    given = {"q": wanted.q, "page": number}
-    return f"?{urlencode({name: value for name, value in given.items() if value})}"
 
 
 async def _person_page(person: PersonRow, form: forms.AnyForm) -> str:

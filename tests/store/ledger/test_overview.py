@@ -95,7 +95,7 @@ async def test_pages_read_a_few_rows_of_each_ledger(store: Store, ann: Estate, c
     try:
         for statement, parameters, rows_max in (
             (_PROJECTS, (ann.owner.id,), PROJECTS),
-            (_OWNERS, ("invalid",), PROJECTS),
+            (_OWNERS, {"temporary": "invalid", "owner": None, "part": "", "limit": 50, "offset": 0}, PROJECTS),
             (_WRITTEN, {"project": ann.project_id, "counted": EVENTS_EACH - TAIL}, TAIL),
         ):
             explained = await connection.fetch(f"explain (analyze, timing off) {statement}", parameters)

@@ -46,6 +46,9 @@ WITH_IDS: dict[str, Callable[[Store, int, Ids], Awaitable[Any]]] = {
     ),
     "participants.person": lambda store, owner, ids: store.read(participants.person, owner, ids["participant_id"]),
     "invites.list_all": lambda store, owner, ids: store.read(invites.list_all, owner, ids["project_id"]),
+    "invites.find_one": lambda store, owner, ids: store.read(
+        invites.find_one, owner, ids["project_id"], ids["invite_id"]
+    ),
     "audit.page": lambda store, owner, ids: store.read(audit.page, owner, project_id=ids["project_id"], limit=9),
     "projects.change": lambda store, owner, ids: store.write(
         projects.change, owner, ids["project_id"], slug="bees", name="Bees", liveness_window_seconds=60, by="x"

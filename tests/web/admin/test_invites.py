@@ -5,10 +5,12 @@ import re
 import pytest
 
 from store import Store
+from store.people import invites
 from tests.web.admin.admin_client import AdminClient, signed_in
-from tests.web.admin.reading import copied, fields_of, text_of, wrong_in
+from tests.web.admin.reading import copied, fields_of, links_of, text_of, wrong_in
 from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus, running_bus
+from web.admin.invites import PAGE_INVITES
 
 PLAIN = {"participant_name": "", "kind": "agent", "lane": "", "uses": "1", "ttl_hours": "24"}
 
@@ -89,3 +91,18 @@ async def test_an_invite_bound_to_an_email_is_a_link_and_no_code_for_others(stor
         assert refused.status_code == 404
         wrong = await bus.http.get(link, headers={"x-auth-request-email": "guest@example.com"})
         assert "Join demo" in text_of(wrong.text)
+
+
+async def test_a_long_list_has_pages_and_its_oldest_open_invite_can_be_revoked(bus: Bus, ada: AdminClient) -> None:
+    there = await invites_of(bus, ada)
+    project_id = int(there.split("/")[3])
+    for _ in range(PAGE_INVITES + 1):
+        await bus.store.write(invites.create, project_id, by="test")
+    first = await ada.page(there)
+    (older,) = [link for link in links_of(first) if "before=" in link]
+    second = await ada.page(f"{there}{older}")
+    revoking = [link for page in (first, second) for link in links_of(page) if link.endswith("/revoke")]
+    assert len(set(revoking)) == len(revoking) == PAGE_INVITES + 1
+    assert there in links_of(second)
+    assert await ada.change(revoking[-1]) == f"{there}?done=invite-revoked"
+    assert "No older invites" in text_of(await ada.page(there, before=1))

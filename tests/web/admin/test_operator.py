@@ -12,7 +12,7 @@ from store.people import links, minting
 from store.transfer.backup import back_up
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.event_stream import opened
-from tests.web.admin.reading import text_of
+from tests.web.admin.reading import links_of, text_of
 from tests.web.bus import Bus
 from tests.web.test_waiting import is_waiting
 
@@ -25,6 +25,21 @@ async def test_all_owners_are_listed_with_counts(bus: Bus, operator: AdminClient
     for word in ("ada@example.com", "olga@example.com", "operator"):
         assert word in page
     assert 'data-label="Projects" class="number">1<' in page
+
+
+async def test_owners_are_found_by_a_part_of_their_handle_or_email_and_come_in_pages(
+    bus: Bus, operator: AdminClient, ada: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for query in ("ADA", "ada@exam"):
+        page = text_of(await operator.page("/admin/operator", q=query))
+        assert ("ada@example.com" in page, "olga@example.com" in page) == (True, False)
+    assert "No owner matches" in await operator.page("/admin/operator", q="nobody%")
+    monkeypatch.setattr("web.admin.operator.PAGE_OWNERS", 1)
+    first = await operator.page("/admin/operator")
+    (later,) = [link for link in links_of(first) if "page=" in link]
+    second = await operator.page(f"/admin/operator{later}")
+    assert ("ada@example.com" in first, "olga@example.com" in second) == (True, True)
+    assert [link for link in links_of(second) if "page=" in link] == ["?page=1"]
 
 
 @pytest.mark.parametrize("path", ["/admin/operator", "/admin/operator/owners/1/suspend"])
