@@ -5,10 +5,8 @@ below; `engine.globs` says what wildcards mean. Braces hold alternatives (`*.{ts
 such as `port:3000` names something that is not in the repository; it meets only surfaces of the same `port:`, and may
 be a range (`engine.ranges`).
 
-`parse` reads what people and agents write. It gives the one spelling that is stored and shown, or says what is wrong: a
-lease that cannot meet anybody else's would make its holder believe that the work is announced. What a name in a
-repository hardly ever contains is refused, and `?` can stand for it. No file system is asked: `..` is resolved by its
-letters.
+`parse` reads what people and agents write (`engine.surface_text`). It gives the one spelling that is stored and shown,
+or says what is wrong. No file system is asked: `..` is resolved by its letters.
 """
 
 import re
@@ -16,9 +14,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice, product, takewhile
 
-from engine import globs, ranges
-from engine.names import says_nothing, tidied, unseen
+from engine import globs, ranges, surface_text
+from engine.names import says_nothing, unseen
 from engine.refusals import Refusal, invalid
+from engine.surface_text import NO_NAMESPACE, OR_ANY, RELATIVE
 
 Stem = tuple[str, ...]
 
@@ -38,62 +37,9 @@ _PARSED_MAX = 4096
 
 _EVERYTHING_BELOW = "/**"
 
-_BULLET = re.compile(r"^[-*+•] +")
-_AROUND = " \t\r\n`'\"<>“”\u2018\u2019"
-_AFTER = ",;"
-
-_PLACE = re.compile(
-    r"""(?: :\d+ (?: [:-]\d+ )* :?                                   # a.py:10  a.py:10:5  a.py:10-20
-          | :L\d+ (?: -L?\d+ )?                                      # a.py:L10-L20
-          | \#L\d+ (?: C\d+ )? (?: -L\d+ (?: C\d+ )? )?              # a.py#L10-L20
-          | \(\d+ , [ ]? \d+\)                                       # a.ts(10,5)
-          | ,? [ ]+ \(? lines? [ ] \d+ (?: [ ]?[-\u2013][ ]?\d+ )? \)?    # a.py (lines 10-20)
-        )$""",
-    re.VERBOSE,
-)
-_PART = re.compile(r"(\.\w+)(?:#[^/]*|::.*)$")  # README.md#install  test_a.py::test_it
 _ELLIPSIS = re.compile(r"^(?:\.{3,}|…)$")  # as Go writes "everything below", and people "and so on"
-_LIST_OF_ONE = re.compile(r"""^\[\s*(["'])([^"',]*)\1\s*\]$""")  # ["a.py"]
-_ESCAPED_END = re.compile(r"(\.\w+)(?:\\[nrt])+$")  # a line end as JSON writes it, behind an extension
-_NAMESPACE = re.compile(r"(?!(?:file|path|dir|folder|glob):)([a-z][a-z0-9_-]+:)\s*(?!//|:)(?=\S)")
-
-_COUNTED = re.compile(r"(port|gpu|db|table|branch|device|queue|env|sim)\s*[:\uff1a]", re.IGNORECASE)
-"""What surfaces outside the repository mostly name: read so in capitals and with a wide colon, too."""
-
 _LINE_ENDS = re.compile(r"[\r\n]")
-_SEVERAL = re.compile(
-    r"""[\r\n,;\uff0c\uff1b\u3001]
-      | ^\[\s*["']
-      | ^\S*\.[A-Za-z]\w* (?: [ ]+ (?: (?:and|or|&&|[&|+\u2013\u2014-]|->)[ ]+ )? \S*\.[A-Za-z]\w* )+$
-      | ^\S*/\S+ (?: [ ]+ (?:and|or|&&|[&|+]) [ ]+ \S*/\S+ )+$
-      | ^\d+ (?: [ ]+ \d+ )+$""",
-    re.VERBOSE,
-)
-_PROSE = re.compile(r"\.[A-Za-z]\w* +(?:\(|[\u2013\u2014\u2192-]|and |or |etc)[^/.]*$")  # a.py (new)  a.py - the login
-_CLASS = re.compile(r"\[[!^]|\[(?:\d-\d|[a-z]-[a-z]|[A-Z]-[A-Z]|_)+\]")  # as in [!a] and [a-z]; [id] is a route's name
-_ODD_RANGE = re.compile(r"\d *(?:\.{2,}|to|until) *\d|\d *[-\u2013]$|^[-\u2013] *\d")
-_ONE = "it names more than one: lease one surface a call"
-_RELATIVE = "name it relative to the repository's root, such as src/a.py"
-_OR_ANY = "('?' stands for any one character)"
-_FAULTS = (
-    (_SEVERAL, f"{_ONE} {_OR_ANY}"),
-    (re.compile(r"^/|^~[\w.-]*(?:/|$)|^[A-Za-z]:(?!:)|^(?:file|path|dir|folder|glob):|://"), _RELATIVE),
-    (re.compile(r"^\$|^%\w+%|\$\{"), f"variables keep their name here; {_RELATIVE} {_OR_ANY}"),
-    (re.compile(r"%[0-9A-Fa-f]{2}"), f"write the characters themselves, not their codes {_OR_ANY}"),
-    (re.compile(r"/ "), "write spaces as they are, and none beside '/'"),
-    (re.compile(r"^@"), f"leave the '@' out {_OR_ANY}"),
-    (re.compile(r"^!"), f"name what you work on, not what you leave out {_OR_ANY}"),
-    (re.compile(r"^\[[^]]*\]\(.+\)$"), "name the path alone, without the link around it"),
-    (re.compile(r"[:\uff1a]"), f"name the file or directory alone, without ':' {_OR_ANY}"),
-    (_PROSE, f"name the path alone, without words behind it {_OR_ANY}"),
-    (re.compile(r"[<>`]"), f"name the path alone, without marks around it {_OR_ANY}"),
-    (re.compile(r"\||[@!]\("), f"write alternatives with commas in braces, such as {{a,b}} {_OR_ANY}"),
-    (_CLASS, "write '?' for any one character, or alternatives such as {a,b}"),
-    (re.compile(r"\{[^{}]*\.\.[^{}]*\}"), "write alternatives with commas, such as {1,2,3}"),
-    (re.compile(r"^[^{]*\}|\{[^}]*$"), f"close every brace {_OR_ANY}"),
-)
-"""What an alternative must not contain, and what to do. The first that matches is told."""
-
+_NAMESPACE = re.compile(rf"(?!{NO_NAMESPACE}:)([a-z][a-z0-9_-]+:)\s*(?!//|:)(?=\S)")
 _GROUP = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _SPACES_IN_GROUP = re.compile(r"(?<=[{,]) +| +(?=[,}])")
 
@@ -108,25 +54,27 @@ def parse(text: str) -> str | Refusal:
 
 
 def _read(text: str) -> str | Refusal:
-    written = _unwrapped(text)
+    written = surface_text.unwrapped(text)
     if not written:
-        return invalid(f"a surface must not be empty: {_RELATIVE}, or '.' for the whole repository.")
+        return invalid(f"a surface must not be empty: {RELATIVE}, or '.' for the whole repository.")
     if says_nothing(written):
-        return invalid(f"a surface must be a name, not the word {written} {_OR_ANY}: {_RELATIVE}.")
+        return invalid(f"a surface must be a name, not the word {written} {OR_ANY}: {RELATIVE}.")
     if (character := unseen(_LINE_ENDS.sub("", written))) is not None:
-        return invalid(f"the surface contains {character}, which a reader cannot see: leave it out {_OR_ANY}.")
-    if (counted := _COUNTED.match(written)) is not None:
-        written = f"{counted[1].lower()}:{written[counted.end() :]}"
+        return invalid(f"the surface contains {character}, which a reader cannot see: leave it out {OR_ANY}.")
+    if (remedy := surface_text.fault(written)) is not None:
+        return _refused(written, remedy)
     if (named := _NAMESPACE.match(written)) is not None:
-        return _named(named[1], written[named.end() :])
-    written = _SPACES_IN_GROUP.sub("", _without_place(written).replace("\\", "/"))
+        return _named(named[1], written[named.end() :].strip("'\"`“”"))
+    return _path(_SPACES_IN_GROUP.sub("", surface_text.without_place(written).replace("\\", "/")))
+
+
+def _path(written: str) -> str | Refusal:
     choices = list(islice(_alternatives(written), ALTERNATIVES_MAX + 1))
     if len(choices) > ALTERNATIVES_MAX:
         return _refused(written, f"braces may stand for at most {ALTERNATIVES_MAX} paths: name them more broadly")
     for alternative in choices:
-        for fault, remedy in _FAULTS:
-            if fault.search(alternative) and not _is_root(alternative):
-                return _refused(written, remedy)
+        if not _is_root(alternative) and (remedy := surface_text.fault_of_alternative(alternative)) is not None:
+            return _refused(written, remedy)
     surface = _resolved(written)
     if surface is None or (len(choices) > 1 and ".." in written.split("/")):
         return _refused(written, "write it without '..', and inside the repository")
@@ -137,12 +85,9 @@ def _read(text: str) -> str | Refusal:
 
 def _named(namespace: str, value: str) -> str | Refusal:
     """What is not in the repository: `value` is a name, or several that lead from one to the next."""
-    if _SEVERAL.search(value):
-        return _refused(namespace + value, _ONE)
-    if _ODD_RANGE.search(value):
-        return _refused(namespace + value, "write a range from its first number to its last, such as port:3000-3099")
-    names = "/".join(name for part in value.split("/") if (name := part.strip()))
-    return namespace + names if names else _refused(namespace + value, "name it after the ':'")
+    if (remedy := surface_text.fault_of_named(namespace, value)) is not None:
+        return _refused(namespace + value, remedy)
+    return namespace + "/".join(name for part in value.split("/") if (name := part.strip()))
 
 
 def overlap(a: str, b: str) -> bool:
@@ -195,18 +140,6 @@ def meaning(surface: str) -> str:
 
 def _is_one_name(segment: str) -> bool:
     return not globs.is_glob(segment)
-
-
-def _unwrapped(text: str) -> str:
-    """Without what surrounds a name in prose, in code and in lists."""
-    name = _LIST_OF_ONE.sub(r"\2", tidied(text))
-    name = _BULLET.sub("", name.strip(_AROUND)).lstrip(_AROUND).rstrip(_AROUND + _AFTER)
-    return _ESCAPED_END.sub(r"\1", name)
-
-
-def _without_place(written: str) -> str:
-    """The file alone, where a line or a part of it was named."""
-    return _PART.sub(r"\1", _PLACE.sub("", written))
 
 
 def _alternatives(written: str) -> Iterator[str]:

@@ -19,13 +19,23 @@ ALTERNATIVES_MAX = 16
 
 _WILDCARDS = frozenset("*?{")
 _GROUP = re.compile(r"\{([^{}]*,[^{}]*)\}")
-_WILD = re.compile(
-    r"""[*?{}:#@!$%~,;|<>`^\uff0c\uff1b\uff1a\u3001]
-      | \[ (?= \w-\w)
-      | (?<= [.\w]) [ ] (?= [(&\u2013\u2014\u2192-] | and[ ] | or[ ] | etc)""",
-    re.VERBOSE,
-)
+_WILD = re.compile(r"""[^\w/.()\[\]'&+= -]|^[('\[-]|['\])]$""")
 """What has a meaning in surfaces, or is refused there. `?` stands for it, as for any one character."""
+
+_ODD = re.compile(
+    r"""\.[A-Za-z]\w*[ ] | \.\w*\[ | \.\w+[)\]] | '/' | '[ ] | [/][ ] | [ ]/ | ^[ ] | [ ]$ | ^\+ | \.\+/ | \[\w-\w
+      | [ ]\[[^/]*\d\]$ | [ ] (?= [(&+-] | and[ ] | or[ ] | etc | lines?[ ] | directory
+           | folder | dir$ | module | package )
+      | ^(?: the | all | any | every | in | under | below | of | inside | files? | paths? | folders? | director(?:y|ies)
+           | dirs? | everything | anything | surface | git | diff | whole | entire | repo\w* | root | mm? | am | d | r
+           | port | gpu | db | table | branch | device | queue | env | sim | \d+ )s?[ =]
+      | ^([^/]+)/.*[ ]\1/ | ^(?:repo|root|file|path|surface)\w*=""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""Where spaces, brackets and quotes could be read as the words and marks of whoever wrote a surface."""
+
+_WILDCARDS_MAX = 16
+"""Wildcards that the bus takes in one surface."""
 
 
 def matches(glob: str, path: str) -> bool:
@@ -48,7 +58,10 @@ def covers(surface: str, path: str) -> bool:
 
 def as_surface(path: str) -> str:
     """How a file is named in a lease: what has a meaning in surfaces becomes `?`."""
-    return _WILD.sub("?", path)
+    surface = _WILD.sub("?", unicodedata.normalize("NFC", path))
+    if _ODD.search(surface):
+        surface = re.sub(r"[ ()\[\]'&+=]", "?", surface)
+    return surface if surface.count("?") <= _WILDCARDS_MAX else re.sub(r"\?[^/]*\?", "*", surface)
 
 
 @lru_cache(maxsize=4096)

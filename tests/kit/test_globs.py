@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from engine.names import says_nothing
 from engine.surfaces import overlap, parse
 from kit.surfaces import as_surface, covers, matches
 from tests.surface_cases import APART, MEETING
@@ -75,9 +76,41 @@ def test_a_leased_surface_covers_no_file_that_the_bus_says_it_misses(surface: st
             "src/[!a].py",
         ),
         *("docs/report.final (copy).pdf", "docs/v.x - draft", "docs/a.md and others", "src/a|b.py", "src/<T>.cs"),
+        *('src/"a".py', "(a/b.py)", "src/a.x[jt]s", "the file/a.py", "src/my src/a.py", "a and b", "M a.py", "?" * 30),
     ],
 )
 def test_whatever_a_file_is_called_its_lease_is_granted_and_covers_it(path: str) -> None:
     surface = parse(as_surface(path))
     assert isinstance(surface, str)
+    assert covers(surface, path)
+
+
+ODD_NAMES = st.lists(
+    st.sampled_from(
+        [
+            *"ab./ '()[]{}-+=&#@!:,~^$",
+            "src/",
+            "a.py",
+            "the ",
+            "file ",
+            " and ",
+            " lines 3",
+            "[ab]",
+            "..",
+            "\u2192",
+            "cafe\u0301",
+        ]
+    ),
+    min_size=1,
+    max_size=8,
+).map("".join)
+
+
+@given(ODD_NAMES)
+def test_a_file_of_any_letters_is_covered_by_its_lease(written: str) -> None:
+    names = [name for name in written.split("/") if name.strip(". ") == name != ""]
+    path = "/".join(names)
+    assume(path and not says_nothing(path))
+    surface = parse(as_surface(path))
+    assert isinstance(surface, str), surface
     assert covers(surface, path)
