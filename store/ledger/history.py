@@ -12,6 +12,7 @@ events lie furthest apart is walked, over `WALKED_MAX` events at most; then the 
 Events are numbered in the order of their times, so a bound in time is looked up once, as a bound in number.
 """
 
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
@@ -32,7 +33,7 @@ from engine.lookups import (
     TaskQuery,
 )
 from engine.vocabulary import Event
-from store.ledger.words import SEARCH
+from store.ledger.words import SEARCH, by_index
 from store.postgres.connection import Connection, Row
 from store.postgres.prepared import Prepared
 
@@ -223,7 +224,8 @@ async def find_events(
     statement = _EVENTS.format(
         source=place.source, conditions=_all_of(base + filters), direction="asc" if query.oldest_first else "desc"
     )
-    found = await connection.fetch_each(statement, parameters, _event_view)
+    async with nullcontext() if words is None else by_index(connection):
+        found = await connection.fetch_each(statement, parameters, _event_view)
     back_to = None if len(found) == query.limit else await _last_walked(connection, [place], parameters)
     return Found(found, back_to)
 

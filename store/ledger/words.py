@@ -4,7 +4,8 @@ Functions over a session with PostgreSQL; reads only, each by an index of migrat
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from msgspec import Struct
@@ -25,6 +26,9 @@ coalesce(e.data ->> 'subject', e.data ->> 'title', e.data ->> 'note', e.data ->>
    and words_of(e.project_id, e.data) @@ %(words)s::tsquery
 """
 """The condition that an event `e` has all the words of a `query_of`."""
+
+# PostgreSQL reads an index of words only as a bitmap, which our sessions do without elsewhere.
+_WITH_BITMAPS = "select set_config('enable_bitmapscan', 'on', true)"
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -73,6 +77,14 @@ def query_of(project_id: int, text: str) -> str | None:
     """The search for all words of a text, or beginnings of words, in one project; None when it has no word."""
     words = _WORD.findall(text.lower())[:WORDS_MAX]
     return " & ".join((f"project{project_id}", *(f"'{word}':*" for word in words))) if words else None
+
+
+@asynccontextmanager
+async def by_index(connection: Connection) -> AsyncIterator[None]:
+    """A transaction in which PostgreSQL may use the index of words; without it a search reads the whole ledger."""
+    async with connection.transaction():
+        await connection.fetch(_WITH_BITMAPS)
+        yield
 
 
 async def names_of(connection: Connection, project_id: int, tasks: Collection[int], posts: Collection[int]) -> Names:

@@ -1,9 +1,9 @@
 """`python -m tests.web.admin.measure_pages DIRECTORY`: what pages cost on a large project, beside the machine's speed.
 
 The first run makes a database with 1,000 members, 10,000 tasks, 100,000 posts and 1,000,000 events in DIRECTORY, and
-ends; the next ones measure. Every page's first answer, median and length are told, then what 200 open pages cost a server at rest and
-a claim. The bounds are those of the issue: a median under 50 ms on a machine whose echo answers 1,400 times a second,
-under 200 kB, under 2 % of a core, at most a tenth more for a claim.
+ends; the next ones measure. Every page's first answer, median and length are told, then what 200 open pages cost a
+server at rest and a claim. The bounds are those of the issue: a median under 50 ms on a machine whose echo answers
+1,400 times a second, under 200 kB, under 2 % of a core, at most a tenth more for a claim.
 """
 
 import sys
