@@ -3,29 +3,20 @@
 Every label has a bounded set of values; nothing that a client chooses freely becomes one.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import cache
 from http import HTTPStatus
 from itertools import accumulate
 from time import perf_counter
 
 import msgspec
 from msgspec import Struct
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from actors.statistics import Distribution
+from actors.statistics import Distribution, distribution
 from web import VERSION
 from web.http.exchange import Exchange
 
@@ -61,18 +52,11 @@ class Metrics:
     def __init__(self, **sources: Callable[[], Struct]) -> None:
         """`sources` by subsystem: functions that return its statistics as a struct of numbers."""
         self._registry = CollectorRegistry()
-        registry = self._registry
-        requests = Counter("llm_bus_requests", "Requests by tool and outcome", ["tool", "outcome"], registry=registry)
-        seconds = Histogram(
-            "llm_bus_request_seconds", "Time to answer, by tool", ["tool"], buckets=_SECONDS, registry=registry
-        )
-        self._seconds = seconds
+        self._requests = _Requests()
+        self._registry.register(self._requests)
         self.failures: deque[Failure] = deque(maxlen=FAILURES_KEPT)
         """The last requests that broke, oldest first."""
-        # prometheus_client takes a lock to find a child; there are few, and they never go.
-        self._count: Callable[[str, str], Counter] = cache(requests.labels)
-        self._time: Callable[[str], Histogram] = cache(seconds.labels)
-        _describe_process(registry)
+        _describe_process(self._registry)
         for name, read in sources.items():
             self.add(name, read)
 
@@ -83,25 +67,20 @@ class Metrics:
     def observe(self, exchange: Exchange) -> None:
         """Count a request that has ended. How long a stream was open is no time to answer."""
         tool = exchange.tool or ("mcp" if exchange.rpc_method is not None else "http")
-        self._count(tool, exchange.final_outcome).inc()
+        outcome = exchange.final_outcome
+        self._requests.counts[tool, outcome] += 1
         if not exchange.is_stream:
-            self._time(tool).observe(perf_counter() - exchange.started)
-        if exchange.final_outcome == "internal" or exchange.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._requests.times(tool).observe(perf_counter() - exchange.started)
+        if outcome == "internal" or exchange.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             what = exchange.tool or exchange.request.path
             failure = Failure(at=datetime.now(UTC), request_id=exchange.request_id, what=what, status=exchange.status)
             self.failures.append(failure)
 
     def slowest(self, limit: int) -> list[ToolTime]:
         """The kinds of requests that took longest on average."""
-        (family,) = self._seconds.collect()
-        told: dict[str, dict[str, float]] = {}
-        for sample in family.samples:
-            if sample.name.endswith(("_sum", "_count")):
-                told.setdefault(sample.labels["tool"], {})[sample.name.rpartition("_")[2]] = sample.value
         times = [
-            ToolTime(tool=tool, count=int(each["count"]), mean_seconds=each["sum"] / each["count"])
-            for tool, each in told.items()
-            if each["count"]
+            ToolTime(tool=tool, count=(count := sum(seconds.counts)), mean_seconds=seconds.total / count)
+            for tool, seconds in self._requests.seconds.items()
         ]
         return sorted(times, key=lambda each: -each.mean_seconds)[:limit]
 
@@ -116,6 +95,34 @@ def _describe_process(registry: CollectorRegistry) -> None:
     build.labels(VERSION).set(1)
     PlatformCollector(registry=registry)
     ProcessCollector(registry=registry)
+
+
+class _Requests(Collector):
+    """Requests that have ended. prometheus_client's counters take a lock for each number: every request would pay."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """By tool and outcome."""
+        self.seconds: dict[str, Distribution] = {}
+
+    def times(self, tool: str) -> Distribution:
+        """How long requests of a tool took."""
+        if tool not in self.seconds:
+            self.seconds[tool] = distribution(_SECONDS)
+        return self.seconds[tool]
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily("llm_bus_requests", "Requests by tool and outcome", labels=["tool", "outcome"])
+        for labels, count in self.counts.items():
+            requests.add_metric(labels, count)
+        yield requests
+        seconds = HistogramMetricFamily("llm_bus_request_seconds", "Time to answer, by tool", labels=["tool"])
+        for tool, times in self.seconds.items():
+            seconds.add_metric([tool], _buckets(times), times.total)
+        yield seconds
 
 
 class _Statistics(Collector):
@@ -138,7 +145,7 @@ def _families(prefix: str, statistics: Struct, *, totals: bool) -> Iterator[Metr
         name = f"{prefix}_{field.name}"
         text = f"{type(statistics).__name__}.{field.name}"
         if isinstance(value, Distribution):
-            yield _histogram(name, text, value)
+            yield HistogramMetricFamily(name, text, buckets=_buckets(value), sum_value=value.total)
         elif isinstance(value, Struct):
             yield from _families(prefix, value, totals=True)
         elif totals or field.name in _TOTALS:
@@ -147,8 +154,7 @@ def _families(prefix: str, statistics: Struct, *, totals: bool) -> Iterator[Metr
             yield GaugeMetricFamily(name, text, value=value)
 
 
-def _histogram(name: str, text: str, values: Distribution) -> HistogramMetricFamily:
+def _buckets(values: Distribution) -> list[tuple[str, float]]:
     """Prometheus counts what is at most each bound, so every count includes those before it."""
-    bounds = [*(f"{bound:g}" for bound in values.bounds), "+Inf"]
-    buckets = list(zip(bounds, accumulate(map(float, values.counts)), strict=True))
-    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=values.total)
+    bounds = [*map(str, values.bounds), "+Inf"]
+    return list(zip(bounds, accumulate(map(float, values.counts)), strict=True))

@@ -93,13 +93,13 @@ def _to_text(exchange: Exchange) -> str:
     """The same facts in the same order, put together for speed: every request pays for this."""
     request, principal = exchange.request, exchange.principal
     line = (
-        f"{_now()} info request method={_quoted(request.method)} path={_quoted(request.path[:PATH_LENGTH_MAX])} "
+        f"{_now()} info request {_asked(request.method, request.path[:PATH_LENGTH_MAX])} "
         f"status={exchange.status} ms={_milliseconds(exchange):.2f} outcome={exchange.final_outcome}"
     )
     if exchange.tool is not None:
         line += f" tool={exchange.tool}"
     if principal is not None:
-        line += f" project={_quoted(principal.project)} actor={_quoted(principal.actor)}"
+        line += _asker(principal.project, principal.actor)
     if named := exchange.named_id:
         line += f" request_id={named}"
     return line + "\n"
@@ -120,6 +120,10 @@ def _second(seconds: int) -> str:
 
 
 @lru_cache(maxsize=4_096)
-def _quoted(text: str) -> str:
-    """The text, in quotes unless it is visible ASCII: nobody can forge a field or a line."""
-    return logs.quoted(text)
+def _asked(method: str, path: str) -> str:
+    return f"method={logs.quoted(method)} path={logs.quoted(path)}"
+
+
+@lru_cache(maxsize=4_096)
+def _asker(project: str, actor: str) -> str:
+    return f" project={logs.quoted(project)} actor={logs.quoted(actor)}"

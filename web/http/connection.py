@@ -13,11 +13,11 @@ goes straight to the application and its answer is one write. Any other one is s
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, aclosing, suppress
 from math import inf
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
@@ -33,8 +33,6 @@ from web.http.request import BODY_BYTES_MAX, PROBE_PATHS, Request
 
 if TYPE_CHECKING:
     from web.http.serving import Server
-
-Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
 
@@ -230,23 +228,17 @@ class Connection:
             return True
 
     async def _answer_and_send(self, exchange: Exchange, refusal: Problem | None) -> bool:
-        answer: Answer | EventStream | Problem | None = refusal or await self._supervised(
-            exchange, self._settle(exchange)
-        )
-        if answer is None:
-            self._too_late, self._late_at = problems.HANDLING_TOO_SLOW, perf_counter() + HANDLING_SECONDS_MAX
-            handled = await self._supervised(exchange, self._handle(exchange))
-            if isinstance(handled, bool):
-                return handled and exchange.request.keeps_alive
-            answer = handled
+        answer = refusal or await self._supervised(exchange)
+        if isinstance(answer, bool):
+            return answer and exchange.request.keeps_alive
         if isinstance(answer, EventStream):
             return await self._send_stream(exchange, answer)
         return await self._send_answer(exchange, answer)
 
-    async def _supervised(self, exchange: Exchange, step: Awaitable[Result]) -> Result | Problem:
-        """What a step gives; an exception that nobody foresaw becomes a 500 whose id is in the log."""
+    async def _supervised(self, exchange: Exchange) -> Answer | EventStream | Problem | bool:
+        """What the request comes to; an exception that nobody foresaw becomes a 500 whose id is in the log."""
         try:
-            return await step
+            return await self._settle(exchange) or await self._handle(exchange)
         except (Disconnected, trio.BrokenResourceError):
             raise
         except Exception:  # the supervisor of requests: one that fails must not take the connection along
@@ -295,6 +287,7 @@ class Connection:
 
     async def _handle(self, exchange: Exchange) -> Answer | EventStream | Problem | bool:
         """The answer; or, when Hypercorn has sent it, whether the connection may stay open."""
+        self._too_late, self._late_at = problems.HANDLING_TOO_SLOW, perf_counter() + HANDLING_SECONDS_MAX
         await self._server.turns.take(exchange.taker_of_turns)
         if exchange.request.is_plain and self._server.has_fast_way:
             return await self._server.app.answer(exchange)

@@ -3,7 +3,7 @@
 Nothing here depends on cookies: a page needs a token to get anything, so credentials are never allowed.
 """
 
-from web.http.answer import Answer
+from web.http.answer import Answer, Headers
 from web.http.request import Request
 
 PREFLIGHT = Answer(
@@ -22,13 +22,13 @@ PREFLIGHT = Answer(
 """What a browser hears that asks whether it may send a request."""
 
 
-def allowing(origin: bytes) -> list[tuple[bytes, bytes]]:
+def allowing(origin: bytes) -> Headers:
     """The headers with which a browser hands an answer to a page of this origin."""
-    return [
+    return (
         (b"access-control-allow-origin", origin),
         (b"access-control-expose-headers", b"www-authenticate, retry-after, x-request-id"),
         (b"vary", b"origin"),
-    ]
+    )
 
 
 def is_preflight(request: Request) -> bool:

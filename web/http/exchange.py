@@ -13,7 +13,7 @@ from time import perf_counter
 
 from actors import Stages
 from engine.identity import Principal
-from web.http.answer import Answer
+from web.http.answer import Answer, Headers
 from web.http.request import PROBE_PATHS, Request
 
 UNANSWERED = "aborted"
@@ -49,11 +49,11 @@ class Exchange:
     afterwards: Callable[[], Awaitable[object]] | None = None
     """What is to be done once the whole answer was sent to a client that is still there, before the connection's next
     request. Must not raise."""
-    extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    extra_headers: Headers = ()
     """Headers of the answer that do not depend on it."""
     stages: list[Stages] | None = None
     """When actors accepted, decided and answered its commands; None: nobody will ask."""
-    trace: Mapping[str, str] = field(default_factory=dict)
+    trace: Mapping[str, str] | None = None
     """The trace that the caller named in the call itself, as MCP has it (`traceparent` in `_meta`)."""
     retry_after_seconds: int = 0
     """How long the caller should wait before it tries again; 0: nothing is said."""
@@ -82,12 +82,12 @@ class Exchange:
 
     def completed(self, answer: Answer) -> Answer:
         """The answer with the headers that only the exchange knows."""
-        extra = [*self.extra_headers]
+        extra = self.extra_headers
         if self.retry_after_seconds:
-            extra.append((b"retry-after", b"%d" % self.retry_after_seconds))
+            extra = (*extra, (b"retry-after", b"%d" % self.retry_after_seconds))
         if named := self.named_id:
-            extra.append((b"x-request-id", named.encode()))
-        return Answer(answer.status, answer.body, (*answer.headers, *extra)) if extra else answer
+            extra = (*extra, (b"x-request-id", named.encode()))
+        return Answer(answer.status, answer.body, answer.headers + extra) if extra else answer
 
     @property
     def request_id(self) -> str:

@@ -29,6 +29,7 @@ class Request:
         "is_complete",
         "keeps_alive",
         "method",
+        "path",
         "target",
         "version",
     )
@@ -36,6 +37,8 @@ class Request:
     def __init__(self, method: str, target: bytes, headers: Headers, version: str = "1.1") -> None:
         self.method = method
         self.target = target
+        self.path = target.partition(b"?")[0].decode("ascii", "replace")
+        """The target without its query."""
         self.headers = headers
         self.version = version
         self.keeps_alive = True
@@ -43,11 +46,6 @@ class Request:
         self.body_bytes = 0
         self._chunks: list[bytes] = []
         self._first = dict(reversed(headers))
-
-    @property
-    def path(self) -> str:
-        """The target without its query."""
-        return self.target.partition(b"?")[0].decode("ascii", "replace")
 
     @property
     def body(self) -> bytes:
