@@ -136,7 +136,7 @@ def _head(incoming: BufferedReader) -> tuple[int, dict[str, str]]:
         raise ConnectionResetError("the server closed the connection without an answer")
     started = _STATUS.match(first)
     if started is None:
-        raise Malformed("that is no HTTP")
+        raise Malformed("that is not HTTP")
     headers = {"connection": "keep-alive" if started.group(1) == b"1" else "close"}
     for _ in range(HEADERS_MAX):
         row = incoming.readline(LINE_BYTES_MAX)

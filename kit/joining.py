@@ -82,7 +82,8 @@ def add_worktree(directory: Path, name: str) -> Prepared:
         bus = Bus(settings.checked_endpoint(), settings.token(repository.git_dir), SECONDS_MAX)
         who = bus.call("whoami")
         if who.get("is_admin") is not True:
-            raise Refused(f"{line(who.get('actor'))} is no lead, and cannot make an identity: ask a lead for an invite")
+            name_of = line(who.get("actor"))
+            raise Refused(f"{name_of} is not a lead and cannot create an identity: ask a lead for an invite")
         place = repository.root.parent / f"{repository.root.name}-{name}"
         _git(repository.root, "worktree", "add", "-b", name, "--", str(place))
         try:
@@ -112,7 +113,7 @@ def _redeem(server: str, code: str, name: str | None) -> dict[str, Any]:
     except (URLError, OSError, ValueError) as error:
         raise Refused(f"{server} does not answer: {line(getattr(error, 'reason', error))}") from error
     if answer.get("ok") is not True:
-        raise Refused(line(answer.get("message") or f"{server} is no LLM Bus"))
+        raise Refused(line(answer.get("message") or f"{server} is not an LLM Bus"))
     return answer
 
 

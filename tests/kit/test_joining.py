@@ -100,7 +100,7 @@ async def test_who_is_no_lead_adds_nothing(alice: WorkTree) -> None:
     await alice.git("commit", "--quiet", "--message", "one")
     ran = await alice.hook("worktree", "first")
     assert (ran.code, ran.out) == (1, "")
-    assert "ada/alice is no lead" in ran.err
+    assert "ada/alice is not a lead" in ran.err
     assert (await alice.git("worktree", "list")).out.count("\n") == 1
 
 

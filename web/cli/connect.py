@@ -18,7 +18,7 @@ what to do with it is said on standard error.
   llm-bus connect --client codex --json
 \b
 No token is printed: the client takes it from LLM_BUS_TOKEN in its environment (VS Code
-asks for it). 'llm-bus token mint --help' tells how to get one; a lead's invite does too.
+asks for it). 'llm-bus token mint --help' says how to get one; a lead's invite does too.
 \b
 A client that is not listed needs Streamable HTTP at the bus's /mcp and the header
 'Authorization: Bearer <token>'; one that can only start a program runs 'llm-bus stdio'.

@@ -247,7 +247,7 @@ async def check_round_trip(url: str, token: str, report: Report) -> None:
             tools = await client.tool_names()
             revision = client.protocol_version
     except (BusUnreachable, ToolRefused) as error:
-        todo = "Check the token in LLM_BUS_TOKEN: 'llm-bus token mint --help' tells how to get another."
+        todo = "Check the token in LLM_BUS_TOKEN: 'llm-bus token mint --help' says how to get another."
         report(fail("round trip", f"An MCP client is not served: {error}", todo))
         return
     who = f"{me['actor']} in project {me['project']}"

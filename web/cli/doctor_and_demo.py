@@ -21,7 +21,7 @@ from web.logs import configure_logs
 _MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("fail", "bold red")}
 
 _DOCTOR_EPILOG = """\b
-Exit code 0: nothing is broken (warnings are no failure). 1: something is.
+Exit code 0: nothing is broken (warnings are not failures). 1: something is.
 With LLM_BUS_TOKEN in the environment, the round trip goes to the running server, as
 that token's participant, and writes nothing. Without, the doctor starts a server of
 its own for a moment, in a project of its own that it removes again.
@@ -85,7 +85,7 @@ def doctor(url: str | None, *, as_json: bool, **flags: str | None) -> int:
 def demo(url: str | None, pace: float, *, remove: bool, **flags: str | None) -> None:
     """Watch five agents work together.
 
-    They are real MCP clients: they claim numbers, meet in a file, hand work over and free each other's tasks.
+    They are real MCP clients: they claim numbers, meet in a file, hand work over and unblock each other's tasks.
     """
     settings = _quietly(read_settings(**flags))
     if remove:

@@ -19,7 +19,7 @@ the old server first, so that nothing happens there afterwards.
 \b
   LEGACY_DATABASE_URL=postgresql://bus:password@old/bus llm-bus import-legacy
 \b
-A URL with a password is no argument, because other users of the machine could read it.
+A URL with a password is not an argument, because other users of the machine could read it.
 """
 
 

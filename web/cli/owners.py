@@ -27,9 +27,9 @@ _MIGRATE_EPILOG = """\b
 _ADD_EPILOG = """\b
   llm-bus owner add you@example.com --operator
 \b
-An owner's handle, the public name, is made from the email. Adding one who is there
+An owner's handle, the public name, is made from the email. Adding one who exists
 changes nothing, except that --operator makes them an operator. An email that is nearly
-that of another owner is taken for a slip, unless --create says that it is new.
+that of another owner is taken for a typo, unless --create says that it is new.
 """
 
 
@@ -61,7 +61,7 @@ def owner() -> None:
 @owner.command("add", epilog=_ADD_EPILOG)
 @click.argument("email")
 @click.option("--operator", is_flag=True, help="They operate this server, and see all of it in the web admin.")
-@click.option("--create", is_flag=True, help="It is no slip: add an owner whose email resembles another.")
+@click.option("--create", is_flag=True, help="Add the owner even if the email resembles another.")
 @json_option
 @data_options
 def add_owner(email: str, *, operator: bool, create: bool, as_json: bool, **flags: str | None) -> None:

@@ -76,7 +76,7 @@ def show_projects(described: Sequence[Mapping[str, object]]) -> None:
     """A table of projects."""
     headings = ("project", "participants", "active", "events", "open handoffs", "last event", "archived")
     rows = [tuple(each.values()) for each in described]
-    table(headings, rows, nothing="There are no projects yet: 'llm-bus token mint --help' tells how to make one.")
+    table(headings, rows, nothing="There are no projects yet: 'llm-bus token mint --help' says how to create one.")
 
 
 def describe(which: NamedProject, row: ProjectOverview) -> dict[str, object]:

@@ -55,7 +55,7 @@ database. Put a proxy with TLS in front and tell PUBLIC_URL what clients see.
                 --public-url https://bus.example.com
 \b
 Every option can be given as the environment variable named beside it. Nobody can
-connect yet? 'llm-bus token mint --help' tells how to let the first agent in.
+connect yet? 'llm-bus token mint --help' says how to let the first agent in.
 """
 
 
@@ -162,4 +162,4 @@ def _greet_first(minted: Minted, url: str) -> None:
 def _greet_again() -> None:
     note("Using existing data; tokens remain valid.")
     # No names: this directory's may be another than the first run's, and minting creates what it does not find.
-    note("Another agent: 'llm-bus token mint --help' tells how; give the owner and project of the first.")
+    note("Another agent: 'llm-bus token mint --help' says how; give the owner and project of the first.")

@@ -22,7 +22,7 @@ from web.onboarding.texts import connect_command, connect_lines, mcp_url
 
 _MINT_EPILOG = """\b
 What is missing is created: owner, project, participant. A name that is nearly that of
-another one is taken for a slip, unless --create says that it is new. The
+another one is taken for a typo, unless --create says that it is new. The
 token is printed once; only its SHA-256 is kept. A second one works beside the first.
 \b
   llm-bus token mint --owner you@example.com --project shop --participant agent-1 --admin
@@ -44,7 +44,7 @@ def token() -> None:
 @click.option("--kind", type=click.Choice(["agent", "human"]), help="What a new participant is; default: agent.")
 @click.option("--lane", metavar="L", help="Their usual lane.")
 @click.option("--admin", is_flag=True, default=None, help="A lead: may let others in and put them out.")
-@click.option("--create", is_flag=True, help="It is no slip: create what resembles something else.")
+@click.option("--create", is_flag=True, help="Create it even if the name resembles another.")
 @json_option
 @public_url_option
 @port_option
@@ -98,7 +98,7 @@ def list_tokens(project: str, *, as_json: bool, **flags: str | None) -> None:
         for row in found
     ]
     headings = ("participant", "role", "lane", "tokens", "newest", "last seen")
-    table(headings, rows, nothing="No members yet: 'llm-bus token mint --help' tells how to let somebody in.")
+    table(headings, rows, nothing="No members yet: 'llm-bus token mint --help' says how to let somebody in.")
 
 
 @token.command("revoke", epilog="Example: llm-bus token revoke ann/shop agent-1")
