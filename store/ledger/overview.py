@@ -37,7 +37,7 @@ select o.id, o.email, o.handle, o.is_operator, o.suspended_at, o.created_at,
          left join lateral (select seq, at from events where project_id = j.id order by seq desc limit 1) as e on true
         where j.owner_id = o.id
        ) as j
- where o.email not like '%%@' || %(temporary)s and o.id = coalesce(%(owner)s::bigint, o.id)
+ where o.email not like '%%@' || %(temporary)s and o.id = coalesce(%(owner)s, o.id)
    and (strpos(o.handle, lower(%(part)s::text)) > 0 or strpos(lower(o.email), lower(%(part)s::text)) > 0)
  order by o.handle collate "C" limit %(limit)s offset %(offset)s
 """

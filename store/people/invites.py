@@ -61,7 +61,7 @@ _LIST = f"""
 select {_ROW}
   from projects j
   left join invites i on i.project_id = j.id and i.id < coalesce(%(before)s::bigint, i.id + 1)
-                     and i.id = coalesce(%(invite)s::bigint, i.id)
+                     and i.id = coalesce(%(invite)s, i.id)
  where j.owner_id = %(owner)s and j.id = %(project)s
  order by i.id desc limit %(limit)s
 """  # noqa: S608  # made of literals

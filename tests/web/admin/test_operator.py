@@ -99,6 +99,8 @@ async def test_an_operator_cannot_suspend_themself(operator: AdminClient) -> Non
 
 
 async def test_an_owner_that_does_not_exist_cannot_be_suspended(operator: AdminClient) -> None:
+    for missing in (999_999, 2**63):
+        assert (await operator.get(f"/admin/operator/owners/{missing}/suspend")).status_code == 404
     for change in ("suspend", "restore"):
         assert (await operator.post(f"/admin/operator/owners/999999/{change}")).status_code == 404
 
