@@ -1,7 +1,7 @@
-"""`/admin/accept`: the person an invite was sent to shows that the email is theirs, and gets their card.
+"""`/admin/accept`: the invited person proves that the email is theirs, and gets the hand-out card.
 
-They need no account: a verified email is good for this one invite (`web.admin.guests`). Whoever holds the link but not
-the email learns nothing of what it is for.
+No account is needed: a verified email is valid for this one invite (`web.admin.guests`). The link alone, without the
+email, shows nothing of what it is for.
 """
 
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -73,13 +73,13 @@ def accept_pages(context: AdminContext) -> Blueprint:
 
 
 def invite_in(next_path: str) -> str | None:
-    """The code of the invite that somebody was about to accept; None when they were about anything else."""
+    """The invite's code, when the path leads to the page that accepts it; None for any other path."""
     parts = urlsplit(next_path)
     return parse_qs(parts.query).get("token", [None])[0] if parts.path == PATH else None
 
 
 def let_guest_in(context: AdminContext, email: str, code: str) -> Response:
-    """Lead somebody without an account, whose email was just verified, back to their invite."""
+    """Redirect to the invite, with a ticket for the email that was just verified. The visitor has no account."""
     response = see_other(f"{PATH}?{urlencode({'token': code})}")
     ticket = context.tickets.issue(email, code)
     context.cookies.put(response, cookies.GUEST, ticket, seconds=guests.TICKET_SECONDS)
@@ -119,5 +119,5 @@ async def _not_for(email: str) -> ResponseReturnValue:
 
 
 async def _show(context: AdminContext, invite: BoundInvite, email: str, code: str) -> ResponseReturnValue:
-    """What they are invited to, with the button that accepts."""
+    """The page that shows the invite, with the button that accepts it."""
     return await form_for_anybody(context, "accept.html", invite=invite, email=email, code=code)

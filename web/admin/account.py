@@ -1,4 +1,4 @@
-"""One's own account: the handle, confirmed on the first visit, and the sessions that are open."""
+"""The owner's account: the handle, which the first visit confirms, and the open sessions."""
 
 from msgspec import Struct
 from quart import Blueprint, abort, render_template, request
@@ -15,7 +15,7 @@ PATH = f"{PREFIX}/account"
 
 
 class Handle(Struct, frozen=True, kw_only=True):
-    """The public name somebody wants, and where they were going."""
+    """The handle that the owner chose, and the page to go on to."""
 
     handle: str
     next: str | None = None

@@ -1,6 +1,6 @@
-"""How the owner acts from a page: a command of the bus, under the bare handle, as an agent's tool would send it.
+"""Commands that the owner sends from a page, under the bare handle, as an agent's tool would send them.
 
-The ledger names the owner's handle, and the project's rules hold for the owner too. A page gets the answer, or the
+The ledger names the owner's handle, and the project's rules apply to the owner too. The page gets the answer, or the
 refusal to show.
 """
 
@@ -21,22 +21,22 @@ _STATUSES = {"not_found": 404, "conflict": 409, "forbidden": 403, "busy": 429, "
 
 
 def owner_in_person(project: OwnProject) -> Principal:
-    """The owner who is signed in, as a caller in this project of theirs."""
+    """The signed-in owner as the caller of commands in this project."""
     return in_person(project, current_owner().handle)
 
 
 async def act(context: AdminContext, project: ProjectRow, command: AnyCommand) -> Answer | Refusal:
-    """Have a command carried out as the owner's own. Nothing is raised that a page could not show."""
+    """Carry out a command as the owner. Failures that a page can show are returned as refusals."""
     return await as_refusal(_ask(context.services, owner_in_person(project), command))
 
 
 def status_of(refusal: Refusal) -> int:
-    """The HTTP status that says the same."""
+    """The HTTP status for a refusal."""
     return _STATUSES.get(refusal.code, 400)
 
 
 async def refused_page(project: ProjectRow, refusal: Refusal, back: str) -> tuple[str, int]:
-    """The page for an act that was refused and whose form was a button; `back` leads to where it was pressed."""
+    """The page for a refused command whose form was only a button; `back` is the page with the button."""
     page = await render_template("refused.html", place="projects", project=project, refusal=refusal, back=back)
     return page, status_of(refusal)
 

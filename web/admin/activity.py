@@ -1,7 +1,6 @@
 """What happened in a project: its ledger live, by any filter and by free text, newest first and page by page.
 
-Read from the journal, not asked of the project: looking wakes no actor, and makes nobody active. What is shown can be
-taken away as CSV or JSON.
+Read from the journal, so it starts no actor and makes nobody active. What is shown can be downloaded as CSV or JSON.
 """
 
 import csv
@@ -75,7 +74,7 @@ class Filters(Struct, frozen=True, kw_only=True):
 
 
 class Export(Filters, frozen=True, kw_only=True):
-    """The same, and the form in which it is taken away."""
+    """The same filters, and the format to download."""
 
     format: Literal["csv", "json"]
 

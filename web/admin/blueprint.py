@@ -1,4 +1,4 @@
-"""The web admin put together: its parts, what happens before and after each of them, and what their pages all know."""
+"""Assembles the web admin: its parts, the guard before each request, and what all templates can use."""
 
 from datetime import UTC, datetime
 

@@ -84,7 +84,7 @@ def card_pages(context: AdminContext) -> Blueprint:
 
 
 async def hand_out(context: AdminContext, card: Card) -> Response:
-    """Keep a card for the present session, and lead to it; never log it."""
+    """Keep a card for the current session, and redirect to it. Cards are never logged."""
     session_id = _session_id(context)
     card_id = await context.store.write(cards.keep, session_id, seal(session_id, card))
     return see_other(f"{PREFIX}/cards/{card_id}")
@@ -124,7 +124,7 @@ async def show(context: AdminContext, card: Card, client: str = "") -> str:
 
 
 def seal(session_id: str, card: Card) -> str:
-    """The card as only the session with this secret id reads it again."""
+    """Encrypt the card so that only the session with this secret id can read it."""
     return jwe.encrypt_compact(_ENCRYPTION, msgspec.json.encode(card), _key(session_id))
 
 

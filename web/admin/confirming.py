@@ -1,6 +1,6 @@
-"""Asking before something that cannot be taken back: a page of its own that says of whom it speaks, on any screen.
+"""Confirmation pages for what cannot be undone. Each names whom it is about, on any screen.
 
-The page's form sends what the question was asked for; nothing was changed before. It needs no script.
+The page's form sends the change; nothing is changed before. It needs no script.
 """
 
 from msgspec import Struct

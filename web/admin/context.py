@@ -1,4 +1,4 @@
-"""What every part of the web admin stands on, handed to it when its routes are made."""
+"""The dependencies of every part of the web admin, passed when its routes are made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

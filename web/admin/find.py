@@ -43,14 +43,14 @@ _NUMBER = re.compile(r"#?(\d{1,16})").fullmatch
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """What somebody typed, and the project in which they were."""
+    """The words typed, and the current project."""
 
     q: str | None = None
     project: int | None = None
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """Somewhere to go; `where` says in which project."""
+    """A search result; `where` names its project."""
 
     href: str
     name: str
@@ -79,7 +79,7 @@ def find_pages(context: AdminContext) -> Blueprint:
 
 
 def matching(wanted: Wanted, projects: list[ProjectOverview], people: list[Found]) -> list[Found]:
-    """Where the words lead, the present project's pages first."""
+    """The places whose names contain all words, the current project's pages first."""
     words = (wanted.q or "").casefold().split()
     here = [project for project in projects if project.id == wanted.project]
     numbered = _NUMBER(words[0]) if len(words) == 1 else None
@@ -98,7 +98,7 @@ def matching(wanted: Wanted, projects: list[ProjectOverview], people: list[Found
 
 
 def by_words(wanted: Wanted, projects: list[ProjectOverview]) -> list[Found]:
-    """The search in the present project for tasks, posts and notes in which the words are."""
+    """A link to the current project's activity, searched for the words."""
     return [
         Found(
             href=f"{PREFIX}/projects/{project.id}/activity?{urlencode({'q': wanted.q})}",

@@ -1,6 +1,6 @@
-"""What an address names, or the page that says there is no such thing.
+"""Looks up what an address names, or answers 404.
 
-A stranger's id answers as one that never was: the store is asked once, with the owner's id, and says None to both.
+Another owner's id is answered exactly as a missing one: the store is asked once, with the owner's id.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def found(row: Row | None) -> Row:
 async def the_project(context: AdminContext, project_id: int) -> ProjectRow:
     """The signed-in owner's project; aborts with 404 when there is none with this id.
 
-    The page is live from here on: whatever comes after the ledger's present end is told to it (`web.admin.live`).
+    The page is live from here on: it hears of every later event (`web.admin.live`).
     """
     project = found(await context.store.read(projects.find, current_owner().id, project_id))
     head = await context.store.journal.head(project_id)

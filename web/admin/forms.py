@@ -1,8 +1,8 @@
-"""Forms: what was typed, what it means, and one sentence on each field that cannot be.
+"""Forms: what was typed, the values it stands for, and a sentence for each field that is refused.
 
 A form's fields are those of a struct whose types carry the bounds, as the arguments of the tools are (`engine.terms`).
-What is left blank counts as not given, spaces at the ends are nobody's wish, a box is ticked when it says so,
-times are UTC. A text is one line unless its type says `LINES`. Whatever is refused keeps every field as it was typed.
+A blank field counts as not given, spaces at the ends are removed, a box is ticked only when its value says so, and
+times are UTC. A text is one line unless its type says `LINES`. A refused form keeps every field as it was typed.
 """
 
 import unicodedata
@@ -57,7 +57,7 @@ AnyForm = Form[Any]
 
 
 def blank(**typed: object) -> AnyForm:
-    """A form that nobody has filled in yet, with these values to begin with."""
+    """An empty form with these initial values."""
     shown = {name: "" if value is None else str(value) for name, value in typed.items()}
     return Form(shown, {}, None)
 
@@ -105,7 +105,7 @@ def read(kind: type[Fields], given: Mapping[str, str]) -> Form[Fields]:
 
 
 def _value(text: str, annotation: Any) -> object:
-    """What a text that is not blank means; raises `ValueError` with the sentence for who typed it."""
+    """What a text that is not blank means; raises `ValueError` with the sentence to show."""
     if _has_lines(annotation):
         text = text.replace("\r\n", "\n")  # as browsers send them (WHATWG HTML, "constructing the entry list")
         if any(unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t" for character in text):

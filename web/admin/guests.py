@@ -1,4 +1,4 @@
-"""Guests: whose email was verified although they have no account, and who may accept the one invite they came for.
+"""Guests: visitors without an account whose email was verified, so that they may accept one invite.
 
 A guest has no session, only a ticket in a cookie. Where a provider verified the email, the ticket says which one and
 for which invite, for `TICKET_SECONDS`, signed with a key made of what this server shares with its providers, so that
@@ -23,14 +23,14 @@ _ALGORITHM = "HS256"
 
 
 def csrf_of(ticket: str | None) -> str | None:
-    """What the forms of this ticket's holder carry: who can make one cannot read the cookie."""
+    """The CSRF token of forms sent with this ticket. A site that forges a form cannot read the cookie."""
     if ticket is None:
         return None
     return base64.urlsafe_b64encode(sha256(b"guest csrf " + ticket.encode(errors="replace")).digest()).decode()
 
 
 def random_ticket() -> str:
-    """A ticket that says nothing."""
+    """A random ticket without content."""
     return secrets.token_urlsafe(32)
 
 
@@ -44,7 +44,7 @@ class Tickets:
         self._key = OctKey.import_key(sha256(material.encode()).digest())
 
     def issue(self, email: str, invite_code: str) -> str:
-        """A ticket for who has this email, good for this invite alone."""
+        """A ticket for this email, valid for this invite only."""
         claims = {"email": email, "aud": _digest(invite_code), "exp": int(time.time()) + TICKET_SECONDS}
         return jwt.encode({"alg": _ALGORITHM}, claims, self._key)
 

@@ -1,7 +1,7 @@
 """The first page: what needs the owner, and the owner's projects by activity.
 
-What needs the owner is looked at in the state of the projects in which something happened lately; others are not woken.
-A project that does not answer soon is named instead of waited for.
+Only projects with recent events are asked for what needs the owner; others are not started. A project that does not
+answer within a second is named instead.
 """
 
 from datetime import timedelta

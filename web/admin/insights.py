@@ -1,4 +1,4 @@
-"""A project's figures: when what happens, how fast handoffs are acknowledged, where agents meet, who keeps to rules.
+"""A project's figures: events by hour, time to acknowledge, lease contention, adherence.
 
 Pictures are drawn here as SVG without text; each stands above, or inside of, a table with the same figures. Figures are
 counted at most once a minute.

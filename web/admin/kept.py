@@ -1,7 +1,7 @@
-"""What was typed, when a form cannot be taken now: the session ran out, the page is too old, the database is silent.
+"""Keeps what was typed when a form cannot be accepted: the session ended, the page is too old, the database is silent.
 
 The page shows every field again and sends the form once more on request. It sends nothing by itself: a form with a
-wrong token may come from elsewhere, so who is signed in sees what it would do before pressing the button.
+wrong token may come from another site, so the owner sees what it would do before pressing the button.
 """
 
 from quart import render_template, request
@@ -34,7 +34,7 @@ async def kept_page(status: int, title: str, sentence: str, *, button: str, sign
 
 
 async def silent_page() -> Page:
-    """The page for when the database does not answer; who has a session's cookie keeps it, and what was typed."""
+    """The page for when the database does not answer. The session's cookie and what was typed are kept."""
     if not any(name.endswith(cookies.SESSION) for name in request.cookies):
         return await refusal_page(503, *REFUSALS[503])
     if request.method == "POST" and await typed():

@@ -1,6 +1,6 @@
-"""A project's leases as a tree of paths: who holds what until when, and who is in whose way. The owner ends one.
+"""A project's leases as a tree of paths: holders, ends and overlaps. The owner can release a lease.
 
-Whose lease was ended is told by a post, beside the event in the ledger.
+The ledger has an event for it, and the holder gets a post.
 """
 
 from collections.abc import Iterable
@@ -141,7 +141,7 @@ def _held(state: State, now: datetime, before: int | None) -> Held:
 
 
 def _met(state: State, now: datetime, lease: HeldLease) -> list[str]:
-    """Who holds what conflicts with a lease; one more than are shown tells that there are more."""
+    """Holders of leases that conflict with this one: one more than are shown, to tell that there are more."""
     met = (
         held.actor
         for held in state.leases.overlapping(lease.surface, now)

@@ -1,7 +1,7 @@
-"""What keeps open pages up to date: streams of what happens in projects, as Server-Sent Events.
+"""Streams that keep open pages up to date: what happens in projects, as Server-Sent Events.
 
-Each message tells of one event of the ledger and has its number for an id: who reconnects names the last one heard
-(`Last-Event-ID`, or `?after=`) and is told what came after it, in order and once. A stream keeps nothing but that
+Each message tells of one event of the ledger and has its number for an id. A browser that reconnects names the last id
+(`Last-Event-ID`, or `?after=`) and gets what came after it, in order and once. A stream keeps nothing but that
 number (`web.streams`), so a slow reader hears everything at its own pace. When more happened than actors remember, one
 message `many` says so instead, and the page reads itself anew.
 
@@ -131,7 +131,7 @@ class OneProject(_Told):
             yield
 
     async def begin(self) -> bytes:
-        """The ledger's end, for who does not know any event."""
+        """The ledger's end, for a page that knows no event."""
         if self._after is not None:
             return _RETRY
         self._after = (await self._context.store.journal.head(self._project_id)).seq
@@ -181,7 +181,7 @@ class OwnersProjects(_Told):
         return b"event: many\ndata: {}\n\n"
 
     async def _listen_to_projects(self) -> None:
-        """Note what happens in the projects that the owner has now."""
+        """Note what happens in the owner's current projects."""
         projects = await self._context.store.read(overview.dashboard, self._owner_id)
         listening = self._context.services.directory.listening([project.id for project in projects])
         self._projects.close()

@@ -1,7 +1,7 @@
 """Who takes part in a project: everybody by presence, and one member with its work, its tokens and its adherence.
 
-Presence comes first and is told apart from access: somebody who is away may have a token, and somebody whose token is
-gone may have called a moment ago. `web.admin.members` and `web.admin.revoking` have the forms.
+Presence comes first and is told apart from access: a member who is away may have a token, and one without a token may
+have called a moment ago. `web.admin.members` and `web.admin.revoking` have the forms.
 """
 
 from datetime import datetime
@@ -35,7 +35,7 @@ class Listed(paging.Listed, frozen=True, kw_only=True):
 
 
 class Work(Struct, frozen=True, kw_only=True):
-    """What a member is about now; `lane` and `status` are as registered.
+    """What a member works on now; `lane` and `status` are as registered.
 
     `last_seen` is newer than the member's row, which is written some seconds later. It is None after a day.
     """

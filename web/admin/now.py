@@ -1,4 +1,4 @@
-"""A project's first page: who is at work, on what, where they are in each other's way, and what happened last."""
+"""A project's first page: who works on what, lease conflicts, and the last events."""
 
 from datetime import datetime, timedelta
 

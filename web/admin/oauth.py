@@ -1,8 +1,8 @@
-"""Signing in with a provider: out to it, and back.
+"""Signing in with a provider: the redirect to it, and the callback.
 
-What a sign-in must be recognised by when it comes back stays on the server, works once and for minutes. It comes back
-only to the browser that it began in, which has its code in a cookie: otherwise somebody could sign others in as
-themselves.
+The server keeps state, nonce and verifier of an attempt; they work once and for minutes. The callback is accepted only
+in the browser that began, which has the attempt's code in a cookie. Otherwise an attacker could sign others in to
+the attacker's own account.
 """
 
 import secrets
@@ -82,7 +82,7 @@ def oauth_pages(context: AdminContext) -> Blueprint:
 
 
 async def _taken(context: AdminContext, state: str, key: str) -> AttemptData | None:
-    """The sign-in that this state belongs to, for the only time, if it began in this browser with this provider."""
+    """Take the attempt of this state, if it began in this browser with this provider; it can be taken once."""
     begun = context.cookies.get(cookies.ATTEMPT)
     if begun is None or not compare_digest(begun.encode(errors="replace"), state.encode(errors="replace")):
         return None
@@ -91,7 +91,7 @@ async def _taken(context: AdminContext, state: str, key: str) -> AttemptData | N
 
 
 async def _arrive(context: AdminContext, identity: Identity, next_path: str, provider: str) -> ResponseReturnValue:
-    """Let in whom a provider names: an owner, a new one if that is allowed, or the guest of an invite."""
+    """Sign in an owner, a new owner if that is allowed, or the guest of an invite."""
     allowed = may_sign_up(context.settings.signup, identity.email)
     try:
         owner = await context.store.write(

@@ -1,7 +1,7 @@
-"""For operators: everybody who owns something on this server, whether they may, and how the server is.
+"""For operators: all owners, who are suspended and restored here, and the state of the server.
 
-Suspending refuses an owner's tokens and closes their sessions; nothing is deleted. To whom is no operator these pages
-do not exist.
+Suspending refuses an owner's tokens and closes their sessions; nothing is deleted. For everybody else these pages
+answer 404.
 """
 
 from quart import Blueprint, abort, render_template, request

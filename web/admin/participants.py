@@ -26,7 +26,7 @@ class Person(Struct, frozen=True, kw_only=True):
 
 
 class Deletion(Struct, frozen=True, kw_only=True):
-    """The name, typed once more by who means it."""
+    """The name, typed once more to confirm."""
 
     label: str
 

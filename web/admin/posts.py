@@ -1,7 +1,7 @@
-"""One post: its text, its thread, who acknowledged it and who still owes that; the owner answers and acknowledges it.
+"""One post: its text, its thread, who acknowledged it and who still has to. The owner answers and acknowledges it.
 
-Who owes is told from the ledger: the addressee, and whoever was registered in the lane when the post came or registered
-there before anybody had acknowledged it (`engine.posts`).
+Who still has to is read from the ledger: the addressee, and all who were registered in the lane when the post was sent
+or registered there before the first acknowledgement (`engine.posts`).
 """
 
 from datetime import datetime

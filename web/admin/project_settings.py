@@ -1,4 +1,4 @@
-"""A project's settings, its archive, and its end."""
+"""A project's settings, archiving it, and deleting it."""
 
 from typing import Annotated
 
@@ -39,7 +39,7 @@ class Archiving(Struct, frozen=True, kw_only=True):
 
 
 class Deletion(Struct, frozen=True, kw_only=True):
-    """The slug, typed once more by who means it."""
+    """The slug, typed once more to confirm."""
 
     slug: str
 
@@ -142,7 +142,7 @@ def _archiving(project: ProjectRow) -> Question:
 
 
 async def _delete(context: AdminContext, project: ProjectRow) -> None:
-    """Delete the project while nobody is served in it; one that has just gone is gone."""
+    """Delete the project while its actor is stopped. Deleting it twice does nothing more."""
     owner, services = current_owner(), context.services
     async with services.directory.forgetting(project.id):
         await services.people.change(

@@ -1,6 +1,6 @@
-"""A project from its owner's side: made, and looked at with everybody who takes part.
+"""Creating a project.
 
-It is changed and deleted in `web.admin.project_settings`, who takes part in `web.admin.grants` and `web.admin.members`.
+It is changed and deleted in `web.admin.project_settings`; members are added in `web.admin.grants`.
 """
 
 from functools import partial

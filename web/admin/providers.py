@@ -1,6 +1,6 @@
-"""The providers of identities that owners sign in with: where to send a browser, and whom one names that came back.
+"""Identity providers that owners sign in with: the address to send a browser to, and the identity for its code.
 
-OAuth 2.0 with state, nonce and PKCE; whoever calls keeps those between the two steps and lets a pair be used once.
+OAuth 2.0 with state, nonce and PKCE. The caller keeps those between the two steps and uses each once.
 Nothing a provider says counts before it is verified: an ID token by signature, issuer, audience, nonce and time, an
 email only when the provider itself has verified it. Nothing of a provider's answers is logged. Every talk with one is
 bounded by `PROVIDER_SECONDS_MAX`.
@@ -47,7 +47,7 @@ _ERROR_CODE = re.compile(r"[a-z_]{1,40}").fullmatch
 
 
 class Challenge(Struct, frozen=True, kw_only=True):
-    """What a sign-in is recognised by when it comes back."""
+    """The secrets that tie a callback to its attempt."""
 
     state: str
     nonce: str
@@ -55,7 +55,7 @@ class Challenge(Struct, frozen=True, kw_only=True):
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """Whom a provider names: who gives the subjects out, a subject that never changes, and a verified email."""
+    """Who signed in: the issuer, its subject, which never changes, and a verified email."""
 
     issuer: str
     subject: str
@@ -80,7 +80,7 @@ class Provider(Protocol):
         ...
 
     async def identify(self, code: str, challenge: Challenge) -> Identity:
-        """Whom the provider means by this code; raises `IdentityRefused` for nobody who may come in."""
+        """The identity for this code; raises `IdentityRefused` when it cannot be accepted."""
         ...
 
 
@@ -150,7 +150,7 @@ class OpenId:
             return _authorization_url(session, metadata.authorization_endpoint, challenge, nonce=challenge.nonce)
 
     async def identify(self, code: str, challenge: Challenge) -> Identity:
-        """Whom the provider means by this code."""
+        """The identity for this code."""
         async with _talking(self.title), self._session("client_secret_basic") as session:
             known = await self._learn(session)
             methods = known.metadata.token_endpoint_auth_methods_supported
@@ -227,7 +227,7 @@ class GitHub:
             return _authorization_url(session, f"{self._site}/login/oauth/authorize", challenge)
 
     async def identify(self, code: str, challenge: Challenge) -> Identity:
-        """Whom GitHub means by this code: the user's number, and the email that is primary and verified."""
+        """The identity for this code: the user's number, and the primary verified email."""
         async with _talking(self.title), self._session() as session:
             await _fetch_token(session, f"{self._site}/login/oauth/access_token", code, challenge)
             headers = {"Accept": "application/vnd.github+json"}
@@ -244,7 +244,7 @@ class GitHub:
 
 
 def _identity(issuer: str, subject: object, email: str) -> Identity:
-    """Whom a provider names, in text that a database can hold."""
+    """The identity, in text that a database can hold."""
     if not (isinstance(subject, str) and subject.isprintable() and email.isprintable()):
         raise IdentityRefused("The provider names you with characters that no name or email address has.")
     return Identity(issuer=issuer, subject=subject, email=email)

@@ -1,4 +1,4 @@
-"""The pages that say no: what is wrong in a few words, and the way on."""
+"""Pages for refused requests: what is wrong in a few words, and what to do."""
 
 from quart import render_template
 from werkzeug.exceptions import HTTPException

@@ -1,7 +1,7 @@
-"""The door: signing in by a one-time link or behind a proxy, the choice of providers, and signing out.
+"""Signing in by a one-time link or behind a proxy, the choice of providers, and signing out.
 
-A link that was used, is old or never was answers the same. Opening a link only asks; the form on that page signs in.
-So nobody is signed in as somebody else by following an address, and a mail program's preview uses nothing up.
+Used, old and unknown links get the same answer. Opening a link only asks; the form on that page signs in. So following
+an address signs nobody in as another owner, and a mail program's preview does not use a link up.
 """
 
 from quart import Blueprint, render_template, request
@@ -106,7 +106,7 @@ async def _refused_link() -> Page:
 
 
 async def not_admitted(owner: OwnerRow | None) -> Page:
-    """The page for who has shown who they are, and may not come in; `owner`: who is suspended."""
+    """The page for a known identity without an account; `owner`: whose account is suspended."""
     if owner is None:
         sentence = "There is no account with your email address here. Ask the operator of this server to add you."
         return await refusal_page(403, "You have no account here", sentence)
@@ -115,7 +115,7 @@ async def not_admitted(owner: OwnerRow | None) -> Page:
 
 
 async def _behind_proxy(context: AdminContext, next_path: str) -> ResponseReturnValue:
-    """Sign in whom the proxy names."""
+    """Sign in the owner whose email the proxy names."""
     if (email := header_email(context)) is None:
         return await refusal_page(
             403,

@@ -1,7 +1,7 @@
 """A project's tasks: as a board, a table or a picture of what waits for what; and one by one, to act on.
 
-Unfinished tasks are looked at in the project's state, finished ones are read from the ledger. What is done is done by
-the same commands as agents send (`web.admin.acting`).
+Unfinished tasks are read from the project's state, finished ones from the ledger. Forms send the same commands as
+agents do (`web.admin.acting`).
 """
 
 from datetime import datetime

@@ -1,8 +1,8 @@
-"""Who is asking: found before every page, and let no further than they may go.
+"""Finds who sends a request, and lets it through or refuses it.
 
-`guard` stands before everything below `/admin`, addresses that do not exist included. A page is for owners who are
-signed in and have confirmed their handle, unless it says otherwise: `public`, or `for_newcomers`. Whatever changes
-something carries the session's own CSRF token in the form; that is looked at before anything else.
+`guard` runs before everything below `/admin`, also before addresses that do not exist. A page is for owners who are
+signed in and have confirmed their handle, unless it is marked `public` or `for_newcomers`. A request that changes
+something must carry the session's CSRF token in its form; that is checked first.
 """
 
 import re
@@ -81,26 +81,26 @@ class Live(Struct, frozen=True, kw_only=True):
 
 
 def current_session() -> Session | None:
-    """The session of the present request; None for who is not signed in."""
+    """The session of the current request; None for a visitor who is not signed in."""
     session: Session | None = g.get("session")
     return session
 
 
 def current_owner() -> OwnerRow:
-    """The owner who is signed in; to be asked on pages that are not public."""
+    """The signed-in owner; only for pages that are not public."""
     session = current_session()
     assert session is not None  # noqa: S101 - the guard lets nobody else reach such a page
     return session.owner
 
 
 def current_csrf() -> str | None:
-    """What a form of the present visitor must bring; None for whom no form is accepted from."""
+    """The CSRF token that the visitor's forms must carry; None when no form is accepted from them."""
     session = current_session()
     return session.csrf if session is not None else g.get("guest_csrf")
 
 
 def guard(context: AdminContext) -> Callable[[], Awaitable[ResponseReturnValue | None]]:
-    """What happens before each request: None lets it through."""
+    """The check before each request; None lets it through."""
 
     async def admit() -> ResponseReturnValue | None:
         if not covers(request.path) or request.endpoint == _STATIC:
@@ -121,7 +121,7 @@ def guard(context: AdminContext) -> Callable[[], Awaitable[ResponseReturnValue |
 
 
 async def sign_in(context: AdminContext, owner: OwnerRow, next_path: str, *, way: str) -> Response:
-    """Begin a new session of this owner in place of the browser's present one, and lead on."""
+    """Open a session of this owner in place of the browser's current one, and redirect."""
     opened = await context.store.write(
         sessions.open_session,
         owner.id,
@@ -135,7 +135,7 @@ async def sign_in(context: AdminContext, owner: OwnerRow, next_path: str, *, way
 
 
 async def form_for_anybody(context: AdminContext, template: str, **values: object) -> Response:
-    """A page whose form also somebody without a session may send: a guest's ticket then carries its CSRF token."""
+    """A page whose form may be sent without a session: a guest's ticket then carries the CSRF token."""
     ticket = None
     if current_csrf() is None:
         ticket = guests.random_ticket()
@@ -152,7 +152,7 @@ def see_other(path: str) -> Response:
 
 
 def header_email(context: AdminContext) -> str | None:
-    """Whom a trusted proxy says the visitor is; None when it says nothing, or owners do not sign in so."""
+    """The visitor's email by a trusted proxy; None without one, or when owners do not sign in by proxy."""
     if context.settings.admin_auth != "header":
         return None
     return context.services.proxies.vouched(*asgi.peer_and_headers(request), context.settings.admin_email_header)
@@ -211,6 +211,6 @@ def _to_sign_in() -> Response:
 
 
 def _here() -> str:
-    """The present address, to be led back to."""
+    """The current address, to come back to."""
     query = request.query_string.decode("latin-1")
     return quote(f"{request.path}?{query}" if query else request.path, safe="/")

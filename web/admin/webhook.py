@@ -1,7 +1,7 @@
-"""A project's webhook: where its owner is told, elsewhere, of what needs them.
+"""A project's webhook: where its owner is told of what needs them.
 
-Of the address only the host is shown again, because the rest may be a secret of the receiver's. Ours is shown once, on
-a card; every save makes a new one.
+Only the host of the address is shown again, because the rest may be a secret. The signing secret is shown once, on a
+card; every save makes a new one.
 """
 
 from typing import Annotated
