@@ -18,6 +18,7 @@ from web.admin import forms
 from web.admin.acting import owner_in_person
 from web.admin.context import AdminContext
 from web.admin.now import active_in
+from web.admin.paging import Listed
 from web.admin.visitor import PREFIX, Live, current_owner
 from web.needs import Needs, needs_of
 
@@ -33,12 +34,6 @@ LOOKED_AT_DAYS = 30
 PATIENCE_SECONDS = 1.0
 
 INVITES_LAPSE_HOURS = 24
-
-
-class Page(Struct, frozen=True, kw_only=True):
-    """Which page of the projects."""
-
-    page: int = 1
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -60,18 +55,18 @@ def home_pages(context: AdminContext) -> Blueprint:
         projects = sorted(await store.read(overview.dashboard, owner.id), key=_activity, reverse=True)
         seen, silent = await _seen(context, projects)
         needs = {project_id: each.needs for project_id, each in seen.items() if each.needs.total}
-        wanted = forms.read(Page, request.args).fields or Page()
-        last_page = max(1, -(-len(projects) // PAGE_PROJECTS))
-        number = min(max(1, wanted.page), last_page)
-        shown = projects[(number - 1) * PAGE_PROJECTS : number * PAGE_PROJECTS]
+        wanted = (forms.read(Listed, request.args).fields or Listed()).within(len(projects), PAGE_PROJECTS)
+        first = wanted.offset(PAGE_PROJECTS)
+        shown = projects[first : first + PAGE_PROJECTS]
         live = {project.id: context.services.directory.open_posts(project.id) for project in shown}
         lapsing = await store.read(invites.lapsing, owner.id, hours=INVITES_LAPSE_HOURS)
         return await render_template(
             "home.html",
             place="projects",
             projects=shown,
-            page=number,
-            last_page=last_page,
+            total=len(projects),
+            earlier=wanted.earlier,
+            later=wanted.later if len(projects) > first + PAGE_PROJECTS else None,
             needs=[(project, needs[project.id]) for project in projects if project.id in needs],
             needs_count=sum(each.total for each in needs.values()) + len(lapsing),
             silent=silent,

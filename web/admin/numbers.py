@@ -157,6 +157,7 @@ async def _page(
     project = await the_project(context, project_id)
     wanted = forms.read(Wanted, request.args).fields or Wanted()
     sequences = await context.services.directory.look(project_id, lambda state, now: _sequences(state))
+    wanted = wanted.within(len(sequences), PAGE_SEQUENCES)
     first = wanted.offset(PAGE_SEQUENCES)
     chosen = next((each for each in sequences if each.name == (wanted.sequence or form.typed.get("sequence"))), None)
     events = [] if chosen is None else await _numbers(context, project_id, chosen.name, wanted.before)

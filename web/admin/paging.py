@@ -1,6 +1,6 @@
 """Long lists in pages, searched by a part of a name: which page is asked for, and those beside it."""
 
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlencode
 
 from msgspec import Meta, Struct, structs
@@ -17,6 +17,10 @@ class Listed(Struct, frozen=True, kw_only=True):
     def offset(self, size: int) -> int:
         """How many entries come before this page, with `size` a page."""
         return (self.page - 1) * size
+
+    def within(self, total: int, size: int) -> Self:
+        """The same page, or the last one of a list with so many entries, with `size` a page."""
+        return structs.replace(self, page=min(self.page, max(1, -(-total // size))))
 
     @property
     def earlier(self) -> str | None:

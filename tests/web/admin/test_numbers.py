@@ -3,7 +3,7 @@
 import pytest
 
 from tests.web.admin.admin_client import AdminClient
-from tests.web.admin.reading import text_of, wrong_in
+from tests.web.admin.reading import links_of, text_of, wrong_in
 from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus
 from web.admin.numbers import asked_number
@@ -72,3 +72,16 @@ async def test_numbers_come_in_pages(bus: Bus, ada: AdminClient, numbers: str) -
     assert "ADR-0231" not in page
     older = page.split("before=")[1].split('"')[0]
     assert "ADR-0231" in await ada.page(numbers, sequence="adr", before=older)
+
+
+async def test_many_sequences_come_in_pages(bus: Bus, ada: AdminClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = await bus.mint()
+    there = f"{await project_of(bus, ada)}/numbers"
+    for name in ("adr", "rfc"):
+        await bus.call(token, "claim", sequence=name)
+    monkeypatch.setattr("web.admin.numbers.PAGE_SEQUENCES", 1)
+    first = await ada.page(there)
+    (later,) = [link for link in links_of(first) if "page=" in link]
+    second = await ada.page(f"{there}{later}")
+    assert ("?sequence=adr" in links_of(first), "?sequence=rfc" in links_of(second)) == (True, True)
+    assert "?sequence=rfc" in links_of(await ada.page(there, page=700)), "the last page, not an empty one"
