@@ -9,12 +9,14 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kit.bus import Bus, Doubt
-from kit.git import Repository
+from kit.git import CONSTANTLY, SAFELY, Repository
 from kit.ledger import Ledger
 from kit.numbers import Numbered, Numbering
 from kit.settings import Settings, read_settings
+from kit.telling import is_same
 from kit.words import flat, line
 
 SECONDS_MAX = 60
@@ -43,12 +45,11 @@ def audit(directory: Path, commits: str) -> list[Finding]:
     token = settings.token(repository.git_dir)
     ledger = Ledger(Bus(settings.checked_endpoint(), token, SECONDS_MAX), settings)
     claims, voided = ledger.claims(list(new.values())), ledger.voided(list(new.values()))
+    committers = ledger.committers_without_claim() if claims else {}
     found = []
     for file in new.values():
         claim = claims.get((file.sequence, file.number), {})
-        payload = claim.get("payload")
-        note = payload.get("note") if isinstance(payload, dict) else None
-        fault = _fault(file, here, claimed=bool(claim), note=note, settings=settings)
+        fault = _fault(file, here, claim, settings) or _taken_from_another(claim, added[file.path], committers)
         if fault is None and (file.sequence, file.number) in voided:
             fault = "voided", "it was voided, so no file may have it"
         elif fault is not None and fault[0] == "unclaimed" and ledger.is_archived(file.sequence):
@@ -58,15 +59,15 @@ def audit(directory: Path, commits: str) -> list[Finding]:
     return found
 
 
-def _fault(
-    file: Numbered, here: list[Numbered], *, claimed: bool, note: object, settings: Settings
-) -> tuple[str, str] | None:
+def _fault(file: Numbered, here: list[Numbered], claim: dict[str, Any], settings: Settings) -> tuple[str, str] | None:
     same = (file.sequence, file.number, file.place)
     twins = [other for other in here if (other.sequence, other.number, other.place) == same and other.stem != file.stem]
     if twins:
         return "duplicate", f"{flat(twins[0].path)} has it too"
-    if not claimed:
+    if not claim:
         return "unclaimed", "nobody claimed it"
+    payload = claim.get("payload")
+    note = payload.get("note") if isinstance(payload, dict) else None
     other = (
         Numbering(settings.sequences).find(f"{note}{file.path[len(file.unit) :]}") if isinstance(note, str) else None
     )
@@ -75,9 +76,19 @@ def _fault(
     return None
 
 
+def _taken_from_another(claim: dict[str, Any], commit: str, committers: dict[str, str]) -> tuple[str, str] | None:
+    """A number that one participant claimed, in a commit that another made and whose report says so."""
+    holder = str(claim.get("actor"))
+    author = next((who for short, who in committers.items() if commit.startswith(short[: len(commit)])), None)
+    if author is None or is_same(author, holder):
+        return None
+    return "foreign", f"{line(holder)} claimed it, and {line(author)} committed it"
+
+
 def _added(repository: Repository, commits: str) -> dict[str, str]:
     """The paths that a range of commits added, merges left out, each with the short hash of its commit."""
-    command = ["git", "-C", str(repository.root), "log", "--no-merges", "--no-renames", "--diff-filter=A", "-z"]
+    git = ["git", *SAFELY, *CONSTANTLY, "-C", str(repository.root)]
+    command = [*git, "log", "--no-merges", "--no-renames", "--diff-filter=A", "-z"]
     ran = subprocess.run(  # noqa: S603 - git, no shell, and a revision that cannot be an option
         [*command, "--format=%x01%h", "--name-only", "--end-of-options", commits, "--"],
         capture_output=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kit.bus import Bus, Doubt, rows_of, text_of
@@ -113,6 +114,19 @@ class Ledger:
             payload = event.get("payload")
             if isinstance(payload, dict) and isinstance(payload.get("number"), int):
                 found[payload["number"]] = event
+        return found
+
+    def committers_without_claim(self) -> dict[str, str]:
+        """By whom a reported commit was made, by its short hash, where its new numbers were not all the author's."""
+        found = {}
+        with suppress(Doubt):  # an older bus has no reports
+            answer = self.bus.call("query_events", type="commit_check", limit=EVENTS_MAX)
+            for event in rows_of(answer, "events"):
+                payload = event.get("payload")
+                report = payload if isinstance(payload, dict) else {}
+                numbers = report.get("numbers")
+                if isinstance(numbers, dict) and numbers.get("unclaimed"):
+                    found[str(report.get("commit"))] = str(event.get("actor"))
         return found
 
     def next_number(self, sequence: str) -> int:

@@ -5,7 +5,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from tests.kit.scratch import HOOK, Identity, WorkTree, repository
+from kit.install import Wishes, install
+from tests.kit.scratch import Identity, WorkTree, repository
 from tests.web.bus import Bus
 from tests.web.command_line import LLM_BUS
 
@@ -121,4 +122,25 @@ async def test_the_audit_finds_what_no_hook_has_seen(bus: Bus, alice: WorkTree) 
     assert ran.code == 1
     assert "foreign: adr 1 in docs/decisions/0001-b.md, it was claimed for docs/decisions/0001-a.md" in ran.out
     assert (await alice.hook("audit", "nonsense")).code == 2
-    assert HOOK.exists()
+
+
+async def test_the_audit_finds_a_number_that_another_claimed(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+    assert bob.who.token is not None
+    for _ in range(2):
+        await bus.call(bob.who.token, "claim", sequence="adr")
+    install(alice.path, Wishes(server=bus.url))
+    await alice.stage("docs/decisions/0001-taken.md")
+    await alice.git("commit", "--quiet", "--no-verify", "--message", "around the guard")
+    await alice.git("checkout", "--quiet", "--orphan", "bobs")
+    await alice.git("rm", "-r", "--quiet", "--cached", ".")
+    await alice.stage("docs/decisions/0002-bobs.md")
+    await alice.git("commit", "--quiet", "--message", "bob's own", LLM_BUS_TOKEN=bob.who.token)
+    await alice.git("checkout", "--quiet", "--force", "main")
+    await alice.git("merge", "--quiet", "--squash", "--allow-unrelated-histories", "bobs")
+    await alice.git("commit", "--quiet", "--message", "taken over with all of its history")
+    ran = await alice.hook("audit")
+    assert ran.code == 1
+    assert ran.out.splitlines()[0].endswith(
+        "foreign: adr 1 in docs/decisions/0001-taken.md, ada/bob claimed it, and ada/alice committed it"
+    )
+    assert len(ran.out.splitlines()) == 1, "what a branch had already is not taken from anybody"
