@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from kit.git import Repository
 
 GIT_SECONDS_MAX = 10
+GUARD_HOOK = "pre-commit"
 HOOKS = {
-    "pre-commit": "--staged",
+    GUARD_HOOK: "--staged",
     "post-commit": "--committed",
     "pre-merge-commit": "--incoming",
     "pre-applypatch": "--incoming",
@@ -80,7 +81,7 @@ def missing_guard(repository: Repository) -> str | None:
     """What to tell when a commit here would not be checked, with the line that mends it; None when it would."""
     folder = folder_in(repository.root)
     if folder is not None:
-        text = text_of(folder / "pre-commit")
+        text = text_of(folder / GUARD_HOOK)
         manager = generator_of(text)
         if _is_guarded(text) or (manager and manager.runs_config and _config_has_guard(repository.root)):
             return None

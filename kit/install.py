@@ -52,6 +52,8 @@ class Wishes:
     """What to install. Left out, a choice that was made here before stays."""
 
     server: str | None = None
+    default_server: str = DEFAULT_SERVER
+    """Where the bus is taken to be when nothing was chosen, now or before."""
     project: str | None = None
     token_variable: str | None = None
     lead: bool = False
@@ -74,13 +76,25 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class _Hooks:
+    """The hooks to write, other programs to put aside first, and what stands in the way.
+
+    `are_own`: they lie in this work tree, as with a relative `core.hooksPath`; every other one has its own.
+    """
+
+    edits: dict[Path, Edit] = field(default_factory=dict)
+    asides: list[Path] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    are_own: bool = False
+
+
+@dataclass(frozen=True)
 class _Plan:
-    """The edits of one run: of this work tree, and of what all work trees share."""
+    """The edits of one run: of this work tree, and of what all work trees share; the hooks are in one of the two."""
 
     own: dict[Path, Edit]
     shared: dict[Path, Edit]
-    asides: list[Path]
-    problems: list[str]
+    hooks: _Hooks
 
 
 def install(directory: Path, wishes: Wishes) -> Outcome:
@@ -92,16 +106,16 @@ def install(directory: Path, wishes: Wishes) -> Outcome:
     plan = _plan(repository, wishes)
     _refuse_unsafe(repository, plan, wishes, _in_clear(repository, wishes))
     work = _Work(repository)
-    work.outcome.problems += plan.problems
-    for hook in plan.asides:
+    work.outcome.problems += plan.hooks.problems
+    for hook in plan.hooks.asides:
         hook.rename(git_hook.aside(hook))
         work.outcome.changes.append(f"moved {hook.name} to {git_hook.aside(hook).name}, which runs first")
     work.put(plan.shared, work.shared)
     if (started := repository.shared_state / LAUNCHER_NAME).exists():
         started.chmod(0o755)
     work.put(plan.own, work.own)
-    for hook in plan.shared:
-        if hook.name in git_hook.HOOKS and hook.exists() and git_hook.block_for(hook).remove(_read(hook)) is None:
+    for hook in plan.hooks.edits:
+        if hook.exists() and git_hook.block_for(hook).remove(_read(hook)) is None:
             hook.chmod(0o755)  # it is all ours
     return work.outcome
 
@@ -119,16 +133,18 @@ def uninstall(directory: Path, wishes: Wishes | None = None) -> Outcome:
     everything = Wishes(with_wiki=True, clients=("all",), shared_hooks=wishes.shared_hooks, token=token)
     plan = _plan(repository, everything)
     always = _plan(repository, Wishes()).own
-    for path in [path for path in plan.own if path not in always and _unsafe(repository, path)]:
+    extra = [path for path in plan.own if path not in always]
+    for path in [path for path in extra if path not in plan.hooks.edits and _unsafe(repository, path)]:
         if not work.own.knows(Path(os.path.realpath(path))):
             del plan.own[path]  # such as a wiki in a `docs` that is a link, where none was begun
     _refuse_unsafe(repository, plan, everything)
     work.take_out(plan.own, work.own)
-    if _others_use(repository):
+    if not _others_use(repository):
+        work.take_out(plan.shared, work.shared)
+    elif not plan.hooks.are_own:
         work.outcome.changes.append("left the hooks: another work tree of this repository uses them")
         return work.outcome
-    work.take_out(plan.shared, work.shared)
-    for hook in [hook for hook in plan.shared if hook.name in git_hook.HOOKS]:
+    for hook in plan.hooks.edits:
         if not hook.exists() and git_hook.aside(hook).exists():
             git_hook.aside(hook).rename(hook)
             work.outcome.changes.append(f"moved {git_hook.aside(hook).name} back to {hook.name}")
@@ -150,24 +166,25 @@ def _others_use(repository: Repository) -> bool:
 
 def _plan(repository: Repository, wishes: Wishes) -> _Plan:
     root = repository.root
-    hooks, asides, problems = _hook_edits(repository, wishes)
+    hooks = _hook_edits(repository, wishes)
     pins = _pins(repository, wishes)
     shared: dict[Path, Edit] = {
         repository.shared_state / PROGRAM_NAME: Own(compiled().decode("utf-8", "surrogateescape"), "PK"),
         repository.shared_state / LAUNCHER_NAME: Own(launcher(), "# LLM Bus"),
         repository.shared / "config": Block(_git_section(pins), *_PINS),
         repository.shared / "info" / "exclude": Block("\n".join(f"/{path}" for path in PRIVATE_PATHS), *_PINS),
-        **hooks,
+        **({} if hooks.are_own else hooks.edits),
     }
     own: dict[Path, Edit] = {
         root / CONFIG_NAME: Seed(json.dumps(_config(repository, pins), indent=2) + "\n"),
         **_client_edits(repository, wishes, pins),
         **manager_edits(root),
+        **(hooks.edits if hooks.are_own else {}),
         **_former(root),
     }
     if wishes.with_wiki:
         own.update({root / "docs/wiki" / name: Seed(text(f"wiki/{name}")) for name in _WIKI})
-    return _Plan(own, shared, asides, problems)
+    return _Plan(own, shared, hooks)
 
 
 def _pins(repository: Repository, wishes: Wishes) -> dict[str, str]:
@@ -175,7 +192,7 @@ def _pins(repository: Repository, wishes: Wishes) -> dict[str, str]:
     before = repository.pins()
     server = wishes.server.rstrip("/") if wishes.server else None
     pins = {
-        "endpoint": f"{server}/mcp" if server else before.get("endpoint", f"{DEFAULT_SERVER}/mcp"),
+        "endpoint": f"{server}/mcp" if server else before.get("endpoint", f"{wishes.default_server}/mcp"),
         "tokenEnv": wishes.token_variable or before.get("tokenenv", TOKEN_VARIABLE),
         "project": wishes.project or before.get("project", ""),
         "http": {True: "true", False: "false", None: before.get("http", "true")}[wishes.http_hooks],
@@ -257,39 +274,46 @@ def _former(root: Path) -> dict[Path, Edit]:
     return {path: edit for path, edit in found.items() if path.exists() and not path.is_symlink()}
 
 
-def _hook_edits(repository: Repository, wishes: Wishes) -> tuple[dict[Path, Edit], list[Path], list[str]]:
-    """The hooks to write, other programs to put aside first, and what stands in the way."""
+def _hook_edits(repository: Repository, wishes: Wishes) -> _Hooks:
     folder = git_hook.folder_in(repository.root)
     if folder is None or (folder.exists() and not folder.is_dir()):
-        return {}, [], [f"git is told to run no hooks here (core.hooksPath is {folder}): commits are not checked"]
+        told = f"git is told to run no hooks here (core.hooksPath is {folder}): commits are not checked"
+        return _Hooks(problems=[told])
     if not wishes.shared_hooks and not _is_own(repository, folder):
         told = f"{folder} is not this repository's alone: commits are not checked; --shared-hooks writes there"
-        return {}, [], [told]
-    hooks: dict[Path, Edit] = {}
-    asides, problems = [], []
+        return _Hooks(problems=[told])
+    hooks = _Hooks(are_own=_is_inside(folder, repository.root) and not _is_inside(folder, repository.shared))
     for name in git_hook.HOOKS:
         hook = folder / name
         manager = generator_of(git_hook.text_of(hook))
-        if manager is not None and manager.runs_config:
-            continue  # its configuration has our line
+        if manager is not None and manager.runs_config:  # its configuration has our line
+            missing = manager.missing_config(repository.root) if name == git_hook.GUARD_HOOK else None
+            hooks.problems.extend([f"commits are not checked: {missing}"] if missing else [])
+            continue
         is_program = git_hook.is_program(hook)
         if is_program:
             if git_hook.aside(hook).exists():
                 told = (
                     f"{hook} and {git_hook.aside(hook).name} are both other programs: remove the one that is not needed"
                 )
-                problems.append(told)
+                hooks.problems.append(told)
                 continue
-            asides.append(hook)
-        hooks[hook] = git_hook.block_for(hook, puts_aside=is_program)
-    return hooks, asides, problems
+            hooks.asides.append(hook)
+        hooks.edits[hook] = git_hook.block_for(hook, puts_aside=is_program)
+    return hooks
 
 
 def _is_own(repository: Repository, path: Path) -> bool:
     """Whether a path is inside the work tree or the git directory, wherever links lead."""
-    real = os.path.realpath(path)
-    places = [os.path.realpath(place) for place in (repository.root, repository.shared, repository.git_dir)]
-    return any(real == place or real.startswith(place + os.sep) for place in places)
+    real = Path(os.path.realpath(path))
+    return any(
+        _is_inside(real, Path(os.path.realpath(place)))
+        for place in (repository.root, repository.shared, repository.git_dir)
+    )
+
+
+def _is_inside(path: Path, place: Path) -> bool:
+    return path == place or place in path.parents
 
 
 # ---------------------------------------------------------------- what is refused
@@ -305,8 +329,9 @@ def _in_clear(repository: Repository, wishes: Wishes) -> list[str]:
 
 def _refuse_unsafe(repository: Repository, plan: _Plan, wishes: Wishes, reasons: Sequence[str] = ()) -> None:
     """Raise `Refused` for what must not be written to, and for other reasons not to begin."""
-    unsafe = {path: reason for path in plan.own if (reason := _unsafe(repository, path))}
-    for path in plan.shared:
+    files = [path for path in plan.own if path not in plan.hooks.edits]
+    unsafe = {path: reason for path in files if (reason := _unsafe(repository, path))}
+    for path in (*plan.shared, *plan.hooks.edits):
         if not (wishes.shared_hooks or _is_own(repository, path)):
             unsafe[path] = f"{path} leads out of the repository"
     blocked = [path for path in [*plan.own, *plan.shared] if path not in unsafe and not _is_writable(path)]
@@ -347,8 +372,8 @@ class _Work:
 
     def __init__(self, repository: Repository) -> None:
         self.root = repository.root
-        self.own = Receipt(repository.own_state / "installed.json")
-        self.shared = Receipt(repository.shared_state / "shared.json")
+        self.own = Receipt(repository.own_state / "installed.json", repository.root)
+        self.shared = Receipt(repository.shared_state / "shared.json", repository.shared)
         self.outcome = Outcome()
 
     def put(self, edits: dict[Path, Edit], receipt: Receipt) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -51,7 +52,7 @@ def told(prepared: Prepared) -> list[str]:
         *made,
         *told_changes(Outcome(prepared.changes, prepared.problems)),
         f"you are {prepared.actor} in project {prepared.project}",
-        f"next: cd {prepared.path} && claude",
+        f"next: cd {shlex.quote(prepared.path)} && claude",
         f"other clients: export {prepared.variable}={token}, then start them",
     ]
 

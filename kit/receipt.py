@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from kit.client_files import Edit
 
@@ -16,37 +18,34 @@ from kit.client_files import Edit
 class Receipt:
     """The receipt of one set of files: those of a work tree, or those that all its work trees share."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, base: Path) -> None:
         self.path = path
+        self._base = Path(os.path.realpath(base))
         known = _read_object(path)
-        self._before: dict[str, str | None] = {**known.get("before", {})}
-        self._left: dict[str, str] = {**known.get("left", {})}
-        self._folders: list[str] = [*known.get("folders", [])]
+        self._before: dict[str, str | None] = {self._name(Path(name)): text for name, text in known["before"].items()}
+        self._left: dict[str, str] = {self._name(Path(name)): text for name, text in known["left"].items()}
+        self._folders: list[str] = [self._name(Path(name)) for name in known["folders"]]
 
     def before(self, path: Path, current: str | None, edit: Edit) -> str | None:
         """What the file would hold without us."""
-        name = str(path)
+        name = self._name(path)
         if current is not None and self._left.get(name) == digest(current):
             return self._before[name]
         return edit.remove(current)
 
     def knows(self, path: Path) -> bool:
         """Whether the installer has changed a file."""
-        return str(path) in self._left
+        return self._name(path) in self._left
 
     def remember(self, path: Path, before: str | None, left: str) -> None:
         """Note a change that is about to be made."""
-        self._before[str(path)] = before
-        self._left[str(path)] = digest(left)
+        self._before[self._name(path)] = before
+        self._left[self._name(path)] = digest(left)
 
     def make_folder(self, folder: Path) -> None:
         """Make a folder and those above it, and remember which were not there."""
-        self._folders += [str(place) for place in (folder, *folder.parents) if not place.exists()]
+        self._folders += [self._name(place) for place in (folder, *folder.parents) if not place.exists()]
         folder.mkdir(parents=True, exist_ok=True)
-
-    def made(self, folder: Path) -> bool:
-        """Whether the installer made a folder."""
-        return str(folder) in self._folders
 
     def save(self) -> None:
         """Write it down."""
@@ -58,9 +57,14 @@ class Receipt:
     def clear(self) -> None:
         """Forget it all, and remove the folders that were not there and are empty."""
         self.path.unlink(missing_ok=True)
-        for folder in sorted(map(Path, self._folders), key=lambda place: -len(place.parts)):
+        folders = [self._base / name for name in self._folders]
+        for folder in sorted(folders, key=lambda place: -len(place.parts)):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+    def _name(self, path: Path) -> str:
+        """A path as it is written down: from the base, so that a repository may be moved."""
+        return path.relative_to(self._base).as_posix() if path.is_relative_to(self._base) else str(path)
 
 
 def digest(text: str) -> str:
@@ -68,9 +72,9 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _read_object(path: Path) -> dict[str, dict[str, str]]:
-    try:
-        known = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
+def _read_object(path: Path) -> dict[str, Any]:
+    known: dict[str, Any] = {"before": {}, "left": {}, "folders": []}
+    with suppress(OSError, ValueError):
+        found = json.loads(path.read_text("utf-8"))
+        known.update(found if isinstance(found, dict) else {})
+    return known

@@ -192,6 +192,15 @@ async def test_a_broken_receipt_is_as_none(tree: WorkTree, text: str) -> None:
     assert (tree.path / "AGENTS.md").read_text() == "# Ours\n"
 
 
+async def test_a_repository_that_was_moved_gets_back_what_was_there(tree: WorkTree) -> None:
+    tree.write(".claude/settings.json", SETTINGS)
+    before = tree.tree()
+    install(tree.path, Wishes(with_wiki=True))
+    moved = WorkTree(tree.path.rename(tree.path.with_name("moved")), NOBODY)
+    assert uninstall(moved.path).problems == []
+    assert moved.tree() == before
+
+
 async def test_another_clone_can_uninstall_what_was_committed(tree: WorkTree) -> None:
     tree.write("AGENTS.md", "# Ours\n")
     install(tree.path, Wishes())

@@ -61,7 +61,16 @@ async def test_a_config_of_another_style_is_left_alone_and_named(tree: WorkTree,
     tree.write(name, text)
     [problem] = install(tree.path, Wishes()).problems
     assert problem.startswith(f"left {name} alone")
+    assert "have it run this line before a commit: llm_bus=" in problem
     assert (tree.path / name).read_text() == text
+
+
+async def test_a_manager_whose_config_cannot_be_edited_is_named(tree: WorkTree) -> None:
+    tree.write("lefthook.toml", "[pre-commit.commands.ours]\nrun = 'true'\n")
+    tree.write(".git/hooks/pre-commit", "#!/bin/sh\ncall_lefthook run pre-commit\n").chmod(0o755)
+    [problem] = install(tree.path, Wishes()).problems
+    assert problem.startswith("commits are not checked: lefthook writes the hook, and lefthook.yml is not there")
+    assert missing_guard(Repository.around(tree.path)) is not None
 
 
 async def test_a_guard_that_another_program_took_away_is_missed_and_put_back(tree: WorkTree) -> None:
@@ -72,7 +81,7 @@ async def test_a_guard_that_another_program_took_away_is_missed_and_put_back(tre
     told = missing_guard(here)
     assert told is not None
     ran = await tree.run("sh", "-ec", told.partition("puts it back: ")[2])
-    assert ran.code == 0
+    assert (ran.code, "commits are not checked: pre-commit writes the hook" in ran.out) == (1, True)
     assert missing_guard(here) is not None, "the manager's hook stays its own; it has no configuration here"
     (tree.path / ".git/hooks/pre-commit").unlink()
     await tree.run("sh", "-ec", told.partition("puts it back: ")[2])

@@ -79,7 +79,7 @@ async def test_the_command_installs_the_same(bus: Bus, tmp_path: Path) -> None:
     ran = llm_bus("kit", "install", tree.path, "--server", f"{bus.url}/mcp", "--with-wiki")
     assert (ran.returncode, "created docs/wiki/log.md" in ran.stdout) == (0, True)
     assert json.loads((tree.path / "llm-bus.config.json").read_text())["endpoint"] == f"{bus.url}/mcp"
-    again = llm_bus("kit", "install", tree.path, "--server", bus.url, "--json")
+    again = llm_bus("kit", "install", tree.path, "--json")  # where the bus is stays as it was chosen
     assert json.loads(again.stdout) == {"changes": [], "problems": []}
     assert llm_bus("kit", "install", tree.path, "--uninstall").returncode == 0
     assert tree.tree() == before

@@ -70,7 +70,9 @@ def kit() -> None:
 @click.option("--uninstall", "takes_out", is_flag=True, help="Take it out, and restore what was there.")
 @click.option("--with-wiki", is_flag=True, help="Begin a wiki for agents in docs/wiki; nothing there is overwritten.")
 @click.option("--lead", is_flag=True, help="Instructions for an agent that leads.")
-@click.option("--server", metavar="URL", callback=without_path, help="Where the bus is. [PUBLIC_URL, this machine]")
+@click.option(
+    "--server", metavar="URL", callback=without_path, help="Where the bus is. [as before, PUBLIC_URL, here]"
+)
 @click.option("--project", metavar="SLUG", help="The project that the repository belongs to.")
 @click.option("--client", "clients", multiple=True, type=click.Choice(["all", *CLIENT_FILES]), help="Its hooks too.")
 @click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
@@ -94,7 +96,8 @@ def install_kit(
     """Install the adherence kit into the repository around DIR (default: here)."""
     settings = read_settings()
     wishes = Wishes(
-        server=server or settings.public_url or (None if takes_out else settings.local_url),
+        server=server,
+        default_server=settings.public_url or settings.local_url,
         project=project,
         lead=lead,
         with_wiki=with_wiki,
