@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kit.numbers import Numbered, Numbering
 from kit.report import Collision, Report
 from kit.rows import told_lease
+from kit.sequences import new_name
 from kit.surfaces import covers
 from kit.telling import others_leases
 from kit.words import flat, line, shortened
@@ -65,12 +66,17 @@ class NumberCheck:
         return Numbering(self.settings.sequences, self.repository.tracked).of(self.repository.tracked)
 
     def _claimed_for(self, claim: dict[str, Any], file: Numbered) -> str | None:
-        """The other file that the caller's hook claimed this number for, perhaps for a sub-agent."""
+        """The other file that the caller's hook claimed this number for, perhaps for a sub-agent.
+
+        None for one that this work tree had lately: it was renamed since.
+        """
         payload = claim.get("payload")
         note = payload.get("note") if isinstance(payload, dict) else None
         path = f"{note}{file.path[len(file.unit) :]}" if isinstance(note, str) else ""
         other = Numbering(self.settings.sequences).find(path)
-        return other.unit if other and str(other) == str(file) and other.stem != file.stem else None
+        if other is None or str(other) != str(file) or other.stem == file.stem:
+            return None
+        return None if self.repository.had_lately(other.unit) else other.unit
 
     def _report_holder(self, file: Numbered, holder: object, given: int | None = None) -> None:
         """A number that another actor claimed: a collision, unless the file was a commit before or counts elsewhere."""
@@ -101,7 +107,7 @@ class NumberCheck:
         if "*" not in glob.rpartition("/")[0] or not file.place:
             return ""
         parts = [part for part in file.place.strip("/").split("/") if part.strip("s") != file.sequence.strip("s")]
-        name = "-".join([file.sequence, *parts[-1:]]).lower()
+        name = new_name([file.sequence, *parts[-1:]], sequences.values())
         entry = f'"{file.place}{glob.rpartition("/")[2]}": "{name}"'
         return f'a folder that counts on its own wants its own line, the first in "sequences": {entry}'
 

@@ -33,6 +33,9 @@ STATE_NAME = "llm-bus"
 SAFELY = ("-c", "safe.bareRepository=explicit")
 """A branch may hold a folder that looks like a bare repository, with a config that names a bus or commands to run."""
 
+CONSTANTLY = ("-c", "log.showSignature=false")
+"""Options without which a user's config changes the lines that are read."""
+
 SECONDS_MAX = run_seconds_max(os.environ.get("LLM_BUS_HOOK_SECONDS", ""))
 REFS_MAX = 1_000
 """The most recent ones. More would not be read within the time that a commit may take."""
@@ -105,8 +108,9 @@ class Repository:
 
     def config_path(self) -> Path | None:
         """Where its config is: here, or in the main work tree, where it may not be committed yet."""
-        places = (self.root / CONFIG_NAME, self.shared.parent / CONFIG_NAME)
-        return next((path for path in places if path.is_file()), None)
+        # What lies beside a bare repository, or a git directory elsewhere, is not of this repository.
+        main = [self.shared.parent / CONFIG_NAME] if self.shared.name == ".git" else []
+        return next((path for path in (self.root / CONFIG_NAME, *main) if path.is_file()), None)
 
     def work_trees(self) -> list[str]:
         """The roots of all work trees of this repository, this one first."""
@@ -199,6 +203,10 @@ class Repository:
         known = self._existing([f"{head}:{path}" for head in heads for path in paths])
         return {name.partition(":")[2] for name in known}
 
+    def had_lately(self, path: str) -> bool:
+        """Whether a recent state of this work tree had this path."""
+        return bool(self._existing([f"{head}:{path}" for head in self._recent]))
+
     def was_ever_known(self, path: str) -> bool:
         """Whether any commit that git can still reach had this path. It may read the whole history."""
         literal = f":(literal,top){path}"
@@ -210,8 +218,12 @@ class Repository:
         return bool(_git(self.root, "log", "-1", "--format=%H", "HEAD", "--", f":(literal,top){path}"))
 
     def names_on_branches(self, folder: str) -> Iterator[tuple[str, str]]:
-        """Each name that a branch has directly in a folder (with a slash at its end), with the branch."""
-        branches = {oid: name for oid, name in self._refs.items() if not name.startswith("refs/tags/")}
+        """Each name that a branch has directly in a folder (with a slash at its end), with the branch.
+
+        Not those of this branch's own former states, such as what was pushed before a commit was made anew.
+        """
+        refs = {oid: name for oid, name in self._refs.items() if not name.startswith("refs/tags/")}
+        branches = {oid: name for oid, name in refs.items() if oid not in self._own_former_states}
         asked = "".join(f"{oid}:{folder.rstrip('/')}\n" for oid in branches)
         answered = _git(self.root, "cat-file", "--batch", given=_encoded(asked)) if "\n" not in folder else b""
         seen: dict[bytes, None] = {}
@@ -228,6 +240,19 @@ class Repository:
         form = "--format=%(objectname) %(refname)"
         listed = _git(self.root, "for-each-ref", "--sort=-creatordate", f"--count={REFS_MAX}", form, *kinds) or b""
         return dict(reversed([row.split(" ", 1) for row in _decoded(listed).splitlines()]))
+
+    @cached_property
+    def _own_former_states(self) -> set[str]:
+        """Where the current branch was lately, if its ref, or what was pushed of it, still stands there."""
+        name = _decoded(_git(self.root, "symbolic-ref", "--quiet", "HEAD") or b"").strip()
+        for file in ("rebase-merge/head-name", "rebase-apply/head-name"):
+            with suppress(OSError):
+                name = name or self.git_dir.joinpath(file).read_text("utf-8").strip()
+        if not name.startswith("refs/heads/"):
+            return set()
+        pushed = name.replace("refs/heads/", "refs/remotes/*/", 1)
+        listed = _git(self.root, "for-each-ref", "--format=%(objectname)", name, pushed) or b""
+        return set(_decoded(listed).split()) & set(self._recent)
 
     @cached_property
     def _recent(self) -> list[str]:
@@ -305,7 +330,7 @@ def _git(directory: Path, *arguments: str, given: bytes | None = None) -> bytes 
 
 
 def _run(directory: Path, arguments: Iterable[str], given: bytes | None) -> subprocess.CompletedProcess[bytes]:
-    command = [b"git", *map(_encoded, SAFELY), b"-C", os.fsencode(directory), *map(_encoded, arguments)]
+    command = [b"git", *map(_encoded, (*SAFELY, *CONSTANTLY)), b"-C", os.fsencode(directory), *map(_encoded, arguments)]
     return subprocess.run(  # noqa: S603 - git as the user's PATH finds it, and no shell
         command, capture_output=True, check=False, timeout=SECONDS_MAX, input=given or b""
     )

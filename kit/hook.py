@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 RUN_SECONDS_MAX = SECONDS_MAX
 """For everything: the interpreter's start, git, the name of the server, every request; 1.5 s with the end."""
 
+PLACES_OF_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
+"""Set in a client that a hook of git has started; a file is looked at in the repository that it is in."""
+
 WORK_SECONDS_MIN = 0.4
 """What is left for the work when the start alone took too long."""
 
@@ -83,6 +86,9 @@ def main(arguments: Sequence[str]) -> int:
     report = Report(root=Path.cwd())
     is_check = options.staged or options.incoming or options.committed or options.file
     moment = None if is_check else Moment(CLIENTS[options.client], options.event, {})
+    if moment is not None:
+        for name in PLACES_OF_GIT:
+            os.environ.pop(name, None)
     worker = threading.Thread(target=_supervise, args=(options, moment, report), daemon=True)
     worker.start()
     worker.join(max(WORK_SECONDS_MIN, RUN_SECONDS_MAX - _age_seconds()))

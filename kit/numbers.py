@@ -19,8 +19,18 @@ if TYPE_CHECKING:
 DIGITS_MAX = 7
 """Without leading zeros. Longer runs are dates and clocks (`20261127101500_x.sql`), which no sequence counts."""
 
+_WORDS = re.compile(r"[^\W_]+(?:\.[0-9][^\W_]*)*")
+"""What stands between separators; a version, such as `V1.2`, is one word."""
+
 _RUNS = re.compile("[0-9]+")
-_DATE = re.compile(r"(?:19|20)[0-9]{2}[-_.](?:0[1-9]|1[0-2])[-_.](?:0[1-9]|[12][0-9]|3[01])(?![0-9])")
+_MONTH = "(?:0[1-9]|1[0-2])"
+_DAY = "(?:0[1-9]|[12][0-9]|3[01])"
+_YEAR = "(?:19|20)[0-9]{2}"
+_DATES = re.compile(
+    rf"(?<![0-9])(?:{_YEAR}([-_./]){_MONTH}\1{_DAY}(?![0-9])|{_YEAR}[-_./]?{_MONTH}(?![^\W_])"
+    rf"|[0-9]{{2}}([-_.]){_MONTH}\2{_DAY}(?![0-9]))"
+)
+"""Days, and months alone, in a path: `2026-11-27`, `26_11_27`, `2026/11/27`, `2026-11`, `202611`."""
 
 Shape = tuple[int, str, str]
 """How a run of digits stands in a name: its width, and what kind of character is on each side."""
@@ -90,7 +100,8 @@ class Numbering:
         segment, name, runs = found
         usual = self._usual(glob)
         run = max(runs, key=lambda run: (usual[_shape(name, run)], _stands_alone(name, run), -run.start()))
-        if _is_no_number(name, run):
+        begin = sum(len(part) + 1 for part in path.split("/")[:segment])
+        if _is_no_number(run) or _is_date(path, begin, begin + run.start()):
             return None
         return Numbered(path, self._sequences[glob], segment, run.start(), run.end())
 
@@ -111,8 +122,10 @@ def _runs_of(path: str) -> tuple[int, str, list[re.Match[str]]] | None:
     """The last segment with digits, of the file's name and its folder's: where it is, and its runs of digits."""
     segments = path.split("/")
     for segment in range(len(segments) - 1, max(len(segments) - 3, -1), -1):
-        if runs := list(_RUNS.finditer(segments[segment])):
-            return segment, segments[segment], runs
+        name = segments[segment]
+        if re.search("[0-9]", name):
+            runs = _lone_runs(name)
+            return (segment, name, runs) if runs else None
     return None
 
 
@@ -130,6 +143,17 @@ def _stands_alone(name: str, run: re.Match[str]) -> bool:
     return "a" not in (before, after)
 
 
-def _is_no_number(name: str, run: re.Match[str]) -> bool:
-    digits = run.group().lstrip("0")
-    return not 0 < len(digits) <= DIGITS_MAX or _DATE.match(name, run.start()) is not None
+def _lone_runs(name: str) -> list[re.Match[str]]:
+    """The runs of digits that are alone in their word: versions and hashes (`1.10`, `9f86d0`) have several."""
+    words = [list(_RUNS.finditer(name, *word.span())) for word in _WORDS.finditer(name)]
+    return [runs[0] for runs in words if len(runs) == 1]
+
+
+def _is_no_number(run: re.Match[str]) -> bool:
+    return not 0 < len(run.group().lstrip("0")) <= DIGITS_MAX
+
+
+def _is_date(path: str, segment: int, position: int) -> bool:
+    """Whether a position is in a date, or behind one (a clock) in the segment that begins there."""
+    dates = (date.span() for date in _DATES.finditer(path))
+    return any(begin <= position and (position < end or segment <= begin) for begin, end in dates)

@@ -11,10 +11,13 @@ from kit.numbers import Numbering
 from kit.surfaces import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 DEFAULTS = {"docs/decisions/*.md": "adr", "**/migrations/*.sql": "migration"}
 """What holds where nothing else is found."""
+
+NAME_LENGTH_MAX = 56
+"""What is left of the 64 characters of the bus has room for a number."""
 
 KINDS = (("migration", re.compile(r"migrat")), ("adr", re.compile(r"adr|decision")), ("rfc", re.compile(r"rfc")))
 _NAME = re.compile(r"^[A-Za-z]{0,4}[-_]?0*[0-9]+[-_.]")
@@ -34,6 +37,13 @@ def derived(paths: Iterable[str]) -> dict[str, str]:
             if name != kind or not any(matches(default, folder.glob) for default in DEFAULTS):
                 found[folder.glob] = name
     return {**found, **DEFAULTS}
+
+
+def new_name(parts: Iterable[str], taken: Collection[str]) -> str:
+    """A name that the bus takes for a sequence, and that none has yet: letters outside of ASCII are left out."""
+    slug = re.sub(r"[^a-z0-9_]+", "-", "-".join(parts).lower()).strip("-")[:NAME_LENGTH_MAX]
+    names = (slug, *(f"{slug}-{count}" for count in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
 
 
 @dataclass
@@ -65,10 +75,9 @@ def _count_apart(folders: list[_Folder]) -> bool:
 
 def _names(kind: str, folders: list[_Folder]) -> list[str]:
     """A name for each folder's sequence: the kind, and what tells the folder from the others."""
-    parts = [folder.path.strip("/").split("/") for folder in folders]
-    names = []
-    for folder, own in zip(folders, parts):
-        telling = [part for part in own if any(part not in other for other in parts)]
-        slug = re.sub(r"[^a-z0-9]+", "-", "-".join([kind, *telling]).lower()).strip("-")
-        names.append(DEFAULTS.get(folder.glob, slug[:64]))
-    return names
+    parts = {folder.path: folder.path.strip("/").split("/") for folder in folders}
+    names: dict[str, str] = {}
+    for path, own in parts.items():
+        telling = [part for part in own if any(part not in other for other in parts.values())]
+        names[path] = new_name([kind, *telling], names.values())
+    return [DEFAULTS.get(folder.glob, names[folder.path]) for folder in folders]

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from kit.bus import Doubt
 from kit.git import CONFIG_NAME
+from kit.surfaces import WILDCARDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,9 @@ TOKEN_VARIABLE = "LLM_BUS_TOKEN"  # noqa: S105 - the name of a variable, not a s
 TOKEN_PREFIX = "llmbus_"  # noqa: S105 - what every token begins with
 URL_VARIABLE = "LLM_BUS_URL"
 TOKEN_FILE = "token"  # noqa: S105 - the name of a file
+
+WARNED_MAX = 3
+"""Globs of the config file that name nothing; more are not told of."""
 
 PINNED = ("endpoint", "tokenEnv", "project")
 """What the config file may repeat, and not change."""
@@ -89,7 +93,13 @@ def read_settings(repository: Repository, *, needs_file: bool = True) -> Setting
     endpoint = pins.get("endpoint") or _from_environment()
     chosen = {"endpoint": endpoint, "tokenEnv": pins.get("tokenenv", TOKEN_VARIABLE), "project": pins.get("project")}
     differing = [name for name in PINNED if chosen[name] and given.get(name, chosen[name]) != chosen[name]]
-    warnings = [f"{CONFIG_NAME} names another {' and '.join(differing)} than was installed: it is not used"]
+    told = f"{CONFIG_NAME} names another {' and '.join(differing)} than was installed: it is not used"
+    warnings = [told] if differing else []
+    warnings += [
+        f"{glob!r} in {CONFIG_NAME} names no numbered files: write {glob.rstrip('/') + '/*'!r} for those of a folder"
+        for glob in list(given["sequences"])[:WARNED_MAX]
+        if WILDCARDS.isdisjoint(glob)
+    ]
     project = chosen["project"] or given.get("project")
     return Settings(
         endpoint=endpoint,
@@ -100,7 +110,7 @@ def read_settings(repository: Repository, *, needs_file: bool = True) -> Setting
         sequences=given["sequences"],
         leases=given["leases"],
         auto_lease=given["autoLease"],
-        warnings=tuple(warnings if differing else ()),
+        warnings=tuple(warnings),
     )
 
 

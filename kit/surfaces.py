@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ALTERNATIVES_MAX = 16
 """How many paths the braces of one surface may stand for. More are read literally."""
 
-_WILDCARDS = frozenset("*?{")
+WILDCARDS = frozenset("*?{")
 _GROUP = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _WILD = re.compile(r"""[^\w/.()\[\]'&+= -]|^[('\[-]|['\])]$""")
 """What has a meaning in surfaces, or is refused there. `?` stands for it, as for any one character."""
@@ -50,7 +50,7 @@ def matches(glob: str, path: str) -> bool:
 def covers(surface: str, path: str) -> bool:
     """Whether a leased surface covers a path: it names the path, or a directory that the path is in."""
     segments = _segments(path)
-    if _WILDCARDS.isdisjoint(surface):
+    if WILDCARDS.isdisjoint(surface):
         literal = _segments(surface)
         return segments[: len(literal)] == literal
     return any(_fits((*_segments(one), "**"), segments, "**", _fits_name) for one in _alternatives(surface))

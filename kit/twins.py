@@ -50,14 +50,20 @@ def tell_of_incoming(repository: Repository, settings: Settings, report: Report)
 def _really_new(repository: Repository, numbering: Numbering, changes: Changes) -> list[Numbered]:
     """Without files that take the place of one that goes, and without what some branch has already."""
     gone = {(file.sequence, file.number) for file in numbering.of(changes.removed)}
-    moved = {path.rpartition("/")[2] for path in changes.removed}
+    moved = {tail for path in changes.removed for tail in _tails(path)}
     new = {
         file.unit: file
         for file in numbering.of(changes.added)
-        if (file.sequence, file.number) not in gone and file.path.rpartition("/")[2] not in moved
+        if (file.sequence, file.number) not in gone and file.path[len(file.place) :] not in moved
     }
     known = repository.known_at_tips(list(new))
     return [file for unit, file in new.items() if unit not in known]
+
+
+def _tails(path: str) -> tuple[str, str]:
+    """The parts of a path that may hold its number: the file's name, and with its folder's."""
+    parts = path.split("/")
+    return parts[-1], "/".join(parts[-2:])
 
 
 def _find_twins(

@@ -82,6 +82,16 @@ async def test_a_worktree_is_recognised_by_the_file_and_uses_the_config_of_the_m
     assert f": {ADR_1}\n" in ran.err
 
 
+async def test_a_client_that_a_hook_of_git_has_started_is_served(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+    assert bob.who.token is not None
+    await bus.call(bob.who.token, "claim", sequence="adr")
+    given = {"cwd": str(alice.write("src/a.py").parent), "tool_name": "Write"}
+    sent = {**given, "hook_event_name": "PostToolUse", "tool_input": {"file_path": str(alice.write(ADR_1))}}
+    places = {"GIT_DIR": str(alice.path / ".git"), "GIT_INDEX_FILE": ".git/index"}
+    ran = await alice.run(alice.who.python, HOOK, stdin=json.dumps(sent).encode(), environment=places)
+    assert (ran.code, "adr 1 belongs to ada/bob" in ran.err) == (2, True)
+
+
 async def test_files_elsewhere_are_nobodys_business(alice: WorkTree, bob: WorkTree) -> None:
     (bob.path / CONFIG).unlink()
     for path in (bob.write(ADR_1), alice.path.parent / "scratch" / "0001.md"):

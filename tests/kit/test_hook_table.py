@@ -137,6 +137,14 @@ async def test_a_broken_config_passes(tree: WorkTree, text: str, warning: str) -
     await assert_passes_with_a_warning(tree, warning)
 
 
+async def test_a_glob_that_names_a_folder_is_told_of(tree: WorkTree) -> None:
+    tree.configure(sequences={"docs/decisions/": "adr"})
+    await tree.stage("docs/decisions/0001-x.md")
+    ran = await tree.hook("--staged")
+    assert ran.code == 0
+    assert "'docs/decisions/' in llm-bus.config.json names no numbered files: write 'docs/decisions/*'" in ran.err
+
+
 async def test_an_override_passes_even_a_collision_and_is_noted(bus: Bus, tree: WorkTree) -> None:
     await claim(bus, "bob")
     ran = await tree.hook("--staged", LLM_BUS_OVERRIDE="1")

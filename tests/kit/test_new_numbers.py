@@ -4,6 +4,7 @@ import pytest
 
 from kit.install import Wishes, install
 from kit.numbers import Numbering
+from kit.sequences import derived, new_name
 from tests.kit.scratch import HOOK, WorkTree
 from tests.web.bus import Bus
 
@@ -114,6 +115,29 @@ async def test_a_branch_that_only_lags_behind_a_rename_is_no_twin(bus: Bus, alic
     assert (await alice.hook("--staged")).code == 0
 
 
+ANEW = {
+    "a commit that was pushed": "git push -q origin main && git reset -q --soft HEAD~1",
+    "a commit that is divided in a rebase": "GIT_SEQUENCE_EDITOR='sed -i 1s/pick/edit/' git rebase -q -i HEAD~1 && "
+    "git reset -q --soft HEAD~1",
+}
+
+
+@pytest.mark.parametrize("way", ANEW)
+async def test_a_commit_that_is_made_anew_may_rename_its_file(alice: WorkTree, way: str) -> None:
+    await alice.git("init", "--quiet", "--bare", "../origin.git")
+    await alice.git("remote", "add", "origin", "../origin.git")
+    await alice.stage("shared.txt")
+    await alice.git("commit", "--quiet", "--message", "base")
+    await alice.stage(MINE)
+    assert "adr 1 is now claimed for you" in (await alice.hook("--staged")).err
+    await alice.git("commit", "--quiet", "--message", "mine")
+    ran = await alice.run("sh", "-ec", ANEW[way])
+    assert ran.code == 0, ran
+    await alice.git("mv", MINE, "docs/decisions/0001-better.md")
+    ran = await alice.hook("--staged")
+    assert (ran.code, ran.err) == (0, "")
+
+
 async def test_a_number_claimed_for_one_file_is_told_when_another_takes_it(alice: WorkTree) -> None:
     await alice.told_of(alice.write("docs/decisions/0001-a.md"))
     ran = await alice.told_of(alice.write("docs/decisions/0001-b.md"))
@@ -135,6 +159,15 @@ async def test_folders_that_count_on_their_own_get_sequences_of_their_own(
     install(alice.path, Wishes(server=alice.who.endpoint.removesuffix("/mcp")))
     ran = await alice.git("commit", "--message", "two")
     assert "migration-b 1 is now claimed for you" in ran.err
+
+
+def test_folders_that_only_letters_outside_of_ascii_tell_apart_get_names_that_the_bus_takes() -> None:
+    folders = ("\u7532", "\u4e59", "\u4e19")
+    found = derived(f"{folder}/migrations/000{number}_x.sql" for folder in folders for number in (1, 2))
+    names = [found.get(f"{folder}/migrations/*.sql", "migration") for folder in folders]
+    assert sorted(names) == ["migration", "migration-2", "migration-3"]
+    assert new_name(["adr", "\u7532"], ["adr"]) == "adr-2"
+    assert len(new_name(["adr", "x" * 99], [])) <= 64
 
 
 async def test_a_sequence_that_was_never_seeded_is_not_claimed_from(bus: Bus, alice: WorkTree) -> None:
@@ -163,6 +196,24 @@ async def test_a_sequence_that_was_never_seeded_is_not_claimed_from(bus: Bus, al
         ("d/20261127_x.sql", [], None),
         ("d/2026-11-27-title.md", [], None),
         ("d/2026_11_27_101500_create_users.php", [], None),
+        ("d/2026-11-roadmap.md", [], None),
+        ("d/202611_roadmap.sql", [], None),
+        ("d/2019_12factors.md", ["d/2018_x.md"], 2019),
+        ("d/V1.2__init.sql", [], None),
+        ("d2/1.10.0-to-1.11.0.sql", [], None),
+        ("d/2.0-0007.md", [], 7),
+        ("d/26-11-27-x.md", [], None),
+        ("d/2026W48-x.md", [], None),
+        ("d/2026/11/27/x.sql", [], None),
+        ("d/2026/11/27-x.sql", [], None),
+        ("d/20261127T101500Z-x.sql", [], None),
+        ("d/9f86d081884c_x.py", [], None),
+        ("d/a1b2c3d4e5f6_x.py", [], None),
+        ("d/0007-2026-11-27-review.md", [], 7),
+        ("d/2026-11/0007-x.md", [], 7),
+        ("d/0007b-x.md", [], 7),
+        ("d/10/11/12.sql", [], 12),
+        ("d/0007.up.sql", [], 7),
         ("d/0000-template.md", [], None),
         ("d/README.md", [], None),
     ],
@@ -186,6 +237,10 @@ async def test_folders_are_numbered_too(bus: Bus, alice: WorkTree, bob: WorkTree
         0,
         "llm-bus: migration 2 is now claimed for you: db/migrations/0002_users/up.sql\n",
     )
+    await alice.git("commit", "--quiet", "--message", "users")
+    await claim(bus, bob, sequence="migration")
+    await alice.git("mv", "db/migrations/0002_users", "db/migrations/0003_users")
+    assert "migration 3 belongs to ada/bob" in (await alice.hook("--staged")).err
 
 
 async def test_a_line_break_in_a_path_is_checked(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:

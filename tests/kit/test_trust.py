@@ -285,6 +285,36 @@ async def test_a_second_work_tree_keeps_its_guard_when_the_first_is_taken_out(tr
     assert tree.tree() == before
 
 
+async def test_each_work_tree_has_its_own_hooks_where_their_path_is_relative(tree: WorkTree) -> None:
+    await tree.stage("file")
+    await tree.git("commit", "--quiet", "--message", "one")
+    await tree.git("worktree", "add", "--quiet", "../feature")
+    await tree.git("config", "core.hooksPath", ".githooks")
+    feature = WorkTree(tree.path.parent / "feature", NOBODY)
+    before = [place.tree() for place in (tree, feature)]
+    for place in (tree, feature):
+        assert install(place.path, Wishes()).problems == []
+        assert PROGRAM in (place.path / ".githooks/pre-commit").read_text()
+    assert uninstall(tree.path).problems == []
+    assert not (tree.path / ".githooks").exists()
+    assert PROGRAM in (feature.path / ".githooks/pre-commit").read_text()
+    assert (tree.path / ".git/llm-bus/kit.pyz").exists()
+    uninstall(feature.path)
+    assert [place.tree() for place in (tree, feature)] == before
+
+
+async def test_a_config_beside_a_bare_repository_is_not_obeyed(tree: WorkTree) -> None:
+    await tree.stage("file")
+    await tree.git("commit", "--quiet", "--message", "one")
+    await tree.git("clone", "--quiet", "--bare", ".", "../bare.git")
+    await tree.git("-C", "../bare.git", "worktree", "add", "--quiet", "../elsewhere", "main")
+    tree.write("../llm-bus.config.json", json.dumps({"sequences": {"**": "mine"}}))
+    elsewhere = WorkTree(tree.path.parent / "elsewhere", NOBODY)
+    await elsewhere.stage("docs/0001-a.md", "docs/0001-b.md")
+    ran = await elsewhere.hook("--staged")
+    assert (ran.code, "there is no llm-bus.config.json" in ran.err) == (0, True)
+
+
 @pytest.mark.parametrize("client", CLIENT_FILES)
 async def test_a_folder_that_looks_like_a_bare_repository_is_none(alice: WorkTree, bus: Bus, client: str) -> None:
     relay = Relay(bus.url)
