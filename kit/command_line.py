@@ -74,13 +74,21 @@ the address in LLM_BUS_URL.
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command, and give its exit code."""
-    given = _parser().parse_args(arguments)
+    given = _parser().parse_args(_with_code(arguments))
     try:
         code: int = given.run(given)
     except (Refused, NotInGit, Doubt) as reason:
         sys.stderr.write("".join(f"{given.command}: {row}\n" for row in str(reason).splitlines()))
         return UNKNOWN if given.command == "audit" else NOT_WELL
     return code
+
+
+def _with_code(arguments: Sequence[str]) -> list[str]:
+    """The arguments; the code of an older bus may begin with a hyphen, and is no option all the same."""
+    if "--join" not in arguments[:-1]:
+        return list(arguments)
+    at = arguments.index("--join")
+    return [*arguments[:at], f"--join={arguments[at + 1]}", *arguments[at + 2 :]]
 
 
 def _install(given: argparse.Namespace) -> int:

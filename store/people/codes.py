@@ -7,8 +7,11 @@ CODE_BYTES = 32
 
 
 def new_code() -> str:
-    """A random code, safe in URLs and cookies."""
-    return secrets.token_urlsafe(CODE_BYTES)
+    """A random code, safe in URLs, cookies and commands, which would take a hyphen at its beginning for an option."""
+    while True:
+        code = secrets.token_urlsafe(CODE_BYTES)
+        if not code.startswith("-"):
+            return code
 
 
 def digest(code: str) -> bytes:

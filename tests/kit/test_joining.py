@@ -51,6 +51,8 @@ async def test_an_invite_that_is_not_good_is_a_sentence_and_nothing_is_written(b
         assert (ran.code, ran.out) == (1, "")
         assert why in ran.err
         assert len(ran.err.splitlines()) == 1
+    ran = await tree.hook("install", "--server", bus.url, "--join", "-nonsense")
+    assert "this code is not known" in ran.err
     ran = await tree.hook("install", "--server", "http://bus.example.com", "--join", "nonsense")
     assert "in clear" in ran.err
     assert tree.tree() == before
