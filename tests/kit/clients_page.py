@@ -37,25 +37,25 @@ def page(titles: Mapping[str, str], kept: Kept, *, measured: int, quiet_seconds:
     def cell(value: float | None) -> str:
         return "-" if value is None else f"{value:.1f} s"
 
+    def milliseconds(seconds: float) -> str:
+        return f"{seconds * 1000:.0f} ms"
+
     rows = [
         f"| {title} | {_version(name)} | "
         + " | ".join(cell(value) for value in (s.packet, s.lease, s.collision, s.handoff, s.turn_end))
-        + f" | {cell(median(s.wake)) if s.wake else '-'} |"
+        + f" | {milliseconds(median(s.wake)) if s.wake else '-'} |"
         for name, title in titles.items()
         for s in [kept.clients[name]]
     ]
     woken = "".join(
         f"{title} was woken {len(s.wake)} times, once by each post, and its model acknowledged each. Until the\n"
-        f"model was asked: median {median(s.wake) * 1000:.0f} ms, at most {max(s.wake) * 1000:.0f} ms, "
+        f"model was asked: median {milliseconds(median(s.wake))}, at most {milliseconds(max(s.wake))}, "
         f"{sum(took < 1 for took in s.wake)} times within a second. Then nothing happened for\n{quiet_seconds:.0f} s, "
         "and its model was asked nothing.\n\n"
         for name, title in titles.items()
         for s in [kept.clients[name]]
         if s.wake
     )
-
-    def milliseconds(seconds: float) -> str:
-        return f"{seconds * 1000:.0f} ms"
 
     costs = [
         f"| {title} | {event} | {milliseconds(with_hooks)} | {milliseconds(without)} |"
