@@ -30,6 +30,9 @@ HOOKS = {
 }
 """What each hook does: checks one's own commit, reports it, or looks at what a merge or a mailed patch brings in."""
 
+PUT_ASIDE = (".legacy", ".old")
+"""How pre-commit and lefthook name the hook that was there before theirs."""
+
 _SHELL = re.compile(r"#!\s*(\S*/)?(env\s+)?(ba|da|z|k)?sh\b")
 
 
@@ -75,6 +78,14 @@ def text_of(path: Path) -> str:
         return path.read_bytes().decode("utf-8", "surrogateescape")
     except OSError:
         return ""
+
+
+def put_aside_by_managers(root: Path) -> dict[Path, Block]:
+    """Hooks of ours that a manager has put aside when it wrote its own, and what to take out of each."""
+    folder = folder_in(root)
+    hooks = [] if folder is None else [folder / name for name in HOOKS]
+    placed = {hook.with_name(hook.name + suffix): hook for hook in hooks for suffix in PUT_ASIDE}
+    return {path: block_for(hook) for path, hook in placed.items() if _is_guarded(text_of(path))}
 
 
 def missing_guard(repository: Repository) -> str | None:

@@ -140,7 +140,7 @@ def uninstall(directory: Path, wishes: Wishes | None = None) -> Outcome:
     _refuse_unsafe(repository, plan, everything)
     work.take_out(plan.own, work.own)
     if not _others_use(repository):
-        work.take_out(plan.shared, work.shared)
+        work.take_out({**plan.shared, **git_hook.put_aside_by_managers(repository.root)}, work.shared)
     elif not plan.hooks.are_own:
         work.outcome.changes.append("left the hooks: another work tree of this repository uses them")
         return work.outcome
