@@ -56,7 +56,8 @@ What was there before is restored, byte for byte where nobody has changed it sin
 """
 
 _WORKTREE_EXAMPLES = """\
-It lies beside this one, as REPOSITORY-NAME. It exits with 1 when it was refused.
+It lies beside this one, as REPOSITORY-NAME; a slash in NAME is a hyphen there.
+It exits with 1 when it was refused.
 
   kit.pyz worktree api
   kit.pyz worktree api --json

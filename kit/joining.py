@@ -75,9 +75,12 @@ def join(directory: Path, wishes: Wishes, code: str, name: str | None) -> Prepar
 def add_worktree(directory: Path, name: str) -> Prepared:
     """Make a new work tree beside this one, with a branch and an identity of the same name.
 
-    The caller must be a lead. Raises `Refused` and `NotInGit`.
+    A slash in the branch's name is a hyphen in the others. The caller must be a lead. Raises `Refused` and `NotInGit`.
     """
     repository = Repository.around(directory)
+    if not repository.head():
+        raise Refused("make a commit first: a work tree begins with one")
+    label = name.replace("/", "-")
     try:
         settings = read_settings(repository, needs_file=False)
         bus = Bus(settings.checked_endpoint(), settings.token(repository.git_dir), SECONDS_MAX)
@@ -85,10 +88,10 @@ def add_worktree(directory: Path, name: str) -> Prepared:
         if who.get("is_admin") is not True:
             name_of = line(who.get("actor"))
             raise Refused(f"{name_of} is not a lead and cannot create an identity: ask a lead for an invite")
-        place = repository.root.parent / f"{repository.root.name}-{name}"
+        place = repository.root.parent / f"{repository.root.name}-{label}"
         _git(repository.root, "worktree", "add", "-b", name, "--", str(place))
         try:
-            token = text_of(bus.call("admin_provision", participant_name=name), "token")
+            token = text_of(bus.call("admin_provision", participant_name=label), "token")
         except Doubt:
             with suppress(Refused):
                 _git(repository.root, "worktree", "remove", "--force", "--", str(place))

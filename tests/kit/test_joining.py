@@ -98,6 +98,18 @@ async def test_a_work_tree_is_told_of_as_json_without_its_token(bus: Bus, tmp_pa
     assert "llmbus_" not in json.dumps(told)
 
 
+async def test_a_branch_may_have_a_slash_and_a_repository_needs_a_commit(bus: Bus, tmp_path: Path) -> None:
+    lead = await repository(tmp_path / "my shop", Identity(f"{bus.url}/mcp", await bus.mint("boss")))
+    lead.configure()
+    ran = await lead.hook("worktree", "fix/login")
+    assert (ran.code, ran.err) == (1, "worktree: make a commit first: a work tree begins with one\n")
+    await lead.git("commit", "--quiet", "--allow-empty", "--message", "one")
+    ran = await lead.hook("worktree", "fix/login")
+    assert (ran.code, "you are ada/fix-login" in ran.out) == (0, True)
+    assert f"next: cd '{tmp_path}/my shop-fix-login' && claude" in ran.out
+    assert "fix/login" in (await lead.git("branch")).out
+
+
 async def test_who_is_no_lead_adds_nothing(alice: WorkTree) -> None:
     await alice.stage("file")
     await alice.git("commit", "--quiet", "--message", "one")

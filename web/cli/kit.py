@@ -70,9 +70,7 @@ def kit() -> None:
 @click.option("--uninstall", "takes_out", is_flag=True, help="Take it out, and restore what was there.")
 @click.option("--with-wiki", is_flag=True, help="Begin a wiki for agents in docs/wiki; nothing there is overwritten.")
 @click.option("--lead", is_flag=True, help="Instructions for an agent that leads.")
-@click.option(
-    "--server", metavar="URL", callback=without_path, help="Where the bus is. [as before, PUBLIC_URL, here]"
-)
+@click.option("--server", metavar="URL", callback=without_path, help="Where the bus is. [as before, PUBLIC_URL, here]")
 @click.option("--project", metavar="SLUG", help="The project that the repository belongs to.")
 @click.option("--client", "clients", multiple=True, type=click.Choice(["all", *CLIENT_FILES]), help="Its hooks too.")
 @click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
@@ -159,7 +157,7 @@ def join_bus(url: str, code: str, *, name: str | None, insecure: bool, as_json: 
 def worktree(name: str, *, as_json: bool) -> int:
     """Add a work tree for a session, with an identity. For leads.
 
-    Its branch, its directory and its identity are called NAME.
+    Its branch, its directory and its identity are called NAME; a slash is a hyphen in the latter two.
     """
     return _prepare(lambda: add_worktree(Path.cwd(), name), as_json=as_json)
 
