@@ -73,7 +73,7 @@ async def of_owner(
     for thing in things:
         most: int = getattr(quotas, thing)
         if most and (await connection.fetch(_COUNTS[thing], (owner_id,)))[0][0] > most:
-            raise QuotaReached(f"an owner may have {most} {_WORDS[thing]}, or ask whoever operates this server.")
+            raise QuotaReached(f"an owner may have {most} {_WORDS[thing]}: the operator of this server can allow more.")
     return result
 
 

@@ -10,7 +10,7 @@ import trio
 
 from web.cli.bus_client import connect
 from web.cli.options import json_option, url_option
-from web.cli.terminal import RESULTS, say, say_json
+from web.cli.terminal import RESULTS, printable_json, say, say_json
 from web.config import read_bus_url, read_token
 from web.errors import BusUnreachable, ToolRefused
 from web.onboarding.texts import mcp_url
@@ -45,7 +45,7 @@ def call(tool: str | None, arguments: str | None, url: str | None, *, as_json: b
     else:
         text = msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()
         if RESULTS.is_terminal:
-            RESULTS.print_json(text)
+            RESULTS.print_json(printable_json(text))
         else:
             say(text)
 

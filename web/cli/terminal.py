@@ -4,6 +4,7 @@ So a result can be piped while its reader still sees progress. Colours and spinn
 respects NO_COLOR); elsewhere the same words in plain lines. Nothing here decides what to say.
 """
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 import click
 import msgspec
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
@@ -50,6 +52,13 @@ def printable(text: str) -> str:
     )
 
 
+def printable_json(text: str) -> str:
+    """The same of a JSON document, which means the same afterwards."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text
+    )
+
+
 def note(text: str) -> None:
     """One line on the way."""
     NOTES.print(Text(text))
@@ -79,9 +88,10 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, nothing:
         note(nothing)
         return
     cells = [[plain(value) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
     for line, style in [(headings, "dim"), *((row, "") for row in cells)]:
-        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
+        text = "  ".join(padded).rstrip()
         RESULTS.print(Text(text, style=style))
 
 
@@ -97,7 +107,7 @@ def plain(value: object) -> str:
         case int():
             return f"{value:,}"
         case _:
-            return str(value)
+            return printable(str(value))
 
 
 def counted(number: int, thing: str) -> str:

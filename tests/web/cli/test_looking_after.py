@@ -12,7 +12,7 @@ import pytest
 
 from tests.postgres import Server, query
 from tests.web.command_line import LLM_BUS, Running, llm_bus, serving
-from web.cli.terminal import printable
+from web.cli.terminal import plain, printable, printable_json, table
 
 ADA = ("--owner", "ann@example.com", "--project", "shop", "--participant", "ada")
 
@@ -198,6 +198,14 @@ def test_watching_ends_with_the_project(server: Running, database: str, token: s
 
 def test_what_others_wrote_does_not_steer_the_terminal() -> None:
     assert printable("a\x1b[2J\x9b1m\u202eb\r\nc é 漢") == "a\\x1b[2J\\x9b1m\\u202eb\\r c é 漢"
+    assert plain("a\x9b2J") == "a\\x9b2J"
+    document = '{"body": "a\x9b2J\u202e\U000e0001é"}\n'
+    assert printable_json(document) == '{"body": "a\\u009b2J\\u202e\\udb40\\udc01é"}\n'
+
+
+def test_columns_line_up_where_characters_are_wide(capsys: pytest.CaptureFixture[str]) -> None:
+    table(("name", "lane"), [("漢字", "a"), ("ada", "b")], nothing="")
+    assert capsys.readouterr().out == "name  lane\n漢字  a\nada   b\n"
 
 
 @pytest.mark.parametrize(
