@@ -42,11 +42,10 @@ async def serving(conninfo: str, *, trust_seconds: float = TRUST) -> AsyncIterat
 
 
 async def test_a_server_is_alone_once_it_has_seen_nobody_for_long_enough(conninfo: str) -> None:
+    began = trio.current_time()
     async with serving(conninfo) as (store, _):
-        began = trio.current_time()
-        assert not store.journal.alone
         await until(lambda: store.journal.alone)
-        assert trio.current_time() - began >= TRUST * 0.9
+        assert trio.current_time() - began >= TRUST
 
 
 async def test_servers_see_each_other_and_that_one_left(conninfo: str) -> None:
@@ -62,12 +61,11 @@ async def test_servers_see_each_other_and_that_one_left(conninfo: str) -> None:
 
 
 async def test_a_servers_first_append_waits_until_the_others_know_of_it(conninfo: str) -> None:
+    began = trio.current_time()
     async with serving(conninfo, trust_seconds=1) as (store, _):
-        began = trio.current_time()
         await store.journal.append(PROJECT, [claim(1)], {})
-        first = trio.current_time() - began
+        assert trio.current_time() - began >= 1
         await store.journal.append(PROJECT, [claim(2)], {})
-        assert first >= 0.8
 
 
 async def test_nothing_is_written_without_a_registration(conninfo: str) -> None:
