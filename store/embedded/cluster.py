@@ -25,7 +25,7 @@ from typing import Any
 import trio
 from psycopg.conninfo import make_conninfo
 
-from store.embedded.account import account_for, name_in_reach, programs_in_reach
+from store.embedded.account import WORKING_DIRECTORY, account_for, name_in_reach, programs_in_reach
 from store.errors import EmbeddedUnavailable, StoreUnavailable
 from store.postgres.connection import Connection
 
@@ -60,6 +60,9 @@ SETTINGS: Mapping[str, str] = {
 
 CLUSTER = "postgres"
 """The cluster's directory in the data directory."""
+
+_MEANINGFUL = frozenset(",'\"`$\\\n")
+"""What separates or quotes in lists of PostgreSQL, or means something to the shell by which `pg_ctl` starts it."""
 
 _IS_BUSY = 1
 """What `pg_isready` exits with when a server is there and accepts no sessions yet."""
@@ -167,8 +170,16 @@ class Cluster:
 
     async def _prepare(self) -> None:
         """See to it that the server's account reaches what it needs, and that the socket has a directory."""
+        if not _is_plain(self._cluster):
+            if not await trio.Path(WORKING_DIRECTORY).exists():
+                raise EmbeddedUnavailable(
+                    f"the name of {self._data_dir} has a character that PostgreSQL or a shell would read as something "
+                    "else: choose another data directory."
+                )
+            self._place = WORKING_DIRECTORY
         if self._account is not None:
-            self._place = await name_in_reach(self._cluster, self._account)
+            if self._place == self._cluster:
+                self._place = await name_in_reach(self._cluster, self._account)
             self._binaries = await programs_in_reach(self._binaries, self._account)
         if self._socket_dir != self._cluster:
             self._make_private(self._socket_dir)
@@ -278,8 +289,13 @@ class Cluster:
         return {"user": self._account.user, "group": self._account.group, "extra_groups": []}
 
 
+def _is_plain(path: Path) -> bool:
+    """Whether a path means itself wherever it is written down."""
+    return _MEANINGFUL.isdisjoint(str(path))
+
+
 def _socket_dir(cluster: Path) -> Path:
-    if len(os.fsencode(cluster / ".s.PGSQL.5432.lock")) <= SOCKET_PATH_BYTES_MAX:
+    if _is_plain(cluster) and len(os.fsencode(cluster / ".s.PGSQL.5432.lock")) <= SOCKET_PATH_BYTES_MAX:
         return cluster
     name = hashlib.sha256(os.fsencode(cluster)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"llm-bus-{os.geteuid()}-{name}"

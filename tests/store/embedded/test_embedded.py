@@ -112,6 +112,14 @@ async def test_many_who_come_at_once_find_one_server(data_dir: Path, binaries: P
     assert not is_running(data_dir)
 
 
+async def test_a_directory_may_have_any_name(data_dir: Path, binaries: Path) -> None:
+    odd = data_dir / "a, \"b\" $HOME 'c' `d` \\e"
+    for _ in range(2):
+        async with embedded_postgres(odd, binaries=binaries, settings=FAST_AND_CARELESS) as conninfo:
+            assert query(conninfo, "select 1") == [(1,)]
+        assert not is_running(odd)
+
+
 async def test_cancelling_the_start_leaves_something_the_next_one_can_use(data_dir: Path, binaries: Path) -> None:
     with trio.move_on_after(0.3):
         async with embedded_postgres(data_dir, binaries=binaries, settings=FAST_AND_CARELESS):
