@@ -138,7 +138,7 @@ class Connection:
 
     @property
     def unfit(self) -> bool:
-        """Whether it failed in a way that the pool's other sessions share: silence, read-only, or revoked rights."""
+        """Whether it failed in a way that the pool's other sessions share: silence, read-only, no rights, no tables."""
         return self._unfit
 
     @property
@@ -300,7 +300,12 @@ class Connection:
                 return LockTimeout(str(error))
             case psycopg.errors.QueryCanceled():
                 return StatementTimeout(str(error))
-            case psycopg.errors.ReadOnlySqlTransaction() | psycopg.errors.InsufficientPrivilege():
+            case (
+                psycopg.errors.ReadOnlySqlTransaction()
+                | psycopg.errors.InsufficientPrivilege()
+                | psycopg.errors.UndefinedTable()  # another search_path, or a restore that is under way
+                | psycopg.errors.InvalidSchemaName()
+            ):
                 self._unfit = True
                 self.condemn()
                 return StoreUnavailable(str(error))

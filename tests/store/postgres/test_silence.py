@@ -124,3 +124,16 @@ async def test_sessions_that_lost_their_rights_are_replaced_together(conninfo: s
             assert pool.statistics().idle == 0
     finally:
         query(conninfo, "drop owned by poor; drop role poor")
+
+
+async def test_sessions_that_no_longer_find_the_tables_are_replaced_together(conninfo: str) -> None:
+    database = conninfo_to_dict(conninfo)["dbname"]
+    async with Pool(conninfo) as pool:
+        journal = PostgresJournal(pool, pool)
+        query(conninfo, f"alter database {database} set search_path = nowhere")
+        await open_all(pool)
+        query(conninfo, f"alter database {database} reset search_path")
+        with pytest.raises(JournalUnavailable, match="does not exist"):
+            await journal.append(PROJECT, [claim(1)], {})
+        assert pool.statistics().idle == 0
+        await journal.append(PROJECT, [claim(1)], {})
