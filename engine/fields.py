@@ -42,6 +42,11 @@ def is_visible(annotation: Any) -> bool:
     return _extra(annotation, "visible") is True
 
 
+def is_end(annotation: Any) -> bool:
+    """Whether a time of this type ends something, so that a date alone means the end of its day."""
+    return _extra(annotation, "end") is True
+
+
 def is_hidden(annotation: Any) -> bool:
     """Whether clients are not told of an argument of this type: a program of ours sends it."""
     return _extra(annotation, "hidden") is True

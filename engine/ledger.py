@@ -46,7 +46,13 @@ class QueryEvents(Command, frozen=True, kw_only=True):
     since: Annotated[datetime | None, Meta(description="Only events from this time on; without a zone it is UTC.")] = (
         None
     )
-    until: Annotated[datetime | None, Meta(description="Only events up to this time; without a zone it is UTC.")] = None
+    until: Annotated[
+        datetime | None,
+        Meta(
+            description="Only events up to this time, or to the end of this date; without a zone it is UTC.",
+            extra={"end": True},
+        ),
+    ] = None
     before: terms.Before | None = None
     last_n: Annotated[
         terms.EventLimit | None, Meta(description="The same as `limit`, for clients that know it by this name.")

@@ -7,13 +7,14 @@ they send is said in `web.mcp.leniency`; here it is validated. Names have one sp
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime, time
 from typing import Any, Generic, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Struct, inspect
 
-from engine.fields import hint, is_hidden, is_name, is_visible
+from engine.fields import hint, is_end, is_hidden, is_name, is_visible
 from engine.names import is_blank, says_nothing, tidied, unseen
 from engine.nearest import nearest
 from engine.refusals import Refusal, invalid
@@ -115,6 +116,7 @@ def _argument(name: str, annotation: Any, *, is_required: bool) -> Argument:
         is_required=is_required,
         is_name=is_name(annotation),
         is_visible=is_name(annotation) or is_visible(annotation),
+        is_end=is_end(annotation),
         least=least,
         choices=tuple(_choices(annotation)),
     )
@@ -144,8 +146,8 @@ def _kind(info: inspect.Type) -> tuple[Kind, int | None]:
 def _checked(argument: Argument, value: Any) -> tuple[Any, str | None]:
     """The value in its one spelling, and what is wrong with it that its type does not say."""
     if argument.kind == "time":
-        time = _utc(value)
-        return time, None if time else f"'{argument.name}' must be an ISO 8601 time such as 2026-01-31T12:00:00Z"
+        moment = _utc(value, is_end=argument.is_end)
+        return moment, None if moment else f"'{argument.name}' must be an ISO 8601 time such as 2026-01-31T12:00:00Z"
     if not isinstance(value, str):
         return value, None
     if not _is_text(value):
@@ -208,10 +210,16 @@ def _choices(annotation: Any) -> list[str]:
     return next((part["enum"] for part in (schema, *schema.get("anyOf", ())) if "enum" in part), [])
 
 
-def _utc(value: object) -> datetime | None:
+def _utc(value: object, *, is_end: bool) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    written = value.strip().upper()
+    if is_end:
+        with suppress(ValueError):
+            return datetime.combine(date.fromisoformat(written), time.max, UTC)
     try:
-        time = datetime.fromisoformat(value.strip().upper()) if isinstance(value, str) else None
-        return time and (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC))
+        moment = datetime.fromisoformat(written)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

@@ -51,7 +51,7 @@ class Argument(Struct, frozen=True, kw_only=True):
     """One argument of a tool, as far as reading it goes.
 
     `least`: the smallest number that it takes; `choices`: the words that it takes. `is_visible`: a reader must see all
-    of its text, which holds for names, too.
+    of its text, which holds for names, too. `is_end`: a date alone means the end of its day.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Argument(Struct, frozen=True, kw_only=True):
     is_required: bool
     is_name: bool = False
     is_visible: bool = False
+    is_end: bool = False
     least: int | None = None
     choices: tuple[str, ...] = ()
 

@@ -176,3 +176,11 @@ def test_a_time_is_utc_unless_it_says_otherwise(written: str) -> None:
     parsed = parse(QueryEvents, since=written)
     assert parsed.since == datetime(2026, 1, 31, 12, tzinfo=UTC)
     assert parsed.since.tzinfo is UTC
+
+
+@pytest.mark.parametrize("written", ["2026-01-31", "20260131", " 2026-01-31 "])
+def test_a_date_alone_is_a_whole_day(written: str) -> None:
+    parsed = parse(QueryEvents, since=written, until=written)
+    assert parsed.since == datetime(2026, 1, 31, tzinfo=UTC)
+    assert parsed.until == datetime(2026, 1, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert parse(QueryEvents, until="2026-01-31T00:00").until == datetime(2026, 1, 31, tzinfo=UTC)
