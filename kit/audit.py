@@ -77,7 +77,7 @@ def _fault(file: Numbered, here: list[Numbered], claim: dict[str, Any], settings
 
 
 def _taken_from_another(claim: dict[str, Any], commit: str, committers: dict[str, str]) -> tuple[str, str] | None:
-    """A number that one participant claimed, in a commit that another made and whose report says so."""
+    """A number that one participant claimed, in a commit that another made, unclaimed or around the guard."""
     holder = str(claim.get("actor"))
     author = next((who for short, who in committers.items() if commit.startswith(short[: len(commit)])), None)
     if author is None or is_same(author, holder):

@@ -117,7 +117,7 @@ class Ledger:
         return found
 
     def committers_without_claim(self) -> dict[str, str]:
-        """By whom a reported commit was made, by its short hash, where its new numbers were not all the author's."""
+        """By whom commits with unclaimed numbers, or around the guard, were made: by short hash."""
         found = {}
         with suppress(Doubt):  # an older bus has no reports
             answer = self.bus.call("query_events", type="commit_check", limit=EVENTS_MAX)
@@ -125,7 +125,7 @@ class Ledger:
                 payload = event.get("payload")
                 report = payload if isinstance(payload, dict) else {}
                 numbers = report.get("numbers")
-                if isinstance(numbers, dict) and numbers.get("unclaimed"):
+                if report.get("bypassed") or (isinstance(numbers, dict) and numbers.get("unclaimed")):
                     found[str(report.get("commit"))] = str(event.get("actor"))
         return found
 
