@@ -1,7 +1,7 @@
-"""What became of backups: written down in the database that was backed up, and read for its operator.
+"""The outcomes of backups: stored in the database that is backed up, and shown to its operators.
 
-A backup is good whether or not it can be written down: a standby is read-only, a role may only read, and the database
-of an older version has no such table.
+A backup does not fail because its outcome cannot be stored: a standby is read-only, a role may lack the right, and the
+database of an older version has no such table.
 """
 
 from contextlib import suppress
@@ -54,7 +54,7 @@ class BackupRow(BackedUp, frozen=True, kw_only=True):
 
 
 async def note(conninfo: str, file: Path, outcome: BackedUp | str) -> None:
-    """Write down that a backup succeeded, or why it did not; nothing when the database does not take that."""
+    """Store that a backup succeeded, or why it failed; do nothing where that cannot be stored."""
     name = str(file).encode(errors="replace").decode()[:_FILE_LENGTH_MAX]
     with suppress(StoreUnavailable):
         connection = await Connection.open(conninfo)

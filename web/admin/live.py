@@ -6,7 +6,7 @@ number (`web.streams`), so a slow reader hears everything at its own pace. When 
 message `many` says so instead, and the page reads itself anew.
 
 Messages say what kind of thing happened, not what was said: the page fetches itself and replaces its parts (`live.js`).
-What no ledger tells (members, tokens, invites, settings) is the message `changed`, which has no number.
+Changes that are in no ledger (members, tokens, invites, settings) are told as `changed`, which has no number.
 A stream ends with its session, with its owner's suspension, with its project and with the server, at once; otherwise
 after `STREAM_SECONDS`, when the browser opens the next one and is looked at again.
 """
@@ -115,7 +115,7 @@ class _Told:
 
 
 class OneProject(_Told):
-    """Every event of a project, by its number; and that something of its owner's was changed."""
+    """Every event of a project, by its number, and changes that are in no ledger."""
 
     def __init__(self, context: AdminContext, owner_id: int, project_id: int, after: int | None) -> None:
         self._context = context
@@ -151,7 +151,7 @@ class OneProject(_Told):
 
 
 class OwnersProjects(_Told):
-    """That something happened in one of an owner's projects, whatever it was; the page reads itself anew."""
+    """Anything that happens in an owner's projects, without detail: the page fetches itself."""
 
     def __init__(self, context: AdminContext, owner_id: int) -> None:
         self._context = context

@@ -1,6 +1,6 @@
-"""That something of an owner's was changed which no ledger tells: who takes part, tokens, invites, settings.
+"""News of changes that are in no ledger: members, tokens, invites and settings of an owner's projects.
 
-Open pages listen (`web.admin.live`). What was changed is in the audit trail, whose trigger tells every server, this one
+Open pages listen (`web.admin.live`). Each such change is in the audit trail, whose trigger tells all servers, this one
 included.
 """
 
@@ -11,7 +11,7 @@ import trio
 
 
 class Noticed:
-    """Whether something was changed since this was last asked; a wait can be interrupted by it."""
+    """Notes changes for one listener, and interrupts its wait."""
 
     def __init__(self) -> None:
         self._is_noted = False
@@ -30,7 +30,7 @@ class Noticed:
 
     @contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Leave the block as soon as something is changed, or at its first wait if something was."""
+        """Leave the block when a change is noted; at its first checkpoint if one is noted already."""
         with trio.CancelScope() as self._waiting:
             if self._is_noted:
                 self._waiting.cancel()
@@ -39,14 +39,14 @@ class Noticed:
 
 
 class Changes:
-    """Tells who listens of an owner's changes."""
+    """Passes news of an owner's changes on to listeners."""
 
     def __init__(self) -> None:
         self._listening: dict[int, set[Noticed]] = {}
 
     @contextmanager
     def listening(self, owner_id: int) -> Iterator[Noticed]:
-        """Notice what is changed of this owner's while the block runs."""
+        """Note this owner's changes while the block runs."""
         noticed = Noticed()
         self._listening.setdefault(owner_id, set()).add(noticed)
         try:
@@ -57,7 +57,7 @@ class Changes:
                 del self._listening[owner_id]
 
     def tell(self, owner_id: int | None) -> None:
-        """Something of this owner's was changed; of anybody's, when it is None."""
+        """Tell the listeners of this owner; all listeners when it is None."""
         owners = list(self._listening) if owner_id is None else [owner_id]
         for each in owners:
             for noticed in self._listening.get(each, ()):
