@@ -37,6 +37,8 @@ class RequestParser:
         """Of the current head, as far as llhttp has handed it out."""
         self._unended_bytes = 0
         """Bytes fed that did not end the current head: llhttp keeps a header back until its value is complete."""
+        self._has_begun = False
+        """Whether a head began in the bytes that were fed last."""
         self._current: Request | None = None
         self._parser = httptools.HttpRequestParser(self)
 
@@ -44,25 +46,30 @@ class RequestParser:
         """Read on. What cannot be read sets `problem`, and nothing is read after it."""
         if self.problem is not None:
             return
-        was_in_head = self.is_in_head
+        self._has_begun = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as stop:
             self._ignore_upgrade(data[stop.args[0] :])
         except httptools.HttpParserError:
             self._fail(problems.MALFORMED)
-        if self.is_in_head and was_in_head:
+        if self.is_in_head and not self._has_begun:
             self._unended_bytes += len(data)
             self._bound(self._unended_bytes)
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """Go on in HTTP/1.1, as RFC 9110 §7.8 allows; a tunnel (CONNECT) is refused."""
+        """Go on in HTTP/1.1, as RFC 9110 §7.8 allows; a tunnel (CONNECT) is refused.
+
+        llhttp would take the body for what follows the upgrade, so the same head is read again without it.
+        """
         if self._parser.get_method() == b"CONNECT":
             self._fail(problems.MALFORMED)
-            return
-        self._parser = httptools.HttpRequestParser(self)
-        if rest:
-            self.feed(rest)
+        elif self.problem is None:
+            request = self.requests.pop()
+            head = [b"%s %s HTTP/%s" % (request.method.encode(), request.target, request.version.encode())]
+            head += [b"%s: %s" % header for header in request.headers if header[0] != b"upgrade"]
+            self._parser = httptools.HttpRequestParser(self)
+            self.feed(b"\r\n".join([*head, b"", rest]))
 
     def _fail(self, problem: Problem) -> None:
         if self.problem is None:
@@ -77,7 +84,7 @@ class RequestParser:
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self.is_in_head = True
+        self.is_in_head = self._has_begun = True
         self._target, self._headers = b"", []
         self._head_bytes = self._unended_bytes = 0
 

@@ -70,6 +70,7 @@ MALFORMED = Problem.of(400, "malformed", "this is not a request in HTTP/1.1 that
 HEAD_TOO_LARGE = Problem.of(431, "head_too_large", "request line and headers are too large or too many.")
 HTTP_VERSION = Problem.of(505, "http_version", "send HTTP/1.1.")
 ONE_HOST = Problem.of(400, "malformed", "send exactly one Host header.")
+SENT_TWICE = Problem.of(400, "malformed", "send one Host, Authorization, Origin and Content-Type header at most.")
 ODD_TARGET = Problem.of(400, "malformed", "the request target must be a path that begins with '/'.")
 TRANSFER_ENCODING = Problem.of(400, "malformed", "the only Transfer-Encoding served is 'chunked', in HTTP/1.1.")
 EXPECTATION = Problem.of(417, "expectation", "the only Expect served is '100-continue'.")

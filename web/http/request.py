@@ -11,6 +11,9 @@ PROBE_PATHS = frozenset({"/healthz", "/readyz"})
 Headers = list[tuple[bytes, bytes]]
 
 _VERSIONS = frozenset({"1.0", "1.1"})
+_SINGLE = (b"host", b"authorization", b"origin", b"content-type")
+"""Headers that decide who asks for what; two of one could be understood in two ways."""
+
 _UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"te", b"trailer"})
 
 
@@ -89,9 +92,10 @@ class Request:
         """What rules this request out by its head, whatever it is for."""
         if self.version not in _VERSIONS:
             return problems.HTTP_VERSION
-        hosts = 1 if len(self._first) == len(self.headers) else len(self.values(b"host"))
-        if hosts > 1 or (self.version == "1.1" and b"host" not in self._first):
+        if self.version == "1.1" and b"host" not in self._first:
             return problems.ONE_HOST
+        if len(self._first) < len(self.headers) and any(len(self.values(name)) > 1 for name in _SINGLE):
+            return problems.SENT_TWICE
         if self.method == "CONNECT" or not self.target.startswith(b"/"):
             return problems.ODD_TARGET
         if b"transfer-encoding" in self._first and (

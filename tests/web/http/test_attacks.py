@@ -8,14 +8,17 @@ from random import Random
 
 import pytest
 import trio
+import trio.testing
 
 from store import Store
 from tests.web.bus import Bus, running_bus
 from tests.web.http.test_both_ways import Mirror
 from tests.web.http.test_limits import PING, connect, head, read_answer, read_some
 from web.http import connection, problems, serving, turns
+from web.http.asgi import Receive, Scope, Send
 from web.http.budget import ByteBudget
 from web.http.connection import READ_BYTES_MAX, Connection
+from web.http.exchange import Exchange
 from web.http.parsing import HEAD_BYTES_MAX, HEADERS_MAX, RequestParser
 from web.http.places import PROBE_PLACES, Place, Places, group_of
 from web.http.proxies import Proxies
@@ -103,6 +106,36 @@ async def test_answers_that_nobody_takes_are_bounded(
         assert (await bus.http.get("/healthz")).status_code == 200
 
 
+class LargePages(Mirror):
+    """Answers every page with 1.6 MB."""
+
+    async def serve_asgi(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1600000")]})
+        await send({"type": "http.response.body", "body": b"x" * 1_600_000, "more_body": False})
+
+
+async def test_pages_that_nobody_takes_are_bounded_over_all_addresses(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = 4_000_000
+    monkeypatch.setattr(serving, "UNSENT_BYTES_MAX", bound)
+    server, clients = Server(LargePages(), Proxies(())), list[socket.socket]()
+    for number in range(20):
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        clients.append(theirs)
+        nursery.start_soon(Connection(server, ours, f"192.0.2.{number}").run)
+        theirs.sendall(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n")
+    await trio.testing.wait_all_tasks_blocked()
+    assert 0 < server.unsent.held_bytes <= bound
+    assert len(nursery.child_tasks) < len(clients), "who did not fit has lost the connection"
+    for client in clients:
+        client.close()
+    with trio.fail_after(20):
+        while server.unsent.held_bytes:
+            await trio.lowlevel.checkpoint()
+
+
 async def test_large_bodies_of_one_address_are_bounded(
     store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +192,16 @@ def test_a_head_at_its_bounds_is_read_however_it_is_cut(pieces: int) -> None:
         parser.feed(head[piece : piece + size])
     assert parser.problem is None
     assert len(parser.requests[0].headers) == HEADERS_MAX
+
+
+def test_a_head_that_is_cut_is_not_charged_for_the_body_before_it() -> None:
+    parser = RequestParser()
+    large = b"POST /mcp HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (HEAD_BYTES_MAX, b"x" * HEAD_BYTES_MAX)
+    parser.feed(large[:20])
+    parser.feed(large[20:] + large[:20])
+    parser.feed(large[20:])
+    assert parser.problem is None
+    assert [request.body_bytes for request in parser.requests] == [HEAD_BYTES_MAX] * 2
 
 
 async def test_a_health_check_does_not_wait_behind_other_requests_of_its_address(

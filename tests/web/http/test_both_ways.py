@@ -123,6 +123,9 @@ async def test_what_follows_a_refused_body_is_not_read_whenever_that_body_came(f
 
 
 AMBIGUOUS = [
+    b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\nContent-Length: 2\r\n\r\nab",
+    b"Origin: http://a\r\nOrigin: http://b\r\nContent-Length: 2\r\n\r\nab",
+    b"Content-Type: application/json\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nab",
     b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nab",
     b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nab",
     b"Content-Length: 2, 2\r\n\r\nab",
@@ -159,6 +162,20 @@ async def test_requests_of_both_ways_on_one_connection_are_answered_in_order() -
     given, seen, _ = await converse([plain + page + chunked + page + plain], has_fast_way=True)
     assert [json.loads(body) for _, body in given] == seen
     assert [each["body"] for each in seen] == [2, 0, 3, 0, 2]
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 2\r\n\r\nab", b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"]
+)
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+async def test_a_request_that_offers_an_upgrade_keeps_its_body(framing: bytes, protocol: bytes) -> None:
+    """Java's HTTP client offers HTTP/2 with every first request. Its body must never be taken for the next one."""
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: " + protocol + b"\r\nHTTP2-Settings: AAMAAABk\r\n"
+    sent = b"POST /mcp HTTP/1.1\r\nHost: a\r\n" + offer + framing + b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n"
+    for cut in range(len(sent)):
+        given, seen, _ = await converse([sent[:cut], sent[cut:]], has_fast_way=True)
+        assert [status for status, _ in given] == [200, 200], cut
+        assert [(each["method"], each["body"]) for each in seen] == [("POST", 2), ("GET", 0)], cut
 
 
 async def test_a_body_that_was_announced_is_asked_for() -> None:
