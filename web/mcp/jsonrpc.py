@@ -13,10 +13,12 @@ from msgspec import UNSET, Struct, UnsetType
 
 Result = dict[str, Any]
 
-PARSE_ERROR = types.ErrorData(code=types.PARSE_ERROR, message="Parse error: the body is not JSON")
 NOT_ONE_MESSAGE = types.ErrorData(
     code=types.INVALID_REQUEST, message="Invalid request: the body must be one JSON-RPC request or notification"
 )
+
+DIGITS_MAX = 4_000
+"""How long a number may be: Python refuses a little more, because reading very long ones takes very long."""
 
 _PARTS = {
     "params": "params must be an object",
@@ -47,7 +49,7 @@ class _Named(Struct, frozen=True):
 
 
 _DECODER = msgspec.json.Decoder(Message)
-_PART = re.compile(r"\$\.(\w+)")
+_PART = re.compile(r"(?:\$\.|required field `)(\w+)")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -65,10 +67,16 @@ def _read_leniently(body: bytes) -> Message | Unreadable:
     Such halves become NUL characters: those no tool accepts either, so the caller hears which argument to change.
     """
     try:
-        decoded = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse)
+        decoded = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse, parse_int=_integer)
         whole = _without_surrogates(decoded)
-    except (ValueError, RecursionError):
-        return Unreadable(PARSE_ERROR)
+    except UnicodeDecodeError:
+        return Unreadable(_unread("is not UTF-8"))
+    except json.JSONDecodeError as error:
+        return Unreadable(_unread(f"is not JSON (at character {error.pos})" if body else "is empty"))
+    except _Unread as error:
+        return Unreadable(_unread(str(error)))
+    except RecursionError:
+        return Unreadable(_unread("is nested too deeply"))
     named = _id_of(whole)
     if named != _id_of(decoded):
         return Unreadable(_wrong("id"))
@@ -77,6 +85,10 @@ def _read_leniently(body: bytes) -> Message | Unreadable:
     except msgspec.ValidationError as error:
         part = _PART.search(str(error))
         return Unreadable(NOT_ONE_MESSAGE if part is None else _wrong(part[1]), named)
+
+
+def _unread(reason: str) -> types.ErrorData:
+    return types.ErrorData(code=types.PARSE_ERROR, message=f"Parse error: the body {reason}")
 
 
 def _wrong(part: str) -> types.ErrorData:
@@ -121,5 +133,15 @@ def _without_surrogates(value: Any) -> Any:
             return value
 
 
+class _Unread(Exception):
+    """Why JSON is not read, said of the body."""
+
+
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+    raise _Unread(f"has {constant}, which is not JSON")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > DIGITS_MAX:
+        raise _Unread(f"has a number of more than {DIGITS_MAX} digits")
+    return int(digits)

@@ -192,7 +192,14 @@ async def test_a_body_that_is_not_one_message_is_refused(bus: Bus, token: str, b
         (b'{"jsonrpc":"2.0","id":1,"method":null}', "method must be text"),
         (b'{"jsonrpc":"2.0","id":{},"method":"ping"}', "id must be text or a whole number"),
         (b'{"jsonrpc":"2.0","id":"\\ud800","method":"ping"}', "id must be text or a whole number"),
-        ('{"jsonrpc":"2.0","id":1,"method":"ping"}'.encode("utf-16"), "the body is not JSON"),
+        (b'{"id":1,"method":"ping"}', 'jsonrpc must be "2.0"'),
+        (b'{"jsonrpc":"2.0","id":1,"result":{}}', "method must be text"),
+        ('{"jsonrpc":"2.0","id":1,"method":"ping"}'.encode("utf-16"), "the body is not UTF-8"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping",}', "the body is not JSON (at character 40)"),
+        (b"", "the body is empty"),
+        (b'{"jsonrpc":"2.0","id":NaN,"method":"ping"}', "the body has NaN, which is not JSON"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":%s}}' % (b"9" * 10_000), "more than 4000 digits"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":%s}' % (b'{"a":' * 10_000), "nested too deeply"),
     ],
 )
 async def test_a_message_is_told_which_part_is_wrong(bus: Bus, token: str, body: bytes, told: str) -> None:
