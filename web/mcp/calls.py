@@ -31,6 +31,8 @@ ToolResult = dict[str, Any]
 _SEPARATOR = re.compile(r"__|[.:/]")
 """What clients put between a server's name and a tool's, as in `mcp__llm-bus__claim`."""
 
+_WORD = re.compile(r"[A-Z]?[a-z]+")
+
 _NAME_LENGTH_MAX = 128
 """Longer names of tools are spelled like none: comparing a name that fills a body would take the server's time."""
 
@@ -88,8 +90,11 @@ class Toolbox:
         return f"Unknown tool: '{shown(name)}'; {meant}tools/list shows what there is."
 
     def _nearest(self, name: str) -> str | None:
+        """The tool of the same words, in any order; else one spelled nearly so, if a wrong guess takes nothing away."""
         plain = _SEPARATOR.split(name.strip())[-1]
-        return plain if plain in self._tools else nearest(plain, self._tools)
+        words = sorted(word.lower() for word in _WORD.findall(plain))
+        same = next((known for known in self._tools if sorted(known.split("_")) == words), None)
+        return same or nearest(plain, [known for known, (tool, _) in self._tools.items() if not tool.destroys])
 
     async def _run(
         self, exchange: Exchange, tool: Tool, parser: Parser[Struct], given: Mapping[str, Any] | None

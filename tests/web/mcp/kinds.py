@@ -311,8 +311,11 @@ TOOL_NAMES: list[Row] = [
             "listTasks": "list_tasks",
             "list-tasks": "list_tasks",
             "read_post": "read_posts",
+            "create_task": "task_create",
+            "TaskCancel": "task_cancel",
         }.items()
     ),
+    ("task_done", {}, "Unknown tool: 'task_done'; tools/list shows what there is."),
     ("deploy", {}, "Unknown tool: 'deploy'; tools/list shows what there is."),
     ("", {}, "Unknown tool: ''; tools/list shows what there is."),
     ("server/" * 1_000 + "claim", {}, f"Unknown tool: '{('server/' * 10)[:64]}'; tools/list shows what there is."),
