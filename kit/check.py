@@ -159,7 +159,7 @@ class NumberCheck:
             self.report.numbers[file.path] = "by_hook"
             self.report.notices.append(f"{file} is now claimed for you: {flat(file.path)}")
             return
-        # Somebody was faster, and what was given instead is the caller's to use.
+        # Another claim was faster; the number that was given instead is the caller's.
         holder = self.ledger.claims([file]).get((file.sequence, file.number), {}).get("actor")
         if holder is not None and not self.ledger.is_mine(holder):
             self._report_holder(file, holder, given)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROGRAM = "llm-bus/kit.pyz"
-"""What every command of ours names, and nobody else's does."""
+"""Every command of ours contains this path, and no command of others."""
 
 FINDS_PYTHON = '{python}="${{{program}%kit.pyz}}python"; [ -x "${python}" ] || {python}=python3'
 """Shell that sets a variable to what starts the program whose path another one has; see `kit.bundle.launcher`."""
@@ -38,7 +38,7 @@ class Own:
     mark: str
 
     def add(self, _: str | None) -> str:
-        """The kit's own text, whatever was there."""
+        """The kit's own text; it replaces what was there."""
         return self.content
 
     def remove(self, text: str | None) -> str | None:
@@ -116,7 +116,7 @@ class Block:
         return f"{self.begin}\n{self.content.strip()}\n{self.end}\n"
 
     def _find(self, text: str) -> re.Match[str] | None:
-        # From the last beginning before the end: what follows one whose end somebody deleted is not ours.
+        # Start at the last begin line before the end line: text after a begin line without its end line is not ours.
         begin, end = re.escape(self.begin), re.escape(self.end)
         return re.search(rf"{begin}\r?\n(?:(?!{begin}).)*?{end}(\r?\n|$)", text, re.DOTALL)
 

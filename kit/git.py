@@ -137,8 +137,7 @@ class Repository:
     def staged(self, *, incoming: bool = False) -> Changes | None:
         """What is about to be committed; None when git does not tell.
 
-        What a merge, a cherry-pick or a rebase brings in is left out, unless it is asked for: it was somebody's commit
-        already.
+        What a merge, a cherry-pick or a rebase brings in is a commit already, so it is left out unless `incoming`.
         """
         changes = self._staged_since()
         for head in () if incoming else self._heads_coming_in():
@@ -337,7 +336,7 @@ def _run(directory: Path, arguments: Iterable[str], given: bytes | None) -> subp
 
 
 def _decoded(name: bytes) -> str:
-    """Git's names are UTF-8 by habit, whatever the locale; those that are not survive."""
+    """Names are UTF-8 in every locale; other bytes survive as surrogates."""
     return name.decode("utf-8", "surrogateescape")
 
 

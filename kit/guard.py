@@ -47,7 +47,7 @@ def check_file(report: Report, path: Path) -> None:
     name = repository.relative(path)
     changes = repository.written([name])
     if not changes.added:
-        changes = Changes(added=[name])  # whoever asks for one file by name wants its number looked at
+        changes = Changes(added=[name])  # a file that is named is checked, new or not
     if not overridden(report, [str(path)]):
         _check(repository, changes, report)
 

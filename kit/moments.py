@@ -142,7 +142,7 @@ def _check_numbers(repository: Repository, settings: Settings, paths: list[str],
 def _edited(moment: Moment, project: Repository) -> tuple[Repository, list[str]]:
     """The work tree of the files that were just changed in this repository, and those files.
 
-    Another repository, even one inside of this one, is nobody's business here: it has settings of its own.
+    Files of another repository, even one inside of this one, are left out: it has settings of its own.
     """
     found: dict[Repository, list[str]] = {}
     for name in moment.client.paths(moment.event, moment.given):

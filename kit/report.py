@@ -77,7 +77,7 @@ class Report:
         return bool(self.collisions or (self.blocks_leases and self.leases))
 
     def findings(self) -> list[str]:
-        """What whoever works here should know, the worst first."""
+        """What to tell the agent or human, the worst first."""
         return [
             *findings_of([str(collision) for collision in self.collisions]),
             *findings_of(self.leases),
@@ -97,5 +97,5 @@ class Report:
 
 
 def findings_of(found: list[str], lines_max: int = LINES_MAX) -> list[str]:
-    """Lines for whoever works here: marked as ours, the first of them, and how many more there are."""
+    """The first findings, each marked as ours, and how many more there are."""
     return [f"llm-bus: {finding}" for finding in shortened(found, lines_max)]

@@ -1,6 +1,6 @@
 """What the kit goes by in a repository.
 
-Where tokens are sent was chosen by whoever installed the kit, and is kept in git's own config, which no branch can
+Where tokens are sent was chosen when the kit was installed, and is kept in git's own config, which no branch can
 change. The file `llm-bus.config.json` comes with the branch: it says which files are numbered, never where the bus is.
 """
 
@@ -115,7 +115,7 @@ def read_settings(repository: Repository, *, needs_file: bool = True) -> Setting
 
 
 def _from_environment() -> str:
-    """The bus of whoever has not installed the kit, such as the pre-commit framework on a server."""
+    """The bus where the kit is not installed, as with the pre-commit framework on a build server."""
     url = os.environ.get(URL_VARIABLE, "").strip().rstrip("/")
     return url if not url or url.endswith("/mcp") else f"{url}/mcp"
 

@@ -1,8 +1,8 @@
 """What git alone can tell about new numbered files: which are new at all, and which have a number twice.
 
-A file that takes the place of one with its number keeps it, and a file that any branch knows was somebody's commit
-already: neither is new. Two files of one folder with one number, in the index, the last commit or on a branch, are a
-collision that needs no bus; it is how two sub-agents with one token come to the same number.
+A file that replaces a removed one with its number is not new, nor is one that a branch has already. Two files of one
+folder with one number, in the index, the last commit or on a branch, are a collision that needs no bus: two sub-agents
+with one token come to the same number.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def check_by_git(repository: Repository, settings: Settings, changes: Changes, r
 
 
 def tell_of_incoming(repository: Repository, settings: Settings, report: Report) -> None:
-    """Numbers that what comes in has in common with what is here; whoever merges decides."""
+    """Report numbers that both sides have; the person who merges decides."""
     changes = repository.staged(incoming=True)
     if changes is None or not changes.added:
         return
@@ -48,7 +48,7 @@ def tell_of_incoming(repository: Repository, settings: Settings, report: Report)
 
 
 def _really_new(repository: Repository, numbering: Numbering, changes: Changes) -> list[Numbered]:
-    """Without files that take the place of one that goes, and without what some branch has already."""
+    """The added files, without those that replace a removed one, and without those that a branch has already."""
     gone = {(file.sequence, file.number) for file in numbering.of(changes.removed)}
     moved = {tail for path in changes.removed for tail in _tails(path)}
     new = {

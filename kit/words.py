@@ -1,4 +1,4 @@
-"""How the kit speaks: one line, visible characters only, and bounded, whatever others wrote into it."""
+"""Text that the kit prints: one line, visible characters only, and bounded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def quoted(text: object) -> str:
 
 
 def clean(text: str) -> str:
-    """Without what a terminal obeys, or what a model reads and nobody sees."""
+    """Replace characters that control a terminal, or that a model reads and a human does not see."""
     return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
