@@ -96,12 +96,17 @@ BAD_SERVERS = {
 }
 
 
+WITHOUT_AN_END = {"hangs", "dribbles"}
+"""Only these take the hook all of its time. The others answer, and a busy machine may take long to ask."""
+
+
 @pytest.mark.parametrize("kind", BAD_SERVERS)
 async def test_a_server_that_is_no_bus_passes(tree: WorkTree, kind: str) -> None:
     behaviour, warning = BAD_SERVERS[kind]
     async with bad_server(behaviour) as endpoint:
         tree.configure(endpoint=endpoint)
-        await assert_passes_with_a_warning(tree, warning, LLM_BUS_HOOK_SECONDS="1.4")
+        limit = {"LLM_BUS_HOOK_SECONDS": "1.4"} if kind in WITHOUT_AN_END else {}
+        await assert_passes_with_a_warning(tree, warning, **limit)
 
 
 async def test_a_wrong_token_passes_and_is_not_told(tree: WorkTree) -> None:

@@ -243,7 +243,11 @@ async def test_a_bus_that_hangs_is_left_alone_for_a_while(alice: WorkTree) -> No
     async with bad_server(hanging) as endpoint:
         alice.configure(endpoint=endpoint)
         await alice.stage(MINE)
-        assert "answer" in (await alice.hook("--staged", LLM_BUS_HOOK_SECONDS="1.4")).err
+        pause = alice.path / ".git/llm-bus/pause"
+        for seconds in ("1.4", "5", "20"):  # a busy machine may need more of them until it asks
+            assert "answer" in (await alice.hook("--staged", LLM_BUS_HOOK_SECONDS=seconds)).err
+            if pause.exists():
+                break
         began = monotonic()
         ran = await alice.hook("--staged")
         again = monotonic() - began
@@ -251,7 +255,7 @@ async def test_a_bus_that_hangs_is_left_alone_for_a_while(alice: WorkTree) -> No
         packet = await alice.tell("SessionStart")
     assert "it is asked again in" in packet.out
     assert again < HOOK_SECONDS, "it did not wait"
-    (alice.path / ".git/llm-bus/pause").write_text("1.0\n")
+    pause.write_text("1.0\n")
     alice.configure()
     assert "adr 1 is now claimed for you" in (await alice.hook("--staged")).err
 
