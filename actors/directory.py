@@ -89,7 +89,8 @@ class Directory:
         self._actors: dict[int, ProjectActor] = {}
         self._crashes: dict[int, _Crashes] = {}
         self._forgotten: list[int] = []
-        self._advancing: dict[tuple[int, int], set[trio.Event]] = {}
+        self._advancing: dict[tuple[int, int], dict[trio.Event, int]] = {}
+        """By reader the moves of the cursor that are under way: when each is done, and where it leads."""
         self._stirring: dict[int, set[Stir]] = {}
         self._nursery: trio.Nursery | None = None
         self._stopping = trio.Event()
@@ -147,13 +148,16 @@ class Directory:
         if answer.advances is None:
             return
         reader, done = (caller.project_id, caller.id), trio.Event()
-        self._advancing.setdefault(reader, set()).add(done)
+        moves = self._advancing.setdefault(reader, {})
+        if any(upto >= answer.advances for upto in moves.values()):
+            return  # a reader with many calls that wait was shown the same events by all of them
+        moves[done] = answer.advances
         try:
             await self.ask(caller, AdvanceCursor(upto=answer.advances))
         finally:
             done.set()
-            self._advancing[reader].discard(done)
-            if not self._advancing[reader]:
+            del moves[done]
+            if not moves:
                 del self._advancing[reader]
 
     async def look(self, project_id: int, view: Callable[[State, datetime], Seen]) -> Seen:

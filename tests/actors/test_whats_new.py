@@ -77,6 +77,26 @@ async def test_the_next_call_waits_until_it_is_kept_that_the_answer_arrived(
     assert next_shown == [[]]
 
 
+async def test_the_cursor_moves_once_for_calls_that_were_shown_the_same(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    await claim(directory, 3)
+    few, many, same = [await directory.ask(B, WhatsNew(limit=limit)) for limit in (2, 3, 3)]
+    assert isinstance(few, Answer)
+    assert isinstance(many, Answer)
+    assert isinstance(same, Answer)
+    before, gate = directory.statistics().totals.commands, trio.Event()
+    journal.before_append.append(gate.wait)
+    for answer in (few, many, same, few):
+        nursery.start_soon(directory.follow_up, B, answer)
+        await wait_all_tasks_blocked()
+    gate.set()
+    assert await shown(directory) == []
+    assert directory.statistics().totals.commands == before + 3, "two moves, and the call that looks"
+    await claim(directory)
+    assert await shown(directory) == [4]
+
+
 @pytest.fixture
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """As when events happened too long ago: they are read from the ledger."""

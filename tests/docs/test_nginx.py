@@ -75,6 +75,7 @@ async def test_what_nginx_and_the_server_read_is_the_same_request(store: Store, 
         b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
         b"Content-Length : %d\r\n" % len(hidden),
         b"X: a\r\n Content-Length: %d\r\n" % len(hidden),
+        b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n" % len(hidden),
     )
     async with running_bus(store, conninfo) as bus, nginx(bus.url.removeprefix("http://"), tmp_path) as http:
         context = ssl.create_default_context(cafile=str(tmp_path / "fullchain.pem"))
