@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from engine.names import likeness
+from engine.nearest import nearest
 from engine.refusals import Refusal, invalid, not_found
 
 OWNER = 0
@@ -68,4 +69,6 @@ def resolve(name: str, roster: Roster) -> Addressee | Refusal:
     alike = [known for known in roster.labels if likeness(known) == likeness(label)]
     if len(alike) == 1:
         return Addressee(roster.labels[alike[0]], f"{roster.handle}/{alike[0]}")
-    return not_found(f"no participant '{label}' in this project; list_participants shows who there is.")
+    close = nearest(label, roster.labels)
+    meant = "" if close is None else f"perhaps you mean '{close}'; "
+    return not_found(f"no participant '{label}' in this project; {meant}list_participants shows who there is.")

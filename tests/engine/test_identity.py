@@ -57,6 +57,13 @@ def test_a_name_that_means_nobody_is_refused_with_what_to_do(name: str, code: st
     assert str(refusal) == f"{code}: {refusal.message}"
 
 
+@pytest.mark.parametrize("name", ["@backend", "bakend", "kim/backend.", "Backends"])
+def test_a_name_that_is_close_to_one_is_told_so(name: str) -> None:
+    refusal = resolve(name, Roster(handle="kim", labels={"backend": 1, "web": 2}))
+    assert isinstance(refusal, Refusal)
+    assert "perhaps you mean 'backend'; list_participants" in refusal.message
+
+
 def test_the_ledger_writes_handle_and_label_or_the_bare_handle() -> None:
     assert (ada.actor, kim.actor) == ("kim/ada", "kim")
 
