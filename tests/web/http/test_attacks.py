@@ -208,6 +208,7 @@ async def test_a_health_check_does_not_wait_behind_other_requests_of_its_address
     nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "AT_ONCE_SECONDS", 60.0)
+    monkeypatch.setattr(turns, "AT_ONCE_MAX", 1)
     server = Server(Mirror(), Proxies(()))  # nothing moves its lines on
     await server.turns.take("somebody else")
     received = {}
