@@ -41,8 +41,8 @@ REFS_MAX = 1_000
 """The most recent ones. More would not be read within the time that a commit may take."""
 
 REFLOG_MAX = 50
-_COMING_IN = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REBASE_HEAD")
-_LEFT_BEHIND = ("ORIG_HEAD", "FETCH_HEAD", *_COMING_IN)
+_PICKED = ("CHERRY_PICK_HEAD", "REBASE_HEAD")
+_LEFT_BEHIND = ("ORIG_HEAD", "FETCH_HEAD", "MERGE_HEAD", *_PICKED)
 
 
 class NotInGit(Exception):
@@ -280,9 +280,11 @@ class Repository:
     def _heads_coming_in(self) -> list[str]:
         # Before its hook, a merge without conflicts names what it brings in by the names of variables only.
         heads = [name[8:] for name in os.environ if name.startswith("GITHEAD_")]
-        for name in _COMING_IN:
-            with suppress(OSError):
-                heads += self.git_dir.joinpath(name).read_text("ascii").split()
+        with suppress(OSError):  # a file in every format of refs, because it may name several
+            heads += self.git_dir.joinpath("MERGE_HEAD").read_text("ascii").split()
+        asked = "".join(f"{name}\n" for name in _PICKED)
+        told = _git(self.root, "cat-file", "--batch-check=%(objectname)", given=_encoded(asked)) or b""
+        heads += [row for row in _decoded(told).splitlines() if not row.endswith(" missing")]
         return list(dict.fromkeys(heads))
 
 
