@@ -4,7 +4,7 @@ The events are folded as they are decided, so that the next command of the batch
 Nothing here waits: a decision is never interrupted between reading the state and folding its events.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,12 +14,13 @@ from actors.errors import Unavailable
 from actors.looking import Look, Looked
 from actors.mailbox import Request, Settled
 from actors.pace import Pace
+from actors.preparing import long_comparison_for, needed_posts
 from engine.decision import Context, Decision
 from engine.errors import LedgerGap
 from engine.history import Head
 from engine.lookups import Recall
 from engine.posts import fold_recall
-from engine.project import apply, decide, long_comparison, needed, stamp
+from engine.project import apply, decide, stamp
 from engine.state import State
 from engine.vocabulary import Event
 
@@ -32,20 +33,6 @@ class Work:
     events: list[Event] = field(default_factory=list)
     cursors: dict[int, int] = field(default_factory=dict)
     answers: list[tuple[Request, Settled | Unavailable]] = field(default_factory=list)
-
-
-def wanted_posts(state: State, requests: Iterable[Request]) -> set[int]:
-    """The posts that left the state and without which these commands cannot be decided."""
-    return {post_id for request in requests for post_id in _needed(state, request)}
-
-
-def _needed(state: State, request: Request) -> Sequence[int]:
-    return () if isinstance(request.command, Look) else needed(state, request.command, request.caller.id)
-
-
-def long_comparison_for(state: State, request: Request) -> Iterator[None] | None:
-    """What must be done in slices before this request can be decided, if anything."""
-    return None if isinstance(request.command, Look) else long_comparison(state, request.command)
 
 
 class Deciding:
@@ -65,9 +52,8 @@ class Deciding:
         At least one is decided: the first was prepared before. Others may need a post that left the state on the way,
         or a long comparison.
         """
-        pace.begin()
         for request in requests:
-            if not self._wanted.issuperset(_needed(self._state, request)):
+            if not self._wanted.issuperset(needed_posts(self._state, request)):
                 break
             if self._work.answers and long_comparison_for(self._state, request) is not None:
                 break

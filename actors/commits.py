@@ -53,6 +53,11 @@ class Commit:
         """Whether an append of this batch may have happened unheard."""
         return bool(self._unsettled)
 
+    def doubt(self, work: Work) -> None:
+        """An append of this work may have happened unheard."""
+        if work.events:  # cursors alone are written again: they only move forward
+            self._unsettled.append(work)
+
     async def append(self, work: Work) -> None:
         """Write the work; returns once it is durable. Not cancelled, but by its deadline.
 
@@ -66,8 +71,7 @@ class Commit:
         try:
             await self._append(work)
         except OutcomeUnknown:
-            if work.events:  # cursors alone are written again: they only move forward
-                self._unsettled.append(work)
+            self.doubt(work)
             raise
         self._totals.commits += 1
         self._totals.events += len(work.events)

@@ -27,6 +27,7 @@ from actors.mailbox import Request, Stages
 from actors.pace import Stopwatch
 from actors.project import Passivated, ProjectActor
 from actors.retrying import Backoff, doubled
+from actors.rounds import Rounds
 from actors.statistics import DirectoryStatistics, Figures, Totals, figures
 from engine.decision import Context, Decision, Pending
 from engine.errors import JournalUnavailable, TooSlow
@@ -86,6 +87,7 @@ class Directory:
         self._stopwatch = stopwatch
         self._limits = limits or Limits()
         self._totals = Totals()
+        self._rounds = Rounds(journal, clock, self._limits, self._totals, stopwatch)
         self._actors: dict[int, ProjectActor] = {}
         self._crashes: dict[int, _Crashes] = {}
         self._forgotten: list[int] = []
@@ -271,6 +273,7 @@ class Directory:
         try:
             async with trio.open_nursery() as background:
                 background.start_soon(self._exchange_liveness)
+                background.start_soon(self._rounds.run)
                 await self._own_actors(task_status)
                 background.cancel_scope.cancel()
         finally:
@@ -310,7 +313,9 @@ class Directory:
         if len(self._actors) >= self._limits.actors_max:
             self._totals.refused_busy += 1
             raise Busy("too many projects are active at once; try again in a moment.")
-        actor = ProjectActor(project_id, self._journal, self._clock, self._limits, self._totals, self._stopwatch)
+        actor = ProjectActor(
+            project_id, self._journal, self._clock, self._limits, self._totals, self._stopwatch, self._rounds
+        )
         actor.stirred = partial(self._stir, project_id)
         self._actors[project_id] = actor
         self._nursery.start_soon(self._supervise, actor)

@@ -10,7 +10,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
-from engine.history import Head, Kept, Liveness, Stored
+from engine.errors import JournalError
+from engine.history import Batch, Head, Kept, Liveness, Stored
 from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, Found, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 
@@ -18,9 +19,9 @@ from engine.vocabulary import Event
 class Journal(Protocol):
     """Durable, ordered history of projects.
 
-    Every method raises `JournalUnavailable` when the store cannot be reached in time; only `append` can leave its
-    outcome open, and says so with `OutcomeUnknown`. All of them can be cancelled; a cancelled `append` may or may not
-    have happened.
+    Every method raises `JournalUnavailable` when the store cannot be reached in time; only appends can leave their
+    outcome open, and say so with `OutcomeUnknown`. All methods can be cancelled; a cancelled append may or may not have
+    happened.
     """
 
     @property
@@ -84,6 +85,15 @@ class Journal(Protocol):
             Contended: the ledger does not hold the predecessor, or holds events after it; nothing was written.
             JournalUnavailable: nothing was written.
             OutcomeUnknown: the connection was lost after the write was sent.
+        """
+        ...
+
+    async def append_together(self, batches: Sequence[Batch]) -> list[JournalError | None]:
+        """Write batches of different projects in one commit, without waiting for other writers of these projects.
+
+        Gives what came of each batch, in order: None once it is durable, otherwise what `append` would have raised. It
+        is `NotTogether` for a batch that is large, whose project another server is writing to, or that shared a
+        statement with one that failed.
         """
         ...
 

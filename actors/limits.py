@@ -19,6 +19,14 @@ class Limits(Struct, frozen=True, kw_only=True):
     batch_size_max: int = 256
     """Commands decided for one commit: enough to hide the commit's cost, few enough to keep its latency."""
 
+    rounds_max: int = 2
+    """Commits of several projects' batches that are under way at once: the database works on the one while the next
+    gathers."""
+
+    round_commands_max: int = 32
+    """Commands after which no further batch is added to such a commit: past some dozens it does not get cheaper, and
+    two commits that overlap are faster than one with everything."""
+
     slice_seconds_max: float = 0.002
     """How long an actor works before it lets other tasks run: for deciding a batch, folding history, writing a
     snapshot. A batch that reaches it is committed as it is. One command or event more may exceed it by its own time."""

@@ -84,6 +84,7 @@ class Mailbox:
         self._size = 0
         self._prodded = False
         self._closed = False
+        self._held = False
         self._arrived = trio.Event()
 
     def __len__(self) -> int:
@@ -100,7 +101,7 @@ class Mailbox:
             queue = self._waiting[request.caller.id] = deque()
         queue.append(request)
         self._size += 1
-        self._arrived.set()
+        self._wake()
 
     def put_back(self, requests: list[Request]) -> None:
         """Return what was taken and not decided: it is the next to be taken, in the same order."""
@@ -115,19 +116,38 @@ class Mailbox:
     def prod(self) -> None:
         """Wake the actor without a request."""
         self._prodded = True
-        self._arrived.set()
+        self._wake()
+
+    def hold(self) -> None:
+        """Do not wake the actor until `release`: its commands are served in a round."""
+        self._held = True
+
+    def release(self) -> None:
+        """Wake the actor again, also for what has come meanwhile."""
+        self._held = False
+        if self.wakes:
+            self._wake()
+
+    @property
+    def wakes(self) -> bool:
+        """Whether there is something to wake the actor for."""
+        return bool(self._size) or self._prodded or self._closed
 
     def close(self) -> None:
         """Wake the actor for good; what was accepted can still be taken."""
         self._closed = True
-        self._arrived.set()
+        self._wake()
 
     async def arrived(self) -> None:
-        """Wait until there is a request, or a prod, or the mailbox is closed."""
-        while not (self._size or self._prodded or self._closed):
+        """Wait until there is a request, or a prod, or the mailbox is closed, and it is not held."""
+        while self._held or not self.wakes:
             self._arrived = trio.Event()
             await self._arrived.wait()
         self._prodded = False
+
+    def _wake(self) -> None:
+        if not self._held:
+            self._arrived.set()
 
     def take(self, count: int) -> list[Request]:
         """The next requests, at most `count`: one of each caller in turn."""

@@ -6,6 +6,8 @@ from enum import Enum, auto
 class Phase(Enum):
     """One step of an actor's life."""
 
+    __hash__ = object.__hash__  # the one of Enum is written in Python, and every batch takes four steps
+
     RESTING = auto()
     GATHERING = auto()
     READING = auto()
@@ -20,13 +22,13 @@ class Phase(Enum):
 
 
 NEXT = {
-    Phase.RESTING: {Phase.GATHERING, Phase.LEAVING},
+    Phase.RESTING: {Phase.GATHERING, Phase.DECIDING, Phase.LEAVING},
     Phase.GATHERING: {Phase.READING},
     Phase.READING: {Phase.SETTLING, Phase.DECIDING, Phase.RETRYING},
     Phase.SETTLING: {Phase.DECIDING, Phase.ANSWERING, Phase.RETRYING},
     Phase.DECIDING: {Phase.GATHERING, Phase.CHECKING, Phase.COMMITTING, Phase.ANSWERING, Phase.RETRYING},
     Phase.CHECKING: {Phase.READING, Phase.COMMITTING, Phase.ANSWERING, Phase.RETRYING},
-    Phase.COMMITTING: {Phase.ANSWERING, Phase.RETRYING},
+    Phase.COMMITTING: {Phase.COMMITTING, Phase.ANSWERING, Phase.RETRYING},
     Phase.RETRYING: {Phase.GATHERING, Phase.RESTING},
     Phase.ANSWERING: {Phase.RESTING},
     Phase.LEAVING: {Phase.ENDED},

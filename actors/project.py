@@ -11,14 +11,15 @@ the last commit, it commits once more, since what can be read is perhaps not yet
 
 Its phases, and what may follow each. `Phases.enter` refuses any other step:
 
-    resting     gathering, leaving: there is nothing to do; waits for a command, for news, or to be closed
+    resting     gathering, deciding, leaving: there is nothing to do; waits for a command, for news, or to be closed
     gathering   reading: takes its turn, if need be, and fills the batch, one command of each caller in turn
     reading     deciding, settling, retrying: brings the state up to date, if need be
     settling    deciding, answering, retrying: asks whether a commit of unknown outcome happened
     deciding    gathering, checking, committing, answering, retrying: decides as much of the batch as a slice allows
     checking    reading, committing, answering, retrying: compares the state's last event with the ledger's, and has
                 what was read confirmed by a commit
-    committing  answering, retrying: appends the batch's events, on the last event that the state holds
+    committing  committing, answering, retrying: appends the batch's events, on the last event that the state holds;
+                alone, if they could not be appended together with those of others
     retrying    gathering, resting: took back what was decided; pauses, or gives up and tells the callers
     answering   resting: answers what is durable, and wakes those who wait for it
     leaving     ended: writes liveness and a last snapshot
@@ -40,6 +41,13 @@ A crash or a cancellation ends it from every phase. Its flags:
     gap                  events are missing in the ledger: read-only, until they are there
     passed_over          an event of an unknown type was read: no snapshots, until the state is rebuilt
     snapshot_unreadable  the stored snapshot is of no use: write another one with the next batch
+    in_round             a round serves the actor, or will. Set when it joins one, until the round ends or leaves the
+                         batch to the actor's own task
+    left                 what a round has decided, and did not write
+    failure              why it was not written
+
+An actor that rests and is up to date joins a round (`actors.rounds`) when a command comes: it goes from resting to
+deciding, and its own task sleeps on. What the round cannot do it leaves to that task (`_leave_round`).
 
 Callers use `submit` and `changed` from their own tasks; `run` is the actor's life and belongs to its supervisor
 (`actors.directory`). Finding actors, waiting on behalf of callers, and restarts are not its business.
@@ -52,7 +60,7 @@ from math import inf
 import structlog
 import trio
 
-from actors.batch import Deciding, Work, long_comparison_for, wanted_posts
+from actors.batch import Deciding, Work
 from actors.commits import Commit
 from actors.cursors import Cursors
 from actors.errors import STOPPING, ActorError, Busy, Crashed, Unavailable
@@ -62,13 +70,15 @@ from actors.looking import Happening, Look
 from actors.mailbox import Mailbox, Request, Settled
 from actors.pace import Pace, Stopwatch
 from actors.phases import Phase, Phases
+from actors.preparing import compare, is_prepared, recall, wanted_posts
 from actors.readers import LastCalls
 from actors.replica import Replica
 from actors.retrying import Backoff
+from actors.rounds import Rounds
 from actors.snapshots import Snapshots
 from actors.statistics import Totals
 from actors.waiting import News
-from engine.errors import Contended, JournalError
+from engine.errors import Contended, JournalError, NotTogether, OutcomeUnknown
 from engine.history import Stored
 from engine.lookups import EventQuery, EventView, Found, PostQuery, PostRecord, Recall
 from engine.state import State
@@ -92,6 +102,7 @@ class ProjectActor:
         limits: Limits,
         totals: Totals,
         stopwatch: Stopwatch,
+        rounds: Rounds,
     ) -> None:
         self.project_id = project_id
         self._journal = journal
@@ -99,6 +110,7 @@ class ProjectActor:
         self._limits = limits
         self._totals = totals
         self._pace = Pace(limits, stopwatch)
+        self._rounds = rounds
         self._mailbox = Mailbox(limits)
         self._news = News(limits)
         self._readers = LastCalls(project_id, journal, limits)
@@ -110,6 +122,11 @@ class ProjectActor:
         self._phases = Phases()
         self._meeting_until = -inf
         self._wrote = False
+        self._in_round = False
+        self._left: Work | None = None
+        self._failure: Exception | None = None
+        self._active_at = trio.current_time()
+        self._round_over = trio.Event()
         self.closed = False
         self._ended = trio.Event()
         self.stirred: Callable[[], object] = lambda: None
@@ -126,6 +143,10 @@ class ProjectActor:
         if self.closed:
             raise Passivated
         request.stages.accepted = trio.current_time()
+        if self._phases.now is Phase.RESTING and not (self._in_round or self._mailbox.wakes):
+            self._in_round = True
+            self._mailbox.hold()
+            self._rounds.add(self)
         try:
             self._mailbox.put(request)
         except Busy:
@@ -226,40 +247,51 @@ class ProjectActor:
         `Unavailable` if it was cancelled, otherwise as `Crashed`.
         """
         try:
-            async with trio.open_nursery() as nursery:
+            async with trio.open_nursery() as self._snapshots.nursery:
                 while await self._rest():
                     await self._serve()
-                    self._snapshots.write_when_due(nursery)
             self._phases.enter(Phase.LEAVING)
             await self.exchange_liveness()
             await self._snapshots.write_last()
         finally:
+            self.close()
+            if self._in_round and self._phases.now is Phase.COMMITTING:
+                self._round_over = trio.Event()
+                with trio.CancelScope(shield=True):  # what was decided is committed, and then answered
+                    await self._round_over.wait()
             self._end()
 
     async def _rest(self) -> bool:
         """Wait for something to do; False when there is nothing left to live for. Idle for long, the actor closes."""
-        while not self._batch:
-            with trio.move_on_after(self._limits.idle_seconds):
+        while True:
+            with trio.move_on_at(self._active_at + self._limits.idle_seconds):
                 await self._mailbox.arrived()
-                return bool(self._mailbox) or not self.closed
-            if not self._news.waiting:
-                self.close()
-        return True
+                return bool(self._mailbox or self._batch) or not self.closed
+            if trio.current_time() >= self._active_at + self._limits.idle_seconds:
+                self._active_at = trio.current_time()
+                if not self._news.waiting:
+                    self.close()
 
     async def _serve(self) -> None:
-        """Decide, commit and answer a batch; retry what the environment broke, within bounds."""
+        """Decide, commit and answer a batch, or go on where a round left it; retry what the environment broke."""
         backoff = Backoff(self._limits)
         commit = Commit(self.project_id, self._journal, self._limits, self._totals)
-        commit.in_turn = self._meeting and self._wrote
+        left, self._left = self._left, None
+        commit.in_turn = left is None and self._meeting and self._wrote
         while True:
-            self._phases.enter(Phase.GATHERING)
             try:
+                self._raise_failure(commit, left)
+                if left is None:
+                    self._phases.enter(Phase.GATHERING)
                 async with commit.turn(self._replica.reads_after) as page:
                     self._replica.stale |= commit.in_turn
-                    if (work := await self._try(commit, page)) is not None:
-                        await self._answer(work)
+                    work, left = await self._try(commit, page, left), None
+                    if work is not None:
+                        self._answer(work)
+                        await self._pace.give_way()
                         return
             except JournalError as error:
+                left = None
                 self._phases.enter(Phase.RETRYING)
                 self._replica.take_back()
                 self._cursors.forget()
@@ -271,13 +303,17 @@ class ProjectActor:
                     return
             commit.in_turn = True
 
-    async def _try(self, commit: Commit, page: list[Stored] | None) -> Work | None:
+    async def _try(self, commit: Commit, page: list[Stored] | None, work: Work | None) -> Work | None:
         """One try of the batch: what to answer, all of it durable; None if it must be tried again in turn.
 
-        `page` is what was read of the ledger's tail as the turn began.
+        `page` is what was read of the ledger's tail as the turn began, and `work` what a round has decided.
         """
-        self._take()
-        while True:
+        current = False
+        if work is None:
+            self._take()
+        while work is None or not (work.events or await self._is_proven(just_read=current)):
+            if work is not None:
+                self._replica.take_back()
             self._phases.enter(Phase.READING)
             current = self._replica.must_read
             state, page = await self._replica.up_to_date(page), None
@@ -290,9 +326,6 @@ class ProjectActor:
             if work.events and self._meeting and not commit.in_turn:
                 self._replica.take_back()
                 return None
-            if work.events or await self._is_proven(just_read=current):
-                break
-            self._replica.take_back()
         if work.events or work.cursors:
             self._phases.enter(Phase.COMMITTING)
             await commit.append(work)
@@ -318,28 +351,18 @@ class ProjectActor:
         """Decide the batch, or its beginning, and fold what was decided."""
         self._phases.enter(Phase.DECIDING)
         wanted = wanted_posts(state, self._batch)
-        recall = await self._recall(state, wanted)
-        await self._compare(state)
-        now = self._clock()
+        recalled = await recall(self._journal, self.project_id, state, self._batch, wanted)
+        if self._batch:
+            await compare(state, self._batch[0], self._pace)
+        self._pace.begin()
+        return self._decide_now(state, self._clock(), recalled, wanted, self._pace)
+
+    def _decide_now(self, state: State, now: datetime, recalled: Recall, wanted: set[int], pace: Pace) -> Work:
         for request in self._batch:
             if not isinstance(request.command, Look):
                 self._readers.saw(request.caller, now)
         self._replica.begin()
-        return Deciding(state, now, recall, wanted, self._replica.gap).run(self._batch, self._pace)
-
-    async def _recall(self, state: State, wanted: set[int]) -> Recall:
-        if not wanted:
-            return Recall()
-        readers = tuple({request.caller.id for request in self._batch})
-        query = PostQuery(upto=state.seq, ids=tuple(sorted(wanted)), acks_of=readers, limit=len(wanted))
-        return Recall(await self._journal.posts(self.project_id, query))
-
-    async def _compare(self, state: State) -> None:
-        """Prepare the first command of the batch, in slices, if its surface must be compared with many leases."""
-        if self._batch and (steps := long_comparison_for(state, self._batch[0])) is not None:
-            self._pace.begin()
-            for _ in steps:
-                await self._pace.give_way_when_spent()
+        return Deciding(state, now, recalled, wanted, self._replica.gap).run(self._batch, pace)
 
     async def _is_proven(self, *, just_read: bool) -> bool:
         """Whether the state ends with the ledger's last event, all of it as durable as a commit makes it."""
@@ -357,8 +380,8 @@ class ProjectActor:
         self._replica.stale |= not proven
         return proven
 
-    async def _answer(self, work: Work) -> None:
-        """Answer what is durable, wake whom it concerns, and let other tasks run."""
+    def _answer(self, work: Work) -> None:
+        """Answer what is durable, and wake whom it concerns."""
         self._phases.enter(Phase.ANSWERING)
         now, wrote = trio.current_time(), bool(work.events or work.cursors)
         for request, settled in work.answers:
@@ -367,7 +390,7 @@ class ProjectActor:
         if undecided := self._batch[len(work.answers) :]:
             self._mailbox.put_back(undecided)
         self._batch.clear()
-        self._wrote = bool(work.events)
+        self._wrote, self._active_at = bool(work.events), now
         self._totals.batches += 1
         self._totals.commands += len(work.answers)
         self._totals.batch_commands.observe(len(work.answers))
@@ -378,7 +401,16 @@ class ProjectActor:
             for event in work.events:
                 self._tell(event)
         self._phases.enter(Phase.RESTING)
-        await self._pace.give_way()
+        if not self.closed:  # else the last one is about to be written
+            self._snapshots.write_when_due()
+
+    def _raise_failure(self, commit: Commit, left: Work | None) -> None:
+        """Raise why a round failed, unless the batch can still be written as it is."""
+        failure, self._failure = self._failure, None
+        if isinstance(failure, OutcomeUnknown) and left is not None:
+            commit.doubt(left)
+        if failure is not None and not isinstance(failure, NotTogether):
+            raise failure
 
     def _give_up(self, reason: JournalError) -> None:
         """Tell everybody, also who still waits in the mailbox: their turn would come one timeout after the other."""
@@ -389,6 +421,63 @@ class ProjectActor:
         self._phases.enter(Phase.RESTING)
         if self._news.waiting:
             self._mailbox.prod()  # events that came meanwhile would have woken them
+
+    # Rounds.
+
+    def decide_in_round(self, now: datetime, pace: Pace) -> Work | None:
+        """Decide what waits: what is to be written; None when there is nothing to be written in a round."""
+        try:
+            work = self._decide_at_once(now, pace)
+            if work is None:
+                self._leave_round()
+            elif work.events and not work.cursors:
+                self._phases.enter(Phase.COMMITTING)
+                return work
+            elif not work.cursors and self._journal.alone and not self._replica.doubtful:
+                self._answer_in_round(work)
+            else:
+                self._leave_round(work)
+        except Exception as error:  # noqa: BLE001 - the actor's own task raises it again, to its supervisor
+            self._leave_round(failure=error)
+        return None
+
+    def end_round(self, work: Work, failure: Exception | None) -> None:
+        """The work is durable, or why that is not known."""
+        if failure is not None:
+            self._leave_round(work, failure)
+            return
+        try:
+            self._replica.doubtful = False
+            self._totals.events += len(work.events)
+            self._answer_in_round(work)
+        except Exception as error:  # noqa: BLE001 - the same
+            self._leave_round(failure=error)
+
+    def _decide_at_once(self, now: datetime, pace: Pace) -> Work | None:
+        """The batch, decided; None when something must come first."""
+        state = self._replica.state
+        if state is None or self._replica.must_read or self.closed or self._meeting:
+            return None
+        self._take()
+        if not (self._batch and self._readers.was_read and is_prepared(state, self._batch[0])):
+            return None
+        self._phases.enter(Phase.DECIDING)
+        return self._decide_now(state, now, Recall(), set(), pace)
+
+    def _answer_in_round(self, work: Work) -> None:
+        self._answer(work)
+        if self._mailbox:
+            self._rounds.add(self)
+        else:
+            self._leave_round()
+
+    def _leave_round(self, work: Work | None = None, failure: Exception | None = None) -> None:
+        """Let the actor's own task go on with what is left, if anything."""
+        self._in_round, self._left, self._failure = False, work, failure
+        self._round_over.set()
+        if self._batch or failure is not None:
+            self._mailbox.prod()
+        self._mailbox.release()
 
     # Meeting other servers, and news.
 

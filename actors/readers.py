@@ -40,9 +40,14 @@ class LastCalls:
         if len(self._unwritten) > self._limits.seen_max:
             del self._unwritten[next(iter(self._unwritten))]
 
+    @property
+    def was_read(self) -> bool:
+        """Whether calls before this actor's time are known."""
+        return self._read_at is not None
+
     async def read_once(self, now: datetime) -> None:
         """Learn of calls before this actor's time, if that was not done yet. Raises `JournalUnavailable`."""
-        if self._read_at is None:
+        if not self.was_read:
             await self.read(now)
 
     async def read(self, now: datetime) -> None:

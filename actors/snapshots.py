@@ -36,16 +36,20 @@ class Snapshots:
         self._pace = pace
         self._replica = replica
         self._writing = False
+        self.nursery: trio.Nursery | None = None
+        """Where they are written."""
 
-    def write_when_due(self, nursery: trio.Nursery) -> None:
+    def write_when_due(self) -> None:
         """Begin to write a snapshot of the state, which must be durable, if it has moved far enough."""
         state = self._replica.state
-        if state is None or self._writing or self._replica.passed_over:
+        if state is None or self.nursery is None or self._writing or self._replica.passed_over:
             return
         moved = state.seq - self._replica.snapshot_seq
-        if self._replica.snapshot_unreadable or moved >= max(self._limits.snapshot_every_events, 2 * len(state.posts)):
+        if self._replica.snapshot_unreadable or (
+            moved >= self._limits.snapshot_every_events and moved >= 2 * len(state.posts)
+        ):
             self._writing = True
-            nursery.start_soon(self._write, *_begun(state))
+            self.nursery.start_soon(self._write, *_begun(state))
 
     async def write_last(self) -> None:
         """Write a snapshot if the state has moved at all."""

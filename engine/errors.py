@@ -8,6 +8,7 @@
     ├── Contended           an event number is taken, or the one before is missing; nothing was written
     ├── JournalUnavailable  the store cannot be reached; nothing was written
     │   └── TooSlow         the store gave a search up because it took too long; a narrower one may do
+    ├── NotTogether         a batch could not be written in one commit with others; nothing of it was written
     └── OutcomeUnknown      the connection was lost after the write was sent: it happened or it did not
 
 Refusals of the domain are values (`engine.refusals`), not exceptions.
@@ -46,6 +47,10 @@ class JournalUnavailable(JournalError):
 
 class TooSlow(JournalUnavailable):
     """The store gave a search up because it took too long; a narrower one may do."""
+
+
+class NotTogether(JournalError):
+    """A batch could not be written in one commit with others; nothing of it was written. It can be written alone."""
 
 
 class OutcomeUnknown(JournalError):

@@ -3,6 +3,7 @@
 `actors` and `store` share these types; neither imports the other.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -33,6 +34,14 @@ class Head(Struct, frozen=True):
 
 EMPTY = Head(0, datetime(1970, 1, 1, tzinfo=UTC))
 """The head of a ledger without events."""
+
+
+class Batch(Struct, frozen=True):
+    """Events of one project that are to be written right after `predecessor`."""
+
+    project_id: int
+    events: Sequence[Event]
+    predecessor: Head
 
 
 class Stored(Struct, frozen=True):

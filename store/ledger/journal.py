@@ -18,14 +18,14 @@ import msgspec
 import trio
 from msgspec import Struct
 
-from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
+from engine.errors import Contended, JournalError, JournalUnavailable, NotTogether, OutcomeUnknown
 from engine.events import decode
-from engine.history import EMPTY, Head, Kept, Liveness, Stored
+from engine.history import EMPTY, Batch, Head, Kept, Liveness, Stored
 from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, Found, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
-from store.errors import ConnectionLost, StoreUnavailable, UniqueTaken
+from store.errors import ConnectionLost, StatementFailed, StoreUnavailable, UniqueTaken
 from store.ledger import history, losses, pruned
-from store.ledger.appends import GROUPED_BYTES_MAX, Append, Appends, Checked
+from store.ledger.appends import Append, Appends, Checked
 from store.ledger.peers import Peers
 from store.ledger.rows import encode_rows
 from store.ledger.searches import Searches
@@ -34,6 +34,9 @@ from store.postgres.clock import Clock
 from store.postgres.connection import Connection, Row
 from store.postgres.pool import ACQUIRE_TIMEOUT_SECONDS, Pool
 from store.postgres.prepared import Parameter, Prepared
+
+TOGETHER_BYTES_MAX = 16_000
+"""A batch that is longer is not written together with others: they would wait for it."""
 
 TURN_IDLE_TIMEOUT_MS = 10_000
 """How long a turn may be held without a statement before PostgreSQL ends it."""
@@ -217,8 +220,9 @@ class PostgresJournal:
             events=encode_rows(events) if events else None,
         )
         turn = self._turn_of[project_id] if holding_turn else None
+        encoded = msgspec.json.encode(cursors).decode() if cursors else None
         try:
-            checked = await self._write(append, cursors, turn)
+            checked = await self._appends.alone(append, self._registration, cursors=encoded, turn=turn)
         except UniqueTaken as error:
             raise Contended(str(error)) from error
         except ConnectionLost as error:
@@ -226,21 +230,45 @@ class PostgresJournal:
             raise OutcomeUnknown(str(error)) from error
         except StoreUnavailable as error:
             raise JournalUnavailable(str(error)) from error
-        if not checked.follows:
-            raise Contended(f"project {project_id} does not have event {events[0].seq - 1} as its writer knows it")
-        if not checked.registered:
-            raise JournalUnavailable("this server's registration in the database is gone; it is being renewed")
+        if (refused := _refusal(append, checked)) is not None:
+            raise refused
         self.tell(project_id)
 
-    async def _write(self, append: Append, cursors: Mapping[int, int], turn: Connection | None) -> Checked:
-        """Together with what other projects write at the same time, where that is possible."""
-        registration = None if self._peers is None else self._peers.registration
-        if turn is None and not cursors and append.events is not None and len(append.events) <= GROUPED_BYTES_MAX:
-            checked = await self._appends.together(append, registration)
-            if checked is not None:
-                return checked
-        encoded = msgspec.json.encode(cursors).decode() if cursors else None
-        return await self._appends.alone(append, registration, cursors=encoded, turn=turn)
+    async def append_together(self, batches: Sequence[Batch]) -> list[JournalError | None]:
+        """Write batches of different projects in one commit, without waiting for other writers of these projects.
+
+        Gives what came of each batch, in order: None once it is durable, otherwise what `append` would have raised. It
+        is `NotTogether` for a batch that is large, whose project another server is writing to, or that shared a
+        statement with one that failed. Raises `JournalUnavailable` when nothing was written. Cancelled, any of them may
+        or may not have happened.
+        """
+        await self._admitted()
+        appends = [_append_of(batch) for batch in batches]
+        if len(appends) > 1:
+            appends = [append for append in appends if len(append.events or b"") <= TOGETHER_BYTES_MAX]
+        outcomes: dict[int, JournalError | None] = {batch.project_id: NotTogether() for batch in batches}
+        try:
+            left_out = await self._appends.together(appends, self._registration) if appends else {}
+        except (UniqueTaken, StatementFailed):  # the fault of one of them
+            return list(outcomes.values())
+        except ConnectionLost as error:
+            for append in appends:
+                self.tell(append.project)
+                outcomes[append.project] = OutcomeUnknown(str(error))
+            return list(outcomes.values())
+        except StoreUnavailable as error:
+            raise JournalUnavailable(str(error)) from error
+        for append in appends:
+            if (checked := left_out.get(append.project)) is None:
+                self.tell(append.project)
+                outcomes[append.project] = None
+            else:
+                outcomes[append.project] = _refusal(append, checked) or NotTogether()
+        return list(outcomes.values())
+
+    @property
+    def _registration(self) -> int | None:
+        return None if self._peers is None else self._peers.registration
 
     async def _admitted(self) -> None:
         """Return once appending is allowed: the time is known, and the other servers know of this one."""
@@ -332,6 +360,25 @@ def _stored(rows: Iterable[Row]) -> list[Stored]:
         Stored(Event(seq=seq, at=at, actor=actor, by=by, data=decode(type_name, data)), writer)
         for seq, at, actor, by, type_name, data, writer in rows
     ]
+
+
+def _append_of(batch: Batch) -> Append:
+    return Append(
+        project=batch.project_id,
+        first=batch.events[0].seq,
+        predecessor_at=batch.predecessor.at,
+        events=encode_rows(batch.events, batch.project_id),
+    )
+
+
+def _refusal(append: Append, checked: Checked) -> JournalError | None:
+    """Why nothing was written, as far as the check tells."""
+    if not checked.follows:
+        before = 0 if append.first is None else append.first - 1
+        return Contended(f"project {append.project} does not have event {before} as its writer knows it")
+    if not checked.registered:
+        return JournalUnavailable("this server's registration in the database is gone; it is being renewed")
+    return None
 
 
 @contextmanager

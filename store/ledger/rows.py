@@ -21,19 +21,20 @@ select seq, at, actor, participation_id, type, data::text from events
 """
 
 
-class _Row(Struct, frozen=True):
+class _Row(Struct, frozen=True, omit_defaults=True):
     seq: int
     at: datetime
     actor: str
     by: int
     type: str
     data: msgspec.Raw
+    project: int | None = None
 
 
-def encode_rows(events: Iterable[Event]) -> bytes:
-    """These events as one JSON array of rows."""
+def encode_rows(events: Iterable[Event], project: int | None = None) -> bytes:
+    """These events as one JSON array of rows, which name the project if it is given."""
     rows = [
-        _Row(event.seq, event.at, event.actor, event.by, event.data.type, msgspec.Raw(encode(event.data)))
+        _Row(event.seq, event.at, event.actor, event.by, event.data.type, msgspec.Raw(encode(event.data)), project)
         for event in events
     ]
     return msgspec.json.encode(rows)

@@ -14,9 +14,9 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors.journal import Journal
-from engine.errors import Contended
+from engine.errors import Contended, NotTogether
 from engine.events import payload
-from engine.history import EMPTY, Head, Kept, Liveness, Stored
+from engine.history import EMPTY, Batch, Head, Kept, Liveness, Stored
 from engine.leases import Leased, Released
 from engine.lookups import ACKS_SHOWN_MAX, ClaimFact, EventQuery, FinishedTask, PostQuery, TaskQuery
 from engine.posts import Acked, Posted
@@ -145,6 +145,20 @@ async def test_nothing_is_written_where_the_event_before_it_is_another_one(open_
         await journal.append(PROJECT, [claim(2)], {}, predecessor=Head(1, head.at + timedelta(milliseconds=1)))
     await journal.append(PROJECT, [claim(2)], {}, predecessor=head)
     assert await journal.head(PROJECT) == Head(2, claim(2).at)
+
+
+async def test_batches_of_several_projects_have_outcomes_of_their_own(open_journal: OpenJournal) -> None:
+    journal, other = open_journal(), open_journal()
+    await other.append(PROJECT, [claim(1)], {})
+    projects = (PROJECT, PROJECT + 1, PROJECT + 2)
+    async with other.turn(PROJECT + 2, 0, 1):
+        batches = [Batch(project, [claim(2 if project == PROJECT else 1)], EMPTY) for project in projects]
+        outcomes = await journal.append_together(batches)
+    assert [type(outcome) for outcome in outcomes] == [Contended, type(None), NotTogether]
+    heads = [(await journal.head(project)).seq for project in projects]
+    assert heads == [1, 1, 0]
+    assert await journal.append_together([Batch(PROJECT, [claim(2)], Head(1, claim(1).at))]) == [None]
+    assert [row.writer for row in await journal.tail(PROJECT, 0, 9)] == [other.writer, journal.writer]
 
 
 async def test_writers_are_told_apart(open_journal: OpenJournal) -> None:

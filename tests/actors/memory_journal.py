@@ -13,9 +13,9 @@ from datetime import datetime
 
 import trio
 
-from engine.errors import Contended
+from engine.errors import Contended, JournalError, NotTogether
 from engine.events import payload
-from engine.history import EMPTY, Head, Kept, Liveness, Stored
+from engine.history import EMPTY, Batch, Head, Kept, Liveness, Stored
 from engine.lookups import (
     AckFact,
     ClaimFact,
@@ -43,6 +43,15 @@ def raising(error: Exception) -> Fault:
         raise error
 
     return fault
+
+
+async def outcome(append: Awaitable[None]) -> JournalError | None:
+    """What came of an append."""
+    try:
+        await append
+    except JournalError as error:
+        return error
+    return None
 
 
 class MemoryLedger:
@@ -135,6 +144,14 @@ class MemoryJournal:
                 self._write(project_id, events, cursors, predecessor)
         if self.after_append:
             await self.after_append.popleft()()
+
+    async def append_together(self, batches: Sequence[Batch]) -> list[JournalError | None]:
+        return [await outcome(self._append_at_once(batch)) for batch in batches]
+
+    async def _append_at_once(self, batch: Batch) -> None:
+        if self.ledger.turns[batch.project_id].locked():
+            raise NotTogether
+        await self.append(batch.project_id, batch.events, {}, predecessor=batch.predecessor)
 
     def _write(
         self, project_id: int, events: Sequence[Event], cursors: Mapping[int, int], predecessor: Head | None = None

@@ -11,6 +11,7 @@ from actors.cursors import Cursors
 from actors.limits import Limits
 from actors.project import ProjectActor
 from actors.recent import Recent
+from actors.rounds import Rounds
 from actors.statistics import Totals
 from engine.events import view
 from engine.lookups import EventQuery, Found, PostQuery, PostRecord
@@ -93,9 +94,15 @@ class Posts(MemoryJournal):
         return Found(PostRecord(event=event(post_id)) for post_id in sorted(query.ids or (3,), reverse=True))
 
 
+def actor_on(journal: Posts, limits: Limits) -> ProjectActor:
+    totals = Totals()
+    rounds = Rounds(journal, lambda: AT, limits, totals, perf_counter)
+    return ProjectActor(1, journal, lambda: AT, limits, totals, perf_counter, rounds)
+
+
 async def test_an_inbox_that_was_read_of_the_ledger_is_remembered() -> None:
     journal = Posts()
-    actor = ProjectActor(1, journal, lambda: AT, Limits(recent_post_bytes=70_000), Totals(), perf_counter)
+    actor = actor_on(journal, Limits(recent_post_bytes=70_000))
     inbox = PostQuery(upto=9, ids=(3, 6), with_acks=False, limit=5)
     found = [PostRecord(event=event(6)), PostRecord(event=event(3))]
     assert [await actor.posts(inbox), await actor.posts(inbox)] == [found, found]
@@ -111,7 +118,7 @@ async def test_an_inbox_that_was_read_of_the_ledger_is_remembered() -> None:
 
 async def test_posts_read_while_the_state_is_lost_are_not_kept() -> None:
     journal = Posts()
-    actor = ProjectActor(1, journal, lambda: AT, Limits(), Totals(), perf_counter)
+    actor = actor_on(journal, Limits())
     journal.meanwhile = actor._replica.recent.clear
     inbox = PostQuery(upto=9, ids=(3, 6), with_acks=False, limit=5)
     assert await actor.posts(inbox) == await actor.posts(inbox)

@@ -5,18 +5,18 @@ line runs in this process.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 import engine.ledger
 from actors import Directory
-from actors.commits import Commit
+from actors.batch import Deciding
 from engine.decision import Decision
 from engine.keys import KeyBook
 from store.ledger import appends
-from store.ledger.appends import Appends
+from store.ledger.appends import Append, Appends, Checked
 from store.ledger.journal import PostgresJournal
 from store.postgres.prepared import Prepared
 from web.cli.entry import main
@@ -39,14 +39,15 @@ def put(owner: object, name: str, value: object) -> None:
 @bug
 def answers_before_the_commit() -> None:
     """Callers hear what was decided while it is being written."""
-    append = Commit.append
+    decide = Deciding.run
 
-    async def hasty(self: Commit, work: Any) -> None:
+    def hasty(self: Deciding, *arguments: Any) -> Any:
+        work = decide(self, *arguments)
         for request, settled in work.answers:
             request.settle(settled)
-        await append(self, work)
+        return work
 
-    put(Commit, "append", hasty)
+    put(Deciding, "run", hasty)
 
 
 @bug
@@ -59,8 +60,9 @@ def does_not_look_at_the_predecessor() -> None:
     put(Directory, "missed_news", lambda _: None)
     ignores_its_deafness()
 
-    async def write_alone(*_: Any) -> None:
+    async def write_alone(_: Any, group: Sequence[Append], *__: Any) -> dict[int, Checked]:
         """Groups have a statement of their own."""
+        return {append.project: Checked(follows=True, registered=True) for append in group}
 
     put(Appends, "together", write_alone)
     for kind, prepared in appends.APPEND.items():

@@ -15,10 +15,11 @@ import trio
 from msgspec import Struct
 
 from actors.journal import Journal
-from engine.errors import Contended, JournalUnavailable, OutcomeUnknown
-from engine.history import Head, Kept, Liveness, Stored
+from engine.errors import Contended, JournalError, JournalUnavailable, NotTogether, OutcomeUnknown
+from engine.history import Batch, Head, Kept, Liveness, Stored
 from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, Found, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
+from tests.actors.memory_journal import outcome
 
 LATE_SECONDS_MAX = 6.0
 """How long a write may still land after its writer lost the connection."""
@@ -99,10 +100,6 @@ class FaultyJournal:
         predecessor: Head | None = None,
         holding_turn: bool = False,
     ) -> None:
-        world, weather, rng = self._world, self._world.weather, self._world.rng
-        fate, epoch = self._draw_fate(), world.epoch
-        self._fate = fate
-        survives = rng.random() < 0.5
         write = partial(
             self._inner.append,
             project_id,
@@ -111,6 +108,21 @@ class FaultyJournal:
             predecessor=predecessor,
             holding_turn=holding_turn,
         )
+        await self._write(project_id, write)
+
+    async def append_together(self, batches: Sequence[Batch]) -> list[JournalError | None]:
+        return [await outcome(self._write(batch.project_id, partial(self._together, batch))) for batch in batches]
+
+    async def _together(self, batch: Batch) -> None:
+        (failure,) = await self._inner.append_together([batch])
+        if failure is not None:
+            raise failure
+
+    async def _write(self, project_id: int, write: Callable[[], Awaitable[None]]) -> None:
+        world, weather, rng = self._world, self._world.weather, self._world.rng
+        fate, epoch = self._draw_fate(), world.epoch
+        self._fate = fate
+        survives = rng.random() < 0.5
         try:
             with trio.move_on_after(60 if fate == "stalls" else rng.uniform(0, weather.delay_seconds_max)):
                 await self._dead.wait()
@@ -157,7 +169,7 @@ class FaultyJournal:
         """The write lands after all, unless something else took its place."""
         rng, epoch = self._world.rng, self._world.epoch
         await trio.sleep(rng.choice([0.0, rng.uniform(0, 0.5), rng.uniform(0, LATE_SECONDS_MAX)]))
-        with suppress(Contended):
+        with suppress(Contended, NotTogether):
             if self._world.epoch == epoch:
                 await write()
                 self._world.tell(project_id, self.writer)

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors import Directory
+from actors.batch import Deciding
 from actors.commits import Commit
 from actors.pace import Pace
 from actors.replica import Replica
@@ -30,14 +31,15 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def answers_before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    append = Commit.append
+    decide = Deciding.run
 
-    async def hasty(self: Commit, work: Any) -> None:
+    def hasty(self: Deciding, *arguments: Any) -> Any:
+        work = decide(self, *arguments)
         for request, settled in work.answers:
             request.settle(settled)
-        await append(self, work)
+        return work
 
-    monkeypatch.setattr(Commit, "append", hasty)
+    monkeypatch.setattr(Deciding, "run", hasty)
 
 
 def never_looks_whether_an_unknown_commit_happened(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +90,7 @@ def loses_news_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where everybody asks for something all the time, other news hides the loss; here most wait."""
 
     def mostly_wait(rng: Random, mark: str, _: int) -> AnyCommand:
-        return Claim(sequence="a", note=mark) if rng.random() < 0.3 else WhatsNew(wait_seconds=55)
+        return Claim(sequence="a", note=mark) if rng.random() < 0.1 else WhatsNew(wait_seconds=55)
 
     monkeypatch.setattr(clients, "draw_command", mostly_wait)
     monkeypatch.setattr(Directory, "missed_news", lambda _: None)

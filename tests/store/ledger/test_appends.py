@@ -1,18 +1,19 @@
-"""Small appends of several projects share a commit, and none of them depends on another."""
+"""Batches of several projects are written in one commit, and none of them depends on another."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from psycopg.conninfo import make_conninfo
 
-from engine.errors import Contended, OutcomeUnknown
-from store.errors import StatementFailed
-from store.ledger.appends import GROUPED_BYTES_MAX, GROUPS_MAX
-from store.ledger.journal import PostgresJournal
+from engine.errors import JournalError, JournalUnavailable, OutcomeUnknown
+from engine.history import EMPTY, Batch, Head
+from engine.vocabulary import Event
+from store.ledger.journal import TOGETHER_BYTES_MAX, PostgresJournal
+from store.ledger.peers import Peers
+from store.postgres.clock import Clock
 from store.postgres.pool import Pool
-from tests.actors.journal_conformance import ALICE, claim, post
+from tests.actors.journal_conformance import claim, post
 from tests.postgres import query
 
 PROJECTS = range(1, 11)
@@ -20,72 +21,44 @@ COMMITS = "select count(distinct xmin::text) from events"
 WRITTEN = "select coalesce(array_agg(project_id order by project_id), '{}') from events"
 
 
-class Gathering:
-    """Appends that were asked for while no session was free, and what became of each."""
-
-    def __init__(self, journal: PostgresJournal, nursery: trio.Nursery) -> None:
-        self.journal = journal
-        self.outcomes: dict[int, str] = {}
-        self.scopes = {project: trio.CancelScope() for project in PROJECTS}
-        self.nursery = nursery
-        self._over = {project: trio.Event() for project in PROJECTS}
-
-    async def over(self, projects: Iterable[int]) -> None:
-        """Wait for the outcomes of these projects' appends."""
-        for project in projects:
-            await self._over[project].wait()
-
-    async def append(self, projects: Iterable[int], note: str | None = None) -> None:
-        """Ask for an append to each of these projects, one after the other."""
-        for project in projects:
-            self.nursery.start_soon(self._append, project, note)
-            await wait_all_tasks_blocked()
-
-    async def _append(self, project: int, note: str | None) -> None:
-        event = claim(1, sequence=note or "adr")
-        with self.scopes[project]:
-            try:
-                await self.journal.append(project, [event], {})
-            except (Contended, OutcomeUnknown, StatementFailed) as error:
-                self.outcomes[project] = type(error).__name__
-            else:
-                self.outcomes[project] = "written"
-            self._over[project].set()
+@pytest.fixture
+async def journal(conninfo: str) -> AsyncIterator[PostgresJournal]:
+    async with Pool(conninfo) as pool:
+        yield PostgresJournal(pool, pool)
 
 
-@asynccontextmanager
-async def gathering(conninfo: str) -> AsyncIterator[Gathering]:
-    """What is asked for inside is sent at the end, all together but for the first, which are under way."""
-    async with Pool(conninfo, size_max=1) as pool, Pool(conninfo) as turns:
-        journal = PostgresJournal(pool, turns)
-        with trio.fail_after(20):
-            async with trio.open_nursery() as nursery, pool.connection():
-                yield Gathering(journal, nursery)
+def batch(project_id: int, event: Event | None = None, predecessor: Head = EMPTY) -> Batch:
+    return Batch(project_id, [event or claim(1)], predecessor)
 
 
-async def test_appends_that_gather_share_a_commit(conninfo: str) -> None:
-    async with gathering(conninfo) as gathered:
-        await gathered.append(PROJECTS)
-    assert gathered.outcomes == dict.fromkeys(PROJECTS, "written")
-    assert query(conninfo, COMMITS) == [(GROUPS_MAX + 1,)]
-    assert query(conninfo, WRITTEN) == [(list(PROJECTS),)]
-
-
-async def test_a_project_that_another_server_writes_to_keeps_nobody_else_waiting(conninfo: str) -> None:
-    *others, contested = PROJECTS
+async def written(journal: PostgresJournal, batches: Iterable[Batch]) -> dict[int, str]:
+    """What came of each project's batch."""
+    batches = list(batches)
     with trio.fail_after(20):
-        async with (
-            trio.open_nursery() as nursery,
-            Pool(conninfo) as pool,
-            PostgresJournal(pool, pool).turn(contested, 0, 9),
-            Pool(conninfo, size_max=GROUPS_MAX) as few,
-        ):
-            gathered = Gathering(PostgresJournal(few, pool), nursery)
-            async with few.connection(), few.connection():
-                await gathered.append(PROJECTS)
-            await gathered.over(others)
-            assert gathered.outcomes == dict.fromkeys(others, "written")
-    assert gathered.outcomes == dict.fromkeys(PROJECTS, "written")
+        outcomes = await journal.append_together(batches)
+    return {each.project_id: told(outcome) for each, outcome in zip(batches, outcomes, strict=True)}
+
+
+def told(outcome: JournalError | None) -> str:
+    return "written" if outcome is None else type(outcome).__name__
+
+
+async def test_batches_share_a_commit_and_the_news_of_each_is_told(conninfo: str, journal: PostgresJournal) -> None:
+    told: list[int] = []
+    journal.tell = told.append
+    assert await written(journal, map(batch, PROJECTS)) == dict.fromkeys(PROJECTS, "written")
+    assert query(conninfo, COMMITS) == [(1,)]
+    assert query(conninfo, WRITTEN) == [(list(PROJECTS),)]
+    assert told == list(PROJECTS)
+
+
+async def test_a_project_that_another_server_writes_to_is_left_out_and_keeps_nobody_waiting(
+    conninfo: str, journal: PostgresJournal
+) -> None:
+    *others, contested = PROJECTS
+    async with Pool(conninfo) as pool, PostgresJournal(pool, pool).turn(contested, 0, 9):
+        outcomes = await written(journal, map(batch, PROJECTS))
+    assert outcomes == dict.fromkeys(others, "written") | {contested: "NotTogether"}
 
 
 def is_taken(conninfo: str) -> None:
@@ -97,76 +70,65 @@ def is_taken(conninfo: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("note", "arrange", "outcome"),
-    [("adr", is_taken, "Contended"), ("nul \0", lambda _: None, "StatementFailed")],
+    ("event", "arrange"),
+    [(claim(1), is_taken), (claim(1, sequence="nul \0"), lambda _: None)],
     ids=["its number is taken", "PostgreSQL refuses its text"],
 )
-async def test_an_append_that_fails_leaves_the_others_of_its_commit_alone(
-    conninfo: str, note: str, arrange: Callable[[str], None], outcome: str
+async def test_nothing_is_written_of_any_batch_when_one_fails(
+    conninfo: str, journal: PostgresJournal, event: Event, arrange: Callable[[str], None]
 ) -> None:
     arrange(conninfo)
-    async with gathering(conninfo) as gathered:
-        await gathered.append(PROJECTS[:4])
-        await gathered.append([5], note)
-        await gathered.append(PROJECTS[5:])
-    assert gathered.outcomes == dict.fromkeys(PROJECTS, "written") | {5: outcome}
+    before = query(conninfo, WRITTEN)
+    batches = [batch(project, event if project == 5 else None) for project in PROJECTS]
+    assert await written(journal, batches) == dict.fromkeys(PROJECTS, "NotTogether")
+    assert query(conninfo, WRITTEN) == before
 
 
-async def test_an_append_whose_predecessor_is_missing_leaves_the_others_alone(conninfo: str) -> None:
-    async with gathering(conninfo) as gathered:
-        await gathered.append(PROJECTS[:3])
-        gathered.nursery.start_soon(_refused, gathered.journal)
-        await gathered.append(PROJECTS[3:])
-    assert gathered.outcomes == dict.fromkeys(PROJECTS, "written")
-    assert query(conninfo, WRITTEN) == [(list(PROJECTS),)]
-
-
-async def _refused(journal: PostgresJournal) -> None:
-    with pytest.raises(Contended):
-        await journal.append(99, [claim(2)], {})
-
-
-async def test_cancelled_appends_leave_the_others_to_be_sent(conninfo: str) -> None:
-    async with gathering(conninfo) as gathered:
-        await gathered.append(PROJECTS)
-        for project in (*PROJECTS[:GROUPS_MAX], PROJECTS[5]):  # those under way, and one that waits
-            gathered.scopes[project].cancel()
-            await wait_all_tasks_blocked()
-    cancelled = {*PROJECTS[:GROUPS_MAX], PROJECTS[5]}
-    assert set(gathered.outcomes) == set(PROJECTS) - cancelled
-    assert set(gathered.outcomes.values()) == {"written"}
-
-
-async def test_the_outcome_of_a_group_is_unknown_when_the_task_that_sent_it_is_cancelled(conninfo: str) -> None:
-    async with gathering(conninfo) as gathered:
-        await gathered.append(PROJECTS)
-        gathered.scopes[PROJECTS[0]].cancel()
-        await wait_all_tasks_blocked()
-        gathered.scopes[PROJECTS[GROUPS_MAX]].cancel()  # it was to send all that waited
-        await wait_all_tasks_blocked()
-        assert set(gathered.outcomes) == set(PROJECTS[GROUPS_MAX + 1 :])
-        assert set(gathered.outcomes.values()) == {"OutcomeUnknown"}
-
-
-@pytest.mark.parametrize("_", range(8))
-async def test_an_append_that_is_cancelled_as_it_is_to_send_a_group_leaves_the_group_to_the_next(
-    conninfo: str, _: int
+async def test_a_batch_whose_predecessor_is_missing_leaves_the_others_alone(
+    conninfo: str, journal: PostgresJournal
 ) -> None:
-    """Which of the cancelled tasks runs first is by chance, so it is tried several times."""
-    cancelled = {PROJECTS[0], *PROJECTS[GROUPS_MAX : GROUPS_MAX + 3]}
-    async with gathering(conninfo) as gathered:
-        await gathered.append(PROJECTS)
-        for project in cancelled:
-            gathered.scopes[project].cancel()
-        await wait_all_tasks_blocked()
-    assert gathered.outcomes == dict.fromkeys(set(PROJECTS) - cancelled, "written")
+    batches = [*map(batch, PROJECTS), batch(99, claim(2), Head(1, claim(1).at))]
+    assert await written(journal, batches) == dict.fromkeys(PROJECTS, "written") | {99: "Contended"}
+    assert query(conninfo, WRITTEN) == [(list(PROJECTS),)]
+    other = Head(1, claim(7).at)
+    assert await written(journal, [batch(1, claim(2), other)]) == {1: "Contended"}, "another event has its number"
+    assert await written(journal, [batch(1, claim(2), Head(1, claim(1).at))]) == {1: "written"}
 
 
-async def test_long_appends_and_those_that_move_cursors_have_a_commit_of_their_own(conninfo: str) -> None:
-    long = post(1, to_lane="x" * GROUPED_BYTES_MAX)
-    async with gathering(conninfo) as gathered:
-        await gathered.append(PROJECTS)
-        gathered.nursery.start_soon(gathered.journal.append, 98, [long], {})
-        gathered.nursery.start_soon(gathered.journal.append, 99, [claim(1)], {ALICE: 1})
-        await wait_all_tasks_blocked()
-    assert query(conninfo, COMMITS) == [(GROUPS_MAX + 3,)]
+async def test_a_long_batch_is_written_without_company(journal: PostgresJournal) -> None:
+    long = batch(99, post(1, to_lane="x" * TOGETHER_BYTES_MAX))
+    assert await written(journal, [batch(1), long]) == {1: "written", 99: "NotTogether"}
+    assert await written(journal, [long]) == {99: "written"}
+    both = [batch(97, long.events[0]), batch(98, long.events[0])]
+    assert await written(journal, both) == {97: "NotTogether", 98: "NotTogether"}
+
+
+async def test_the_outcome_of_every_batch_is_unknown_when_the_connection_is_lost(
+    conninfo: str, journal: PostgresJournal
+) -> None:
+    query(
+        conninfo,
+        "create function end_it() returns trigger language plpgsql as "
+        "$$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$; "
+        "create trigger ends before insert on events for each row execute function end_it()",
+    )
+    told: list[int] = []
+    journal.tell = told.append
+    assert await written(journal, map(batch, PROJECTS)) == dict.fromkeys(PROJECTS, OutcomeUnknown.__name__)
+    assert told == list(PROJECTS), "the others look"
+
+
+async def test_nothing_is_written_together_when_the_server_cannot_be_reached(conninfo: str) -> None:
+    async with Pool(make_conninfo(conninfo, port="1"), acquire_timeout_seconds=0.1) as pool:
+        with pytest.raises(JournalUnavailable):
+            await PostgresJournal(pool, pool).append_together([batch(1)])
+
+
+async def test_nothing_is_written_together_without_a_registration(conninfo: str) -> None:
+    class Unregistered(Peers):
+        registration = 17
+
+    async with Pool(conninfo) as pool:
+        journal = PostgresJournal(pool, pool, peers=Unregistered(conninfo, Clock()))
+        assert await written(journal, [batch(1)]) == {1: JournalUnavailable.__name__}
+    assert query(conninfo, WRITTEN) == [([],)]

@@ -1,0 +1,115 @@
+"""Rounds: the batches of many projects are decided by one task, and committed together.
+
+Waking an actor, sending its batch and waking it again costs this process more than deciding one command. So an actor
+that has nothing to do but decide and commit joins a round instead, and its own task sleeps on. What takes more than
+that (reading the ledger, taking a turn, retrying) is left to the actor's own task (`actors.project`).
+
+One task decides whatever joined. A few others commit what is decided, each as much as has gathered: while one commit is
+under way, the next gathers. A lone actor joins rounds too, and is not made to wait for company.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import trio
+
+from actors.batch import Work
+from actors.journal import Journal
+from actors.limits import Limits
+from actors.pace import Pace, Stopwatch
+from actors.statistics import Totals
+from engine.errors import OutcomeUnknown
+from engine.history import Batch
+
+
+class Joining(Protocol):
+    """An actor, as rounds see it."""
+
+    project_id: int
+
+    def decide_in_round(self, now: datetime, pace: Pace) -> Work | None:
+        """Decide what waits: what is to be written; None when there is nothing to be written in a round."""
+        ...
+
+    def end_round(self, work: Work, failure: Exception | None) -> None:
+        """The work is durable, or why that is not known."""
+        ...
+
+
+class Rounds:
+    """The rounds of one process. `run` serves them; `add` lets an actor join the next one."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Callable[[], datetime],
+        limits: Limits,
+        totals: Totals,
+        stopwatch: Stopwatch,
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._limits = limits
+        self._totals = totals
+        self._pace = Pace(limits, stopwatch)
+        self._joining: deque[Joining] = deque()
+        self._nobody_joins = trio.lowlevel.ParkingLot()
+        self._decided: deque[tuple[Joining, Work]] = deque()
+        self._nothing_decided = trio.lowlevel.ParkingLot()
+
+    def add(self, actor: Joining) -> None:
+        """Let an actor join the next round."""
+        self._joining.append(actor)
+        self._nobody_joins.unpark()
+
+    async def run(self) -> None:
+        """Serve rounds until cancelled; a commit under way is finished first."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._decide)
+            for _ in range(self._limits.rounds_max):
+                nursery.start_soon(self._keep_committing)
+
+    async def _decide(self) -> None:
+        while True:
+            while not self._joining:
+                await self._nobody_joins.park()
+            self._pace.begin()
+            now = self._clock()
+            while self._joining and not self._pace.spent:
+                actor = self._joining.popleft()
+                if (work := actor.decide_in_round(now, self._pace)) is not None:
+                    self._decided.append((actor, work))
+            if self._decided:
+                self._nothing_decided.unpark()
+            await self._pace.give_way()
+
+    async def _keep_committing(self) -> None:
+        while True:
+            while not self._decided:
+                await self._nothing_decided.park()
+            await self._commit(list(self._next_round()))
+
+    def _next_round(self) -> Iterator[tuple[Joining, Work]]:
+        room = self._limits.round_commands_max
+        while self._decided and room > 0:
+            actor, work = self._decided.popleft()
+            room -= len(work.answers)
+            yield actor, work
+
+    async def _commit(self, decided: Sequence[tuple[Joining, Work]]) -> None:
+        batches = [Batch(actor.project_id, work.events, work.predecessor) for actor, work in decided]
+        failures: Sequence[Exception | None]
+        began = trio.current_time()
+        with trio.CancelScope(shield=True, deadline=began + self._limits.commit_seconds_max) as scope:
+            try:
+                failures = await self._journal.append_together(batches)
+            except Exception as error:  # noqa: BLE001 - a bug of the journal too: each actor raises it again
+                failures = [error] * len(decided)
+        if scope.cancelled_caught:
+            failures = [OutcomeUnknown("the commit took too long")] * len(decided)
+        self._totals.commits += 1
+        self._totals.commit_seconds.observe(trio.current_time() - began)
+        for (actor, work), failure in zip(decided, failures, strict=True):
+            actor.end_round(work, failure)
