@@ -1,12 +1,13 @@
 """What a field means is read from the field, whatever its type is made of."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import pytest
 from msgspec import Meta
 
 from engine import fields, terms
 from engine.fields import Shown, described, hint, is_shown
+from engine.ledger import QueryEvents
 
 Named = Annotated[str, Meta(pattern="x", description="A name.", extra={"hint": "be an x"})]
 
@@ -53,3 +54,9 @@ def test_what_only_hooks_send_says_that_clients_are_not_told_of_it() -> None:
     assert fields.is_hidden(terms.Maker)
     assert fields.is_hidden(terms.After | None)
     assert not fields.is_hidden(terms.Before)
+
+
+def test_a_time_that_ends_something_says_so() -> None:
+    of = get_type_hints(QueryEvents, include_extras=True)
+    assert fields.is_end(of["until"])
+    assert not fields.is_end(of["since"])
