@@ -28,6 +28,7 @@ def test_a_page_holds_the_first_items_that_fit_and_one_at_least(monkeypatch: pyt
     assert within_a_page(small) == (small[:2], 3)
     assert within_a_page(small[:2]) == (small[:2], 0)
     assert within_a_page(large) == (large[:1], 2)
+    assert within_a_page(large[:1]) == (large[:1], 0)
     assert within_a_page([]) == ([], 0)
 
 
