@@ -44,32 +44,38 @@ class RequestParser:
 
     def feed(self, data: bytes) -> None:
         """Read on. What cannot be read sets `problem`, and nothing is read after it."""
-        if self.problem is not None:
-            return
         self._has_begun = False
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as stop:
-            self._ignore_upgrade(data[stop.args[0] :])
-        except httptools.HttpParserError:
-            self._fail(problems.MALFORMED)
+        left = data
+        while left and self.problem is None:
+            left = self._read(left)
         if self.is_in_head and not self._has_begun:
             self._unended_bytes += len(data)
             self._bound(self._unended_bytes)
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
-        """Go on in HTTP/1.1, as RFC 9110 §7.8 allows; a tunnel (CONNECT) is refused.
+    def _read(self, data: bytes) -> bytes:
+        """Read on; gives what is still to be read."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stop:
+            return self._without_upgrade(data[stop.args[0] :])
+        except httptools.HttpParserError:
+            self._fail(problems.MALFORMED)
+        return b""
 
-        llhttp would take the body for what follows the upgrade, so the same head is read again without it.
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """What to read to go on in HTTP/1.1, as RFC 9110 §7.8 allows; a tunnel (CONNECT) is refused.
+
+        llhttp takes the body for what follows the upgrade, so the same head is read again without the offer.
         """
         if self._parser.get_method() == b"CONNECT":
             self._fail(problems.MALFORMED)
-        elif self.problem is None:
-            request = self.requests.pop()
-            head = [b"%s %s HTTP/%s" % (request.method.encode(), request.target, request.version.encode())]
-            head += [b"%s: %s" % header for header in request.headers if header[0] != b"upgrade"]
-            self._parser = httptools.HttpRequestParser(self)
-            self.feed(b"\r\n".join([*head, b"", rest]))
+        if self.problem is not None:
+            return b""
+        request = self.requests.pop()
+        head = [b"%s %s HTTP/%s" % (request.method.encode(), request.target, request.version.encode())]
+        head += [b"%s: %s" % header for header in request.headers if header[0] != b"upgrade"]
+        self._parser = httptools.HttpRequestParser(self)
+        return b"\r\n".join([*head, b"", rest])
 
     def _fail(self, problem: Problem) -> None:
         if self.problem is None:
