@@ -94,7 +94,8 @@ class Commit:
         vouches for counts as found: what was read before it may have been read from a primary that is gone.
         """
         head = await self._journal.confirm(self._project_id)
-        for work in self._unsettled:
+        # The longest first: a shorter one may be its beginning, with the same events at the same time.
+        for work in sorted(self._unsettled, key=lambda work: work.events[-1].seq, reverse=True):
             if work.events[-1].seq <= head.seq and await self._is_in_ledger(work.events):
                 return work
         return None

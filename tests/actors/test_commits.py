@@ -1,9 +1,11 @@
 """Batches and their commits: answered once, when durable, whatever happens to the commit."""
 
+from datetime import timedelta
 from functools import partial
 
 import pytest
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from actors import ActorError, Answer, Busy, Directory, Unavailable
@@ -127,6 +129,26 @@ async def test_the_first_of_two_lost_commits_may_land_last(
     journal.before_append.append(journal.land)
     assert number(await ask(directory, A, CLAIM)) == 1
     assert len(ledger(journal)) == 1
+
+
+async def test_a_lost_commit_that_begins_like_the_one_that_landed_is_not_taken_for_it(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    ahead = replace(foreign_claim(1), at=DAWN + timedelta(hours=1))  # gives both tries the same time
+    await MemoryJournal(journal.ledger).append(PROJECT, [ahead], {})
+    journal.lose(2)
+    asked = Asked(directory, nursery)
+
+    async def land_the_second() -> None:
+        journal._vanished.popleft()
+        await journal.land()
+
+    journal.before_tail.extend([trio.lowlevel.checkpoint, trio.lowlevel.checkpoint, land_the_second])
+    await asked.ask(A, CLAIM)
+    await asked.ask(B, CLAIM)
+    await trio.sleep(5)
+    assert sorted(number(outcome) for outcome in asked.outcomes) == [2, 3]
+    assert len(ledger(journal)) == 3
 
 
 async def test_what_landed_while_it_was_looked_for_is_seen_by_the_next_reader(
