@@ -5,12 +5,16 @@ name one spelling (`tidied`) and refuses what a reader cannot see (`unseen`). A 
 so it is held to more: no two of an owner share a `likeness`, and none mixes scripts as forged names do.
 """
 
+import re
 import unicodedata
 
 import regex
 
 _UNSEEN = regex.compile(r"[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800--\ ]", regex.VERSION1)
 """Controls, direction marks, zero-width characters, every space but the common one, and the blank Braille pattern."""
+
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|\r(?!\n)")
+"""Control characters other than tabs and line ends, and halves of surrogate pairs."""
 
 NOTHING_IN_WORDS = frozenset({"null", "none", "nil", "undefined", "n/a", "nan", "-", "--", "\u2013", "\u2014"})
 """What programs and models write where they mean that there is no name, in small letters."""
@@ -50,6 +54,14 @@ def says_nothing(name: str) -> bool:
 def is_blank(text: str) -> bool:
     """Whether a reader sees nothing of a text."""
     return not _UNSEEN.sub("", text).strip()
+
+
+def is_text(text: str) -> bool:
+    """Whether a text is free of lone surrogates and of control characters other than line ends and tabs.
+
+    Terminals obey some of them, PostgreSQL and UTF-8 cannot hold others.
+    """
+    return (text.isascii() and text.isprintable()) or _NO_TEXT.search(text) is None
 
 
 def unseen(name: str) -> str | None:

@@ -46,6 +46,8 @@ _LOCK_LABELS = "select from owners where id = %s for no key update"
 
 _LABELS = "select id, label from participants where owner_id = %s"
 
+_IS_HANDLE = "select from owners where id = %s and handle = %s"
+
 _FIND_PARTICIPANT = "select id from participants where owner_id = %s and label = %s for key share"
 
 _ADD_PARTICIPATION = """
@@ -215,7 +217,18 @@ async def label_to_be(connection: Connection, owner_id: int, label: str) -> str:
     if like:
         taken = next(iter(like))
         raise NameTaken(f"there is a participant '{taken}', who looks the same: take another name.", field="label")
-    return checked_label(label)
+    return await new_label(connection, owner_id, label)
+
+
+async def new_label(connection: Connection, owner_id: int, label: str) -> str:
+    """The label of a new participant in its one spelling; raises `InvalidName` when it cannot be one.
+
+    Whether it looks like another's is `find_like`'s to say.
+    """
+    label = checked_label(label)
+    if await connection.fetch(_IS_HANDLE, (owner_id, likeness(label))):
+        raise InvalidName(f"'{label}' is the owner's own handle: choose another name.", field="label")
+    return label
 
 
 def _spelled(label: str, labels: Iterable[str]) -> str | None:

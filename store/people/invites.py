@@ -16,7 +16,7 @@ from msgspec import Struct
 from store.people import audit, grants, tokens
 from store.people.codes import digest, new_code
 from store.people.grants import Kind, Project
-from store.people.names import checked_email, checked_label, checked_lane, is_placeholder, labels_for
+from store.people.names import checked_email, checked_lane, is_placeholder, labels_for
 from store.postgres.connection import Connection, Row
 
 LISTED_MAX = 200
@@ -215,7 +215,7 @@ async def redeem(connection: Connection, code: str, name: str | None = None) -> 
     if label is None:
         if name is None or is_placeholder(name):
             return "name_required"
-        label = checked_label(name)
+        label = await grants.new_label(connection, project.owner_id, name)
         if not await grants.add_participant(connection, project.owner_id, label, invite.kind):
             return "name_taken"
     return await _let_in(connection, invite, project, label)
@@ -322,7 +322,7 @@ async def _open(connection: Connection, code: str, email: str | None) -> tuple[_
 
 async def _add_named_after(connection: Connection, project: Project, email: str, kind: Kind) -> str:
     for label in labels_for(email):
-        if await grants.add_participant(connection, project.owner_id, label, kind):
+        if label != project.handle and await grants.add_participant(connection, project.owner_id, label, kind):
             return label
     raise AssertionError("labels never end")
 

@@ -43,6 +43,9 @@ LABEL_OF_NOBODY = "guest"
 TEMPORARY_DOMAIN = "llm-bus.invalid"
 """The domain in the email of an owner whom this program makes for itself and removes again (RFC 2606 §2)."""
 
+_SPEAKERS = frozenset({"me", "myself", "self"})
+"""Words that mean another one for each who says them."""
+
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])")
 _PLACEHOLDER = re.compile(r"<.*>|[\[{($%]*your[\s_-]*(?:\w+[\s_-]+)?name[\]})%]*", re.IGNORECASE)
@@ -70,6 +73,10 @@ def checked_label(label: str) -> str:
     Whether it looks like another's is the database's to say.
     """
     label = kept_label(_checked(label, "a participant's name", "label", LABEL_LENGTH_MAX))
+    if "\\" in label or not label.strip("."):
+        raise InvalidName(f"'{label}' looks like a path: choose a name without '\\' and not of dots.", field="label")
+    if label.casefold() in _SPEAKERS:
+        raise InvalidName(f"'{label}' means whoever says it: choose a name that others can use.", field="label")
     if names.mixes_scripts(label):
         raise InvalidName(
             f"'{label}' mixes letters of several scripts, some of which look the same: use one script.", field="label"

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from store.errors import NameTaken
 from store.people import audit, tokens
-from store.people.grants import Kind, find_like
-from store.people.names import checked_label, checked_lane
+from store.people.grants import Kind, find_like, new_label
+from store.people.names import checked_lane
 from store.postgres.connection import Connection, Row
 
 Sort = Literal["presence", "name", "events", "newest"]
@@ -233,7 +233,7 @@ async def change_participant(
         return None
     ((label_before, kind_before),) = rows
     if label != label_before:
-        label = checked_label(label)
+        label = await new_label(connection, owner_id, label)
         if taken := [other for other, id_ in like.items() if id_ != participant_id]:
             raise NameTaken(f"you have a participant '{taken[0]}' already: choose another name.", field="label")
     if (label, kind) != (label_before, kind_before):

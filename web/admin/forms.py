@@ -15,8 +15,9 @@ import msgspec
 from msgspec import Meta, Struct
 from quart import request
 
+from engine.names import is_text
 from store.errors import InvalidName, NameTaken
-from web.mcp.arguments import requirement
+from web.mcp.arguments import UNFIT, requirement
 
 Fields = TypeVar("Fields", bound=Struct)
 
@@ -108,8 +109,8 @@ def _value(text: str, annotation: Any) -> object:
     """What a text that is not blank means; raises `ValueError` with the sentence to show."""
     if _has_lines(annotation):
         text = text.replace("\r\n", "\n")  # as browsers send them (WHATWG HTML, "constructing the entry list")
-        if any(unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t" for character in text):
-            raise ValueError("This must be text.")
+        if not is_text(text):
+            raise ValueError(f"This must be text without {UNFIT}.")
     elif _UNDECODED in text or any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise ValueError("This must be one line of text.")
     if annotation in _TIMES:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Struct, inspect
 
 from engine.fields import hint, is_end, is_hidden, is_name, is_visible
-from engine.names import is_blank, says_nothing, tidied, unseen
+from engine.names import is_blank, is_text, says_nothing, tidied, unseen
 from engine.nearest import nearest
 from engine.refusals import Refusal, invalid
 from web.mcp.leniency import STRAYS, Argument, Kind, meant
@@ -23,6 +23,9 @@ from web.mcp.leniency import STRAYS, Argument, Kind, meant
 Arguments = TypeVar("Arguments", bound=Struct)
 
 FAULTS_TOLD_MAX = 8
+
+UNFIT = "control characters (but line ends and tabs) and lone surrogates"
+"""What no text of a client may have (`engine.names.is_text`)."""
 
 _PLACE = re.compile(r" - at `\$(?:\[(\d+)\])?.*`$", re.DOTALL)
 _NAMED_MAX = 64
@@ -150,8 +153,8 @@ def _checked(argument: Argument, value: Any) -> tuple[Any, str | None]:
         return moment, None if moment else f"'{argument.name}' must be an ISO 8601 time such as 2026-01-31T12:00:00Z"
     if not isinstance(value, str):
         return value, None
-    if not _is_text(value):
-        return value, f"'{argument.name}' must be text without NUL characters and lone surrogates"
+    if not argument.is_visible and not is_text(value):
+        return value, f"'{argument.name}' must be text without {UNFIT}"
     if argument.kind == "text" and (argument.is_name or not argument.is_required) and says_nothing(value):
         wanted = "a name" if argument.is_name else "text"
         return value, f"'{argument.name}' must be {wanted}, not the word {value.strip()}"
@@ -222,13 +225,6 @@ def _utc(value: object, *, is_end: bool) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def _is_text(value: str) -> bool:
-    """Whether PostgreSQL and UTF-8 can hold it."""
-    if "\0" in value:
-        return False
-    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def shown(name: str) -> str:

@@ -62,7 +62,10 @@ def test_what_is_no_email_is_refused(email: str) -> None:
         checked_email(email)
 
 
-@pytest.mark.parametrize("label", ["", "   ", "a/b", "a" * 65, "a\nb", "a\x00b", "\u200b", "a\u200bb", "w\u0435b"])
+@pytest.mark.parametrize(
+    "label",
+    ["", "   ", "a/b", "a" * 65, "a\nb", "a\x00b", "\u200b", "a\u200bb", "w\u0435b", "..", ".", "a\\b", "me", "Self"],
+)
 def test_what_is_no_label_is_refused(label: str) -> None:
     with pytest.raises(InvalidName):
         checked_label(label)

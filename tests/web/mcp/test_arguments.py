@@ -13,7 +13,7 @@ from engine.presence import Register
 from engine.refusals import Refusal
 from engine.sequences import Claim, ListSequences, SeedSequence, VoidClaim
 from engine.tasks import TaskCreate
-from web.mcp.arguments import Parser
+from web.mcp.arguments import UNFIT, Parser
 from web.mcp.identity_tools import Named
 
 A_TIME = "must be an ISO 8601 time such as 2026-01-31T12:00:00Z"
@@ -35,7 +35,19 @@ def parse(arguments: type[Struct], **given: Any) -> Any:
         (
             Claim,
             {"sequence": "a", "note": "\0"},
-            "'note' must be text without NUL characters and lone surrogates, or leave it out.",
+            f"'note' must be text without {UNFIT}, or leave it out.",
+        ),
+        *(
+            (arguments, {name: f"a{character}b", **others}, f"'{name}' must be text without {UNFIT}{ending}")
+            for character in ("\x1b", "\x07", "\x7f", "\x9b", "\r", "\x0c")
+            for arguments, name, others, ending in (
+                (Post, "subject", {"body": "b"}, ", or leave it out."),
+                (Post, "body", {}, "."),
+                (TaskCreate, "title", {}, "."),
+                (Lease, "note", {"surface": "a"}, ", or leave it out."),
+                (Lease, "surface", {}, "."),
+                (Register, "status", {"lane": "a"}, ", or leave it out."),
+            )
         ),
         (Claim, {"sequence": "a", "seq": "a"}, UNKNOWN.format("'seq'")),
         (Claim, {"sequence": "a", "\ud800\n": "a"}, UNKNOWN.format("'??'")),

@@ -71,8 +71,8 @@ async def test_without_a_code_nothing_happens(bus: Bus, body: Any) -> None:
     assert (status, answer["ok"], answer["error"]) == (400, False, "code_required")
 
 
-@pytest.mark.parametrize("name", ["null", "None", "undefined", "(none)"])
-async def test_a_word_for_having_no_name_is_refused_and_the_code_stays_usable(bus: Bus, name: str) -> None:
+@pytest.mark.parametrize("name", ["null", "None", "undefined", "(none)", "..", "a\\b", "me", "ada", "a\x1bb", "\ud800"])
+async def test_a_name_that_cannot_be_one_is_refused_and_the_code_stays_usable(bus: Bus, name: str) -> None:
     code = await invite(bus)
     status, answer = await join(bus, {"code": code, "name": name})
     assert (status, answer["error"]) == (400, "invalid_name")
