@@ -55,7 +55,7 @@ class Deciding:
         for request in requests:
             if not self._wanted.issuperset(needed_posts(self._state, request)):
                 break
-            if self._work.answers and long_comparison_for(self._state, request) is not None:
+            if self._work.answers and long_comparison_for(self._state, request, self._now) is not None:
                 break
             self._work.answers.append((request, self._decide(request)))
             if pace.spent:

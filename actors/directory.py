@@ -22,7 +22,7 @@ from msgspec import Struct
 from actors.errors import STOPPING, Busy, Crashed, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
-from actors.looking import Happening, Look, Looked, Stir, nobody
+from actors.looking import Happening, Look, Looked, Prepare, Stir, nobody
 from actors.mailbox import Request, Stages
 from actors.pace import Stopwatch
 from actors.project import Passivated, ProjectActor
@@ -34,7 +34,7 @@ from engine.errors import JournalUnavailable, TooSlow
 from engine.identity import Addressee, Principal
 from engine.ledger import AdvanceCursor, WhatsNew
 from engine.lookups import ClaimFact, EventLookup, Lookup, PostLookup, Recall, TaskLookup
-from engine.project import AnyCommand, decide
+from engine.project import AnyCommand, decide, long_comparison
 from engine.refusals import Refusal
 from engine.sequences import VoidClaim
 from engine.state import State
@@ -162,15 +162,18 @@ class Directory:
             if not moves:
                 del self._advancing[reader]
 
-    async def look(self, project_id: int, view: Callable[[State, datetime], Seen]) -> Seen:
+    async def look(
+        self, project_id: int, view: Callable[[State, datetime], Seen], prepare: Prepare | None = None
+    ) -> Seen:
         """What `view` makes of a project's state, all of it durable, and the time; nobody counts as having called.
 
-        What `view` may do is said at `actors.looking.Look`. Raises what `ask` raises.
+        What `view` and `prepare` may do is said at `actors.looking.Look`. Raises what `ask` raises.
         """
         while True:
             actor = self._find(project_id)
             try:
-                settled = await actor.submit(Request(nobody(project_id), Look(view=view)))
+                look = Look(view=view) if prepare is None else Look(view=view, prepare=prepare)
+                settled = await actor.submit(Request(nobody(project_id), look))
             except Passivated:
                 continue
             assert isinstance(settled.outcome, Decision)  # noqa: S101 - a look is never refused
@@ -184,7 +187,11 @@ class Directory:
         For questions that name nobody and do not wait. Raises what `ask` raises.
         """
         project_id = caller.project_id
-        outcome = await self.look(project_id, lambda state, now: _consulted(state, now, caller, question))
+        outcome = await self.look(
+            project_id,
+            lambda state, now: _consulted(state, now, caller, question),
+            lambda state, now: long_comparison(state, question),
+        )
         return await self._complete(project_id, outcome.reply) if isinstance(outcome, Decision) else outcome
 
     async def last_event(self, project_id: int) -> int:

@@ -3,7 +3,7 @@
 A `Look` goes through the mailbox like a command, so that it sees only what is durable. Nobody counts as having called.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -18,14 +18,23 @@ NOBODY = -1
 """The reader id of who looks: nobody's."""
 
 
+Prepare = Callable[[State, datetime], Iterator[None] | None]
+
+
+def _nothing(_: State, __: datetime) -> None:
+    """There is nothing to prepare."""
+
+
 class Look(Struct, frozen=True, kw_only=True):
     """Show what `view` makes of the state and the time.
 
     `view` changes nothing and takes about a millisecond: the project's calls wait meanwhile. It may give away records
-    of the books, which are frozen, but no book.
+    of the books, which are frozen, but no book. What it does may be prepared in short steps: `prepare` gives them, or
+    None if there is nothing to prepare.
     """
 
     view: Callable[[State, datetime], Any]
+    prepare: Prepare = _nothing
 
 
 class Looked(Reply, frozen=True, kw_only=True):

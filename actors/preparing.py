@@ -4,6 +4,7 @@ Most commands need neither. Deciding itself is in `actors.batch`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
 from actors.journal import Journal
 from actors.looking import Look
@@ -24,14 +25,15 @@ def wanted_posts(state: State, requests: Iterable[Request]) -> set[int]:
     return {post_id for request in requests for post_id in needed_posts(state, request)}
 
 
-def long_comparison_for(state: State, request: Request) -> Iterator[None] | None:
+def long_comparison_for(state: State, request: Request, now: datetime) -> Iterator[None] | None:
     """What must be done in slices before this command can be decided, if anything."""
-    return None if isinstance(request.command, Look) else long_comparison(state, request.command)
+    command = request.command
+    return command.prepare(state, now) if isinstance(command, Look) else long_comparison(state, command)
 
 
-def is_prepared(state: State, request: Request) -> bool:
+def is_prepared(state: State, request: Request, now: datetime) -> bool:
     """Whether a command can be decided at once."""
-    return not needed_posts(state, request) and long_comparison_for(state, request) is None
+    return not needed_posts(state, request) and long_comparison_for(state, request, now) is None
 
 
 async def recall(
@@ -45,9 +47,9 @@ async def recall(
     return Recall(await journal.posts(project_id, query))
 
 
-async def compare(state: State, request: Request, pace: Pace) -> None:
+async def compare(state: State, request: Request, now: datetime, pace: Pace) -> None:
     """Compare the command's surface in slices, if that takes long."""
-    if (steps := long_comparison_for(state, request)) is not None:
+    if (steps := long_comparison_for(state, request, now)) is not None:
         pace.begin()
         for _ in steps:
             await pace.give_way_when_spent()

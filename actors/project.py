@@ -353,7 +353,7 @@ class ProjectActor:
         wanted = wanted_posts(state, self._batch)
         recalled = await recall(self._journal, self.project_id, state, self._batch, wanted)
         if self._batch:
-            await compare(state, self._batch[0], self._pace)
+            await compare(state, self._batch[0], self._clock(), self._pace)
         self._pace.begin()
         return self._decide_now(state, self._clock(), recalled, wanted, self._pace)
 
@@ -459,7 +459,7 @@ class ProjectActor:
         if state is None or self._replica.must_read or self.closed or self._meeting:
             return None
         self._take()
-        if not (self._batch and self._readers.was_read and is_prepared(state, self._batch[0])):
+        if not (self._batch and self._readers.was_read and is_prepared(state, self._batch[0], now)):
             return None
         self._phases.enter(Phase.DECIDING)
         return self._decide_now(state, now, Recall(), set(), pace)

@@ -18,10 +18,10 @@ from typing import Annotated, ClassVar, assert_never
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from engine import ranges, surfaces, terms
+from engine import picking, ranges, surfaces, terms
 from engine.decision import Context, Decision, Pending
 from engine.fields import Shown
-from engine.overlaps import Overlaps, is_long
+from engine.overlaps import OVERLAPS_KEPT_MAX, PATHS_COMPARED_AT_ONCE_MAX, Comparisons, are_many
 from engine.refusals import Refusal, conflict, forbidden, invalid, not_found
 from engine.terms import ID_MAX
 from engine.undo import Index, Ordered, Table, Undo
@@ -193,7 +193,7 @@ class LeaseBook:
     It may still hold leases that have expired, at most `EXPIRED_KEPT_MAX` and those of the last grants.
     """
 
-    __slots__ = ("_by_expiry", "_by_holder", "_by_id", "_by_slot", "_by_stem", "_ids", "_overlaps", "_stems")
+    __slots__ = ("_by_expiry", "_by_holder", "_by_id", "_by_slot", "_by_stem", "_ids", "_overlaps", "_picks", "_stems")
 
     def __init__(self, undo: Undo) -> None:
         self._by_id: Table[int, HeldLease] = Table(undo)
@@ -203,7 +203,8 @@ class LeaseBook:
         self._by_stem: Index[surfaces.Stem, int] = Index(undo)
         self._stems: Ordered[surfaces.Stem] = Ordered(undo)
         self._by_expiry: Ordered[tuple[datetime, int]] = Ordered(undo)
-        self._overlaps = Overlaps()
+        self._overlaps = Comparisons(surfaces.overlap)
+        self._picks = Comparisons(picking.held)
 
     def dump(self) -> list[HeldLease]:
         """The records that make this book again, oldest first."""
@@ -249,17 +250,39 @@ class LeaseBook:
 
     def overlapping(self, surface: str, now: datetime) -> Iterator[HeldLease]:
         """Active leases that overlap a surface, ordered by age."""
-        return (held for held in self._near(surface, now) if self._overlaps.are(surface, held.surface))
+        return (held for held in self._near(surface, now) if self._overlaps.of(surface, held.surface))
 
     def conflicting(self, surface: str, holder: int, mode: terms.LeaseMode, now: datetime) -> Iterator[HeldLease]:
         """Active leases that a lease of this surface conflicts with, ordered by age."""
         near = (held for held in self._near(surface, now) if conflict_between(held, holder, mode))
-        return (held for held in near if self._overlaps.are(surface, held.surface))
+        return (held for held in near if self._overlaps.of(surface, held.surface))
 
     def long_comparison(self, surface: str) -> Iterator[None] | None:
         """The steps after which `overlapping` is short for this surface; None if it is short already."""
         others = self._overlaps.unknown(surface, {self._by_id[held].surface for held in self._candidates(surface)})
-        return self._overlaps.compare(surface, others) if is_long(surface, others) else None
+        return self._overlaps.remember(surface, others) if are_many(surface, others) else None
+
+    def long_pick(self, surface: str, values: int) -> Iterator[None] | None:
+        """The steps after which `pick` is short for this range of so many values; None if it is short already."""
+        others = self._picks.unknown(surface, {self._by_id[held].surface for held in self._candidates(surface)})
+        return self._picks.remember(surface, others) if are_many(surface, others, values) else None
+
+    def pick(self, surface: str, values: int, now: datetime) -> int | datetime:
+        """The place of the lowest value of a range that nobody holds; or when the first of them is free."""
+        taken = 0
+        for lease in sorted(self._near(surface, now), key=lambda held: held.expires_at, reverse=True):
+            taken |= self._picks.of(surface, lease.surface)
+            if taken == (1 << values) - 1:  # what this one holds is held by no lease that ends later
+                return lease.expires_at
+        return picking.lowest_free(taken)
+
+    def comparing(self, leases: Iterable[HeldLease], now: datetime) -> Iterator[None]:
+        """The steps after which `conflicting` is short for each of these leases."""
+        for lease in leases:
+            near = [held for held in self._near(lease.surface, now) if conflict_between(held, lease.by, lease.mode)]
+            others = self._overlaps.unknown(lease.surface, {held.surface for held in near})
+            yield from self._overlaps.remember(lease.surface, others)
+            yield
 
     def grant(self, lease: HeldLease, at: datetime) -> None:
         """Add a lease, in place of the holder's earlier one of the surface; forget some that have long expired."""
@@ -338,7 +361,12 @@ def long_comparison(book: LeaseBook, command: LeaseCommand) -> Iterator[None] | 
     if not isinstance(command, Lease | WhoHolds) or command.surface is None:
         return None
     surface = surfaces.parse(command.surface)
-    return None if isinstance(surface, Refusal) else book.long_comparison(surface)
+    if isinstance(surface, Refusal):
+        return None
+    if isinstance(command, Lease) and command.pick_one:
+        values = ranges.values(surface)
+        return None if isinstance(values, Refusal) else book.long_pick(surface, len(values))
+    return book.long_comparison(surface)
 
 
 def fold(book: LeaseBook, event: Event, data: LeaseEvent) -> None:
@@ -368,7 +396,10 @@ def lease(book: LeaseBook, command: Lease, context: Context) -> Decision | Pendi
         return surface
     if (refused := _too_many(book, surface, context)) is not None:
         return refused
-    conflicts = list(book.conflicting(surface, context.caller.id, command.mode, context.now))
+    # What was picked is held by nobody.
+    conflicts = (
+        [] if command.pick_one else list(book.conflicting(surface, context.caller.id, command.mode, context.now))
+    )
     if conflicts and context.patient:
         last = max(conflicts, key=lambda held: held.expires_at)  # nothing can be granted while this one is held
         return Pending(until=last.expires_at, awaits=(_topic(last.by, last.surface),))
@@ -402,14 +433,37 @@ def conflict_between(held: HeldLease, holder: int, mode: terms.LeaseMode) -> boo
     return held.by != holder and not (held.mode == mode == "shared")
 
 
+def comparable(book: LeaseBook, now: datetime, wanted: int) -> int:
+    """How many of so many leases are compared with all others at a time: few where there are many others."""
+    return max(1, min(wanted, OVERLAPS_KEPT_MAX // max(1, book.active_count(now))))
+
+
+def comparing(book: LeaseBook, now: datetime, leases: list[HeldLease]) -> Iterator[None] | None:
+    """The steps that must come before these leases can be compared with all others; None if it needs none."""
+    is_long = len(leases) * book.active_count(now) > PATHS_COMPARED_AT_ONCE_MAX
+    return book.comparing(leases, now) if is_long else None
+
+
+def comparing_newest(book: LeaseBook, now: datetime, among_newest: int) -> Iterator[None] | None:
+    """The steps that must come before `conflicts`; None if it needs none."""
+    return comparing(book, now, _newest_comparable(book, now, among_newest))
+
+
 def conflicts(book: LeaseBook, now: datetime, among_newest: int) -> list[tuple[HeldLease, HeldLease]]:
-    """Active leases in conflict, in pairs: the older one and, of the newest so many leases, the one it met."""
+    """Active leases in conflict, in pairs: the older one and, of the newest so many leases, the one it met.
+
+    Fewer of the newest are compared where there are very many leases.
+    """
     return [
         (held, lease)
-        for lease in book.newest(now, among_newest)
+        for lease in _newest_comparable(book, now, among_newest)
         for held in book.conflicting(lease.surface, lease.by, lease.mode, now)
         if held.id < lease.id
     ]
+
+
+def _newest_comparable(book: LeaseBook, now: datetime, limit: int) -> list[HeldLease]:
+    return book.newest(now, comparable(book, now, limit))
 
 
 def release(book: LeaseBook, command: Release, context: Context) -> Decision | Refusal:
@@ -466,15 +520,12 @@ def _surface(book: LeaseBook, command: Lease, context: Context) -> str | Pending
         return values
     if command.mode != "exclusive":
         return invalid("what is picked is held exclusively: leave mode out.")
-    frees: list[datetime] = []
-    for value in values:
-        ends = [held.expires_at for held in book.overlapping(value, context.now)]
-        if not ends:
-            return value
-        frees.append(max(ends))
+    place = book.pick(surface, len(values), context.now)
+    if isinstance(place, int):
+        return values[place]
     if context.patient:
-        return Pending(until=min(frees), awaits=(_freed(surfaces.namespace(surface)),))
-    seconds = ceil((min(frees) - context.now).total_seconds())
+        return Pending(until=place, awaits=(_freed(surfaces.namespace(surface)),))
+    seconds = ceil((place - context.now).total_seconds())
     return conflict(
         f"every value of {surface} is held; the first lease on one ends in {seconds} s. wait_seconds waits for one."
     )

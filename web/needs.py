@@ -1,5 +1,6 @@
 """What needs the owner in a project: the rule that the first page and the webhooks share."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -8,7 +9,7 @@ from actors.statistics import OVERDUE_SECONDS
 from engine import task_queries
 from engine.decision import Context
 from engine.identity import OWNER, Principal
-from engine.leases import HeldLease, conflicts
+from engine.leases import HeldLease, comparing_newest, conflicts
 from engine.lookups import Recall
 from engine.open_posts import OpenPost
 from engine.state import State
@@ -35,6 +36,11 @@ class Needs(Struct, frozen=True, kw_only=True):
     def total(self) -> int:
         """Everything."""
         return sum(self.counts.values())
+
+
+def prepare_needs(state: State, now: datetime) -> Iterator[None] | None:
+    """The steps that must come before `needs_of`, if there are many leases."""
+    return comparing_newest(state.leases, now, LEASES_COMPARED_MAX)
 
 
 def needs_of(state: State, now: datetime, caller: Principal, of_each_max: int = OF_EACH_MAX) -> Needs:

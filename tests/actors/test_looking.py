@@ -1,5 +1,6 @@
 """Looking at a project, and hearing what happened in it: only what is durable, nobody called, nothing twice."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
@@ -36,6 +37,18 @@ async def test_a_look_writes_nothing(
 ) -> None:
     await directory.look(PROJECT, end)
     assert not journal.ledger.rows[PROJECT]
+
+
+async def test_a_look_is_prepared_in_steps_before_it(autojump_clock: MockClock, directory: Directory) -> None:
+    told: list[str] = []
+
+    def steps(state: State, now: datetime) -> Iterator[None]:
+        for _ in range(3):
+            told.append("step")
+            yield
+
+    await directory.look(PROJECT, lambda state, now: told.append("view"), steps)
+    assert told == ["step"] * 3 + ["view"]
 
 
 async def test_what_happened_is_told_in_order_and_once(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine import overlaps
+from engine import leases, overlaps, surfaces
 from engine.commits import ReportCommit
 from engine.decision import Decision
 from engine.leases import Lease, Release, WhoHolds
@@ -333,9 +333,37 @@ def test_a_prepared_command_is_answered_as_an_unprepared_one() -> None:
 
 def test_only_so_many_comparisons_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overlaps, "OVERLAPS_KEPT_MAX", 3)
-    kept = overlaps.Overlaps()
-    list(kept.compare("*a", ["b", "c"]))
+    kept = overlaps.Comparisons(surfaces.overlap)
+    list(kept.remember("*a", ["b", "c"]))
     assert kept.unknown("*a", ["b", "c", "d"]) == ["d"]
-    list(kept.compare("*z", ["b", "c"]))
+    list(kept.remember("*z", ["b", "c"]))
     assert kept.unknown("*a", ["b", "c"]) == ["b", "c"]
     assert kept.unknown("*z", ["b", "c"]) == []
+
+
+def test_a_pick_among_many_leases_is_prepared_in_steps() -> None:
+    command, project = Lease(surface="port:3000-3099", pick_one=True), Project()
+    project.play([ben(Lease(surface=f"port:30*{number}")) for number in range(3)])
+    steps = long_comparison(project.state, command)
+    assert steps is not None
+    unprepared = bytecodes_run(project, *ada(command))
+    project.play([ada(Release(surface="port:3003"))])
+    assert len(list(steps)) == 3
+    assert bytecodes_run(project, *ada(command)) < unprepared / 20
+    assert asked(project, ada(command))["surface"] == "port:3004"
+    assert long_comparison(Project().state, command) is None
+    assert long_comparison(project.state, Lease(surface="src", pick_one=True)) is None
+
+
+def test_many_leases_are_compared_with_each_other_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = alternatives_leased(20)
+    project.play([ada(Lease(surface=f"*{number}*/x")) for number in range(10)])
+    book, now = project.state.leases, project.now
+    assert leases.comparing_newest(alternatives_leased(2).state.leases, now, 100) is None
+    unprepared = leases.conflicts(book, now, 100)
+    steps = leases.comparing_newest(book, now, 100)
+    assert steps is not None
+    assert len(list(steps)) > len(unprepared) > 0
+    assert leases.conflicts(book, now, 100) == unprepared
+    monkeypatch.setattr(leases, "OVERLAPS_KEPT_MAX", 60)
+    assert {newer.id for _, newer in leases.conflicts(book, now, 100)} == {29, 30}

@@ -139,7 +139,7 @@ def facts(state: State) -> list[Any]:
     return [snapshot(state), *map(contents, (state.sequences, state.presence, state.posts, state.leases, state.tasks))]
 
 
-NO_FACTS = {"_undo", "_overlaps"}
+NO_FACTS = {"_undo", "_overlaps", "_picks"}
 """How changes are taken back, and what follows from the spellings of surfaces alone."""
 
 

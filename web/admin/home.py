@@ -20,7 +20,7 @@ from web.admin.context import AdminContext
 from web.admin.now import active_in
 from web.admin.paging import Listed
 from web.admin.visitor import PREFIX, Live, current_owner
-from web.needs import Needs, needs_of
+from web.needs import Needs, needs_of, prepare_needs
 
 PARTICIPANTS_SHOWN_MAX = 24
 """How many participants are named here; the page of participants has them all."""
@@ -96,6 +96,7 @@ async def _seen(context: AdminContext, projects: list[ProjectOverview]) -> tuple
                         needs=needs_of(state, now, caller),
                         active=active_in(state, now, project.liveness_window_seconds),
                     ),
+                    prepare_needs,
                 )
         except (trio.TooSlowError, Busy, Crashed, Unavailable):
             silent.append(project.name)

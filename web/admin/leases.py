@@ -3,8 +3,9 @@
 The ledger has an event for it, and the holder gets a post.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from quart import Blueprint, render_template, request
 from quart.typing import ResponseReturnValue
 
 from engine import terms
-from engine.leases import LEASES_PER_PROJECT_MAX, EndedLease, EndLease, HeldLease, conflict_between
+from engine.leases import LEASES_PER_PROJECT_MAX, EndedLease, EndLease, HeldLease, comparable, comparing
 from engine.posts import Post
 from engine.refusals import Refusal
 from engine.state import State
@@ -44,11 +45,11 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 
 class Held(Struct, frozen=True, kw_only=True):
-    """A page of leases, newest first; `met` are holders whose leases conflict with one, by its id."""
+    """A page of leases, newest first, of which so many are compared with all others `at_once`."""
 
     leases: list[HeldLease]
     total: int
-    met: dict[int, list[str]]
+    at_once: int
     older: int | None
 
 
@@ -73,11 +74,16 @@ def lease_pages(context: AdminContext) -> Blueprint:
         project = await the_project(context, project_id)
         before = (forms.read(Listed, request.args).fields or Listed()).before
         held = await look(project_id, lambda state, now: _held(state, now, before))
+        met: dict[int, list[str]] = {}
+        for first in range(0, len(held.leases), held.at_once):
+            some = held.leases[first : first + held.at_once]
+            met |= await look(project_id, partial(_met, leases=some), partial(_comparing, leases=some))
         return await render_template(
             "leases.html",
             place="projects",
             project=project,
             held=held,
+            met=met,
             tree=tree_of(held.leases),
             is_later_page=before is not None,
             met_shown_max=MET_SHOWN_MAX,
@@ -135,19 +141,20 @@ def _held(state: State, now: datetime, before: int | None) -> Held:
     newest = state.leases.newest(now, LEASES_PER_PROJECT_MAX)
     leases = [lease for lease in newest if before is None or lease.id < before]
     shown = leases[:PAGE_LEASES]
-    met = {lease.id: names for lease in shown if (names := _met(state, now, lease))}
     older = shown[-1].id if len(leases) > PAGE_LEASES else None
-    return Held(leases=shown, total=len(newest), met=met, older=older)
+    at_once = comparable(state.leases, now, PAGE_LEASES)
+    return Held(leases=shown, total=len(newest), at_once=at_once, older=older)
 
 
-def _met(state: State, now: datetime, lease: HeldLease) -> list[str]:
-    """Holders of leases that conflict with this one: one more than are shown, to tell that there are more."""
-    met = (
-        held.actor
-        for held in state.leases.overlapping(lease.surface, now)
-        if conflict_between(held, lease.by, lease.mode)
-    )
-    return list(islice(met, MET_SHOWN_MAX + 1))
+def _comparing(state: State, now: datetime, leases: list[HeldLease]) -> Iterator[None] | None:
+    return comparing(state.leases, now, leases)
+
+
+def _met(state: State, now: datetime, leases: list[HeldLease]) -> dict[int, list[str]]:
+    """Holders of leases that conflict with each of these, by id: one more than are shown, to tell that there are more."""
+    met = {lease.id: state.leases.conflicting(lease.surface, lease.by, lease.mode, now) for lease in leases}
+    named = {lease_id: [held.actor for held in islice(others, MET_SHOWN_MAX + 1)] for lease_id, others in met.items()}
+    return {lease_id: names for lease_id, names in named.items() if names}
 
 
 async def _ask_page(project: ProjectRow, lease: HeldLease, form: forms.AnyForm) -> str:

@@ -6,7 +6,7 @@ from msgspec import Struct
 from quart import Blueprint, render_template
 
 from engine.identity import OWNER
-from engine.leases import HeldLease, conflicts
+from engine.leases import HeldLease, comparing_newest, conflicts
 from engine.lookups import EventQuery
 from engine.state import State
 from engine.task_graph import Task
@@ -24,7 +24,7 @@ LEASES_PER_AGENT_MAX = 4
 CONFLICTS_SHOWN_MAX = 12
 
 LEASES_COMPARED_MAX = 100
-"""The newest leases, which are compared with all others: some milliseconds of the project's time."""
+"""The newest leases, which are compared with all others."""
 
 EVENTS_SHOWN = 20
 
@@ -63,7 +63,11 @@ def now_pages(context: AdminContext) -> Blueprint:
     @pages.get("/projects/<int:project_id>")
     async def now(project_id: int) -> str:
         project = await the_project(context, project_id)
-        scene = await context.services.directory.look(project_id, lambda state, now: scene_of(state, now, project))
+        scene = await context.services.directory.look(
+            project_id,
+            lambda state, now: scene_of(state, now, project),
+            lambda state, now: comparing_newest(state.leases, now, LEASES_COMPARED_MAX),
+        )
         newest = EventQuery(upto=ID_MAX, limit=EVENTS_SHOWN)
         events = await context.store.journal.events(project_id, newest)
         return await render_template(

@@ -20,7 +20,7 @@ from store.ledger import webhooks
 from store.ledger.webhooks import Target
 from web.errors import NotDelivered
 from web.identity.owners import in_person
-from web.needs import Needs, needs_of
+from web.needs import Needs, needs_of, prepare_needs
 from web.webhooks.messages import message_to
 from web.webhooks.sending import Sender
 from web.webhooks.things import Thing, remembered, things_of
@@ -125,7 +125,9 @@ class Webhooks:
     async def _look(self, target: Target) -> Needs:
         caller = in_person(target, target.handle)
         with trio.fail_after(PATIENCE_SECONDS):
-            return await self._directory.look(target.id, lambda state, now: needs_of(state, now, caller, NAMED_MAX))
+            return await self._directory.look(
+                target.id, lambda state, now: needs_of(state, now, caller, NAMED_MAX), prepare_needs
+            )
 
     async def _deliver(self, target: Target, news: Sequence[Thing]) -> str | None:
         """Send a message; None when it arrived, otherwise what was wrong, in words for the owner."""
