@@ -28,8 +28,8 @@ _FORGOTTEN_AT_ONCE = 10
 class UsedKey(Struct, frozen=True, kw_only=True, order=True, gc=False, omit_defaults=True):
     """A use of a key, and the facts that make its first answer again. `seq` is its event's number.
 
-    `slot` is the reader and the key; `number` and `formatted` are those of a claim; `is_new` says that it
-    made its sequence.
+    `slot` is the reader and the key; `number` and `formatted` are those of a claim. `is_new`: the claim made its
+    sequence, or nobody was in the post's lane; `nearest` is the name that was close then.
     """
 
     seq: int
@@ -39,6 +39,7 @@ class UsedKey(Struct, frozen=True, kw_only=True, order=True, gc=False, omit_defa
     number: int = 0
     formatted: str = ""
     is_new: bool = False
+    nearest: str | None = None
 
 
 class KeyBook:
@@ -73,7 +74,15 @@ class KeyBook:
         return used
 
     def keep(
-        self, event: Event, key: str, fingerprint: bytes, *, number: int = 0, formatted: str = "", is_new: bool = False
+        self,
+        event: Event,
+        key: str,
+        fingerprint: bytes,
+        *,
+        number: int = 0,
+        formatted: str = "",
+        is_new: bool = False,
+        nearest: str | None = None,
     ) -> None:
         """Remember a use of a key, and forget the oldest uses: those that are too old, or too many."""
         slot = _slot(event.by, key)
@@ -88,6 +97,7 @@ class KeyBook:
                 number=number,
                 formatted=formatted,
                 is_new=is_new,
+                nearest=nearest,
             )
         )
         for _ in range(_FORGOTTEN_AT_ONCE):

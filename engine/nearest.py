@@ -1,6 +1,6 @@
 """The name that somebody may have meant: what answers about an unknown lane or sequence add."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from itertools import islice
 
@@ -11,10 +11,28 @@ _LENGTH_DIFFERENCE_MAX = 2
 _COMPARED_MAX = 100
 
 
+_BETWEEN_WORDS = str.maketrans("", "", "-_. ")
+
+
+def spelled_alike(name: str, known: Iterable[str]) -> str | None:
+    """A known name that differs from this one only in capitals and in what is between words, if there is one."""
+    wanted = _letters(name)
+    return next((other for other in _of_like_length(name, known) if _letters(other) == wanted), None)
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is closest to this one, if one is close; names differ by more than nothing."""
-    length, folded = len(name), name.casefold()
-    alike = (other for other in known if other != name and abs(len(other) - length) <= _LENGTH_DIFFERENCE_MAX)
-    spelled = {other.casefold(): other for other in islice(alike, _COMPARED_MAX)}
-    close = get_close_matches(folded, spelled, n=1, cutoff=_CLOSE)
+    spelled = {other.casefold(): other for other in _of_like_length(name, known)}
+    close = get_close_matches(name.casefold(), spelled, n=1, cutoff=_CLOSE)
     return spelled[close[0]] if close else None
+
+
+def _of_like_length(name: str, known: Iterable[str]) -> Iterator[str]:
+    """The first known names, without this one, that are about as long."""
+    length = len(name)
+    alike = (other for other in known if other != name and abs(len(other) - length) <= _LENGTH_DIFFERENCE_MAX)
+    return islice(alike, _COMPARED_MAX)
+
+
+def _letters(name: str) -> str:
+    return name.casefold().translate(_BETWEEN_WORDS)

@@ -10,7 +10,7 @@ A post may say how soon somebody should acknowledge it. When that time has passe
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, assert_never
 
@@ -111,7 +111,8 @@ def post_topic(post_id: int) -> Topic:
 class Posted(EventData, frozen=True, kw_only=True):
     """A handoff was written. Its id is the event's number; `thread` is the id of the thread's first post.
 
-    Somebody should acknowledge it within `ack_within_seconds` of the event, if that is there.
+    Somebody should acknowledge it within `ack_within_seconds` of the event, if that is there. `nearest_lane` was told
+    with a key: a repeat is answered the same.
     """
 
     type: ClassVar[str] = "post"
@@ -126,6 +127,7 @@ class Posted(EventData, frozen=True, kw_only=True):
     reply_to: Shown[int | None] = None
     ack_within_seconds: Shown[int | None] = None
     key: str | None = None
+    nearest_lane: str | None = None
 
     def topics(self, by: int) -> tuple[Topic, ...]:
         """Everything by which somebody may look for the post."""
@@ -271,13 +273,18 @@ def post(book: PostBook, keys: KeyBook, presence: PresenceBook, command: Post, c
     if isinstance(used, Refusal):
         return used
     if used is not None:
-        return Decision(reply=_posted_post(used.seq, used.at, command.to_lane, presence))
+        return Decision(reply=_posted_post(used.seq, used.at, used.nearest, nobody_in_lane=used.is_new))
     if command.reply_to is not None:
         thread = _thread(book, context.recall, command.reply_to)
         if thread is None:
             return not_found(f"no post {command.reply_to} to reply to.")
         posted = replace(posted, thread=thread)
-    return Decision(reply=_posted_post(context.seq + 1, context.at, command.to_lane, presence), events=(posted,))
+    nobody_in_lane = command.to_lane is not None and not presence.in_lane(command.to_lane)
+    close = nearest(command.to_lane, presence.lanes()) if command.to_lane is not None and nobody_in_lane else None
+    reply = _posted_post(context.seq + 1, context.at, close, nobody_in_lane=nobody_in_lane)
+    if command.key is not None:
+        posted = replace(posted, nearest_lane=close)
+    return Decision(reply=reply, events=(posted,))
 
 
 def ack(book: PostBook, command: Ack, context: Context) -> Decision | Refusal:
@@ -342,7 +349,7 @@ def read_posts(
     return Decision(reply=reply, awaits=awaits)
 
 
-def fold_posted(book: PostBook, keys: KeyBook, in_lane: Iterable[int], event: Event, data: Posted) -> None:
+def fold_posted(book: PostBook, keys: KeyBook, in_lane: Sequence[int], event: Event, data: Posted) -> None:
     """Open the post and deliver it. `in_lane` are the readers in the post's lane."""
     readers = {reader for reader in in_lane if reader != event.by}
     if data.to_id is not None:
@@ -365,7 +372,8 @@ def fold_posted(book: PostBook, keys: KeyBook, in_lane: Iterable[int], event: Ev
         readers,
     )
     if data.key is not None:
-        keys.keep(event, data.key, _fingerprint(data))
+        nobody_in_lane = data.to_lane is not None and not in_lane
+        keys.keep(event, data.key, _fingerprint(data), is_new=nobody_in_lane, nearest=data.nearest_lane)
 
 
 def fold_acked(book: PostBook, event: Event, data: Acked) -> None:
@@ -399,11 +407,14 @@ def _fingerprint(data: Posted) -> bytes:
     return fingerprint("post", data.to_lane, data.to_id, *said)
 
 
-def _posted_post(seq: int, at: datetime, lane: str | None, presence: PresenceBook) -> PostedPost:
-    if lane is None or presence.in_lane(lane):
-        return PostedPost(post_id=seq, event_id=seq, created_at=at)
-    close = nearest(lane, presence.lanes())
-    return PostedPost(post_id=seq, event_id=seq, created_at=at, nobody_in_lane=True, nearest_lane=close or UNSET)
+def _posted_post(seq: int, at: datetime, close: str | None, *, nobody_in_lane: bool) -> PostedPost:
+    return PostedPost(
+        post_id=seq,
+        event_id=seq,
+        created_at=at,
+        nobody_in_lane=nobody_in_lane or UNSET,
+        nearest_lane=close or UNSET,
+    )
 
 
 def _thread(book: PostBook, recall: Recall, post_id: int) -> int | None:

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import ClassVar, assert_never
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from engine import terms
 from engine.decision import Context, Decision
 from engine.fields import Shown
 from engine.history import Liveness
+from engine.nearest import spelled_alike
 from engine.refusals import Refusal, invalid
 from engine.undo import Index, Ordered, Table, Undo
 from engine.vocabulary import Command, Event, EventData, Reply, Topic
@@ -58,12 +59,13 @@ class Registered(EventData, frozen=True, kw_only=True):
 
 
 class RegisteredLane(Reply, frozen=True, kw_only=True):
-    """The lane the caller now works in."""
+    """The lane the caller now works in. It is told when nobody else does, and a lane of others is spelled nearly so."""
 
     actor: str
     lane: str
     status: str
     registered_at: datetime
+    nearest_lane: str | UnsetType = UNSET
 
 
 class ActiveRow(Struct, frozen=True, kw_only=True):
@@ -154,7 +156,7 @@ def decide(
     """What a command about presence comes to. `seen` is when each reader last called."""
     match command:
         case Register():
-            return register(command, context)
+            return register(book, command, context)
         case WhoIsActive():
             return who_is_active(book, seen, command, context)
         case Touch():
@@ -168,16 +170,25 @@ def fold(book: PresenceBook, event: Event, data: Registered) -> None:
     book.put(Presence(reader=event.by, lane=data.lane, status=data.status, since=event.seq))
 
 
-def register(command: Register, context: Context) -> Decision | Refusal:
+def register(book: PresenceBook, command: Register, context: Context) -> Decision | Refusal:
     """Work in a lane from now on."""
     if command.lane == UNSET_LANE:
         return invalid(
             f"'{UNSET_LANE}' is what who_is_active shows for those without a lane: name the one you work in."
         )
     reply = RegisteredLane(
-        actor=context.caller.actor, lane=command.lane, status=command.status or "", registered_at=context.at
+        actor=context.caller.actor,
+        lane=command.lane,
+        status=command.status or "",
+        registered_at=context.at,
+        nearest_lane=lane_spelled_alike(book, command.lane) or UNSET,
     )
     return Decision(reply=reply, events=(Registered(lane=command.lane, status=command.status or ""),))
+
+
+def lane_spelled_alike(book: PresenceBook, lane: str | None) -> str | None:
+    """The lane of others that somebody may have meant by one that nobody is in."""
+    return None if lane is None or book.in_lane(lane) else spelled_alike(lane, book.lanes())
 
 
 def who_is_active(book: PresenceBook, seen: Mapping[int, Liveness], command: WhoIsActive, context: Context) -> Decision:

@@ -57,7 +57,7 @@ def decide(state: State, command: AnyCommand, context: Context) -> Outcome:
     if isinstance(command, LeaseCommand):
         return leases.decide(state.leases, command, context)
     if isinstance(command, TaskCommand):
-        return task_rules.decide(state.tasks, state.seen, command, context)
+        return task_rules.decide(state.tasks, state.presence, state.seen, command, context)
     if isinstance(command, LedgerCommand):
         return ledger.decide(state, command, context)
     if isinstance(command, ReportCommit):

@@ -75,7 +75,7 @@ class LatestClaims(Command, frozen=True, kw_only=True):
 
 
 class Claimed(EventData, frozen=True, kw_only=True):
-    """A number of a sequence was taken."""
+    """A number of a sequence was taken. `nearest_sequence` was told with a key: a repeat is answered the same."""
 
     type: ClassVar[str] = "claim"
     sequence: Shown[str]
@@ -84,6 +84,7 @@ class Claimed(EventData, frozen=True, kw_only=True):
     note: Shown[str | None]
     key: str | None = None
     by: Shown[terms.Maker] = None
+    nearest_sequence: str | None = None
 
 
 class Seeded(EventData, frozen=True, kw_only=True):
@@ -289,7 +290,13 @@ def fold(book: SequenceBook, keys: KeyBook, event: Event, data: SequenceEvent) -
             book.put(replace(sequence, current=data.number, latest=latest))
             if data.key is not None:
                 keys.keep(
-                    event, data.key, _fingerprint(data), number=data.number, formatted=data.formatted, is_new=is_new
+                    event,
+                    data.key,
+                    _fingerprint(data),
+                    number=data.number,
+                    formatted=data.formatted,
+                    is_new=is_new,
+                    nearest=data.nearest_sequence,
                 )
         case Seeded():
             book.put(replace(sequence, current=data.current, prefix=data.prefix, pad=data.pad, archived=data.archived))
@@ -305,7 +312,7 @@ def claim(book: SequenceBook, keys: KeyBook, command: Claim, context: Context) -
     if isinstance(used, Refusal):
         return used
     if used is not None:
-        return Decision(reply=_answer(book, command, used.number, used.formatted, is_new=used.is_new))
+        return Decision(reply=_answer(command, used.number, used.formatted, used.nearest, is_new=used.is_new))
     sequence = book.get(command.sequence)
     if (refused := _one_too_many(book, command.sequence)) is not None:
         return refused
@@ -314,6 +321,8 @@ def claim(book: SequenceBook, keys: KeyBook, command: Claim, context: Context) -
     number = sequence.current + 1
     if number > terms.ID_MAX:
         return conflict(f"sequence '{command.sequence}' is used up: no number after {terms.ID_MAX} fits a JSON reader.")
+    is_new = command.sequence not in book
+    close = nearest(command.sequence, (each.name for each in book.in_use())) if is_new else None
     claimed = Claimed(
         sequence=command.sequence,
         number=number,
@@ -321,9 +330,9 @@ def claim(book: SequenceBook, keys: KeyBook, command: Claim, context: Context) -
         note=command.note,
         key=command.key,
         by=command.by,
+        nearest_sequence=None if command.key is None else close,
     )
-    reply = _answer(book, command, number, claimed.formatted, is_new=command.sequence not in book)
-    return Decision(reply=reply, events=(claimed,))
+    return Decision(reply=_answer(command, number, claimed.formatted, close, is_new=is_new), events=(claimed,))
 
 
 def seed(book: SequenceBook, command: SeedSequence, context: Context) -> Decision | Refusal:
@@ -450,13 +459,12 @@ def _fingerprint(claim: Claim | Claimed) -> bytes:
     return fingerprint("claim", claim.sequence, claim.note)
 
 
-def _answer(book: SequenceBook, command: Claim, number: int, formatted: str, *, is_new: bool) -> ClaimedNumber:
+def _answer(command: Claim, number: int, formatted: str, close: str | None, *, is_new: bool) -> ClaimedNumber:
     return ClaimedNumber(
         sequence=command.sequence,
         number=number,
         formatted=formatted,
         note=command.note,
         new_sequence=is_new or UNSET,
-        nearest_sequence=(nearest(command.sequence, (each.name for each in book.in_use())) if is_new else None)
-        or UNSET,
+        nearest_sequence=close or UNSET,
     )

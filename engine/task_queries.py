@@ -24,7 +24,7 @@ from engine.lookups import (
     TaskQuery,
 )
 from engine.posts import Posted
-from engine.refusals import Refusal, not_found
+from engine.refusals import Refusal, invalid, not_found
 from engine.task_graph import Task, TaskBook
 from engine.tasks import (
     PRIORITY_NORMAL,
@@ -83,6 +83,9 @@ def read(
     book: TaskBook, seen: Seen, command: ListTasks, task_id: int, context: Context
 ) -> Decision | Pending | Refusal:
     """One task whole, or once it has changed when the caller waits for that."""
+    if command.filters:
+        given = " and ".join(command.filters)
+        return invalid(f"task_id names one task: leave {given} out, or leave task_id out.")
     if task_id > book.last_id:
         return not_found(f"no task {task_id}.")
     task = book.get(task_id)

@@ -13,13 +13,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import assert_never
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from engine import task_queries
 from engine.decision import Context, Decision, Pending
 from engine.history import Liveness
 from engine.identity import Addressee
-from engine.refusals import Refusal, conflict, not_found
+from engine.presence import PresenceBook, lane_spelled_alike
+from engine.refusals import Refusal, conflict, invalid, not_found
 from engine.task_graph import Blocker, Task, TaskBook
 from engine.tasks import (
     BLOCKED_ON_ONE_MAX,
@@ -57,17 +59,19 @@ STALE_SEARCH_MAX = 1_000
 Seen = Mapping[int, Liveness]
 
 
-def decide(book: TaskBook, seen: Seen, command: TaskCommand, context: Context) -> Decision | Pending | Refusal:
+def decide(
+    book: TaskBook, presence: PresenceBook, seen: Seen, command: TaskCommand, context: Context
+) -> Decision | Pending | Refusal:
     """What a command about tasks comes to."""
     match command:
         case TaskCreate():
-            return create(book, command, context)
+            return create(book, presence, command, context)
         case TaskAssign():
             return assign(book, command, context)
         case TaskStart():
             if command.task_id is None:
                 return take(book, seen, command, context)
-            return start(book, command.task_id, context)
+            return start(book, command, command.task_id, context)
         case TaskBlock():
             return block(book, command, context)
         case TaskResolve():
@@ -110,7 +114,7 @@ def fold(book: TaskBook, event: Event, data: TaskEvent) -> None:
             assert_never(data)
 
 
-def create(book: TaskBook, command: TaskCreate, context: Context) -> Decision | Refusal:
+def create(book: TaskBook, presence: PresenceBook, command: TaskCreate, context: Context) -> Decision | Refusal:
     """Write a task down, after the tasks it depends on."""
     depends_on = tuple(dict.fromkeys(command.depends_on))
     if (missing := next((task_id for task_id in depends_on if task_id > book.last_id), None)) is not None:
@@ -128,7 +132,8 @@ def create(book: TaskBook, command: TaskCreate, context: Context) -> Decision | 
         depends_on=depends_on,
         priority=command.priority,
     )
-    reply = TaskState(task_id=created.task_id, status=_first_status(created))
+    close = lane_spelled_alike(presence, command.lane)
+    reply = TaskState(task_id=created.task_id, status=_first_status(created), nearest_lane=close or UNSET)
     return Decision(reply=reply, events=(created,))
 
 
@@ -142,8 +147,10 @@ def assign(book: TaskBook, command: TaskAssign, context: Context) -> Decision | 
     return Decision(reply=AssignedTask(task_id=command.task_id, owner=owner.actor, status=status), events=(assigned,))
 
 
-def start(book: TaskBook, task_id: int, context: Context) -> Decision | Refusal:
+def start(book: TaskBook, command: TaskStart, task_id: int, context: Context) -> Decision | Refusal:
     """Begin work, once everything the task depends on has finished. An open task becomes the caller's."""
+    if command.lane is not None:
+        return invalid("task_id names the task to start: leave lane out, or leave task_id out to take one.")
     if task_id in book and book[task_id].status == "in_progress":
         whose = "you" if book[task_id].owner_id == context.caller.id else book[task_id].owner
         return conflict(f"task {task_id} is in progress already, by {whose}.")

@@ -135,6 +135,12 @@ class ListTasks(Command, frozen=True, kw_only=True):
     limit: terms.PageLimit = 50
     wait_seconds: Annotated[terms.WaitSeconds, Meta(description="With a task: wait this long for its next change.")] = 0
 
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The arguments that choose among several tasks, as far as they are given."""
+        given = {"status": self.status, "owner": self.owner, "lane": self.lane, "ready": self.ready or None}
+        return tuple(name for name, value in given.items() if value is not None)
+
 
 class TaskEventData(EventData, frozen=True, kw_only=True):
     """Something happened to a task."""
@@ -213,10 +219,11 @@ class TaskCancelled(TaskEventData, frozen=True, kw_only=True):
 
 
 class TaskState(Reply, frozen=True, kw_only=True):
-    """A task and where it stands now."""
+    """A task and where it stands now. A new one tells the lane that its own may be a misspelling of."""
 
     task_id: int
     status: TaskStatus
+    nearest_lane: str | UnsetType = UNSET
 
 
 class AssignedTask(Reply, frozen=True, kw_only=True):

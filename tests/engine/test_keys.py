@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 
 from engine.posts import Post
+from engine.presence import Register
 from engine.project import AnyCommand
 from engine.refusals import Refusal
 from engine.sequences import Claim, SeedSequence
-from tests.engine.project import T0, Project, Refused, Step, ada, after, asked, ben, check
+from tests.engine.project import T0, Project, Refused, Step, ada, after, asked, ben, check, lea
 
 CLAIM = Claim(sequence="adr", note="n", key="k")
 POST = Post(to_lane="qa", to_actor="ben", subject="s", body="b", ref="r", tag="t", key="k")
@@ -28,6 +29,24 @@ def test_a_retry_with_the_key_gets_the_first_answer_and_writes_nothing(
     others: list[Step] = [ada(SeedSequence(sequence="adr", current=7, prefix="A", pad=3)), ada(Claim(sequence="adr"))]
     check([ada(command)], ada(command), answer)
     check([ada(command), *others, JUST_UNDER], ada(command), answer)
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (Claim(sequence="adrs", key="k"), {"new_sequence": True, "nearest_sequence": "adr"}),
+        (Post(to_lane="q-a", body="b", key="k"), {"nobody_in_lane": True, "nearest_lane": "qa"}),
+    ],
+)
+def test_a_retry_is_told_the_same_of_names_whatever_came_since(command: AnyCommand, hint: dict[str, Any]) -> None:
+    project = Project()
+    project.play([ben(Register(lane="qa")), ben(Claim(sequence="adr"))])
+    first = asked(project, ada(command))
+    assert first.items() >= hint.items()
+    project.play([ben(Register(lane="q-a")), lea(SeedSequence(sequence="adr", archived=True))])
+    assert asked(project, ada(command)) == first
+    project.reopen()
+    assert asked(project, ada(command)) == first
 
 
 @pytest.mark.parametrize(

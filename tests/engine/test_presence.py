@@ -6,6 +6,7 @@ import pytest
 from engine.history import Liveness
 from engine.posts import Post
 from engine.presence import Register, Registered, Touch, WhoIsActive
+from engine.tasks import TaskCreate
 from tests.engine.project import T0, Person, Project, Refused, ada, after, asked, ben, cay, check
 
 
@@ -86,3 +87,13 @@ def test_a_post_to_a_lane_reaches_those_who_registered_last(monkeypatch: pytest.
     project = Project()
     project.play([ben(Register(lane="qa")), cay(Register(lane="qa")), ada(Post(to_lane="qa", body="b"))])
     assert [project.state.posts.unread(who.id) for who in (ben, cay)] == [0, 1]
+
+
+@pytest.mark.parametrize("lane", ["Web-App", "web_app", "webapp", "web app"])
+def test_a_lane_that_is_spelled_nearly_as_another_is_told(lane: str) -> None:
+    project = Project()
+    project.play([ben(Register(lane="web-app"))])
+    assert asked(project, ada(TaskCreate(title="t", lane=lane)))["nearest_lane"] == "web-app"
+    assert asked(project, ada(Register(lane=lane)))["nearest_lane"] == "web-app"
+    assert "nearest_lane" not in asked(project, ada(Register(lane=lane)))
+    assert "nearest_lane" not in asked(project, ada(TaskCreate(title="t", lane="web-apps")))

@@ -430,3 +430,15 @@ def test_the_id_of_a_shipped_task_is_not_given_again_after_a_restart() -> None:
     project.reopen()
     assert asked(project, ada(TaskCreate(title="three")))["task_id"] == 3
     assert [row["task_id"] for row in asked(project, ada(ListTasks()))["tasks"]] == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (ListTasks(task_id=1, status="done", lane="qa"), "leave status and lane out"),
+        (ListTasks(task_id=1, ready=True), "leave ready out"),
+        (TaskStart(task_id=1, lane="qa"), "leave lane out"),
+    ],
+)
+def test_a_filter_beside_a_task_is_refused_and_not_dropped(command: AnyCommand, words: str) -> None:
+    check([ada(TaskCreate(title="t"))], ada(command), Refused("invalid", words))

@@ -151,7 +151,7 @@ def _comparing(state: State, now: datetime, leases: list[HeldLease]) -> Iterator
 
 
 def _met(state: State, now: datetime, leases: list[HeldLease]) -> dict[int, list[str]]:
-    """Holders of leases that conflict with each of these, by id: one more than are shown, to tell that there are more."""
+    """Holders in the way of each lease, by its id: one more than are shown, to tell that there are more."""
     met = {lease.id: state.leases.conflicting(lease.surface, lease.by, lease.mode, now) for lease in leases}
     named = {lease_id: [held.actor for held in islice(others, MET_SHOWN_MAX + 1)] for lease_id, others in met.items()}
     return {lease_id: names for lease_id, names in named.items() if names}
