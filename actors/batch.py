@@ -19,7 +19,7 @@ from engine.decision import Context, Decision
 from engine.errors import LedgerGap
 from engine.history import Head
 from engine.lookups import Recall
-from engine.posts import fold_recall
+from engine.post_rules import fold_recall
 from engine.project import apply, decide, stamp
 from engine.state import State
 from engine.vocabulary import Event

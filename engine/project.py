@@ -14,14 +14,15 @@ from typing import Any, assert_never, cast
 import msgspec
 from msgspec import Struct
 
-from engine import commits, leases, ledger, posts, presence, sequences, task_rules
+from engine import commits, leases, ledger, post_rules, presence, sequences, task_rules
 from engine.commits import CommitChecked, ReportCommit
 from engine.decision import Context, Outcome
 from engine.errors import LedgerGap
 from engine.events import AnyEventData, Unknown
+from engine.held_leases import HeldLease
 from engine.identity import Principal
 from engine.keys import UsedKey
-from engine.leases import HeldLease, LeaseCommand, LeaseEvent
+from engine.leases import LeaseCommand, LeaseEvent
 from engine.ledger import LedgerCommand
 from engine.open_posts import Inbox, OpenPost
 from engine.posts import Acked, PostCommand, Posted
@@ -53,7 +54,7 @@ def decide(state: State, command: AnyCommand, context: Context) -> Outcome:
     if isinstance(command, PresenceCommand):
         return presence.decide(state.presence, state.seen, command, context)
     if isinstance(command, PostCommand):
-        return posts.decide(state, command, context)
+        return post_rules.decide(state, command, context)
     if isinstance(command, LeaseCommand):
         return leases.decide(state.leases, command, context)
     if isinstance(command, TaskCommand):
@@ -67,7 +68,7 @@ def decide(state: State, command: AnyCommand, context: Context) -> Outcome:
 
 def needed(state: State, command: AnyCommand, reader: int) -> Sequence[int]:
     """The posts that must be fetched from history (`Context.recall`) before this command of `reader` can be decided."""
-    return posts.needed(state.posts, state.seq, command, reader) if isinstance(command, PostCommand) else ()
+    return post_rules.needed(state.posts, state.seq, command, reader) if isinstance(command, PostCommand) else ()
 
 
 def long_comparison(state: State, command: AnyCommand) -> Iterator[None] | None:
@@ -103,12 +104,12 @@ def _fold(state: State, event: Event) -> None:
         sequences.fold(state.sequences, state.keys, event, data)
     elif isinstance(data, Registered):
         presence.fold(state.presence, event, data)
-        posts.deliver_lane(state.posts, event.by, data.lane)
+        post_rules.deliver_lane(state.posts, event.by, data.lane)
     elif isinstance(data, Posted):
         in_lane = [] if data.to_lane is None else state.presence.in_lane(data.to_lane)
-        posts.fold_posted(state.posts, state.keys, in_lane, event, data)
+        post_rules.fold_posted(state.posts, state.keys, in_lane, event, data)
     elif isinstance(data, Acked):
-        posts.fold_acked(state.posts, event, data)
+        post_rules.fold_acked(state.posts, event, data)
     elif isinstance(data, LeaseEvent):
         leases.fold(state.leases, event, data)
     elif isinstance(data, TaskEvent):

@@ -9,9 +9,9 @@ Every collection of a book has a bound: the constants of the concern's module th
 
 from datetime import UTC, datetime
 
+from engine.held_leases import LeaseBook
 from engine.history import Liveness
 from engine.keys import KeyBook
-from engine.leases import LeaseBook
 from engine.open_posts import PostBook
 from engine.presence import PresenceBook
 from engine.sequences import SequenceBook

@@ -8,8 +8,8 @@ from msgspec import Struct
 from actors.statistics import OVERDUE_SECONDS
 from engine import task_queries
 from engine.decision import Context
+from engine.held_leases import HeldLease, comparing_newest, conflicts
 from engine.identity import OWNER, Principal
-from engine.leases import HeldLease, comparing_newest, conflicts
 from engine.lookups import Recall
 from engine.open_posts import OpenPost
 from engine.state import State

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from engine.leases import HeldLease, Leased, Released
+from engine.held_leases import HeldLease
+from engine.leases import Leased, Released
 from engine.posts import Acked, Posted
 from engine.presence import UNSET_LANE, Registered
 from engine.refusals import Refusal

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine import leases, overlaps, surfaces
+from engine import held_leases, overlaps, surfaces
 from engine.commits import ReportCommit
 from engine.decision import Decision
 from engine.leases import Lease, Release, WhoHolds
@@ -359,11 +359,11 @@ def test_many_leases_are_compared_with_each_other_in_steps(monkeypatch: pytest.M
     project = alternatives_leased(20)
     project.play([ada(Lease(surface=f"*{number}*/x")) for number in range(10)])
     book, now = project.state.leases, project.now
-    assert leases.comparing_newest(alternatives_leased(2).state.leases, now, 100) is None
-    unprepared = leases.conflicts(book, now, 100)
-    steps = leases.comparing_newest(book, now, 100)
+    assert held_leases.comparing_newest(alternatives_leased(2).state.leases, now, 100) is None
+    unprepared = held_leases.conflicts(book, now, 100)
+    steps = held_leases.comparing_newest(book, now, 100)
     assert steps is not None
     assert len(list(steps)) > len(unprepared) > 0
-    assert leases.conflicts(book, now, 100) == unprepared
-    monkeypatch.setattr(leases, "OVERLAPS_KEPT_MAX", 60)
-    assert {newer.id for _, newer in leases.conflicts(book, now, 100)} == {29, 30}
+    assert held_leases.conflicts(book, now, 100) == unprepared
+    monkeypatch.setattr(held_leases, "OVERLAPS_KEPT_MAX", 60)
+    assert {newer.id for _, newer in held_leases.conflicts(book, now, 100)} == {29, 30}

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from engine import leases
+from engine import held_leases, leases
 from engine.decision import Pending
 from engine.leases import EndLease, Lease, Leased, Release, Released, WhoHolds
 from engine.project import snapshot
@@ -281,7 +281,7 @@ def test_every_grant_has_a_greater_fencing_token() -> None:
 
 
 def test_leases_that_ran_out_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.leases.EXPIRED_KEPT_MAX", 2)
+    monkeypatch.setattr("engine.held_leases.EXPIRED_KEPT_MAX", 2)
     project = Project()
     project.play([ada(Lease(surface=name, ttl_seconds=1)) for name in "abcd"])
     project.play([timedelta(seconds=1), ben(Lease(surface="e"))])
@@ -425,9 +425,9 @@ def test_leases_in_conflict_are_found_among_the_newest() -> None:
     project.play([ada(Lease(surface="src")), ben(Lease(surface="src/a.py")), cay(shared("src/a.py"))])
     project.play([ada(Lease(surface="docs")), ben(shared("docs/a.md")), cay(shared("docs/a.md"))])
     book, now = project.state.leases, project.now
-    pairs = [(older.id, newer.id) for older, newer in leases.conflicts(book, now, 100)]
+    pairs = [(older.id, newer.id) for older, newer in held_leases.conflicts(book, now, 100)]
     assert sorted(pairs) == [(1, 2), (1, 3), (2, 3), (4, 5), (4, 6)]
-    assert [(older.id, newer.id) for older, newer in leases.conflicts(book, now, 1)] == [(4, 6)]
+    assert [(older.id, newer.id) for older, newer in held_leases.conflicts(book, now, 1)] == [(4, 6)]
 
 
 def test_a_range_is_held_whole_by_who_does_not_pick() -> None:

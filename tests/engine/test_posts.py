@@ -8,7 +8,8 @@ import pytest
 from engine.decision import Context, Decision
 from engine.ledger import QueryEvents
 from engine.lookups import PostQuery, Recall
-from engine.posts import Ack, Acked, Post, Posted, ReadPosts, fold_recall
+from engine.post_rules import fold_recall
+from engine.posts import Ack, Acked, Post, Posted, ReadPosts
 from engine.presence import Register
 from engine.project import AnyCommand, decide, needed, stamp
 from engine.vocabulary import EventData

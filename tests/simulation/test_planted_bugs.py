@@ -12,7 +12,7 @@ from actors.batch import Deciding
 from actors.commits import Commit
 from actors.pace import Pace
 from actors.replica import Replica
-from engine import ledger, posts
+from engine import ledger, post_rules
 from engine.history import Head
 from engine.keys import KeyBook
 from engine.ledger import WhatsNew
@@ -68,7 +68,7 @@ def forgets_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def gives_a_newcomer_nothing_of_the_lane(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posts, "deliver_lane", lambda *_: None)
+    monkeypatch.setattr(post_rules, "deliver_lane", lambda *_: None)
 
 
 def reads_a_snapshot_of_an_older_shape(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import trio
 from msgspec import Meta, Struct
 from quart import Blueprint, render_template, request
 
-from engine.leases import HeldLease, LeaseBook, conflict_between
+from engine.held_leases import HeldLease, LeaseBook, conflict_between
 from engine.undo import Undo
 from store.ledger import insights
 from store.ledger.insights import Delay, Posts, Taken

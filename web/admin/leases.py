@@ -14,7 +14,8 @@ from quart import Blueprint, render_template, request
 from quart.typing import ResponseReturnValue
 
 from engine import terms
-from engine.leases import LEASES_PER_PROJECT_MAX, EndedLease, EndLease, HeldLease, comparable, comparing
+from engine.held_leases import HeldLease, comparable, comparing
+from engine.leases import LEASES_PER_PROJECT_MAX, EndedLease, EndLease
 from engine.posts import Post
 from engine.refusals import Refusal
 from engine.state import State

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from quart import Blueprint, render_template
 
+from engine.held_leases import HeldLease, comparing_newest, conflicts
 from engine.identity import OWNER
-from engine.leases import HeldLease, comparing_newest, conflicts
 from engine.lookups import EventQuery
 from engine.state import State
 from engine.task_graph import Task

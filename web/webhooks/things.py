@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from engine.leases import HeldLease
+from engine.held_leases import HeldLease
 from engine.open_posts import OpenPost
 from engine.task_graph import Task
 from web.needs import Needs

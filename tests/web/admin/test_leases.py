@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engine.leases import HeldLease
+from engine.held_leases import HeldLease
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import links_of, text_of, wrong_in
 from tests.web.admin.test_projects import project_of

@@ -11,7 +11,7 @@ import pytest
 from msgspec import Struct
 
 from actors import Answer
-from engine import commits, leases, ledger, lookups, posts, presence, repairs, sequences, tasks
+from engine import commits, held_leases, leases, ledger, lookups, posts, presence, repairs, sequences, tasks
 from engine.decision import Context, Pending
 from engine.vocabulary import Command, Reply
 from tests.web.bus import Bus
@@ -19,7 +19,7 @@ from web.mcp import identity_tools
 from web.mcp.calls import _result
 
 MODULES = (commits, leases, ledger, lookups, posts, presence, repairs, sequences, tasks, identity_tools)
-NEVER_ANSWERED = {lookups.EventQuery, lookups.PostQuery, lookups.TaskQuery, leases.HeldLease, Context, Pending}
+NEVER_ANSWERED = {lookups.EventQuery, lookups.PostQuery, lookups.TaskQuery, held_leases.HeldLease, Context, Pending}
 A_TIME = r'(?<=":")\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[^"]*'
 
 
