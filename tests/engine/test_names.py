@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.fields import is_visible
-from engine.names import is_blank, likeness, mixes_scripts, tidied, unseen
+from engine.names import is_blank, is_text, likeness, mixes_scripts, tidied, unseen
 from engine.terms import Note, Prefix
 
 
@@ -90,3 +90,8 @@ def test_a_text_is_blank_when_a_reader_sees_nothing(text: str, blank: bool) -> N
 def test_a_reader_sees_all_of_a_prefix() -> None:
     assert is_visible(Prefix)
     assert not is_visible(Note)
+
+
+def test_a_text_has_line_ends_and_tabs_and_no_other_control_characters() -> None:
+    assert all(map(is_text, ("", "a b", "a\tb\n", "a\r\nb", "caf\u00e9 \U0001f600")))
+    assert not any(map(is_text, ("\0", "a\x1b[31m", "a\rb", "\x7f", "\x9b31m", "a\x0cb", "\ud800")))
