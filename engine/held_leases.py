@@ -54,7 +54,7 @@ class LeaseBook:
         self._by_stem: Index[surfaces.Stem, int] = Index(undo)
         self._stems: Ordered[surfaces.Stem] = Ordered(undo)
         self._by_expiry: Ordered[tuple[datetime, int]] = Ordered(undo)
-        self._overlaps = Comparisons(surfaces.overlap)
+        self._overlaps = Comparisons(_overlap)
         self._picks = Comparisons(picking.held)
 
     def dump(self) -> list[HeldLease]:
@@ -224,3 +224,7 @@ def conflicts(book: LeaseBook, now: datetime, among_newest: int) -> list[tuple[H
 
 def _newest_comparable(book: LeaseBook, now: datetime, limit: int) -> list[HeldLease]:
     return book.newest(now, comparable(book, now, limit))
+
+
+def _overlap(surface: str, other: str) -> bool:
+    return surfaces.overlap(other, surface)
