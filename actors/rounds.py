@@ -20,7 +20,7 @@ from actors.journal import Journal
 from actors.limits import Limits
 from actors.pace import Pace, Stopwatch
 from actors.statistics import Totals
-from engine.errors import OutcomeUnknown
+from engine.errors import NotTogether, OutcomeUnknown
 from engine.history import Batch
 
 
@@ -65,11 +65,16 @@ class Rounds:
         self._nobody_joins.unpark()
 
     async def run(self) -> None:
-        """Serve rounds until cancelled; a commit under way is finished first."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._decide)
-            for _ in range(self._limits.rounds_max):
-                nursery.start_soon(self._keep_committing)
+        """Serve rounds until cancelled; a commit under way is finished first, and other work is left to its actors."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._decide)
+                for _ in range(self._limits.rounds_max):
+                    nursery.start_soon(self._keep_committing)
+        finally:
+            for actor, work in self._decided:
+                actor.end_round(work, NotTogether("no round commits it any more"))
+            self._decided.clear()
 
     async def _decide(self) -> None:
         while True:

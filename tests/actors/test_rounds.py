@@ -1,14 +1,19 @@
 """Rounds: busy projects share commits, and none of them waits for another."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors import Answer, Crashed, Directory
+from actors import Answer, Crashed, Directory, Limits
+from actors.batch import Work
+from actors.pace import Pace
+from actors.rounds import Rounds
+from actors.statistics import Totals
 from engine.errors import JournalError, JournalUnavailable, NotTogether, OutcomeUnknown
-from engine.history import Batch
+from engine.history import EMPTY, Batch
 from engine.posts import Ack, Post
 from engine.presence import Touch
 from engine.sequences import Claim, ClaimedNumber, ListSequences
@@ -180,3 +185,41 @@ async def test_what_was_decided_is_committed_and_answered_when_the_directory_is_
         gate.set()
     await wait_all_tasks_blocked()
     assert [number(outcome) for outcome in asked.outcomes] == [1] * len(PROJECTS)
+
+
+class Joined:
+    """An actor that has work to be written, or a fault; keeps what came of its work."""
+
+    project_id = 1
+
+    def __init__(self, *, fault: bool = False) -> None:
+        self.fault = fault
+        self.ended: list[Exception | None] = []
+
+    def decide_in_round(self, now: datetime, pace: Pace) -> Work | None:
+        """Work, or the fault."""
+        if self.fault:
+            raise RuntimeError("planted")
+        return Work(EMPTY)
+
+    def end_round(self, work: Work, failure: Exception | None) -> None:
+        """Keep what came of it."""
+        self.ended.append(failure)
+
+
+async def test_rounds_that_end_leave_to_an_actor_what_was_not_committed(journal: Watched) -> None:
+    rounds = Rounds(journal, lambda: datetime.now(UTC), Limits(), Totals(), lambda: 0.0)
+    actor = Joined()
+
+    async def join() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(rounds.run)
+            await wait_all_tasks_blocked()
+            for joining in (actor, Joined(fault=True)):
+                rounds.add(joining)
+
+    with pytest.raises(ExceptionGroup):
+        await join()
+    (failure,) = actor.ended
+    assert isinstance(failure, NotTogether)
+    assert journal.rounds == []
