@@ -13,7 +13,7 @@ from actors.batch import Work
 from actors.journal import Journal
 from actors.limits import Limits
 from actors.statistics import Totals
-from engine.errors import JournalUnavailable, OutcomeUnknown
+from engine.errors import JournalUnavailable, NotTogether, OutcomeUnknown
 from engine.history import Stored
 from engine.vocabulary import Event
 
@@ -53,10 +53,12 @@ class Commit:
         """Whether an append of this batch may have happened unheard."""
         return bool(self._unsettled)
 
-    def doubt(self, work: Work) -> None:
-        """An append of this work may have happened unheard."""
-        if work.events:  # cursors alone are written again: they only move forward
-            self._unsettled.append(work)
+    def take_over(self, work: Work | None, failure: Exception | None) -> None:
+        """Go on where a round ended; raises why it failed, unless its work can still be written as it is."""
+        if isinstance(failure, OutcomeUnknown) and work is not None:
+            self._doubt(work)
+        if failure is not None and not isinstance(failure, NotTogether):
+            raise failure
 
     async def append(self, work: Work) -> None:
         """Write the work; returns once it is durable. Not cancelled, but by its deadline.
@@ -71,7 +73,7 @@ class Commit:
         try:
             await self._append(work)
         except OutcomeUnknown:
-            self.doubt(work)
+            self._doubt(work)
             raise
         self._totals.commits += 1
         self._totals.events += len(work.events)
@@ -99,6 +101,11 @@ class Commit:
             if work.events[-1].seq <= head.seq and await self._is_in_ledger(work.events):
                 return work
         return None
+
+    def _doubt(self, work: Work) -> None:
+        """An append of this work may have happened unheard."""
+        if work.events:  # cursors alone are written again: they only move forward
+            self._unsettled.append(work)
 
     async def _is_in_ledger(self, events: list[Event]) -> bool:
         """Whether the ledger holds exactly these events, written by this server."""

@@ -19,13 +19,13 @@ import structlog
 import trio
 from msgspec import Struct
 
-from actors.errors import STOPPING, Busy, Crashed, Unavailable
+from actors.errors import STOPPING, Busy, Crashed, Passivated, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
 from actors.looking import Happening, Look, Looked, Prepare, Stir, nobody
 from actors.mailbox import Request, Stages
 from actors.pace import Stopwatch
-from actors.project import Passivated, ProjectActor
+from actors.project import ProjectActor
 from actors.retrying import Backoff, doubled
 from actors.rounds import Rounds
 from actors.statistics import DirectoryStatistics, Figures, Totals, figures

@@ -5,7 +5,8 @@
     │                active, or too many calls wait
     ├── Unavailable  the environment's fault: the store did not answer within the retries, the ledger has a gap, or the
     │                server is stopping
-    └── Crashed      ours: the actor died of a bug while it held the command
+    ├── Crashed      ours: the actor died of a bug while it held the command
+    └── Passivated   the actor has ended; its directory finds another one, and no caller sees it
 
 What a journal raises is declared in `engine.errors`; callers never see it.
 """
@@ -28,3 +29,7 @@ class Unavailable(ActorError):
 
 class Crashed(ActorError):
     """The actor died while it held the command; its outcome is unknown. Repeat it with its `key`."""
+
+
+class Passivated(ActorError):
+    """The actor ended before it accepted the command; find it again."""

@@ -63,7 +63,7 @@ import trio
 from actors.batch import Deciding, Work
 from actors.commits import Commit
 from actors.cursors import Cursors
-from actors.errors import STOPPING, ActorError, Busy, Crashed, Unavailable
+from actors.errors import STOPPING, ActorError, Busy, Crashed, Passivated, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
 from actors.looking import Happening, Look
@@ -78,17 +78,13 @@ from actors.rounds import Rounds
 from actors.snapshots import Snapshots
 from actors.statistics import Totals
 from actors.waiting import News
-from engine.errors import Contended, JournalError, NotTogether, OutcomeUnknown
+from engine.errors import Contended, JournalError
 from engine.history import Stored
 from engine.lookups import EventQuery, EventView, Found, PostQuery, PostRecord, Recall
 from engine.state import State
 from engine.vocabulary import Event, Topic
 
 log = structlog.get_logger(__name__)
-
-
-class Passivated(ActorError):
-    """The actor ended before it accepted the command; find it again."""
 
 
 class ProjectActor:
@@ -280,7 +276,8 @@ class ProjectActor:
         commit.in_turn = left is None and self._meeting and self._wrote
         while True:
             try:
-                self._raise_failure(commit, left)
+                failure, self._failure = self._failure, None
+                commit.take_over(left, failure)
                 if left is None:
                     self._phases.enter(Phase.GATHERING)
                 async with commit.turn(self._replica.reads_after) as page:
@@ -366,19 +363,10 @@ class ProjectActor:
 
     async def _is_proven(self, *, just_read: bool) -> bool:
         """Whether the state ends with the ledger's last event, all of it as durable as a commit makes it."""
-        if not self._replica.doubtful:
-            if just_read or self._journal.alone:
-                return True
-            self._phases.enter(Phase.CHECKING)
-            proven = self._replica.is_at(await self._journal.head(self.project_id))
-        else:
-            self._phases.enter(Phase.CHECKING)
-            proven = self._replica.is_at(await self._journal.confirm(self.project_id)) or (
-                just_read and await self._replica.is_in_ledger()  # others wrote on; what was read is confirmed
-            )
-            self._replica.doubtful = not proven
-        self._replica.stale |= not proven
-        return proven
+        if (just_read or self._journal.alone) and not self._replica.doubtful:
+            return True
+        self._phases.enter(Phase.CHECKING)
+        return await self._replica.prove(just_read=just_read)
 
     def _answer(self, work: Work) -> None:
         """Answer what is durable, and wake whom it concerns."""
@@ -403,14 +391,6 @@ class ProjectActor:
         self._phases.enter(Phase.RESTING)
         if not self.closed:  # else the last one is about to be written
             self._snapshots.write_when_due()
-
-    def _raise_failure(self, commit: Commit, left: Work | None) -> None:
-        """Raise why a round failed, unless the batch can still be written as it is."""
-        failure, self._failure = self._failure, None
-        if isinstance(failure, OutcomeUnknown) and left is not None:
-            commit.doubt(left)
-        if failure is not None and not isinstance(failure, NotTogether):
-            raise failure
 
     def _give_up(self, reason: JournalError) -> None:
         """Tell everybody, also who still waits in the mailbox: their turn would come one timeout after the other."""

@@ -108,12 +108,27 @@ class Replica:
             self.state.take_back()
         self.recording = False
 
-    def is_at(self, head: Head) -> bool:
+    async def prove(self, *, just_read: bool) -> bool:
+        """Whether the state ends with the ledger's last event, all of it as durable as a commit makes it; else stale.
+
+        Raises what the journal raises.
+        """
+        if not self.doubtful:
+            proven = self._is_at(await self._journal.head(self._project_id))
+        else:
+            proven = self._is_at(await self._journal.confirm(self._project_id)) or (
+                just_read and await self._is_in_ledger()  # others wrote on; what was read is confirmed
+            )
+            self.doubtful = not proven
+        self.stale |= not proven
+        return proven
+
+    def _is_at(self, head: Head) -> bool:
         """Whether the state ends with this event."""
         return self.state is not None and (self.state.seq, self.state.at) == (head.seq, head.at)
 
-    async def is_in_ledger(self) -> bool:
-        """Whether the ledger holds the state's last event. Raises what the journal raises."""
+    async def _is_in_ledger(self) -> bool:
+        """Whether the ledger holds the state's last event."""
         if self.state is None or not self.state.seq:
             return self.state is not None
         page = await self._journal.tail(self._project_id, self.state.seq - 1, 1)
