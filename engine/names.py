@@ -13,8 +13,8 @@ import regex
 _UNSEEN = regex.compile(r"[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800--\ ]", regex.VERSION1)
 """Controls, direction marks, zero-width characters, every space but the common one, and the blank Braille pattern."""
 
-_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|\r(?!\n)")
-"""Control characters other than tabs and line ends, and halves of surrogate pairs."""
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
+"""NUL, and halves of surrogate pairs."""
 
 NOTHING_IN_WORDS = frozenset({"null", "none", "nil", "undefined", "n/a", "nan", "-", "--", "\u2013", "\u2014"})
 """What programs and models write where they mean that there is no name, in small letters."""
@@ -57,9 +57,10 @@ def is_blank(text: str) -> bool:
 
 
 def is_text(text: str) -> bool:
-    """Whether a text is free of lone surrogates and of control characters other than line ends and tabs.
+    """Whether PostgreSQL and UTF-8 can hold it.
 
-    Terminals obey some of them, PostgreSQL and UTF-8 cannot hold others.
+    Other control characters are part of what an agent says, as in the coloured output of a test that it hands over:
+    they are kept, and shown in a form that no terminal obeys.
     """
     return (text.isascii() and text.isprintable()) or _NO_TEXT.search(text) is None
 

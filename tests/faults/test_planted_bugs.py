@@ -11,7 +11,7 @@ from tests.faults.planted import BUGS
 from tests.faults.run import run
 from tests.faults.world import Shape
 
-SEEDS_MAX = 4
+SEEDS_MAX = 12
 STRIKES = 3
 FAILOVER_IN_SILENCE = "failover to an asynchronous standby that is behind, while nobody calls"
 LOOKS_FOR = {

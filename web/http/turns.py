@@ -19,11 +19,11 @@ import trio
 ALONE_SECONDS = 1.0
 """A client is alone when nobody else has begun a request for so long."""
 
-AT_ONCE_SECONDS = 0.0005
-"""Requests that come within so little time were sent at the same time: an answer takes longer to bring the next one."""
-
 AT_ONCE_MAX = 3
-"""So many may: where many clients share connections, several of one come together by chance."""
+"""So many requests of a client may begin at once: where clients share connections, a few come together by chance."""
+
+AT_ONCE_SECONDS = 0.0015
+"""One more within this time was sent at once with them: most answers take longer to bring the next requests."""
 
 REST_SECONDS_MIN = 0.001
 REST_SECONDS_MAX = 0.02

@@ -24,7 +24,7 @@ Arguments = TypeVar("Arguments", bound=Struct)
 
 FAULTS_TOLD_MAX = 8
 
-UNFIT = "control characters (but line ends and tabs) and lone surrogates"
+UNFIT = "NUL characters and lone surrogates"
 """What no text of a client may have (`engine.names.is_text`)."""
 
 _PLACE = re.compile(r" - at `\$(?:\[(\d+)\])?.*`$", re.DOTALL)
