@@ -43,6 +43,11 @@ class Crowd(Struct, frozen=True, kw_only=True):
     projects: list[Project]
     served: Served
 
+    async def wake(self) -> None:
+        """Have one claim made in each project, so that the server has read what other processes wrote there."""
+        for project in self.projects:
+            await bench_load.call_once(bench_load.tool_load(self.served, "claim", project.token))
+
     def load(self, projects: int, seconds: float) -> Load:
         """Claims in the first `projects` of them."""
         tokens = [project.token for project in self.projects[:projects]]
@@ -59,8 +64,7 @@ async def open_crowd(conninfo: str, workspace: Path, *, slow: bool) -> AsyncIter
         log = workspace / f"crowd-{'slow' if slow else 'fast'}.log"
         async with bus_server(fresh, workspace, log) as served:
             crowd = Crowd(projects=projects, served=served)
-            for number in range(CROWD_PROJECTS):
-                await bench_load.call_once(bench_load.tool_load(served, "claim", projects[number].token))
+            await crowd.wake()
             yield crowd
 
 

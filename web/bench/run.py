@@ -296,6 +296,7 @@ class Run:
     async def _measure_crowds(self, advance: Advance) -> None:
         subjects = ((CROWD_OF_ONE, CROWD), (SLOW_ONE, SLOW_CROWD))
         for crowd, (one, all_of_them) in zip(self._crowds, subjects, strict=True):
+            await crowd.wake()
             for subject, projects in ((one, 1), (all_of_them, CROWD_PROJECTS)):
                 load = crowd.load(projects, self._plan.seconds)
                 if projects == 1:  # one client's many connections wait in line until it is alone
