@@ -76,8 +76,13 @@ _WALKED = "(select * from events e where {conditions} order by e.seq desc limit 
 
 _LAST_WALKED = "select e.seq from events e where {conditions} order by e.seq desc offset %(walked_max)s - 1 limit 1"
 
-# Not ordered: walking the ledger backwards would make the words of every event anew.
-_WITH_WORDS = "(select * from events e where {conditions} offset 0)"
+# A common word is in many events: their numbers alone are collected, and only what is shown is read. They are not
+# collected in order: walking the ledger backwards would make the words of every event anew.
+_WITH_WORDS = """(
+select shown.*
+  from (select seq from (select e.seq from events e where {conditions} offset 0) as said
+         order by seq {direction} limit %(limit)s) as newest
+ cross join lateral (select * from events where project_id = %(project)s and seq = newest.seq limit 1) as shown)"""
 
 # A post's body is never shown here, so it is not sent either; the engine decides what else stays hidden.
 _EVENTS = """
@@ -216,14 +221,14 @@ async def find_events(
     filters = _given(query, _EVENT_FILTERS, parameters)
     if query.number is not None:
         filters.remove(_EVENT_FILTERS["sequence"])
+    direction = "asc" if query.oldest_first else "desc"
     if words is None:
         # Nobody asks for the oldest by several filters.
         place = Place("events") if query.oldest_first else await _place(connection, base, filters, [], parameters)
     else:
-        place, parameters["words"] = Place(_WITH_WORDS.format(conditions=_all_of([*base, SEARCH]))), words
-    statement = _EVENTS.format(
-        source=place.source, conditions=_all_of(base + filters), direction="asc" if query.oldest_first else "desc"
-    )
+        parameters["words"] = words
+        place = Place(_WITH_WORDS.format(conditions=_all_of([*base, SEARCH, *filters]), direction=direction))
+    statement = _EVENTS.format(source=place.source, conditions=_all_of(base + filters), direction=direction)
     async with nullcontext() if words is None else by_index(connection):
         found = await connection.fetch_each(statement, parameters, _event_view)
     back_to = None if len(found) == query.limit else await _last_walked(connection, [place], parameters)

@@ -1,6 +1,6 @@
 """Words instead of numbers: free-text search of a ledger, the names of what its events mention, and what it is made of.
 
-Functions over a session with PostgreSQL; reads only, each by an index of migration 0001, 0007 or 0016.
+Functions over a session with PostgreSQL; reads only, each by an index of migration 0001, 0007 or 0020.
 """
 
 import re
@@ -23,14 +23,15 @@ FACETS_MAX = 12
 SEARCH = """
 coalesce(e.data ->> 'subject', e.data ->> 'title', e.data ->> 'note', e.data ->> 'status', e.data ->> 'reason',
          e.data ->> 'detail', e.data ->> 'body') is not null
-   and words_of(e.project_id, e.data) @@ %(words)s::tsquery
+   and words_in(e.project_id, e.data) @@ %(words)s::tsquery
 """
 """The condition that an event `e` has all the words of a `query_of`."""
 
 # PostgreSQL reads an index of words only as a bitmap, which our sessions do without elsewhere.
 _WITH_BITMAPS = "select set_config('enable_bitmapscan', 'on', true)"
 
-_WORD = re.compile(r"[^\W_]+")
+_BETWEEN_WORDS = re.compile("[\x00-\x2f:-@\\[-`{-\xbf\u2000-\u206f\u3000-\u303f]+")
+"""As in migration 0020."""
 
 _TITLES = """
 select (data ->> 'task_id')::bigint, data ->> 'title' from events
@@ -75,8 +76,19 @@ class Facets(Struct, frozen=True, kw_only=True):
 
 def query_of(project_id: int, text: str) -> str | None:
     """The search for all words of a text, or beginnings of words, in one project; None when it has no word."""
-    words = _WORD.findall(text.lower())[:WORDS_MAX]
-    return " & ".join((f"project{project_id}", *(f"'{word}':*" for word in words))) if words else None
+    words = _BETWEEN_WORDS.sub(" ", text).split()[:WORDS_MAX]
+    return " & ".join((f"project{project_id}", *(_beginning_with(word) for word in words))) if words else None
+
+
+def _beginning_with(word: str) -> str:
+    """The search for words that begin so, in either case: PostgreSQL may know upper and lower case in ASCII alone."""
+    written = (word.lower(), word, word.title(), word.upper())
+    forms = dict.fromkeys(_lower_ascii(form) for form in written if form.lower() == word.lower())
+    return "(" + " | ".join(f"'{form}':*" for form in forms) + ")"
+
+
+def _lower_ascii(word: str) -> str:
+    return "".join(letter.lower() if letter.isascii() else letter for letter in word)
 
 
 @asynccontextmanager

@@ -256,6 +256,16 @@ async def test_words_are_found_in_subjects_bodies_titles_notes_and_reasons(
     assert page.count("Event #") == {"rounding": 1, "books half": 1, "pr 218": 1, "ROUND": 3}.get(asked, 1)
 
 
+async def test_words_are_found_in_any_alphabet_and_case(bus: Bus, ada: AdminClient) -> None:
+    token = await bus.mint()
+    await bus.call(token, "claim", sequence="adr", note="nothing of it: cafe uber strasse")
+    subject = "Übersicht: Café, Cafe\u0301 und „Straße“, ПРИВЕТ, 日本語。naïve-plan"
+    await bus.call(token, "post", to_actor="lead", subject=subject, body="b")
+    there = f"{await project_of(bus, ada)}/activity"
+    for asked in ("café", "Cafe\u0301", "über", "ÜBER", "straße", "привет", "日本", "naïve “plan”"):
+        assert text_of(await ada.page(there, q=asked)).count("Event #") == 1, asked
+
+
 async def test_words_and_filters_hold_together(bus: Bus, ada: AdminClient) -> None:
     token = await bus.mint()
     await bus.call(token, "claim", sequence="adr", note="round")
