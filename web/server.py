@@ -35,6 +35,7 @@ from web.identity.rosters import Rosters
 from web.identity.waits import Waits
 from web.landing.live_counts import LiveCounts
 from web.landing.pages import landing
+from web.mcp.sending import ANSWER_SECONDS_MAX
 from web.metrics import Metrics
 from web.routes.join import joining
 from web.routes.kit import handing_out_kit
@@ -59,6 +60,7 @@ async def run_bus(
     trust_seconds: float = TRUST_SECONDS,
     patience_seconds: float = PATIENCE_SECONDS,
     look_seconds: float = LOOK_SECONDS,
+    answer_seconds_max: float = ANSWER_SECONDS_MAX,
     has_fast_way: bool = True,
 ) -> None:
     """Serve a migrated database on `listeners`, and close them, until `stopping` is set; then return, all drained.
@@ -71,7 +73,7 @@ async def run_bus(
         ) as store,
         trio.open_nursery() as nursery,
     ):
-        services = join(store, settings, stopping)
+        services = join(store, settings, stopping, answer_seconds_max=answer_seconds_max)
         await nursery.start(services.directory.run)
         nursery.start_soon(store.listen, _listener(services))
         nursery.start_soon(services.waits.run, partial(_still_admitted, store))
@@ -104,7 +106,9 @@ async def stop_on_signals(stopping: trio.Event, everything: trio.CancelScope) ->
                 stopping.set()
 
 
-def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
+def join(
+    store: Store, settings: Settings, stopping: trio.Event, *, answer_seconds_max: float = ANSWER_SECONDS_MAX
+) -> Services:
     """The parts of one process on top of an open store. `settings.public_url` must be known."""
     assert settings.public_url is not None  # noqa: S101 - bound_to() sets it
     authenticator = Authenticator(lambda token_hash: store.read(tokens.authenticate, token_hash))
@@ -125,6 +129,7 @@ def join(store: Store, settings: Settings, stopping: trio.Event) -> Services:
         waits=waits,
         webhooks=Webhooks(store, directory, sender, public_url=settings.public_url),
         changes=Changes(),
+        answer_seconds_max=answer_seconds_max,
         disk=settings.disk,
     )
 

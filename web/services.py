@@ -18,7 +18,8 @@ from web.webhooks.teller import Webhooks
 class Services:
     """The parts, and the URL under which the world reaches them (no slash at its end).
 
-    `disk` is that of the embedded database; None when the server was given one.
+    `disk` is that of the embedded database; None when the server was given one. `answer_seconds_max` is what
+    `web.mcp.sending` gives a call.
     """
 
     directory: Directory
@@ -31,4 +32,5 @@ class Services:
     fair_use: FairUse
     webhooks: Webhooks
     changes: Changes
+    answer_seconds_max: float
     disk: Disk | None = None

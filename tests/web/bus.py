@@ -16,6 +16,7 @@ from store.people import minting
 from web.admin.providers import ProvidersOf, providers_of
 from web.config import Settings
 from web.http.listener import listen
+from web.mcp.sending import ANSWER_SECONDS_MAX
 from web.server import run_bus
 
 NOWHERE = "host=127.0.0.1 port=1 user=nobody dbname=nothing"
@@ -112,6 +113,7 @@ async def running_bus(
     has_fast_way: bool = True,
     patience_seconds: float = PATIENCE_SECONDS,
     look_seconds: float = NEVER_SECONDS,
+    answer_seconds_max: float = ANSWER_SECONDS_MAX,
     **settings: Any,
 ) -> AsyncIterator[Bus]:
     """A server on this database as long as the block lasts; it must end cleanly.
@@ -136,6 +138,7 @@ async def running_bus(
             trust_seconds=TRUST_SECONDS,
             patience_seconds=patience_seconds,
             look_seconds=look_seconds,
+            answer_seconds_max=answer_seconds_max,
             has_fast_way=has_fast_way,
         )
         nursery.start_soon(serving)

@@ -18,7 +18,7 @@ from web.http.answer import Answer
 from web.http.exchange import Exchange
 from web.http.problems import HEADERS, Problem
 from web.mcp.arguments import Parser
-from web.mcp.sending import as_refusal
+from web.mcp.sending import in_time
 from web.services import Services
 
 PREFIX = "/hook/"
@@ -64,7 +64,9 @@ class HookEndpoint:
             refusal, exchange.retry_after_seconds = too_much
             return _refused(exchange, refusal)
         given = _object(body)
-        outcome = given if isinstance(given, Refusal) else await as_refusal(handler(exchange, given))
+        if isinstance(given, Refusal):
+            return _refused(exchange, given)
+        outcome = await in_time(self._services, exchange, handler(exchange, given))
         if isinstance(outcome, Refusal):
             return _refused(exchange, outcome)
         return Answer(200, msgspec.json.encode(outcome), HEADERS)

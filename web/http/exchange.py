@@ -40,6 +40,8 @@ class Exchange:
     status: int = 0
     principal: Principal | None = None
     token_hash: bytes = b""
+    look_up_seconds: float = 0.0
+    """How long the look-up of its token took: a part of what the call may take."""
     rpc_method: str | None = None
     tool: str | None = None
     outcome: str = "ok"

@@ -24,6 +24,12 @@ OLD_GRANT_SECONDS_MAX = 60.0
 RETRY_SECONDS = 1.0
 """How often the store is asked again meanwhile."""
 
+SILENCE_SECONDS = 2.0
+"""How long the store is waited for about a token that was good, before that is believed."""
+
+LOOK_UP_SECONDS_MAX = 15.0
+"""How long any other token is looked up before its call hears `unavailable`."""
+
 NOTE_SECONDS = 2.0
 """How often is written down which tokens were used."""
 
@@ -50,11 +56,13 @@ class Authenticator:
         if (grant := self._grants.get(token_hash)) is not None:
             self._used.add(token_hash)
             return grant
+        was_good = self._grants.holds_old(token_hash, OLD_GRANT_SECONDS_MAX)
         try:
-            grant = await self._grants.load(token_hash, self._find_grant)
-        except StoreUnavailable:
+            with trio.fail_after(SILENCE_SECONDS if was_good else LOOK_UP_SECONDS_MAX):
+                grant = await self._grants.load(token_hash, self._find_grant)
+        except (StoreUnavailable, trio.TooSlowError) as silence:
             if (grant := self._grants.get_old(token_hash, OLD_GRANT_SECONDS_MAX, RETRY_SECONDS)) is None:
-                raise
+                raise StoreUnavailable("a token cannot be looked up") from silence
         if grant is not None:
             self._used.add(token_hash)
         return grant

@@ -64,11 +64,16 @@ class AgeingCache(Generic[Key, Value]):
 
     def get_old(self, key: Key, age_seconds_max: float, again_after_seconds: float) -> Value | None:
         """The expired value, because the store cannot be read; it counts as fresh for `again_after_seconds`."""
-        entry, now = self._entries.get(key), trio.current_time()
-        if entry is None or now > entry.read_at + age_seconds_max:
+        if not self.holds_old(key, age_seconds_max):
             return None
-        entry.epoch, entry.fresh_until = self._epoch, now + again_after_seconds
+        entry = self._entries[key]
+        entry.epoch, entry.fresh_until = self._epoch, trio.current_time() + again_after_seconds
         return entry.value
+
+    def holds_old(self, key: Key, age_seconds_max: float) -> bool:
+        """Whether there is a value for `get_old`."""
+        entry = self._entries.get(key)
+        return entry is not None and trio.current_time() <= entry.read_at + age_seconds_max
 
     def drop(self, *keys: Key) -> None:
         """Forget these entries now."""

@@ -18,10 +18,11 @@ from actors import Answer
 from engine.identity import Principal
 from engine.nearest import nearest
 from engine.refusals import Refusal
+from engine.vocabulary import Command
 from web.http.exchange import Exchange
 from web.mcp.arguments import Parser, shown
 from web.mcp.schemas import input_schema
-from web.mcp.sending import as_refusal, no_room
+from web.mcp.sending import as_refusal, in_time, no_room
 from web.mcp.tools import TOOLS, Tool
 from web.services import Services
 
@@ -107,7 +108,9 @@ class Toolbox:
             return arguments
         if not tool.reads and (full := no_room(self._services)) is not None:
             return full
-        outcome = await as_refusal(tool.handler(self._services, exchange, caller, arguments))
+        call = tool.handler(self._services, exchange, caller, arguments)
+        wait_seconds = arguments.wait_seconds if isinstance(arguments, Command) else 0
+        outcome = await in_time(self._services, exchange, call, wait_seconds=wait_seconds)
         if isinstance(outcome, Answer) and outcome.advances is not None:
             # The next `whats_new` starts after these events only if they have reached the client.
             exchange.afterwards = lambda: as_refusal(self._services.directory.follow_up(caller, outcome))

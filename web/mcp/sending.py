@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 import structlog
+import trio
 
 from actors import Answer, Busy, Crashed, Unavailable
 from engine.identity import Addressee, Principal
@@ -35,6 +36,12 @@ DISK_NEARLY_FULL = Refusal(
 )
 
 STORE_SILENT = Refusal("unavailable", "the database does not answer; try again in a moment.")
+
+ANSWER_SECONDS_MAX = 20.0
+"""How long a call may take beyond what it asks to wait, the look-up of its token included: more than the retries of one
+batch, which tell better what is wrong."""
+
+TOO_LATE = Refusal("unavailable", "no answer in time, as when the database is silent; try again (with the same key).")
 
 
 async def send(services: Services, exchange: Exchange, caller: Principal, command: AnyCommand) -> Answer | Refusal:
@@ -100,6 +107,18 @@ async def as_refusal(call: Awaitable[Result]) -> Result | Refusal:
     except StoreUnavailable as silent:
         log.warning("store unavailable", reason=str(silent))
         return STORE_SILENT
+
+
+async def in_time(
+    services: Services, exchange: Exchange, call: Awaitable[Result], *, wait_seconds: float = 0
+) -> Result | Refusal:
+    """What `as_refusal` gives of a call with a token, or `TOO_LATE`: several waits for the database may add up.
+
+    What the call has had decided may happen all the same.
+    """
+    with trio.move_on_after(max(0.0, services.answer_seconds_max - exchange.look_up_seconds) + wait_seconds):
+        return await as_refusal(call)
+    return TOO_LATE
 
 
 async def _of_a_former_name(

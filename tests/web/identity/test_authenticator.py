@@ -12,7 +12,15 @@ from store.people import grants
 from store.people.tokens import Grant
 from tests.postgres import query
 from tests.web.bus import Bus
-from web.identity.authenticator import GRANT_SECONDS_MAX, OLD_GRANT_SECONDS_MAX, RETRY_SECONDS, Authenticator
+from web.http.connection import ARRIVAL_SECONDS_MAX
+from web.identity.authenticator import (
+    GRANT_SECONDS_MAX,
+    LOOK_UP_SECONDS_MAX,
+    OLD_GRANT_SECONDS_MAX,
+    RETRY_SECONDS,
+    SILENCE_SECONDS,
+    Authenticator,
+)
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
@@ -78,10 +86,13 @@ class Tokens:
         self.known = {sha256(token).digest() for token in known}
         self.asked = 0
         self.silent = False
+        self.hangs = False
 
     async def authenticate(self, token_hash: bytes) -> Grant | None:
         self.asked += 1
         await trio.lowlevel.checkpoint()
+        if self.hangs:
+            await trio.sleep_forever()
         if self.silent:
             raise StoreUnavailable("silent")
         return GRANT if token_hash in self.known else None
@@ -161,3 +172,42 @@ async def test_a_new_token_is_told_that_the_store_is_silent() -> None:
     tokens.silent = True
     with pytest.raises(StoreUnavailable):
         await Authenticator(tokens.authenticate).authenticate(sha256(b"good").digest())
+
+
+async def test_many_known_tokens_are_believed_at_once_when_the_store_falls_silent(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    known = [b"%d" % number for number in range(50)]
+    tokens = Tokens(*known)
+    authenticator = Authenticator(tokens.authenticate)
+    for token in known:
+        await authenticator.authenticate(sha256(token).digest())
+    tokens.hangs = True
+    await trio.sleep(GRANT_SECONDS_MAX)
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for token in known:
+            nursery.start_soon(authenticator.authenticate, sha256(token).digest())
+    assert trio.current_time() - began == pytest.approx(SILENCE_SECONDS)
+
+
+async def test_many_new_tokens_are_all_told_in_time_that_the_store_is_silent(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    tokens = Tokens()
+    tokens.hangs = True
+    authenticator = Authenticator(tokens.authenticate)
+
+    async def refused(token: bytes) -> None:
+        with pytest.raises(StoreUnavailable):
+            await authenticator.authenticate(sha256(token).digest())
+
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for number in range(50):
+            nursery.start_soon(refused, b"%d" % number)
+    assert trio.current_time() - began == pytest.approx(LOOK_UP_SECONDS_MAX)
+
+
+def test_a_look_up_ends_before_its_request_counts_as_too_slow() -> None:
+    assert LOOK_UP_SECONDS_MAX < ARRIVAL_SECONDS_MAX
