@@ -61,17 +61,18 @@ class Inbox(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class PostBook:
     """Open posts by id, with indexes of ascending ids.
 
-    `_owed` counts the readers who owe a post. An inbox may still hold ids of posts that were evicted: all of them are
-    smaller than the smallest open id.
+    `_owed` counts the readers who owe a post. `_dated` has those posts of an inbox that are due at some time. Both may
+    still hold ids of posts that were evicted: all of them are smaller than the smallest open id.
     """
 
-    __slots__ = ("_backlogs", "_by_author", "_by_id", "_due", "_gone", "_ids", "_inboxes", "_owed")
+    __slots__ = ("_backlogs", "_by_author", "_by_id", "_dated", "_due", "_gone", "_ids", "_inboxes", "_owed")
 
     def __init__(self, undo: Undo) -> None:
         self._by_id: Table[int, OpenPost] = Table(undo)
         self._ids: Ordered[int] = Ordered(undo)
         self._owed: Table[int, int] = Table(undo)
         self._inboxes: Index[int, int] = Index(undo)
+        self._dated: Index[int, int] = Index(undo)
         self._backlogs: Index[str, int] = Index(undo)
         self._by_author: Index[int, int] = Index(undo)
         self._due: Index[int, tuple[datetime, int]] = Index(undo)
@@ -174,7 +175,11 @@ class PostBook:
 
     def overdue_for(self, reader: int, now: datetime, limit: int) -> list[int]:
         """Ids of the overdue posts that this reader has to acknowledge, the longest overdue first."""
-        overdue = (post for post_id in self.inbox(reader) if (post := self._by_id[post_id]).is_overdue(now))
+        ids = self._dated.get(reader)
+        if ids is None:
+            return []
+        dated = (self._by_id[post_id] for post_id in ids[self._gone_of(ids) :])
+        overdue = (post for post in dated if post.is_overdue(now))
         return [post.id for post in sorted(overdue, key=lambda post: (post.due_at, post.id))[:limit]]
 
     def add(self, post: OpenPost, readers: Iterable[int]) -> None:
@@ -220,11 +225,14 @@ class PostBook:
 
     def _owe(self, reader: int, post_id: int) -> None:
         self._inboxes.add(reader, post_id)
+        if self._by_id[post_id].due_at is not None:
+            self._dated.add(reader, post_id)
         self._owed[post_id] = self._owed.get(post_id, 0) + 1
 
     def _settle(self, reader: int, post_id: int) -> None:
         """The reader owes the post no more, at least not in memory."""
         self._inboxes.discard(reader, post_id)
+        self._dated.discard(reader, post_id)
         if (post := self._by_id.get(post_id)) is None:
             return
         if (left := self._owed[post_id] - 1) > 0:

@@ -14,7 +14,7 @@ from engine import held_leases, overlaps, surfaces
 from engine.commits import ReportCommit
 from engine.decision import Decision
 from engine.leases import Lease, Release, WhoHolds
-from engine.ledger import QueryEvents, WhatsNew
+from engine.ledger import DIGEST_ITEMS_MAX, QueryEvents, WhatsNew
 from engine.open_posts import LANE_BACKLOG_MAX
 from engine.posts import Ack, Post, ReadPosts
 from engine.presence import Register, WhoIsActive
@@ -136,6 +136,16 @@ def test_an_older_page_of_the_inbox_costs_as_much_as_the_newest() -> None:
         for before in (101, 20)
     )
     assert newest == older
+
+
+def test_a_digest_costs_the_same_however_many_posts_without_a_due_time_are_owed() -> None:
+    def cost(owed: int) -> int:
+        project = Project()
+        project.play([ada(Post(to_actor="ben", body="b")) for _ in range(owed)])
+        project.play([ada(Post(to_actor="ben", body="b", ack_within_seconds=60)) for _ in range(DIGEST_ITEMS_MAX)])
+        return bytecodes_run(project, *ben(WhatsNew()))
+
+    assert cost(100) == cost(200)
 
 
 def test_looking_for_a_circle_goes_over_every_task_once() -> None:
@@ -276,6 +286,13 @@ def test_an_inbox_forgets_what_the_project_no_longer_keeps(monkeypatch: pytest.M
     project.play([ada(Post(to_actor="ben", body="b")) for _ in range(5)])
     assert project.state.posts.inbox(ben.id) == [4, 5]
     assert project.state.posts.inbox_gone_upto(ben.id) == 3
+
+
+def test_a_post_that_the_project_no_longer_keeps_is_not_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.open_posts.OPEN_POSTS_MAX", 2)
+    project = Project()
+    project.play([ada(Post(to_actor="ben", body="b", ack_within_seconds=60)) for _ in range(5)])
+    assert project.state.posts.overdue_for(ben.id, project.now + timedelta(seconds=61), 10) == [4, 5]
 
 
 def test_a_post_that_left_the_backlog_stays_while_somebody_owes_it(monkeypatch: pytest.MonkeyPatch) -> None:
