@@ -42,8 +42,9 @@ _EXPLANATION = """\
   server on Trio in Python cannot be faster.
 - **claim, whoami, post, whats_new, read_posts**: the tool called over MCP (2025-11-25), answered by `llm-bus serve` in
   a process of its own that also writes its log. Every claim takes a number of the same sequence. `whats_new` does not
-  move the cursor, so each call reads 100 events; `read_posts` reads the 20 newest unread posts. After claims, the
-  numbers taken were counted and agreed with the answers.
+  move the cursor, so each call reads 100 events, which were made the same at every size just before
+  (`web/bench/recent.py`); `read_posts` reads the 20 newest unread posts. After claims, the numbers taken were counted
+  and agreed with the answers.
 - **dashboard**: the first page of the web admin, asked for with a session's cookie. Its owner has {projects} projects;
   one of them is the one with {large:,} events, in which claims and posts are made all the while.
 - **claims without HTTP**: 64 tasks that ask the directory in the same process; PostgreSQL has committed each answer.
@@ -62,8 +63,8 @@ _EXPLANATION = """\
   `/healthz` 20 times a second, before and meanwhile.
 - **a project that holds much**: its ledger has shipped tasks, posts to lanes that nobody reads, acknowledged posts,
   keyed claims and active leases (`web/bench/holdings.py`). Every tool is called on one connection, in turns with a
-  project that holds little; each has a database and a server of its own. *Memory* is beyond the same server with an
-  empty project.
+  project that holds little; each has a database and a server of its own. A call after a change of people looks its
+  token up again. *Memory* is beyond the same server with an empty project.
 - **very many connections**: calls that wait in `whats_new` with `wait_seconds`, then one post to each of their
   projects; every post is news to all who wait there, and all of them are answered. Then claims on 2,000 connections,
   each one every four seconds, before and while another project claims on 64 connections as fast as it can, with the

@@ -32,9 +32,9 @@ from web.bench.crowd import (
     waiting,
 )
 from web.bench.durable import Activation, DurableClaims
-from web.bench.generator import Load
 from web.bench.holdings import LARGE, SMALL, holdings
 from web.bench.processes import Served, bus_server, echo_server, limit_server, resident_bytes, run_job
+from web.bench.recent import make_recent
 from web.bench.results import (
     BESIDE_CONNECTIONS,
     COMMIT,
@@ -265,7 +265,7 @@ class Run:
             for name, size in (("small", self._small), ("large", self._large)):
                 log = self._workspace / f"{name}.log"
                 size.served = await stack.enter_async_context(bus_server(size.conninfo, self._workspace, log))
-                await bench_load.call_once(self._load(size, "whoami", 1))
+                await bench_load.call_once(bench_load.tool_load(size.served, "whoami", size.next_project().token))
                 size.active_bytes = resident_bytes(size.served.pid)
             for slow in (False, True):
                 crowd = open_crowd(self._small.conninfo, self._workspace, slow=slow)
@@ -316,7 +316,12 @@ class Run:
 
     async def _measure_tool(self, size: _Size, tool: str, connections: int, advance: Advance) -> None:
         assert size.served is not None  # noqa: S101 - the servers run
-        load = self._load(size, tool, connections)
+        project = size.next_project()
+        if tool == "whats_new":
+            await make_recent(size.served, project)
+        load = bench_load.tool_load(
+            size.served, tool, project.token, connections=connections, seconds=self._plan.seconds
+        )
         before = await bench_load.call_once(load)
         sample = await bench_load.measure(load, size.served, self._workspace)
         if tool == "claim":
@@ -349,11 +354,6 @@ class Run:
         seconds, conninfo = self._plan.seconds, size.conninfo
         measuring = partial(bench_plain.measure, connections=connections, seconds=seconds, squeezed=squeezed)
         self._keep(subject, events, connections, await measuring(conninfo, self._workspace))
-
-    def _load(self, size: _Size, tool: str, connections: int) -> Load:
-        assert size.served is not None  # noqa: S101 - the servers run
-        token = size.next_project().token
-        return bench_load.tool_load(size.served, tool, token, connections=connections, seconds=self._plan.seconds)
 
     def _keep(self, subject: str, events: int | None, connections: int, sample: Sample) -> None:
         self._samples.setdefault((subject, events, connections), []).append(sample)
