@@ -18,7 +18,7 @@ from engine.fields import hint, is_end, is_hidden, is_name, is_visible
 from engine.names import is_blank, is_text, says_nothing, tidied, unseen
 from engine.nearest import nearest
 from engine.refusals import Refusal, invalid
-from web.mcp.leniency import STRAYS, Argument, Kind, meant
+from web.mcp.leniency import STRAYS, Argument, Kind, is_too_long, meant
 
 Arguments = TypeVar("Arguments", bound=Struct)
 
@@ -31,7 +31,7 @@ _PLACE = re.compile(r" - at `\$(?:\[(\d+)\])?.*`$", re.DOTALL)
 _NAMED_MAX = 64
 """How much of an unknown argument's name is repeated to whoever sent it."""
 
-_TYPES = {"str": "text", "int": "a whole number", "bool": "true or false", "array": "a list"}
+_TYPES = {"str": "text", "int": "a whole number", "bool": "true or false", "array": "a list such as [1, 2]"}
 _A_NUMBER = f"be {_TYPES['int']}"
 _UNITS = frozenset({"seconds", "hours"})
 _COUNTED = {"int": "", "str": " characters", "array": " items"}
@@ -151,7 +151,7 @@ def _checked(argument: Argument, value: Any) -> tuple[Any, str | None]:
     if argument.kind == "time":
         moment = _utc(value, is_end=argument.is_end)
         return moment, None if moment else f"'{argument.name}' must be an ISO 8601 time such as 2026-01-31T12:00:00Z"
-    if not isinstance(value, str):
+    if not isinstance(value, str) or is_too_long(value):
         return value, None
     if not argument.is_visible and not is_text(value):
         return value, f"'{argument.name}' must be text without {UNFIT}"

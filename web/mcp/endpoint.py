@@ -46,6 +46,9 @@ log = structlog.get_logger(__name__)
 UNNAMED_REVISION = "2025-03-26"
 """What a client speaks that names no revision (MCP 2025-11-25, Transports, Protocol Version Header)."""
 
+SMALL_BYTES_MAX = 64_000
+"""How long a request may be that is no tool call: checking its params takes long, and no client sends as much."""
+
 LATEST_HANDSHAKE = HANDSHAKE_PROTOCOL_VERSIONS[-1]
 
 Reply = tuple[int, bytes]
@@ -111,6 +114,10 @@ class McpEndpoint:
         exchange.rpc_method = message.method
         if message.id is UNSET:
             return _acknowledge(exchange)
+        if message.method != "tools/call" and len(body) > SMALL_BYTES_MAX:
+            exchange.outcome = "malformed"
+            too_long = f"Invalid request parameters: a request longer than {SMALL_BYTES_MAX} bytes must be a tool call"
+            return _refusal(message.id, types.ErrorData(code=types.INVALID_PARAMS, message=too_long))
         route = _route(exchange.request, message)
         if isinstance(route, InboundLadderRejection):
             exchange.outcome = "misrouted"

@@ -3,6 +3,7 @@
 Reads bytes into a `Message` and writes results and errors as bytes; what methods mean is the kernel's business.
 """
 
+import codecs
 import json
 import re
 from typing import Any, Literal, NoReturn
@@ -19,6 +20,9 @@ NOT_ONE_MESSAGE = types.ErrorData(
 
 DIGITS_MAX = 4_000
 """How long a number may be: Python refuses a little more, because reading very long ones takes very long."""
+
+EXPLAINED_LENGTH_MAX = 100_000
+"""Where a longer body stops to be JSON is not looked for: that takes many times as long as reading it."""
 
 _PARTS = {
     "params": "params must be an object",
@@ -49,8 +53,13 @@ class _Named(Struct, frozen=True):
 
 
 _DECODER = msgspec.json.Decoder(Message)
-_PART = re.compile(r"(?:\$\.|required field `)(\w+)")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_PART = re.compile(r"(?:\$\.|required field `)(\w+)`")
+_INSIDE_PARAMS = "`$.params[...]"
+_ESCAPED = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+"""Anything escaped; the group is half a surrogate pair without the other."""
+_ESCAPED_NUL = rb"\u0000"
 
 
 def read_message(body: bytes) -> Message | Unreadable:
@@ -62,29 +71,39 @@ def read_message(body: bytes) -> Message | Unreadable:
 
 
 def _read_leniently(body: bytes) -> Message | Unreadable:
-    """The same for JSON that msgspec refuses, perhaps only because it escapes half a surrogate pair.
+    """The same for what msgspec refuses, perhaps only because it escapes half a surrogate pair.
 
     Such halves become NUL characters: those no tool accepts either, so the caller hears which argument to change.
     """
+    whole = _ESCAPED.sub(lambda found: _ESCAPED_NUL if found[1] else found[0], body.removeprefix(codecs.BOM_UTF8))
     try:
-        decoded = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse, parse_int=_integer)
-        whole = _without_surrogates(decoded)
-    except UnicodeDecodeError:
-        return Unreadable(_unread("is not UTF-8"))
-    except json.JSONDecodeError as error:
-        return Unreadable(_unread(f"is not JSON (at character {error.pos})" if body else "is empty"))
-    except _Unread as error:
-        return Unreadable(_unread(str(error)))
+        message = _DECODER.decode(whole)
+    except msgspec.ValidationError as error:
+        if _INSIDE_PARAMS in str(error):
+            return Unreadable(_unread(_why_unread(whole)))
+        part = _PART.search(str(error))
+        return Unreadable(NOT_ONE_MESSAGE if part is None else _wrong(part[1]), _id_of(whole))
     except RecursionError:
         return Unreadable(_unread("is nested too deeply"))
-    named = _id_of(whole)
-    if named != _id_of(decoded):
-        return Unreadable(_wrong("id"))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Unreadable(_unread(_why_unread(whole)))
+    return Unreadable(_wrong("id")) if isinstance(message.id, str) and "\0" in message.id else message
+
+
+def _why_unread(body: bytes) -> str:
+    """What is wrong with a body that is no JSON, in words."""
     try:
-        return msgspec.convert(whole, Message)
-    except msgspec.ValidationError as error:
-        part = _PART.search(str(error))
-        return Unreadable(NOT_ONE_MESSAGE if part is None else _wrong(part[1]), named)
+        text = body.decode()
+        if len(text) > EXPLAINED_LENGTH_MAX:
+            return "is not JSON"
+        json.loads(text, parse_constant=_refuse, parse_int=_integer)
+    except UnicodeDecodeError:
+        return "is not UTF-8"
+    except json.JSONDecodeError as error:
+        return f"is not JSON (at character {error.pos})" if body else "is empty"
+    except _Unread as error:
+        return str(error)
+    return "has a number that is too large"
 
 
 def _unread(reason: str) -> types.ErrorData:
@@ -95,10 +114,10 @@ def _wrong(part: str) -> types.ErrorData:
     return types.ErrorData(code=types.INVALID_REQUEST, message=f"Invalid request: {_PARTS[part]}")
 
 
-def _id_of(decoded: Any) -> str | int | None:
+def _id_of(body: bytes) -> str | int | None:
     try:
-        return msgspec.convert(decoded, _Named).id
-    except msgspec.ValidationError:
+        return msgspec.json.decode(body, type=_Named).id
+    except msgspec.DecodeError:
         return None
 
 
@@ -119,18 +138,6 @@ def write_error(request_id: str | int | None, error: types.ErrorData) -> bytes:
     if error.data is not None:
         shown["data"] = error.data
     return msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "error": shown})
-
-
-def _without_surrogates(value: Any) -> Any:
-    match value:
-        case str():
-            return _LONE_SURROGATE.sub("\0", value)
-        case list():
-            return [_without_surrogates(item) for item in value]
-        case dict():
-            return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
-        case _:
-            return value
 
 
 class _Unread(Exception):

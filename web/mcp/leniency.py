@@ -38,6 +38,12 @@ STRAYS: Mapping[str, str] = {
 }
 """Arguments that clients add of their own, and where they were seen. A tool's own argument of that name wins."""
 
+READ_LENGTH_MAX = 10_000
+"""Longer text is left as it came, because no argument takes it: looking into it would hold up everybody's requests."""
+
+READ_ITEMS_MAX = 1_000
+"""So many items of a list are read; no argument takes as many."""
+
 Kind = Literal["text", "number", "flag", "numbers", "time", "choice"]
 
 _NUMBER = re.compile(r"\s*#?([+-]?[0-9]{1,400})(?:\.0*)?\s*")
@@ -71,6 +77,8 @@ class Argument(Struct, frozen=True, kw_only=True):
 
 def meant(argument: Argument, value: Any) -> Any:
     """What a client meant by a value; UNSET when it means that the argument is not given."""
+    if is_too_long(value):
+        return value
     if isinstance(value, str) and (argument.is_name or argument.kind != "text"):
         value = _QUOTED.sub(r"\2", value, count=1) if _QUOTED.fullmatch(value) else value
     if value is None or (not argument.is_required and _is_empty(argument, value)):
@@ -79,6 +87,11 @@ def meant(argument: Argument, value: Any) -> Any:
         return _choice(argument, value)
     read = _READERS.get(argument.kind)
     return value if read is None else read(value)
+
+
+def is_too_long(value: Any) -> bool:
+    """Whether a value is text that no argument takes, whatever it says."""
+    return isinstance(value, str) and len(value) > READ_LENGTH_MAX
 
 
 def call_meant(params: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -115,7 +128,7 @@ def _is_empty(argument: Argument, value: Any) -> bool:
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, str) and (written := _NUMBER.fullmatch(value)):
+    if isinstance(value, str) and not is_too_long(value) and (written := _NUMBER.fullmatch(value)):
         return int(written[1])
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -131,7 +144,7 @@ def _numbers(value: Any) -> Any:
         except (ValueError, RecursionError):
             return value
     if isinstance(value, list):
-        return [_number(item) for item in value]
+        return [_number(item) for item in value[:READ_ITEMS_MAX]]
     number = _number(value)
     return [number] if isinstance(number, int) and not isinstance(number, bool) else value
 

@@ -96,7 +96,7 @@ LISTS: list[Row] = [
         for sent in each([], "[]", "", None, " ", {})
     ),
     *(
-        ("task_create", {"title": "k", "depends_on": sent}, f"'depends_on' must be a list{OR_LEAVE_OUT}")
+        ("task_create", {"title": "k", "depends_on": sent}, f"'depends_on' must be a list such as [1, 2]{OR_LEAVE_OUT}")
         for sent in each("1,2", "null", "{}", {"0": 1}, "[1,", "task:1")
     ),
     *(

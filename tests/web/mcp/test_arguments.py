@@ -1,7 +1,7 @@
 """Arguments become structs, or a sentence that tells what to change."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from msgspec import Struct
@@ -15,6 +15,9 @@ from engine.sequences import Claim, ListSequences, SeedSequence, VoidClaim
 from engine.tasks import TaskCreate
 from web.mcp.arguments import UNFIT, Parser
 from web.mcp.identity_tools import Named
+from web.mcp.leniency import READ_LENGTH_MAX, Argument, Kind, meant
+from web.mcp.schemas import input_schema
+from web.mcp.tools import TOOLS, Tool
 
 A_TIME = "must be an ISO 8601 time such as 2026-01-31T12:00:00Z"
 UNKNOWN = "{} is not an argument of this tool; its arguments are: sequence, note, key."
@@ -81,7 +84,7 @@ def parse(arguments: type[Struct], **given: Any) -> Any:
         (Register, {"lane": "null"}, "'lane' must be a name, not the word null."),
         (Register, {"lane": "back\u200bend"}, "'lane' must not contain U+200B, which a reader cannot see."),
         (Register, {"lane": "\x1b[31mred"}, "'lane' must not contain U+001B, which a reader cannot see."),
-        (TaskCreate, {"title": "x", "depends_on": "a"}, "'depends_on' must be a list, or leave it out."),
+        (TaskCreate, {"title": "x", "depends_on": "a"}, "'depends_on' must be a list such as [1, 2], or leave it out."),
         (TaskCreate, {"title": "x", "depends_on": ["a"]}, "'depends_on[0]' must be a whole number, or leave it out."),
         (TaskCreate, {"title": "x", "depends_on": [1, 0]}, "'depends_on[1]' must be at least 1, or leave it out."),
         (
@@ -196,3 +199,25 @@ def test_a_date_alone_is_a_whole_day(written: str) -> None:
     assert parsed.since == datetime(2026, 1, 31, tzinfo=UTC)
     assert parsed.until == datetime(2026, 1, 31, 23, 59, 59, 999_999, tzinfo=UTC)
     assert parse(QueryEvents, until="2026-01-31T00:00").until == datetime(2026, 1, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_text_that_no_argument_takes_is_not_looked_into(kind: Kind) -> None:
+    sent = f'"{"a" * READ_LENGTH_MAX}"'
+    assert meant(Argument(name="x", kind=kind, is_required=False, is_name=True), sent) is sent
+
+
+def test_items_that_no_list_takes_are_not_read() -> None:
+    numbers = Argument(name="x", kind="numbers", is_required=False)
+    assert len(meant(numbers, ["1"] * 5_000)) < 5_000
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+@pytest.mark.parametrize("sent", ["\u200b" * 20_000, '"x"' + " " * 20_000, ["1"] * 20_000])
+def test_what_is_too_long_for_any_argument_is_refused_by_its_type(tool: Tool, sent: object) -> None:
+    parser = Parser(tool.arguments)
+    for name in input_schema(tool.arguments)["properties"]:
+        refused = parser.parse({name: sent})
+        assert isinstance(refused, Refusal)
+        assert f"'{name}" in refused.message
+        assert "which a reader cannot see" not in refused.message

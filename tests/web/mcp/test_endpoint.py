@@ -200,6 +200,10 @@ async def test_a_body_that_is_not_one_message_is_refused(bus: Bus, token: str, b
         (b'{"jsonrpc":"2.0","id":NaN,"method":"ping"}', "the body has NaN, which is not JSON"),
         (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":%s}}' % (b"9" * 10_000), "more than 4000 digits"),
         (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":%s}' % (b'{"a":' * 10_000), "nested too deeply"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":1e999}}', "a number that is too large"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"%s"' % (b"a" * 200_000), "the body is not JSON"),
+        (b'"\\ud800"', "must be one JSON-RPC request"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"%s"}}' % (b"a" * 64_000), "must be a tool call"),
     ],
 )
 async def test_a_message_is_told_which_part_is_wrong(bus: Bus, token: str, body: bytes, told: str) -> None:
