@@ -170,12 +170,15 @@ class Connection:
         return bool(data)
 
     async def _read(self) -> bytes:
+        """What is there, as soon as there is something; nothing at the end of the stream, or when it was reset."""
         while True:
             await trio.lowlevel.wait_readable(self.socket)
             try:
                 return self.socket.recv(READ_BYTES_MAX)
             except BlockingIOError:
                 continue
+            except OSError:
+                return b""
 
     def watched(self, left: Callable[[], object]) -> AbstractContextManager[object]:
         """Have `left` called if the client closes its side while the block runs; what else it sends stays unread."""

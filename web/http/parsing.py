@@ -11,7 +11,7 @@ import httptools
 
 from web.http import problems
 from web.http.problems import Problem
-from web.http.request import Headers, Request
+from web.http.request import Headers, Request, in_origin_form
 
 HEAD_BYTES_MAX = 32 * 1024
 """Request line and headers together."""
@@ -116,7 +116,10 @@ class RequestParser:
         """Hand the request out."""
         self.is_in_head = False
         method, version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
-        self._current = Request(method, self._target, self._headers, version)
+        target, headers = self._target, self._headers
+        if not target.startswith(b"/"):
+            target, headers = in_origin_form(target, headers)
+        self._current = Request(method, target, headers, version)
         if self.problem is None:
             self.requests.append(self._current)
 

@@ -1,5 +1,7 @@
 """One HTTP request: its head, its body as far as it has arrived, and what is wrong with it."""
 
+import re
+
 from web.http import problems
 from web.http.problems import Problem
 
@@ -13,6 +15,8 @@ Headers = list[tuple[bytes, bytes]]
 _VERSIONS = frozenset({"1.0", "1.1"})
 _SINGLE = (b"host", b"authorization", b"origin", b"content-type")
 """Headers that decide who asks for what; two of one could be understood in two ways."""
+
+_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(/[^?#]*)?(\?[^#]*)?", re.IGNORECASE).fullmatch
 
 _UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"te", b"trailer"})
 
@@ -105,3 +109,14 @@ class Request:
         if self._first.get(b"expect", b"100-continue").lower() != b"100-continue":
             return problems.EXPECTATION
         return None
+
+
+def in_origin_form(target: bytes, headers: Headers) -> tuple[bytes, Headers]:
+    """Target and headers as if the client had sent a path in place of a URL; any other target stays as it is.
+
+    The host in the URL then counts, whatever `Host` says (RFC 9112 §3.2.2).
+    """
+    if (url := _ABSOLUTE(target)) is None:
+        return target, headers
+    host, path, query = url.groups(b"")
+    return (path or b"/") + query, [(name, host if name == b"host" else value) for name, value in headers]

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import struct
 
 import pytest
 import trio
@@ -162,12 +163,18 @@ async def test_what_nobody_foresaw_is_a_500_with_an_id_that_the_log_has(
     assert lines[-1]["outcome"] == "internal"
 
 
-async def test_the_outcome_is_aborted_until_an_answer_goes_out(bus: Bus, token: str, logged: io.StringIO) -> None:
+@pytest.mark.parametrize("resets", [False, True])
+async def test_a_client_that_leaves_before_its_body_is_there_is_one_line(
+    bus: Bus, token: str, logged: io.StringIO, *, resets: bool
+) -> None:
     stream = await trio.open_tcp_stream("127.0.0.1", int(bus.url.rpartition(":")[2]))
     head = (
         f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
     )
-    await stream.send_all(f"{head}Content-Length: 100\r\n\r\n".encode())
+    await stream.send_all(f"{head}Content-Length: 100\r\nExpect: 100-continue\r\n\r\n".encode())
+    assert (await stream.receive_some()).startswith(b"HTTP/1.1 100 ")
+    if resets:
+        stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, struct.pack("ii", 1, 0))
     await stream.aclose()
     (line,) = (await lines_of(logged, 1)).splitlines()
     assert json.loads(line)["outcome"] == "disconnected"
@@ -217,10 +224,28 @@ async def test_every_address_means_both_families() -> None:
         listener.close()
 
 
-async def status_of(bus: Bus, start: str) -> int:
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://127.0.0.1/metrics", "127.0.0.1", 200),
+        ("HTTPS://LOCALHOST:443?x", "127.0.0.1", 200),
+        ("http://127.0.0.1/metrics", "evil.example", 200),
+        ("http://evil.example/metrics", "127.0.0.1", 403),
+        ("http://127.0.0.1@evil.example/metrics", "127.0.0.1", 400),
+        ("http://127.0.0.1/metrics#x", "127.0.0.1", 400),
+        ("http:///metrics", "127.0.0.1", 400),
+        ("ftp://127.0.0.1/metrics", "127.0.0.1", 400),
+        ("*", "127.0.0.1", 400),
+    ],
+)
+async def test_in_a_url_as_target_the_host_counts(bus: Bus, target: str, host: str, status: int) -> None:
+    assert await status_of(bus, f"GET {target}", host) == status
+
+
+async def status_of(bus: Bus, start: str, host: str = "127.0.0.1") -> int:
     """The status of a request whose target goes out as it is written."""
     stream = await trio.open_tcp_stream("127.0.0.1", int(bus.url.rpartition(":")[2]))
     async with stream:
-        await stream.send_all(f"{start} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        await stream.send_all(f"{start} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         with trio.fail_after(30):
             return int((await stream.receive_some()).split(b" ")[1])
