@@ -18,6 +18,7 @@ import trio
 DEPLOY = Path(__file__).parents[1] / "docs" / "deploy"
 NGINX, NGINX_SERVERS, HAPROXY = (DEPLOY / name for name in ("nginx.conf", "nginx.servers.conf", "haproxy.cfg"))
 ENVOY, ENVOY_SERVERS = DEPLOY / "envoy.yaml", DEPLOY / "envoy.servers.yaml"
+CADDY = DEPLOY / "Caddyfile"
 START_SECONDS_MAX = 60
 LOOK_SECONDS = 0.02
 
@@ -45,7 +46,7 @@ class Balancer:
     """
 
     port: int
-    process: trio.Process
+    process: subprocess.Popen[bytes]
     configure: Callable[[Sequence[int]], None]
     on_reload: signal.Signals | None
 
@@ -97,6 +98,14 @@ def envoy_servers_of(servers: Sequence[int]) -> str:
     assert line is not None
     lines = "".join(f"{line[1]}address: 127.0.0.1, port_value: {port}{line[2]}\n" for port in servers)
     return re.sub(rf"(?:{one}\n)+", lambda _: lines, text)
+
+
+def caddy_of(port: int, servers: Sequence[int]) -> str:
+    """The file for Caddy, without TLS and for any host."""
+    upstreams = " ".join(f"127.0.0.1:{server}" for server in servers)
+    text = re.sub(r"^\{\$LLM_BUS_SITE.*\{$", f"http://:{port} {{", CADDY.read_text("utf-8"), flags=re.MULTILINE)
+    forwarding = f"reverse_proxy {upstreams} {{\n\t\t\theader_up X-Request-ID {{http.request.uuid}}\n\t\t}}"
+    return "{\n\tadmin off\n}\n" + re.sub(r"reverse_proxy .*", forwarding, text)
 
 
 def _with_servers(text: str, pattern: str, line: str, ports: Sequence[int]) -> str:
@@ -156,9 +165,25 @@ async def envoy(directory: Path, servers: Sequence[int], *, by_project: bool = T
 
 
 @asynccontextmanager
-async def _running(command: Sequence[str], log: Path, port: int) -> AsyncIterator[trio.Process]:
+async def caddy(directory: Path, servers: Sequence[int]) -> AsyncIterator[Balancer]:
+    """A Caddy in front of the servers at these ports. It also gives each request an id, as the others do."""
+    port, program = free_port(), installed("caddy")
+    config = directory / "Caddyfile"
+
+    def configure(ports: Sequence[int]) -> None:
+        config.write_text(caddy_of(port, ports))
+
+    configure(servers)
+    command = [program, "run", "--config", str(config), "--adapter", "caddyfile"]
+    async with _running(command, directory / "caddy.log", port) as process:
+        yield Balancer(port, process, configure, signal.SIGUSR1)
+
+
+@asynccontextmanager
+async def _running(command: Sequence[str], log: Path, port: int) -> AsyncIterator[subprocess.Popen[bytes]]:
     with log.open("ab") as said:
-        process = await trio.lowlevel.open_process(command, stdout=said, stderr=subprocess.STDOUT)
+        # Envoy ends with the thread that started it, and threads of Trio end after ten idle seconds.
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)  # noqa: ASYNC220
     try:
         with trio.fail_after(START_SECONDS_MAX):
             while not await _listens(port):
@@ -168,7 +193,7 @@ async def _running(command: Sequence[str], log: Path, port: int) -> AsyncIterato
     finally:
         process.terminate()
         with trio.CancelScope(shield=True):
-            await process.wait()
+            await trio.to_thread.run_sync(process.wait)
 
 
 def installed(name: str) -> str:
