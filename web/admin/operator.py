@@ -10,6 +10,7 @@ from quart.wrappers import Response
 
 from store.ledger import overview
 from store.people import owners, sessions
+from store.postgres.durability import risks
 from store.postgres.facts import facts
 from store.transfer import backup_log
 from web.admin import forms
@@ -47,6 +48,7 @@ def operator_pages(context: AdminContext) -> Blueprint:
             "server.html",
             place="operator",
             facts=await store.read(facts),
+            risks=await store.read(risks, store.conninfo),
             pools=(("Calls and pages", store.pool.statistics()), ("Searches", store.history.statistics())),
             disk=None if services.disk is None else services.disk.statistics(),
             actors=services.directory.statistics(),

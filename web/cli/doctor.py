@@ -22,7 +22,7 @@ from store.ledger import losses
 from store.ledger.repair import find_gaps
 from store.opening import affordable_pool_size
 from store.people.old_names import doubtful
-from store.postgres import vitals
+from store.postgres import durability, vitals
 from store.postgres.connection import Connection
 from store.postgres.pool import POOL_SIZE_MAX
 from web import VERSION
@@ -138,6 +138,7 @@ async def check_database(conninfo: str, report: Report) -> bool:
     report(_clock("the database", found.now - datetime.now(UTC)))
     if not await _check_pooler(conninfo, report) or not await _check_migrations(conninfo, report):
         return False
+    await _check_durability(conninfo, report)
     await _check_names(conninfo, report)
     await _check_ledgers(conninfo, report)
     return not found.is_read_only
@@ -173,6 +174,18 @@ async def _check_migrations(conninfo: str, report: Report) -> bool:
         return False
     report(ok("migrations", "The schema is this version's."))
     return True
+
+
+async def _check_durability(conninfo: str, report: Report) -> None:
+    connection = await Connection.open(conninfo)
+    try:
+        found = await durability.risks(connection, conninfo)
+    finally:
+        connection.close()
+    for risk in found:
+        report(warn("durability", risk.says, risk.todo))
+    if not found:
+        report(ok("durability", "What was answered survives a crash of PostgreSQL."))
 
 
 async def _check_names(conninfo: str, report: Report) -> None:
