@@ -24,9 +24,10 @@ from web.http import asgi, cors, problems
 from web.http.answer import Answer, EventStream, typed
 from web.http.asgi import Message, Receive, Scope, Send
 from web.http.exchange import Exchange
+from web.http.forms import FORM_BYTES_MAX, PageRequest
 from web.http.hosts import HostGuard
 from web.http.problems import Problem
-from web.http.request import BODY_BYTES_MAX, PROBE_PATHS
+from web.http.request import PROBE_PATHS
 from web.mcp.calls import Toolbox
 from web.mcp.endpoint import McpEndpoint
 from web.mcp.kernel import Kernel
@@ -134,7 +135,8 @@ class Application:
 def create_pages() -> QuartTrio:
     """The Quart side, without routes: blueprints bring those. People get pages for errors, programs get JSON."""
     pages = QuartTrio("web", static_folder=None)
-    pages.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
+    pages.request_class = PageRequest
+    pages.config["MAX_CONTENT_LENGTH"] = FORM_BYTES_MAX
     # The router would redirect to a full URL of its own making, which behind a proxy with TLS is the wrong one.
     pages.url_map.strict_slashes = pages.url_map.merge_slashes = False
 

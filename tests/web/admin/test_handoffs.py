@@ -7,6 +7,7 @@ from tests.web.admin.reading import fields_of, links_of, text_of, wrong_in
 from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus
 from web.admin.markdown import rendered
+from web.http.forms import FIELDS_MAX, FORM_BYTES_MAX
 
 NEW = {"to_actor": "", "to_lane": "", "subject": "", "body": "Please look.", "ref": "", "tag": ""}
 
@@ -57,6 +58,17 @@ async def test_a_handoff_that_cannot_be_is_refused_and_nothing_typed_is_lost(
     assert 'value="Kept"' in response.text
     if field is None:
         assert "No participant" in text_of(response.text)
+
+
+async def test_the_longest_text_is_sent_and_a_form_beyond_bounds_is_not(bus: Bus, ada: AdminClient) -> None:
+    await bus.mint("scout")
+    there = await project_of(bus, ada)
+    form = NEW | {"to_lane": "api", "subject": "\U0001f600" * 200, "body": "\U0001f600" * 8_000}
+    await ada.change(f"{there}/handoffs/new", **form)
+    many = {f"field{number}": "1" for number in range(FIELDS_MAX)}
+    assert (await ada.post(f"{there}/handoffs/new", **NEW | {"to_lane": "api"} | many)).status_code == 403
+    long = NEW | {"to_lane": "api", "body": "x" * FORM_BYTES_MAX}
+    assert (await ada.post(f"{there}/handoffs/new", **long)).status_code == 413
 
 
 async def test_long_lists_come_in_pages(bus: Bus, ada: AdminClient) -> None:
