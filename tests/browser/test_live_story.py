@@ -193,6 +193,27 @@ def access_ends(seen: Scene, address: str, other: Window) -> None:
         expect(row).to_contain_text("cannot connect")
 
 
+def the_project_changes(seen: Scene, address: str, one: Window, other: Window) -> None:
+    settings = one.at(f"{address}/settings")
+    with other.acting(f"{address}/settings") as acting:
+        acting.get_by_label(re.compile("^Name")).fill("Corner shop")
+        acting.get_by_label(re.compile("^Time zone")).fill("Europe/Berlin")
+        acting.get_by_role("button", name="Save settings").click()
+        for page in (seen.now, seen.members, seen.tasks, seen.handoffs, seen.leases, seen.numbers, settings):
+            expect(page.get_by_role("heading", level=1)).to_have_text("Corner shop")
+            expect(page.get_by_role("navigation", name="Breadcrumbs")).to_contain_text("Corner shop")
+        expect(seen.tasks).to_have_title("Tasks of Corner shop · LLM Bus")
+        expect(seen.home.get_by_role("link", name="Corner shop", exact=True)).to_be_visible()
+        expect(settings.get_by_label(re.compile("^Time zone"))).to_have_value("Europe/Berlin")
+        acting.goto(f"{address}/archive")
+        acting.get_by_role("button", name="Archive project").click()
+        expect(seen.now.get_by_text("archived", exact=True)).to_be_visible()
+        expect(settings.get_by_role("link", name="Unarchive project…")).to_be_visible()
+        acting.goto(f"{address}/archive")
+        acting.get_by_role("button", name="Unarchive project").click()
+        expect(seen.now.get_by_text("archived", exact=True)).to_have_count(0)
+
+
 def ids_of(page: Page) -> list[int]:
     """The events that the page lists, newest first."""
     return [int(text.rpartition("#")[2]) for text in page.locator("#events .id").all_inner_texts()]
@@ -221,6 +242,7 @@ def test_windows_keep_up_with_agents_and_with_each_other(chromium: Browser, team
         posts_go_both_ways(agents, seen, team.address, other)
         a_task_is_done(agents, seen, team.address, other)
         access_ends(seen, team.address, other)
+        the_project_changes(seen, team.address, one, other)
 
         assert server.stop() == 0
         with serving("serve", "--database-url", team.database_url, port=port):

@@ -1,7 +1,7 @@
 """The audit trail, of everything or of one project, newest first and page by page."""
 
 from msgspec import Struct
-from quart import Blueprint, render_template, request
+from quart import Blueprint, g, render_template, request
 
 from engine import terms
 from store.ledger.projects import ProjectRow
@@ -9,7 +9,7 @@ from store.people import audit
 from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import the_project
-from web.admin.visitor import current_owner
+from web.admin.visitor import CHANGES, current_owner
 
 PAGE_CHANGES = 50
 
@@ -26,6 +26,7 @@ def audit_pages(context: AdminContext) -> Blueprint:
 
     @pages.get("/audit")
     async def everything() -> str:
+        g.live = CHANGES
         return await _audit_page(context, None)
 
     @pages.get("/projects/<int:project_id>/audit")

@@ -6,11 +6,13 @@ number (`web.streams`), so a slow reader hears everything at its own pace. When 
 message `many` says so instead, and the page reads itself anew.
 
 Messages say what kind of thing happened, not what was said: the page fetches itself and replaces its parts (`live.js`).
-Changes that are in no ledger (members, tokens, invites, settings) are told as `changed`, which has no number.
+Changes that are in no ledger (members, tokens, invites, settings) are told as `changed`, which has no number; a stream
+begins with it when something was changed just before.
 A stream ends with its session, with its owner's suspension, with its project and with the server, at once; otherwise
 after `STREAM_SECONDS`, when the browser opens the next one and is looked at again.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import cast
@@ -64,6 +66,10 @@ def live_pages(context: AdminContext) -> Blueprint:
     @pages.get("/stream")
     async def everything() -> Response:
         return answer(OwnersProjects(context, current_owner().id))
+
+    @pages.get("/stream/changes")
+    async def changes() -> Response:
+        return answer(OwnersChanges(context, current_owner().id))
 
     @pages.get("/projects/<int:project_id>/stream")
     async def stream(project_id: int) -> Response:
@@ -133,7 +139,7 @@ class OneProject(_Told):
     async def begin(self) -> bytes:
         """The ledger's end, for a page that knows no event."""
         if self._after is not None:
-            return _RETRY
+            return _RETRY + _just_now(self._context)
         self._after = (await self._context.store.journal.head(self._project_id)).seq
         return b"%bevent: here\nid: %d\ndata: {}\n\n" % (_RETRY, self._after)
 
@@ -148,6 +154,32 @@ class OneProject(_Told):
             self._after, events = await directory.happened(self._project_id, self._after)
             told = encoded(self._after, events)
         return told + CHANGED if self._changes.take() else told
+
+
+class OwnersChanges(_Told):
+    """Changes that are in no ledger, for pages that show nothing else."""
+
+    def __init__(self, context: AdminContext, owner_id: int) -> None:
+        self._context = context
+        self._owner_id = owner_id
+        self._changes = Noticed()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Note changes."""
+        with self._context.services.changes.listening(self._owner_id) as self._changes:
+            yield
+
+    async def begin(self) -> bytes:
+        """When to open the next stream."""
+        return _RETRY + _just_now(self._context)
+
+    async def next(self) -> bytes:
+        """That something was changed."""
+        with self._changes.interrupting():
+            await trio.sleep(math.inf)
+        await trio.sleep(GATHER_SECONDS)
+        return CHANGED if self._changes.take() else b""
 
 
 class OwnersProjects(_Told):
@@ -186,6 +218,11 @@ class OwnersProjects(_Told):
         listening = self._context.services.directory.listening([project.id for project in projects])
         self._projects.close()
         self._stir = self._projects.enter_context(listening)
+
+
+def _just_now(context: AdminContext) -> bytes:
+    """What was changed between the page and its stream, or between two streams."""
+    return CHANGED if context.services.changes.happened_just_now else b""
 
 
 def encoded(last: int, events: list[Happening] | None) -> bytes:

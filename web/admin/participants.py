@@ -1,7 +1,7 @@
 """The owner's participants: listed, renamed, deleted. Their places in projects are in `web.admin.members`."""
 
 from msgspec import Struct
-from quart import Blueprint, redirect, render_template, request
+from quart import Blueprint, g, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
 from store.errors import InvalidName
@@ -12,7 +12,7 @@ from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import found
 from web.admin.paging import Listed
-from web.admin.visitor import current_owner
+from web.admin.visitor import CHANGES, current_owner
 from web.mcp.identity_tools import ParticipantName
 
 PAGE_PARTICIPANTS = 50
@@ -90,7 +90,7 @@ def participant_pages(context: AdminContext) -> Blueprint:
 
 
 async def _list_page(context: AdminContext, form: forms.Form[Listed]) -> str:
-    wanted = form.fields or Listed()
+    g.live, wanted = CHANGES, form.fields or Listed()
     # One more than is shown tells whether there is a next page.
     known = await context.store.read(
         participants.persons,
@@ -111,6 +111,7 @@ async def _list_page(context: AdminContext, form: forms.Form[Listed]) -> str:
 
 
 async def _person_page(person: PersonRow, form: forms.AnyForm) -> str:
+    g.live = CHANGES
     return await render_template("participant.html", place="participants", person=person, form=form)
 
 

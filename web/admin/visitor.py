@@ -80,6 +80,10 @@ class Live(Struct, frozen=True, kw_only=True):
     after: int | None
 
 
+CHANGES = Live(stream=f"{PREFIX}/stream/changes", after=None)
+"""For pages that show nothing of a ledger."""
+
+
 def current_session() -> Session | None:
     """The session of the current request; None for a visitor who is not signed in."""
     session: Session | None = g.get("session")

@@ -4,10 +4,13 @@ Open pages listen (`web.admin.live`). Each such change is in the audit trail, wh
 included.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import trio
+
+JUST_NOW_SECONDS = 5.0
+"""Longer than the gap between a page and its stream, and between two streams."""
 
 
 class Noticed:
@@ -41,7 +44,9 @@ class Noticed:
 class Changes:
     """Passes news of an owner's changes on to listeners."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = trio.current_time) -> None:
+        self._clock = clock
+        self._told_at = clock()  # a server that has just begun has not heard what came before
         self._listening: dict[int, set[Noticed]] = {}
 
     @contextmanager
@@ -56,8 +61,14 @@ class Changes:
             if not self._listening[owner_id]:
                 del self._listening[owner_id]
 
+    @property
+    def happened_just_now(self) -> bool:
+        """Whether something of any owner was changed in the last `JUST_NOW_SECONDS`, so that a listener missed it."""
+        return self._clock() - self._told_at < JUST_NOW_SECONDS
+
     def tell(self, owner_id: int | None) -> None:
         """Tell the listeners of this owner; all listeners when it is None."""
+        self._told_at = self._clock()
         owners = list(self._listening) if owner_id is None else [owner_id]
         for each in owners:
             for noticed in self._listening.get(each, ()):

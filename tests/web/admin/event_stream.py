@@ -6,7 +6,7 @@ HTTP/1.0: the answer is then neither framed nor kept, and ends with its connecti
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import trio
@@ -53,6 +53,12 @@ class EventStream:
         assert message["id"] == str(told["id"])
         return told
 
+    async def of_ledger(self) -> dict[str, str]:
+        """The next message that does not tell of changes outside the ledger, such as a token made just before."""
+        while (message := await self.message()).get("event") == "changed":
+            pass
+        return message
+
     async def end(self) -> None:
         """Read until the stream ends."""
         while await self.message():
@@ -72,13 +78,13 @@ async def connected(url: str, *, is_narrow: bool = False) -> AsyncIterator[trio.
 
 @asynccontextmanager
 async def opened(
-    client: AdminClient, project_id: int | None, *, last: int | None = None, is_narrow: bool = False
+    client: AdminClient, of: int | Literal["changes"] | None, *, last: int | None = None, is_narrow: bool = False
 ) -> AsyncIterator[EventStream]:
-    """A project's stream, as a browser opens it that has heard of event `last`; without a project, the first page's."""
-    where = "" if project_id is None else f"/projects/{project_id}"
+    """A project's stream, the one of changes or the first page's, as a browser opens it that heard `last` last."""
+    path = "stream" if of is None else "stream/changes" if of == "changes" else f"projects/{of}/stream"
     url = urlsplit(str(client.http.base_url))
     lines = [
-        f"GET /admin{where}/stream HTTP/1.0",
+        f"GET /admin/{path} HTTP/1.0",
         f"Host: {url.netloc}",
         f"Cookie: {cookies.SESSION}={client.session_id}",
         "Accept: text/event-stream",

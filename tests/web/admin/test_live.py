@@ -1,6 +1,7 @@
 """Streams of what happens in a project: in order, once, also over a reconnect; over at once when they must be."""
 
 import json
+import math
 
 import pytest
 import trio
@@ -14,6 +15,7 @@ from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus, running_bus
 from tests.web.http.test_attacks import until
 from web.admin import live
+from web.identity import changes
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ async def test_more_than_can_be_told_one_by_one_is_told_at_once(
         await bus.call(token, "claim", sequence="adr")
     async with opened(ada, project_id, last=0) as stream:
         assert await stream.message() == {"retry": "500"}
-        assert await stream.message() == {"event": "many", "id": "101", "data": "{}"}
+        assert await stream.of_ledger() == {"event": "many", "id": "101", "data": "{}"}
 
 
 async def test_a_position_that_the_ledger_does_not_have_leads_to_its_end(
@@ -69,7 +71,7 @@ async def test_a_position_that_the_ledger_does_not_have_leads_to_its_end(
     await bus.call(token, "claim", sequence="adr")
     async with opened(ada, project_id, last=700) as stream:
         assert await stream.message() == {"retry": "500"}
-        assert await stream.message() == {"event": "many", "id": "1", "data": "{}"}
+        assert await stream.of_ledger() == {"event": "many", "id": "1", "data": "{}"}
     refused = await ada.http.get(f"/admin/projects/{project_id}/stream", headers={"Last-Event-ID": "first"})
     assert refused.status_code == 400
 
@@ -152,6 +154,22 @@ async def test_what_no_ledger_tells_is_told_to_its_owner_alone(
         bus.stopping.set()
         assert await foreign.message() == {}
     assert later
+
+
+async def test_a_stream_begins_with_what_was_changed_just_before(
+    bus: Bus, ada: AdminClient, project_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a page and its stream, or between two streams, nobody listens."""
+    monkeypatch.setattr(changes, "JUST_NOW_SECONDS", math.inf)
+    for where in (project_id, "changes"):
+        async with opened(ada, where, last=0) as stream:
+            assert await stream.message() == {"retry": "500"}
+            assert await stream.message() == {"event": "changed", "data": "{}"}
+    monkeypatch.setattr(changes, "JUST_NOW_SECONDS", 0.0)
+    async with opened(ada, "changes") as stream:
+        assert await stream.message() == {"retry": "500"}
+        await ada.change("/admin/projects", slug="later")
+        assert await stream.message() == {"event": "changed", "data": "{}"}
 
 
 async def test_the_first_page_hears_of_a_project_that_was_made_after_it_was_opened(bus: Bus, ada: AdminClient) -> None:

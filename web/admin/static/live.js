@@ -1,12 +1,13 @@
-// Keeps an open page up to date. The stream says what kind of thing happened; the page then fetches itself and replaces
-// those of its parts that are different now (data-live: the kinds they tell of, * for every event of the ledger, "people"
-// for changes that no ledger tells). What somebody is typing in, or has opened, is left alone until they are done. Without
-// this script a page is true when it is loaded.
+// Keeps an open page up to date. The stream says what kind of thing happened; when a part of the page tells of that kind
+// (data-live: kinds, * for every event of the ledger, "changed" for changes that are in no ledger), the page fetches itself
+// and replaces all its parts that are different now. What somebody is typing in, or has opened, is left alone until they
+// are done. Without this script a page is true when it is loaded.
 "use strict";
 
 const GATHER_MS = 60;
 const PAUSE_MS = 400;
 const RECONNECT_MS = 3_000;
+const GAP_MS = 3_000;
 const FRESH_MS = 2_500;
 
 class LivePage {
@@ -16,8 +17,9 @@ class LivePage {
     this.stale = new Set();
     this.source = null;
     this.fetching = false;
-    this.hasBeenOpen = false;
+    this.lostAt = 0;
     this.timer = 0;
+    this.state = ["", ""];
     document.addEventListener("visibilitychange", () => this.follow());
     document.addEventListener("focusout", () => this.plan());
     document.addEventListener("toggle", () => this.plan(), true);
@@ -42,7 +44,7 @@ class LivePage {
     this.source.addEventListener("open", () => this.opened());
     this.source.addEventListener("here", (message) => { this.heard(message); this.mark("*"); });
     this.source.addEventListener("many", (message) => { this.heard(message); this.mark("*"); });
-    this.source.addEventListener("changed", () => this.mark("people"));
+    this.source.addEventListener("changed", () => this.mark("*"));
     this.source.addEventListener("happened", (message) => {
       this.heard(message);
       const event = JSON.parse(message.data);
@@ -52,14 +54,16 @@ class LivePage {
     this.source.addEventListener("error", () => this.failed());
   }
 
-  // Changes have no number to go on from: one may have been missed while there was no stream.
+  // Changes have no number to go on from. After a short gap the server tells of those it has just heard of; after a longer
+  // one some may have been missed.
   opened() {
     this.say("on", "Live");
-    if (this.hasBeenOpen) this.mark("people");
-    this.hasBeenOpen = true;
+    if (this.lostAt && Date.now() - this.lostAt > GAP_MS) this.mark("changed");
+    this.lostAt = 0;
   }
 
   close() {
+    this.lostAt ||= Date.now();
     clearTimeout(this.reconnecting);
     if (this.source) this.source.close();
     this.source = null;
@@ -67,6 +71,7 @@ class LivePage {
 
   // The browser connects anew by itself, but not after an answer that is no stream.
   failed() {
+    this.lostAt ||= Date.now();
     this.say("waiting", "Connecting…");
     if (this.source && this.source.readyState !== EventSource.CLOSED) return;
     this.close();
@@ -80,7 +85,7 @@ class LivePage {
   mark(...kinds) {
     for (const region of document.querySelectorAll("[data-live]")) {
       const wanted = region.dataset.live.split(" ");
-      const isEvent = !kinds.includes("people");
+      const isEvent = !kinds.includes("changed");
       if (kinds.includes("*") || (isEvent && wanted.includes("*")) || kinds.some((kind) => wanted.includes(kind))) this.stale.add(region.id);
     }
     this.plan();
@@ -96,33 +101,38 @@ class LivePage {
     if (this.fetching || (wanted.size === 0 && this.stale.size > 0)) return;
     this.fetching = true;
     for (const id of wanted) this.stale.delete(id);
+    let pause = PAUSE_MS;
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
       if (answer.redirected && new URL(answer.url).pathname.startsWith("/admin/sign-in")) return this.end("You were signed out. Sign in again in another tab; what you typed here is kept.");
       if (answer.status === 404) return this.end("This page no longer exists.");
+      if (answer.status === 405) return this.end("Not live until the form is sent.");
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       this.show(new DOMParser().parseFromString(await answer.text(), "text/html"), wanted);
     } catch {
       for (const id of wanted) this.stale.add(id);
+      pause = RECONNECT_MS;
     } finally {
       this.fetching = false;
     }
-    this.plan(PAUSE_MS);
+    this.plan(pause);
   }
 
   show(fresh, wanted) {
     document.title = fresh.title;
     let changed = false;
-    for (const id of wanted) {
-      const region = document.getElementById(id), other = fresh.getElementById(id);
-      if (!region || !other) continue;
-      if (busy(region)) { this.stale.add(id); continue; }
-      changed = replace(region, other) || changed;
+    for (const region of document.querySelectorAll("[data-live]")) {
+      const other = fresh.getElementById(region.id);
+      if (!other) continue;
+      if (!busy(region)) changed = replace(region, other) || changed;
+      else if (wanted.has(region.id)) this.stale.add(region.id);
     }
+    if (this.state[0]) this.say(...this.state);
     if (changed) document.dispatchEvent(new Event("refreshed"));
   }
 
   say(state, text) {
+    this.state = [state, text];
     for (const element of document.querySelectorAll("[data-live-state]")) {
       element.hidden = false;
       element.className = `live ${state}`;
@@ -173,6 +183,7 @@ function replace(region, other) {
 // What a part says, but for the times, which the other script keeps true.
 function pure(region) {
   const copy = region.cloneNode(true);
+  for (const state of copy.querySelectorAll("[data-live-state]")) state.remove();
   for (const time of copy.querySelectorAll("time")) { time.textContent = ""; time.removeAttribute("title"); }
   for (const fresh of copy.querySelectorAll(".fresh")) { fresh.classList.remove("fresh"); if (!fresh.className) fresh.removeAttribute("class"); }
   for (const details of copy.querySelectorAll("details[open]")) details.removeAttribute("open");
