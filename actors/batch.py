@@ -4,7 +4,7 @@ The events are folded as they are decided, so that the next command of the batch
 Nothing here waits: a decision is never interrupted between reading the state and folding its events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from actors.preparing import long_comparison_for, needed_posts
 from engine.decision import Context, Decision
 from engine.errors import LedgerGap
 from engine.history import Head
+from engine.identity import Principal
 from engine.lookups import Recall
 from engine.post_rules import fold_recall
 from engine.project import apply, decide, stamp
@@ -36,17 +37,26 @@ class Work:
 
 
 class Deciding:
-    """One batch being decided on one state. `run` may be called once."""
+    """One batch being decided on one state. `run` may be called once; `saw` hears of each caller before its command."""
 
-    def __init__(self, state: State, now: datetime, recall: Recall, wanted: set[int], gap: LedgerGap | None) -> None:
+    def __init__(  # noqa: PLR0917 - handed on from one place
+        self,
+        state: State,
+        now: datetime,
+        recall: Recall,
+        wanted: set[int],
+        gap: LedgerGap | None,
+        saw: Callable[[Principal, datetime], object],
+    ) -> None:
         self._state = state
+        self._saw = saw
         self._now = now
         self._recall = recall
         self._wanted = wanted
         self._gap = gap
         self._work = Work(Head(state.seq, state.at))
 
-    def run(self, requests: Sequence[Request], pace: Pace) -> Work:
+    def run(self, requests: Iterable[Request], pace: Pace) -> Work:
         """Decide the requests in order, until the slice is spent or one is not prepared.
 
         At least one is decided: the first was prepared before. Others may need a post that left the state on the way,
@@ -69,6 +79,7 @@ class Deciding:
         state, caller = self._state, request.caller
         if isinstance(request.command, Look):
             return Settled(Decision(reply=Looked(seen=request.command.view(state, self._now))), 0, state.seq)
+        self._saw(caller, self._now)
         context = Context(
             caller=caller,
             seq=state.seq,

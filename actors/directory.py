@@ -258,7 +258,7 @@ class Directory:
     def open_posts(self, project_id: int) -> int | None:
         """How many posts of a project somebody still has to acknowledge; None when its state is not in memory."""
         actor = self._actors.get(project_id)
-        return None if actor is None else actor.open_posts
+        return None if actor is None or actor.state is None else len(actor.state.posts)
 
     def statistics(self) -> DirectoryStatistics:
         """What the actors do and have done."""
@@ -358,10 +358,9 @@ class Directory:
         actor = self._actors.get(project_id)
         match reply:
             case EventLookup():
-                events = None if actor is None else actor.find(reply.query)
-                if events is None:
-                    events = await self._read(lambda: self._journal.events(project_id, reply.query))
-                found = reply.complete(events)
+                if actor is not None and (remembered := actor.find(reply.query)) is not None:
+                    return await self._complete(project_id, reply.complete(remembered))
+                found = reply.complete(await self._read(lambda: self._journal.events(project_id, reply.query)))
             case PostLookup():
                 read = partial(self._journal.posts, project_id) if actor is None else actor.posts
                 found = reply.complete(await self._read(lambda: read(reply.query)))
@@ -369,7 +368,7 @@ class Directory:
                 found = reply.complete(await self._read(lambda: self._journal.finished_tasks(project_id, reply.query)))
             case _:
                 return reply
-        await trio.lowlevel.checkpoint()  # a large reply is encoded next
+        await trio.lowlevel.checkpoint()  # decoding took time, and the reply is encoded next
         return await self._complete(project_id, found)
 
     async def _cursor(self, actor: ProjectActor, reader: Principal) -> int | None:

@@ -53,7 +53,7 @@ Callers use `submit` and `changed` from their own tasks; `run` is the actor's li
 (`actors.directory`). Finding actors, waiting on behalf of callers, and restarts are not its business.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from math import inf
 
@@ -66,7 +66,7 @@ from actors.cursors import Cursors
 from actors.errors import STOPPING, ActorError, Busy, Crashed, Passivated, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
-from actors.looking import Happening, Look
+from actors.looking import Happening
 from actors.mailbox import Mailbox, Request, Settled
 from actors.pace import Pace, Stopwatch
 from actors.phases import Phase, Phases
@@ -206,11 +206,6 @@ class ProjectActor:
         await self._ended.wait()
 
     @property
-    def open_posts(self) -> int | None:
-        """How many posts somebody still has to acknowledge; None while the state is not in memory."""
-        return None if self._replica.state is None else len(self._replica.state.posts)
-
-    @property
     def state(self) -> State | None:
         """What the project holds, to be looked at and not to be kept; None while it is not in memory."""
         return self._replica.state
@@ -307,7 +302,7 @@ class ProjectActor:
         """
         current = False
         if work is None:
-            self._take()
+            self._take(self._limits.batch_size_max)
         while work is None or not (work.events or await self._is_proven(just_read=current)):
             if work is not None:
                 self._replica.take_back()
@@ -329,9 +324,9 @@ class ProjectActor:
             self._replica.doubtful &= not work.events  # a commit vouches for all that was visible before it
         return work
 
-    def _take(self) -> None:
-        """Fill the batch from the mailbox."""
-        taken, now = self._mailbox.take(self._limits.batch_size_max - len(self._batch)), trio.current_time()
+    def _take(self, count: int) -> None:
+        """Take requests from the mailbox, as far as the batch has room."""
+        taken, now = self._mailbox.take(min(count, self._limits.batch_size_max - len(self._batch))), trio.current_time()
         for request in taken:
             request.stages.taken = now
             self._totals.queue_seconds.observe(now - request.stages.accepted)
@@ -352,14 +347,9 @@ class ProjectActor:
         if self._batch:
             await compare(state, self._batch[0], self._clock(), self._pace)
         self._pace.begin()
-        return self._decide_now(state, self._clock(), recalled, wanted, self._pace)
-
-    def _decide_now(self, state: State, now: datetime, recalled: Recall, wanted: set[int], pace: Pace) -> Work:
-        for request in self._batch:
-            if not isinstance(request.command, Look):
-                self._readers.saw(request.caller, now)
         self._replica.begin()
-        return Deciding(state, now, recalled, wanted, self._replica.gap).run(self._batch, pace)
+        deciding = Deciding(state, self._clock(), recalled, wanted, self._replica.gap, self._readers.saw)
+        return deciding.run(self._batch, self._pace)
 
     async def _is_proven(self, *, just_read: bool) -> bool:
         """Whether the state ends with the ledger's last event, all of it as durable as a commit makes it."""
@@ -438,11 +428,19 @@ class ProjectActor:
         state = self._replica.state
         if state is None or self._replica.must_read or self.closed or self._meeting:
             return None
-        self._take()
+        self._take(1)
         if not (self._batch and self._readers.was_read and is_prepared(state, self._batch[0], now)):
             return None
         self._phases.enter(Phase.DECIDING)
-        return self._decide_now(state, now, Recall(), set(), pace)
+        self._replica.begin()
+        return Deciding(state, now, Recall(), set(), self._replica.gap, self._readers.saw).run(self._drawn(), pace)
+
+    def _drawn(self) -> Iterator[Request]:
+        """The batch, filled as it is asked for: when the slice is spent, others still wait in the mailbox's order."""
+        yield from self._batch
+        while self._mailbox and len(self._batch) < self._limits.batch_size_max:
+            self._take(1)
+            yield self._batch[-1]
 
     def _answer_in_round(self, work: Work) -> None:
         self._answer(work)

@@ -71,6 +71,21 @@ async def test_a_batch_is_committed_as_it_is_when_its_time_is_spent(
     assert journal.appends == 1 + 3, "ten claims of a millisecond each fill a slice of ten"
 
 
+async def test_what_a_slice_has_no_time_for_stays_in_the_mailbox(
+    autojump_clock: MockClock, slow_directory: Directory, work: Work, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    await slow_directory.ask(A, CLAIM)  # so that the state is read and rounds serve the next ones
+    gate = trio.Event()
+    journal.before_append.append(gate.wait)
+    asked = Asked(slow_directory, nursery)
+    for _ in range(31):
+        await asked.ask(A, CLAIM)
+    gate.set()
+    await wait_all_tasks_blocked()
+    assert len(asked.outcomes) == 31
+    assert sum(slow_directory.statistics().totals.queue_seconds.counts) == 1 + 31
+
+
 async def test_one_command_is_decided_however_long_it_takes(
     autojump_clock: MockClock, slow_directory: Directory, work: Work, nursery: trio.Nursery
 ) -> None:
