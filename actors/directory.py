@@ -149,10 +149,11 @@ class Directory:
         """
         if answer.advances is None:
             return
-        reader, done = (caller.project_id, caller.id), trio.Event()
+        reader = (caller.project_id, caller.id)
         moves = self._advancing.setdefault(reader, {})
         if any(upto >= answer.advances for upto in moves.values()):
             return  # a reader with many calls that wait was shown the same events by all of them
+        done = trio.Event()
         moves[done] = answer.advances
         try:
             await self.ask(caller, AdvanceCursor(upto=answer.advances))

@@ -96,7 +96,7 @@ class LeaseBook:
 
     def newest(self, now: datetime, limit: int) -> list[HeldLease]:
         """The active leases that were granted last, newest first."""
-        newest_first = (self._by_id[lease_id] for lease_id in self._ids[::-1])
+        newest_first = (self._by_id[lease_id] for lease_id in reversed(self._ids))
         return list(islice((held for held in newest_first if held.expires_at > now), limit))
 
     def overlapping(self, surface: str, now: datetime) -> Iterator[HeldLease]:

@@ -104,6 +104,10 @@ class Ordered(Sequence[Item]):
     def __iter__(self) -> Iterator[Item]:
         return iter(self._items)
 
+    def __reversed__(self) -> Iterator[Item]:
+        backwards: Iterator[Item] = reversed(self._items)
+        return backwards
+
     @overload
     def __getitem__(self, index: int) -> Item: ...
     @overload
