@@ -108,6 +108,18 @@ class LeaseBook:
         near = (held for held in self._near(surface, now) if conflict_between(held, holder, mode))
         return (held for held in near if self._overlaps.of(surface, held.surface))
 
+    def own_overlapping(self, holder: int, surface: str, now: datetime) -> list[str]:
+        """Surfaces of the holder's active leases that overlap a surface, newest first; of very many, of the newest."""
+        found: list[str] = []
+        pairs_left = PATHS_COMPARED_AT_ONCE_MAX
+        for held in reversed(self.active_of(holder, now)):
+            pairs_left -= surfaces.alternatives(surface) * surfaces.alternatives(held.surface)
+            if pairs_left < 0:
+                break
+            if self._overlaps.of(surface, held.surface):
+                found.append(held.surface)
+        return found
+
     def long_comparison(self, surface: str) -> Iterator[None] | None:
         """The steps after which `overlapping` is short for this surface; None if it is short already."""
         others = self._overlaps.unknown(surface, {self._by_id[held].surface for held in self._candidates(surface)})

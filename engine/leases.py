@@ -31,7 +31,7 @@ LEASES_PER_PROJECT_MAX = 3_000
 """Active leases of a project. A surface that begins with a wildcard is compared with all of them."""
 
 OTHERS_SHOWN_MAX = 50
-"""Conflicting leases that an answer names; it counts the others."""
+"""Leases that an answer names beside the one it is about; it counts the other conflicting ones."""
 
 LEASES_SHOWN_MAX = 200
 """As many rows as a page of anything else has."""
@@ -132,9 +132,14 @@ class GrantedLease(Reply, frozen=True, kw_only=True):
 
 
 class ReleasedLeases(Reply, frozen=True, kw_only=True):
-    """How many leases ended: 0 or 1."""
+    """How many leases ended: 0 or 1.
+
+    `you_hold`: none ended, but the caller has these leases in common with the surface, newest first. Release them by
+    these names.
+    """
 
     released: int
+    you_hold: list[str] | UnsetType = UNSET
 
 
 class EndedLease(Reply, frozen=True, kw_only=True):
@@ -254,12 +259,13 @@ def lease(book: LeaseBook, command: Lease, context: Context) -> Decision | Pendi
 
 
 def release(book: LeaseBook, command: Release, context: Context) -> Decision | Refusal:
-    """End the caller's own lease of this surface, if it is active."""
+    """End the caller's own lease of this surface, if it is active; else name those of the caller that overlap it."""
     surface = surfaces.parse(command.surface)
     if isinstance(surface, Refusal):
         return surface
     if (held := book.get(context.caller.id, surface, context.now)) is None:
-        return Decision(reply=ReleasedLeases(released=0))
+        own = book.own_overlapping(context.caller.id, surface, context.now)
+        return Decision(reply=ReleasedLeases(released=0, you_hold=own[:OTHERS_SHOWN_MAX] or UNSET))
     return Decision(reply=ReleasedLeases(released=1), events=(Released(surface=held.surface),))
 
 

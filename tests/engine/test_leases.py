@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from engine import held_leases, leases
+from engine import held_leases, leases, overlaps
 from engine.decision import Pending
 from engine.leases import EndLease, Lease, Leased, Release, Released, WhoHolds
 from engine.project import snapshot
@@ -154,12 +154,39 @@ LEASES: list[tuple[str, History, Step, dict[str, Any], tuple[EventData, ...]]] =
     ),
 ]
 
+YOU_HOLD: list[tuple[str, History, str, list[str]]] = [
+    ("a wider one", [ada(Lease(surface="src/auth/**"))], "src/auth/form.tsx", ["src/auth/**"]),
+    ("a narrower one", [ada(Lease(surface="src/auth/form.tsx"))], "src", ["src/auth/form.tsx"]),
+    ("the newest first", [ada(Lease(surface="src")), ada(Lease(surface="**/*.py"))], "src/a.py", ["**/*.py", "src"]),
+    ("none of what is elsewhere", [ada(Lease(surface="docs")), ada(Lease(surface="."))], "src/a.py", ["."]),
+]
+
+
+@pytest.mark.parametrize(("history", "surface", "held_as"), [pytest.param(*row, id=name) for name, *row in YOU_HOLD])
+def test_a_release_that_ends_nothing_names_what_the_caller_holds_there(
+    history: History, surface: str, held_as: list[str]
+) -> None:
+    check(history, ada(Release(surface=surface)), {"released": 0, "you_hold": held_as})
+
+
+def test_a_release_names_no_lease_of_others_and_none_that_ran_out() -> None:
+    history = [ben(Lease(surface="src")), ada(Lease(surface="src", ttl_seconds=1)), timedelta(seconds=1)]
+    check(history, ada(Release(surface="src/a.py")), {"released": 0})
+
+
+def test_a_release_compares_only_the_newest_of_very_many_leases() -> None:
+    one, many = "old/a.py", overlaps.PATHS_COMPARED_AT_ONCE_MAX // 8
+    history = [ada(Lease(surface=one)), *(ada(Lease(surface=f"{n}/{{a,b,c,d,e,f,g,h}}")) for n in range(many - 1))]
+    check(history, ada(Release(surface="old")), {"released": 0, "you_hold": [one]})
+    check([*history, ada(Lease(surface="x"))], ada(Release(surface="old")), {"released": 0, "you_hold": [one]})
+    check([*history, ada(Lease(surface="x/{a,b,c,d,e,f,g,h}"))], ada(Release(surface="old")), {"released": 0})
+
+
 RELEASES: list[tuple[str, History, Step, int, tuple[EventData, ...]]] = [
     ("one's own", [ada(Lease(surface="a"))], ada(Release(surface="a")), 1, (Released(surface="a"),)),
     ("spelled another way", [ada(Lease(surface="a"))], ada(Release(surface="./b/../a/")), 1, (Released(surface="a"),)),
     ("nothing", [], ada(Release(surface="a")), 0, ()),
     ("another's", [ben(Lease(surface="a"))], ada(Release(surface="a")), 0, ()),
-    ("one that only overlaps", [ada(Lease(surface="a/**"))], ada(Release(surface="a/b")), 0, ()),
     (
         "one that ran out",
         [ada(Lease(surface="a", ttl_seconds=1)), timedelta(seconds=1)],

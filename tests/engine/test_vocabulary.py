@@ -173,7 +173,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
     (AckedPosts, "acked"),
     (GrantedLease, "lease_id surface expires_at others omitted renewed"),
     (OtherLease, "actor surface expires_at"),
-    (ReleasedLeases, "released"),
+    (ReleasedLeases, "released you_hold"),
     (EndedLease, "lease_id surface holder"),
     (Leases, "leases"),
     (LeaseRow, "surface actor expires_at expires_in_seconds note mode"),
