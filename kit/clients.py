@@ -7,9 +7,12 @@ can run the hook as Claude Code does.
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from kit.shell import changed_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,17 +26,32 @@ COPILOT_HOOKS = ".github/hooks/llm-bus.json"
 _PATCH = re.compile(r"^\*\*\* (?:Add File|Update File|Delete File|Move to): (.+)$", re.MULTILINE)
 _IS_PATCH = "*** Begin Patch"
 _PATHS = ("file_path", "notebook_path", "filePath", "path", "absolute_path")
+_SHELLS = re.compile(r"shell|bash|exec_command|terminal", re.IGNORECASE)
+_COMMANDS = ("command", "cmd", "text")
+_FOLDERS = ("workdir", "directory", "dir_path")
 _EDITS = re.compile(r"write|edit|patch|replace|create|str_replace|notebook|insert", re.IGNORECASE)
 
 
 def _paths_in(tool: str, given: Mapping[str, Any]) -> Iterator[str]:
-    """The paths that a tool has changed: named, or in the text of a patch, which shells are given, too."""
+    """The paths that a tool has changed: named, in the text of a patch (which shells get, too), or in a command."""
     for text in given.values():
         if isinstance(text, str) and _IS_PATCH in text:
             yield from (path.strip() for path in _PATCH.findall(text))
             return
-    if not tool or _EDITS.search(tool):
+    if _SHELLS.search(tool):
+        command = next((given[name] for name in _COMMANDS if isinstance(given.get(name), str)), "")
+        folder = next((given[name] for name in _FOLDERS if isinstance(given.get(name), str)), "")
+        yield from (posixpath.join(folder, path) for path in changed_paths(command))
+    elif not tool or _EDITS.search(tool):
         yield from [given[name] for name in _PATHS if isinstance(given.get(name), str)][:1]
+
+
+def _line_of(command: list[Any]) -> str:
+    """A list of words as one line of shell; what `sh -c` is given is that line."""
+    words = [str(word) for word in command]
+    if len(words) == 3 and words[1] in ("-c", "-lc"):
+        return words[2]
+    return " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
 
 
 def _specific(event: str, text: str) -> str:
@@ -84,7 +102,7 @@ class Client:
                 except ValueError:
                     arguments = {"text": arguments}
             elif isinstance(arguments, dict) and isinstance(arguments.get("command"), list):
-                arguments = {"text": "\n".join(map(str, arguments["command"]))}
+                arguments = {**arguments, "command": _line_of(arguments["command"])}
             if isinstance(arguments, dict):
                 return list(_paths_in(tool, arguments))
         return []

@@ -236,9 +236,10 @@ def _parse(text: str | None) -> dict[str, Any]:
     try:
         settings = json.loads(text or "{}")
     except ValueError as error:
-        raise CannotEdit(f"it is not JSON: {error}") from error
+        told = f"it is not JSON: {error}; take comments and trailing commas out, then install again"
+        raise CannotEdit(told) from error
     if not isinstance(settings, dict) or not isinstance(settings.get("hooks", {}), dict):
-        raise CannotEdit("it does not look like a client's settings")
+        raise CannotEdit("it is not an object with an object of hooks")
     if not all(isinstance(entries, list) for entries in settings.get("hooks", {}).values()):
         raise CannotEdit("its hooks are not lists")
     return settings

@@ -151,11 +151,17 @@ class Repository:
         return Changes.by_status(changes)
 
     def written(self, paths: Iterable[str]) -> Changes:
-        """What an agent has just written: a path that the last commit lacks is new, a missing one is removed."""
+        """What an agent has just written: a path that the last commit lacks is new, a missing one is removed.
+
+        A path that neither the last commit nor the work tree has was made and taken away again: nothing changed.
+        """
         found = Changes()
         known = self._existing([f"HEAD:{path}" for path in paths])
         for path in paths:
-            (found.other if f"HEAD:{path}" in known else found.added).append(path)
+            if f"HEAD:{path}" in known:
+                found.other.append(path)
+            elif os.path.lexists(os.path.join(os.fsencode(self.root), _encoded(path))):
+                found.added.append(path)
         if found.added:
             gone = ("diff", "HEAD", "--no-renames", "--diff-filter=D", "--name-only", "-z")
             found.removed = _decoded(_git(self.root, *gone) or b"").split("\0")[:-1]

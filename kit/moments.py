@@ -142,13 +142,17 @@ def _check_numbers(repository: Repository, settings: Settings, paths: list[str],
 def _edited(moment: Moment, project: Repository) -> tuple[Repository, list[str]]:
     """The work tree of the files that were just changed in this repository, and those files.
 
-    Files of another repository, even one inside of this one, are left out: it has settings of its own.
+    Files of another repository, even one inside of this one, are left out: it has settings of its own. What was written
+    through a link is the file that it leads to.
     """
     found: dict[Repository, list[str]] = {}
+    around: dict[Path, Repository] = {}
     for name in moment.client.paths(moment.event, moment.given):
         with suppress(OSError, ValueError, NotInGit):
             edited = here(moment) / name
-            repository = Repository.around(edited.parent)
+            edited = Path(os.path.realpath(edited)) if edited.is_symlink() else edited
+            repository = around.get(edited.parent) or Repository.around(edited.parent)
+            around[edited.parent] = repository
             if repository.shared == project.shared:
                 found.setdefault(repository, []).append(repository.relative(edited))
     return next(iter(found.items()), (project, []))

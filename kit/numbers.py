@@ -32,6 +32,11 @@ _DATES = re.compile(
 )
 """Days, and months alone, in a path: `2026-11-27`, `26_11_27`, `2026/11/27`, `2026-11`, `202611`."""
 
+_DIRECTION_WORD = "(?:up|down|do|undo|forwards?|backwards?|rollback|revert|reverse|deploy|verify)"
+_DIRECTION = re.compile(rf"^{_DIRECTION_WORD}[-_]+|[-_]+{_DIRECTION_WORD}$", re.IGNORECASE)
+_FLYWAY = re.compile("^[BUV](?=[0-9])")
+"""How Flyway begins the names of a baseline, an undo and a versioned migration."""
+
 Shape = tuple[int, str, str]
 """How a run of digits stands in a name: its width, and what kind of character is on each side."""
 
@@ -53,9 +58,14 @@ class Numbered:
 
     @property
     def stem(self) -> str:
-        """What files that belong together share: `0001_users` of `0001_users.up.sql` and `0001_users/down.sql`."""
+        """What files that belong together share: `0001_users` of `0001_users.up.sql` and `0001_users/down.sql`.
+
+        A word for the direction does not count (`0001_users_down.sql`, `rollback_0001_users.sql`), nor does Flyway's
+        letter for it (`U1__users.sql` undoes `V1__users.sql`).
+        """
         dot = self._name.find(".", self.end)
-        return self._name if dot < 0 else self._name[:dot]
+        name = self._name if dot < 0 else self._name[:dot]
+        return _FLYWAY.sub("V", _DIRECTION.sub("", name))
 
     @property
     def place(self) -> str:

@@ -11,12 +11,13 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kit.bus import Doubt
 from kit.git import CONFIG_NAME
-from kit.surfaces import WILDCARDS
+from kit.surfaces import ALTERNATIVES_MAX, WILDCARDS, has_too_many_alternatives
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,10 +96,9 @@ def read_settings(repository: Repository, *, needs_file: bool = True) -> Setting
     differing = [name for name in PINNED if chosen[name] and given.get(name, chosen[name]) != chosen[name]]
     told = f"{CONFIG_NAME} names another {' and '.join(differing)} than was installed: it is not used"
     warnings = [told] if differing else []
+    wrong = ((glob, remedy) for glob in given["sequences"] if (remedy := _fault(glob)) is not None)
     warnings += [
-        f"{glob!r} in {CONFIG_NAME} names no numbered files: write {glob.rstrip('/') + '/*'!r} for those of a folder"
-        for glob in list(given["sequences"])[:WARNED_MAX]
-        if WILDCARDS.isdisjoint(glob)
+        f"{glob!r} in {CONFIG_NAME} names no numbered files: {remedy}" for glob, remedy in islice(wrong, WARNED_MAX)
     ]
     project = chosen["project"] or given.get("project")
     return Settings(
@@ -112,6 +112,15 @@ def read_settings(repository: Repository, *, needs_file: bool = True) -> Setting
         auto_lease=given["autoLease"],
         warnings=tuple(warnings),
     )
+
+
+def _fault(glob: str) -> str | None:
+    """What to write in place of a glob that can name no numbered file; None for any other."""
+    if ".." in glob.split("/"):
+        return "write it from the root of the repository, without '..'"
+    if has_too_many_alternatives(glob):
+        return f"its braces stand for more than {ALTERNATIVES_MAX} paths: write several globs with the same sequence"
+    return f"write {glob.rstrip('/') + '/*'!r} for those of a folder" if WILDCARDS.isdisjoint(glob) else None
 
 
 def _from_environment() -> str:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-ALTERNATIVES_MAX = 16
-"""How many paths the braces of one surface may stand for. More are read literally."""
+ALTERNATIVES_MAX = 8
+"""How many paths the braces of one surface may stand for, as on the bus. More are read literally."""
 
 WILDCARDS = frozenset("*?{")
 _GROUP = re.compile(r"\{([^{}]*,[^{}]*)\}")
@@ -62,6 +62,11 @@ def as_surface(path: str) -> str:
     if _ODD.search(surface):
         surface = re.sub(r"[ ()\[\]'&+=]", "?", surface)
     return surface if surface.count("?") <= _WILDCARDS_MAX else re.sub(r"\?[^/]*\?", "*", surface)
+
+
+def has_too_many_alternatives(glob: str) -> bool:
+    """Whether the braces of a glob stand for more than `ALTERNATIVES_MAX` paths."""
+    return len(tuple(islice(_expanded(glob), ALTERNATIVES_MAX + 1))) > ALTERNATIVES_MAX
 
 
 @lru_cache(maxsize=4096)

@@ -170,13 +170,16 @@ def test_a_release_that_ends_nothing_names_what_the_caller_holds_there(
 
 
 def test_a_release_names_no_lease_of_others_and_none_that_ran_out() -> None:
-    history = [ben(Lease(surface="src")), ada(Lease(surface="src", ttl_seconds=1)), timedelta(seconds=1)]
+    history: History = [ben(Lease(surface="src")), ada(Lease(surface="src", ttl_seconds=1)), timedelta(seconds=1)]
     check(history, ada(Release(surface="src/a.py")), {"released": 0})
 
 
 def test_a_release_compares_only_the_newest_of_very_many_leases() -> None:
     one, many = "old/a.py", overlaps.PATHS_COMPARED_AT_ONCE_MAX // 8
-    history = [ada(Lease(surface=one)), *(ada(Lease(surface=f"{n}/{{a,b,c,d,e,f,g,h}}")) for n in range(many - 1))]
+    history: History = [
+        ada(Lease(surface=one)),
+        *(ada(Lease(surface=f"{n}/{{a,b,c,d,e,f,g,h}}")) for n in range(many - 1)),
+    ]
     check(history, ada(Release(surface="old")), {"released": 0, "you_hold": [one]})
     check([*history, ada(Lease(surface="x"))], ada(Release(surface="old")), {"released": 0, "you_hold": [one]})
     check([*history, ada(Lease(surface="x/{a,b,c,d,e,f,g,h}"))], ada(Release(surface="old")), {"released": 0})

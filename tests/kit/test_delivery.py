@@ -126,6 +126,24 @@ async def test_ignored_files_are_not_leased(bus: Bus, alice: WorkTree) -> None:
     assert await leases_of(bus, alice) == {}
 
 
+async def test_what_is_written_through_a_link_is_leased_where_it_is(bus: Bus, alice: WorkTree) -> None:
+    alice.write("src/a.py")
+    (alice.path / "a.py").symlink_to("src/a.py")
+    (alice.path / "hosts").symlink_to("/etc/hosts")
+    await alice.told_of("a.py")
+    await alice.told_of("hosts")
+    assert await leases_of(bus, alice) == {"src/a.py": LEASE_NOTE}
+
+
+async def test_a_numbered_file_that_is_gone_again_takes_no_number(bus: Bus, alice: WorkTree) -> None:
+    patch = "*** Begin Patch\n*** Delete File: docs/decisions/0001-x.md\n*** End Patch"
+    for given in ({"input": patch}, {"command": "rm docs/decisions/0001-x.md"}):
+        ran = await alice.tell("PostToolUse", "codex", tool_name="shell", tool_input=given)
+        assert "adr" not in told(ran.out)
+    assert alice.who.token is not None
+    assert (await bus.call(alice.who.token, "list_sequences"))["sequences"] == []
+
+
 async def test_a_subagent_is_told_whose_identity_it_shares(alice: WorkTree) -> None:
     ran = await alice.tell("SubagentStart")
     assert "you are ada/alice" in told(ran.out)
@@ -173,6 +191,15 @@ async def test_every_client_is_told_in_its_own_way(bus: Bus, alice: WorkTree, bo
                 "tool_input": {"command": ["apply_patch", "*** Begin Patch\n*** Add File: PATH\n+x"]},
             },
         ),
+        ("codex", "PostToolUse", {"tool_name": "exec_command", "tool_input": {"cmd": "sed -i s/a/b/ PATH"}}),
+        ("codex", "PostToolUse", {"tool_name": "shell", "tool_input": {"command": ["bash", "-lc", "echo x > PATH"]}}),
+        ("codex", "PostToolUse", {"tool_name": "shell", "tool_input": {"command": ["tee", "PATH"]}}),
+        (
+            "gemini",
+            "AfterTool",
+            {"tool_name": "run_shell_command", "tool_input": {"command": "touch a.py", "directory": "src"}},
+        ),
+        ("opencode", "tool", {"tool": "bash", "args": {"command": "cat > PATH <<EOF\n> no.txt\nEOF"}}),
         ("gemini", "AfterTool", {"tool_name": "write_file", "tool_input": {"file_path": "PATH"}}),
         ("qwen", "PostToolUse", {"tool_name": "edit", "tool_input": {"file_path": "PATH"}}),
         ("opencode", "tool", {"tool": "write", "args": {"filePath": "PATH"}}),

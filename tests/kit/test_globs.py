@@ -6,9 +6,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from engine import surfaces
 from engine.names import says_nothing
 from engine.surfaces import overlap, parse
-from kit.surfaces import as_surface, covers, matches
+from kit.surfaces import ALTERNATIVES_MAX, as_surface, covers, matches
 from tests.surface_cases import APART, MEETING
 
 NAMES = st.text("ab[é\u0301", min_size=1, max_size=3)
@@ -37,6 +38,10 @@ def test_what_a_glob_covers_for_the_hook_it_covers_for_the_bus(glob: str, path: 
     surface, file = parse(glob), parse(path)
     if matches(glob, path) and isinstance(surface, str) and isinstance(file, str):
         assert overlap(surface, file)
+
+
+def test_braces_stand_for_as_many_paths_as_on_the_bus() -> None:
+    assert ALTERNATIVES_MAX == surfaces.ALTERNATIVES_MAX
 
 
 def test_no_glob_takes_long() -> None:

@@ -142,12 +142,20 @@ async def test_a_broken_config_passes(tree: WorkTree, text: str, warning: str) -
     await assert_passes_with_a_warning(tree, warning)
 
 
-async def test_a_glob_that_names_a_folder_is_told_of(tree: WorkTree) -> None:
-    tree.configure(sequences={"docs/decisions/": "adr"})
+@pytest.mark.parametrize(
+    ("glob", "remedy"),
+    [
+        ("docs/decisions/", "write 'docs/decisions/*' for those of a folder"),
+        ("../shared/*.sql", "write it from the root of the repository, without '..'"),
+        ("{a,b,c}/{d,e,f}/*.sql", "its braces stand for more than 8 paths: write several globs"),
+    ],
+)
+async def test_a_glob_that_names_no_numbered_file_is_told_of(tree: WorkTree, glob: str, remedy: str) -> None:
+    tree.configure(sequences={glob: "adr"})
     await tree.stage("docs/decisions/0001-x.md")
     ran = await tree.hook("--staged")
     assert ran.code == 0
-    assert "'docs/decisions/' in llm-bus.config.json names no numbered files: write 'docs/decisions/*'" in ran.err
+    assert f"{glob!r} in llm-bus.config.json names no numbered files: {remedy}" in ran.err
 
 
 async def test_an_override_passes_even_a_collision_and_is_noted(bus: Bus, tree: WorkTree) -> None:

@@ -237,6 +237,7 @@ async def test_settings_that_are_no_json_are_left_alone(tree: WorkTree) -> None:
     outcome = install(tree.path, Wishes())
     [problem] = outcome.problems
     assert problem.startswith("left .claude/settings.json alone: it is not JSON")
+    assert problem.endswith("take comments and trailing commas out, then install again")
     assert (tree.path / ".claude/settings.json").read_text() == "{ // comment\n}"
     assert "created AGENTS.md" in outcome.changes
 

@@ -223,6 +223,38 @@ def test_the_number_is_where_the_neighbours_have_theirs(path: str, neighbours: l
     assert (found and found.number) == number
 
 
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("0001_users.up.sql", "0001_users.down.sql"),
+        ("0001_users_up.sql", "0001_users_down.sql"),
+        ("0001-users.sql", "0001-users-rollback.sql"),
+        ("0001_up.sql", "0001_down.sql"),
+        ("001.do.sql", "001.undo.sql"),
+        ("0001_users.sql", "rollback_0001_users.sql"),
+        ("V1__users.sql", "U1__users.sql"),
+        ("B1__users.sql", "V1__users.sql"),
+    ],
+)
+def test_the_files_of_one_migration_share_its_number(pair: tuple[str, str]) -> None:
+    up, down = Numbering({"d/*": "migration"}).of([f"d/{name}" for name in pair])
+    assert (up.number, up.stem) == (down.number, down.stem)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("0001_users.sql", "0001_roles.sql"),
+        ("0001_users_up.sql", "0001_roles_down.sql"),
+        ("V1__users.sql", "U1__roles.sql"),
+        ("0001_startup.sql", "0001_start.sql"),
+    ],
+)
+def test_two_migrations_do_not(pair: tuple[str, str]) -> None:
+    one, other = Numbering({"d/*": "migration"}).of([f"d/{name}" for name in pair])
+    assert one.stem != other.stem
+
+
 async def test_folders_are_numbered_too(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
     alice.configure(sequences={"db/migrations/*/*.sql": "migration"})
     await claim(bus, bob, sequence="migration")
