@@ -36,21 +36,21 @@ class RequestParser:
         self._head_bytes = 0
         """Of the current head, as far as llhttp has handed it out."""
         self._unended_bytes = 0
-        """Bytes fed that did not end the current head: llhttp keeps a header back until its value is complete."""
-        self._has_begun = False
-        """Whether a head began in the bytes that were fed last."""
+        """Bytes fed that neither began nor ended a head and had nothing of a body: a header or trailer is kept back
+        until its value is complete, and what there is of it is copied each time."""
+        self._has_progressed = False
+        """Whether the bytes that were fed last did."""
         self._current: Request | None = None
         self._parser = httptools.HttpRequestParser(self)
 
     def feed(self, data: bytes) -> None:
         """Read on. What cannot be read sets `problem`, and nothing is read after it."""
-        self._has_begun = False
+        self._has_progressed = False
         left = data
         while left and self.problem is None:
             left = self._read(left)
-        if self.is_in_head and not self._has_begun:
-            self._unended_bytes += len(data)
-            self._bound(self._unended_bytes)
+        self._unended_bytes = 0 if self._has_progressed else self._unended_bytes + len(data)
+        self._bound(self._unended_bytes)
 
     def _read(self, data: bytes) -> bytes:
         """Read on; gives what is still to be read."""
@@ -58,6 +58,8 @@ class RequestParser:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as stop:
             return self._without_upgrade(data[stop.args[0] :])
+        except httptools.HttpParserInvalidMethodError:
+            self._fail(problems.NO_METHOD)
         except httptools.HttpParserError:
             self._fail(problems.MALFORMED)
         return b""
@@ -90,9 +92,8 @@ class RequestParser:
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self.is_in_head = self._has_begun = True
-        self._target, self._headers = b"", []
-        self._head_bytes = self._unended_bytes = 0
+        self.is_in_head = self._has_progressed = True
+        self._target, self._headers, self._head_bytes = b"", [], 0
 
     def on_url(self, part: bytes) -> None:
         """Add a piece of the target."""
@@ -114,7 +115,7 @@ class RequestParser:
 
     def on_headers_complete(self) -> None:
         """Hand the request out."""
-        self.is_in_head = False
+        self.is_in_head, self._has_progressed = False, True
         method, version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
         target, headers = self._target, self._headers
         if not target.startswith(b"/"):
@@ -125,11 +126,13 @@ class RequestParser:
 
     def on_body(self, chunk: bytes) -> None:
         """Add a piece of the body."""
+        self._has_progressed = True
         assert self._current is not None  # noqa: S101 - a body follows its head
         self._current.add_to_body(chunk)
 
     def on_message_complete(self) -> None:
         """Mark the request as complete."""
+        self._has_progressed = True
         assert self._current is not None  # noqa: S101 - the end follows the head
         self._current.keeps_alive = self._parser.should_keep_alive()
         self._current.is_complete = True

@@ -66,8 +66,17 @@ STORE_SILENT = Problem.of(503, "unavailable", "the database does not answer; try
     b"retry-after", b"1"
 )
 
-MALFORMED = Problem.of(400, "malformed", "this is not a request in HTTP/1.1 that can be read in one way only.")
-HEAD_TOO_LARGE = Problem.of(431, "head_too_large", "request line and headers are too large or too many.")
+NO_METHOD = Problem.of(
+    400, "malformed", "this port takes HTTP/1.1 without TLS: begin with a method in capitals, such as GET or POST."
+)
+MALFORMED = Problem.of(
+    400,
+    "malformed",
+    "this request in HTTP/1.1 is broken or ambiguous: check the request line, headers, length and chunks.",
+)
+HEAD_TOO_LARGE = Problem.of(
+    431, "head_too_large", "the request line, headers, trailers or chunk extensions are too large or too many."
+)
 HTTP_VERSION = Problem.of(505, "http_version", "send HTTP/1.1.")
 ONE_HOST = Problem.of(400, "malformed", "send exactly one Host header.")
 SENT_TWICE = Problem.of(400, "malformed", "send one Host, Authorization, Origin and Content-Type header at most.")

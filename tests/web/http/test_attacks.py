@@ -182,6 +182,29 @@ def test_very_many_headers_are_refused_before_the_head_ends(header: bytes) -> No
     assert parser.problem is problems.HEAD_TOO_LARGE
 
 
+@pytest.mark.parametrize("begun", [b"0\r\nX: ", b"0\r\nX", b"0\r\n", b"1;", b"2\r\nab\r\n1;x=", b"000", b"0\r\n\r\n"])
+@pytest.mark.parametrize("endless", [b"0", b"x", b"X: y\r\n", b"\r\n"])
+def test_lines_around_a_body_end(begun: bytes, endless: bytes) -> None:
+    """A trailer, an extension of a chunk and the like: what there is of one would be copied again and again."""
+    parser = RequestParser()
+    parser.feed(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + begun)
+    piece = endless * 1_000
+    for _ in range(HEAD_BYTES_MAX // len(piece) + 2):
+        parser.feed(piece)
+    assert parser.problem is not None
+
+
+def test_a_body_in_tiny_chunks_and_a_trailer_are_read() -> None:
+    parser = RequestParser()
+    parser.feed(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(HEAD_BYTES_MAX):
+        parser.feed(b"1;a=b\r\nx\r\n")
+    parser.feed(b"0\r\nX: y\r\n\r\n")
+    assert parser.problem is None
+    assert parser.requests[0].body_bytes == HEAD_BYTES_MAX
+    assert parser.requests[0].is_complete
+
+
 @pytest.mark.parametrize("pieces", [1, 2, 3, 50])
 def test_a_head_at_its_bounds_is_read_however_it_is_cut(pieces: int) -> None:
     parser = RequestParser()

@@ -58,9 +58,10 @@ async def read_answer(stream: trio.SocketStream) -> tuple[int, bytes]:
 
 
 async def test_a_body_at_the_limit_is_read_and_one_byte_more_is_not(bus: Bus, token: str) -> None:
-    padding = b" " * (request.BODY_BYTES_MAX - len(PING))
-    assert (await bus.send(PING + padding, token)).status_code == 200
-    assert (await bus.send(PING + padding + b" ", token)).status_code == 413
+    call = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami"}}'
+    padding = b" " * (request.BODY_BYTES_MAX - len(call))
+    assert (await bus.send(call + padding, token)).status_code == 200
+    assert (await bus.send(call + padding + b" ", token)).status_code == 413
 
 
 @pytest.mark.parametrize("megabytes", [1.5, 3])
