@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from store.embedded.disk import RESERVE_BYTES, Disk
 from store.people.quotas import Quotas
+from store.postgres.passwords import is_conninfo
 from web.errors import ConfigurationError
 from web.http.hosts import host_name
 
@@ -141,7 +142,9 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         return str(flag) if flag is not None else environ.get(variable or name.upper(), "").strip() or None
 
     settings = Settings(
-        database_url=str(flags["database_url"]) if flags.get("database_url") else _secret(environ, "DATABASE_URL"),
+        database_url=_database_url(
+            str(flags["database_url"]) if flags.get("database_url") else _secret(environ, "DATABASE_URL")
+        ),
         data_dir=Path(given("data_dir", "LLM_BUS_DATA_DIR") or platformdirs.user_data_dir("llm-bus")),
         disk_reserve_mib=_natural("DISK_RESERVE_MIB", given("disk_reserve_mib") or str(RESERVE_BYTES >> 20)),
         host=given("host") or "127.0.0.1",
@@ -201,6 +204,12 @@ def _secret(environ: Mapping[str, str], variable: str) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigurationError(f"{variable}_FILE is '{path}', which cannot be read: {reason}.") from error
+
+
+def _database_url(text: str | None) -> str | None:
+    if text is not None and not is_conninfo(text):  # not shown: it may hold a password
+        raise ConfigurationError("DATABASE_URL is neither a postgresql:// URL nor key=value pairs.")
+    return text
 
 
 def _port(text: str) -> int:

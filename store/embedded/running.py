@@ -36,7 +36,8 @@ async def embedded_postgres(
         users = await cluster.join()
     except OSError as error:
         raise EmbeddedUnavailable(
-            f"cannot use {data_dir} for the embedded PostgreSQL: {error}. Make it writable, or give another --data-dir."
+            f"cannot use {data_dir} for the embedded PostgreSQL: {error.strerror or error}. Make it writable, or give "
+            "another --data-dir."
         ) from error
     try:
         yield cluster.conninfo

@@ -186,7 +186,7 @@ async def open_session(conninfo: str, *, timeout_seconds: float) -> TrioConnecti
             try:
                 return await TrioConnection.attempt(make_conninfo("", **attempt))
             except psycopg.OperationalError as error:
-                failures.append(str(error).strip())
+                failures.append(". ".join(line.strip() for line in str(error).strip().splitlines()))
                 continue
         failures.append(f"{attempt.get('host')}: no answer within {timeout_seconds:g} s")
     raise psycopg.OperationalError("; ".join(failures))

@@ -1,4 +1,4 @@
-"""Passwords in conninfos, which must not become arguments: every user of a machine can read those of all processes."""
+"""What stands in a conninfo. Its password must not become an argument: every user of a machine can read those."""
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -6,12 +6,18 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 _SECRETS = {"password", "sslpassword"}
 
 
-def holds_password(conninfo: str) -> bool:
-    """Whether there is a secret in a conninfo; False for what is none."""
+def is_conninfo(text: str) -> bool:
+    """Whether it can be read as a `postgresql://` URL or as key=value pairs."""
     try:
-        return not _SECRETS.isdisjoint(conninfo_to_dict(conninfo))
+        conninfo_to_dict(text)
     except psycopg.ProgrammingError:
         return False
+    return True
+
+
+def holds_password(conninfo: str) -> bool:
+    """Whether there is a secret in a conninfo; False for what is none."""
+    return is_conninfo(conninfo) and not _SECRETS.isdisjoint(conninfo_to_dict(conninfo))
 
 
 def for_a_program(conninfo: str) -> tuple[str, dict[str, str]]:

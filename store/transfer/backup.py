@@ -30,7 +30,7 @@ _WORDS_MAX = 500
 
 
 async def back_up(conninfo: str, file: Path) -> BackedUp:
-    """Write the database into `file`, which is replaced only by a whole backup, and note the outcome.
+    """Write the database into `file`, which is replaced only by a complete backup, and note the outcome.
 
     Raises `TransferRefused` when a program fails or what was written is not what there is. Cancelling leaves the file
     that was there.
@@ -47,7 +47,7 @@ async def back_up(conninfo: str, file: Path) -> BackedUp:
 async def put_back(conninfo: str, file: Path) -> BackedUp:
     """Restore a backup into an empty database, all of it or nothing, and count what came.
 
-    Raises `TransferRefused` when the database is not empty, or the file is no whole backup.
+    Raises `TransferRefused` when the database is not empty, or the file is not a complete backup.
     """
     major = (await vitals.examine(conninfo)).major_version
     connection = await Connection.open(conninfo)
@@ -118,7 +118,7 @@ async def _events_in(file: Path, major: int) -> int:
         if process.returncode is None:
             process.kill()
     if process.returncode != 0:
-        raise TransferRefused(f"{file} is no whole backup: {_words(said)}")
+        raise TransferRefused(f"{file} is not a complete backup: {_words(said)}")
     return events
 
 

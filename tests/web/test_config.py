@@ -72,6 +72,13 @@ def test_nonsense_is_refused_by_the_name_of_the_variable(variable: str, value: s
         read_settings({variable: value})
 
 
+@pytest.mark.parametrize("url", ["mysql://bus:hunter2@db/bus", "hunter2"])
+def test_a_database_url_that_cannot_be_read_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL is neither") as refused:
+        read_settings({"DATABASE_URL": url})
+    assert "hunter2" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [("127.0.0.1", "http://127.0.0.1:99"), ("0.0.0.0", "http://127.0.0.1:99"), ("::1", "http://[::1]:99")],

@@ -10,6 +10,7 @@ from store.people import links, owners
 from store.people.owners import OwnerRow
 from web.cli.database import on_store
 from web.cli.options import data_options, json_option, port_option, public_url_option
+from web.cli.slips import no_such_owner
 from web.cli.terminal import card, note, say_json
 from web.config import Settings, read_settings
 from web.errors import CannotSignIn
@@ -69,7 +70,7 @@ async def _make(settings: Settings, email: str, store: Store) -> tuple[OwnerRow,
     owner = await store.read(owners.find_owner, email)
     if owner is not None and owner.suspended:
         raise CannotSignIn(f"{owner.email} is suspended: an operator can restore them in the web admin.")
-    code = await store.write(links.make, email)
+    code = None if owner is None else await store.write(links.make, email)
     if owner is None or code is None:
-        raise CannotSignIn(f"there is no owner {email}: 'llm-bus owner add {email}' adds one.")
+        raise await store.read(no_such_owner, email)
     return owner, link_to(settings.known_url, code)

@@ -125,7 +125,13 @@ def main() -> None:
     """The entry point."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # also where the terminal's encoding lacks a character
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:  # a full disk: the command has failed, and said so
+        _discard_output()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -137,7 +143,7 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except click.UsageError as error:
         hint = f" Try '{error.ctx.command_path} --help'." if error.ctx else ""
-        return _fail(2, f"{error.format_message()}{hint}")
+        return _fail(2, f"{_sentence(error.format_message())}{hint}")
     except click.ClickException as error:
         return _fail(1, error.format_message())
     except (click.Abort, KeyboardInterrupt):
@@ -150,18 +156,18 @@ def run(arguments: Sequence[str]) -> int:
 def _explain(error: BaseException) -> int:
     """Say what the user can do about it, or let a bug show itself."""
     causes = list(leaves(error))
-    if any(isinstance(cause, SystemExit | BrokenPipeError) for cause in causes):
-        return _leave_quietly()
+    if any(isinstance(cause, SystemExit | BrokenPipeError) for cause in causes):  # `llm-bus … | head` has seen enough
+        _discard_output()
+        return 1
     answers = [answer for cause in causes if (answer := _answer(cause))]
     if len(answers) < len(causes):
         raise error
     return _fail(*answers[0])
 
 
-def _leave_quietly() -> int:
-    """`llm-bus … | head`: the reader has seen enough, and the interpreter's last flush must not complain."""
+def _discard_output() -> None:
+    """Keep the interpreter's last flush from complaining about output that cannot be written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1
 
 
 def _answer(cause: BaseException) -> tuple[int, str] | None:
@@ -185,6 +191,11 @@ def _about_the_system(error: OSError) -> str:
 
 
 def _fail(code: int, sentence: str) -> int:
-    text = " ".join(sentence.split())
-    click.echo(f"llm-bus: {text}{'' if text.endswith(('.', '?', '!')) else '.'}", err=True)
+    click.echo(f"llm-bus: {_sentence(sentence)}", err=True)
     return code
+
+
+def _sentence(text: str) -> str:
+    """The text on one line, with a mark at its end."""
+    text = " ".join(text.split())
+    return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -5,6 +5,7 @@ the variable instead.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from math import isnan
 from typing import Any, TypeVar
 
@@ -92,6 +93,13 @@ class WholeNumber(click.IntRange):
 
     name = "whole number"
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number, or a usage error that tells the bounds."""
+        with suppress(click.BadParameter):
+            return int(super().convert(value, param, ctx))
+        wanted = f"a whole number from {self.min} to {self.max}"
+        raise click.BadParameter(f"'{value}' must be {wanted}.", ctx=ctx, param=param)
+
 
 class Number(click.FloatRange):
     """A number between two bounds; `nan` is none."""
@@ -99,11 +107,12 @@ class Number(click.FloatRange):
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number, or a usage error that names it."""
-        number = super().convert(value, param, ctx)
-        if isnan(number):
-            self.fail(f"'{value}' is not a valid number.", param, ctx)
-        return float(number)
+        """The number, or a usage error that tells the bounds."""
+        with suppress(click.BadParameter):
+            if not isnan(number := float(super().convert(value, param, ctx))):
+                return number
+        wanted = f"a number from {self.min:g} to {self.max:g}"
+        raise click.BadParameter(f"'{value}' must be {wanted}.", ctx=ctx, param=param)
 
 
 def json_option(command: Command) -> Command:

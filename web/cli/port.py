@@ -5,6 +5,7 @@ Standard library only, because `make up` runs this file before it installs anyth
     python web/cli/port.py      exits with 1 and a sentence when HOST and PORT are somebody else's
 """
 
+import errno
 import json
 import os
 import socket
@@ -36,7 +37,16 @@ def what_listens(host: str, port: int) -> Listener:
     ):
         if json.load(answer)["service"] == "llm-bus":
             return "llm-bus"
-    return "something else"
+    return "something else" if _is_taken(name, port) else "nothing"
+
+
+def _is_taken(name: str, port: int) -> bool:
+    """Whether somebody listens there: an address of another machine answers too, and is not ours to listen on."""
+    try:
+        socket.create_server((name, port), family=socket.AF_INET6 if ":" in name else socket.AF_INET).close()
+    except OSError as error:
+        return error.errno == errno.EADDRINUSE
+    return False
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from difflib import SequenceMatcher
 from store.errors import NoSuchName
 from store.ledger import named, overview
 from store.ledger.named import resembling
+from store.ledger.overview import OwnerOverview
 from store.people import grants, owners
 from store.postgres.connection import Connection
 
@@ -28,9 +29,21 @@ async def refuse_slips(connection: Connection, email: str, project: str, partici
 async def refuse_slip_of_owner(connection: Connection, email: str) -> None:
     """Raise `NoSuchName` for an owner who is not there and whose email resembles another's, also before its `@`."""
     wanted = email.strip().lower()
-    known = [row.email.lower() for row in await overview.owners(connection)]
+    _refuse(f"owner {email}", wanted, _alike_owners(wanted, await overview.owners(connection)))
+
+
+async def no_such_owner(connection: Connection, email: str) -> NoSuchName:
+    """What to say of an email that no owner has: whose it may be, also by the handle, or where to look."""
+    wanted, known = email.strip().lower(), await overview.owners(connection)
+    by_handle = next((row.email for row in known if row.handle == wanted), None)
+    near = by_handle or resembling(wanted, _alike_owners(wanted, known))
+    hint = "'llm-bus owner list' lists them." if near is None else f"Did you mean {near}?"
+    return NoSuchName(f"there is no owner {email}. {hint}")
+
+
+def _alike_owners(wanted: str, known: Iterable[OwnerOverview]) -> list[str]:
     # bob@ and ann@ of one domain have most characters in common, and nothing else.
-    _refuse(f"owner {email}", wanted, [other for other in known if _alike(_person(wanted), _person(other))])
+    return [email for row in known if _alike(_person(wanted), _person(email := row.email.lower()))]
 
 
 def _person(email: str) -> str:

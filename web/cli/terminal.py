@@ -5,6 +5,7 @@ respects NO_COLOR); elsewhere the same words in plain lines. Nothing here decide
 """
 
 import json
+import select
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,14 @@ def working(doing: str) -> Iterator[None]:
         yield
     if (seconds := time.monotonic() - began) > QUIET_SECONDS:
         NOTES.print(Text.assemble(("✓ ", "green"), doing, (f"  {seconds:.1f} s", "dim")))
+
+
+def leave_with_the_reader() -> None:
+    """Raise `BrokenPipeError` if what reads standard output has gone, as `head` has: a write would notice it later."""
+    poll = select.poll()
+    poll.register(RESULTS.file.fileno(), 0)  # errors are told without being asked for
+    if poll.poll(0):
+        raise BrokenPipeError
 
 
 def printable(text: str) -> str:

@@ -16,7 +16,7 @@ from store.ledger import named
 from store.transfer.format import to_line
 from web.cli.database import on_store
 from web.cli.options import WholeNumber, data_options
-from web.cli.terminal import RESULTS, note, printable, say
+from web.cli.terminal import RESULTS, leave_with_the_reader, note, printable, say
 from web.cli.timeline import COLOURS
 from web.config import read_settings
 
@@ -63,6 +63,7 @@ async def _follow(project: str, last: int, store: Store, *, as_json: bool) -> No
         for stored in page:
             _show(stored.event, as_json=as_json)
             seen = stored.event.seq
+        leave_with_the_reader()
         if len(page) < PAGE_EVENTS:
             await trio.sleep(LOOK_SECONDS)
 

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 import pytest
 
 from tests.postgres import Server, query
-from tests.web.command_line import Finished, llm_bus
+from tests.web.command_line import LLM_BUS, Finished, llm_bus
 from web.cli import entry as cli
 
 Command = Callable[..., Finished]
@@ -126,6 +127,12 @@ def test_called_bare_shows_the_help_and_counts_as_usage(command: Command) -> Non
         (["demo", "--url", "http://127.0.0.1:1"], ["LLM_BUS_TOKEN"]),
         (["demo", "--remove", "--url", "http://127.0.0.1:1"], ["--remove"]),
         (["migrate", "--data-dir", __file__], ["is a file"]),
+        (["watch", "shop", "--last", "-1"], ["'-1' must be a whole number from 0 to 1000."]),
+        (["prune", "shop", "ledgers", "--days", "0"], ["'0' must be a number from 1 to 36500."]),
+        (["prune", "shop", "ledgers", "--days", "nan"], ["'nan' must be a number from 1"]),
+        (["completion", "powershell"], ["'SHELL'", "bash"]),
+        (["status", "extra"], ["(extra). Try 'llm-bus status --help'."]),
+        (["serve", "--database-url", "mysql://db/bus"], ["DATABASE_URL is neither"]),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_2(command: Command, arguments: list[str], words: list[str]) -> None:
@@ -259,8 +266,10 @@ def test_an_admin_link_that_could_not_work_is_one_sentence(
     command: Command, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = ("admin-link", "ann@example.com", "--database-url", database)
-    fails(command(*link), 1, "no owner ann@example.com", "llm-bus owner add")
+    fails(command(*link), 2, "no owner ann@example.com", "llm-bus owner list")
     command("owner", "add", "ann@example.com", "--database-url", database)
+    for typo in ("ann@exmaple.com", "ann"):
+        fails(command("admin-link", typo, *link[2:]), 2, f"no owner {typo}. Did you mean ann@example.com?")
     query(database, "update owners set suspended_at = now()")
     fails(command(*link), 1, "suspended")
     monkeypatch.setenv("ADMIN_AUTH", "header")
@@ -275,6 +284,13 @@ def test_how_owners_sign_in_can_be_told_by_flags_but_no_secret(command: Command)
         assert "secret" not in re.findall(r"^  (--\S+)", text, re.MULTILINE)
     fails(command("serve", "--admin-auth", "oauth"), 2, "ADMIN_AUTH", "provider")
     fails(command("serve", "--signup", "maybe"), 2, "SIGNUP")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device is full here")
+def test_output_for_which_there_is_no_room_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([LLM_BUS, "--help"], stdout=full, stderr=subprocess.PIPE, check=False, text=True)
+    assert (done.returncode, done.stderr) == (1, "llm-bus: No space left on device.\n")
 
 
 def test_colours_only_on_a_terminal(database: str) -> None:

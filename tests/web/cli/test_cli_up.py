@@ -158,6 +158,11 @@ def test_make_up_looks_at_the_port_before_it_installs_anything(first_run: Runnin
     assert "is taken" in theirs.stderr
 
 
+def test_an_address_of_another_machine_is_not_said_to_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: socket.socket())  # somebody answers there
+    assert port.what_listens("192.0.2.1", 8787) == "nothing"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_drains_the_server_stops_its_database_and_exits_0(tmp_path: Path, number: int) -> None:
     with serving("up", "--data-dir", tmp_path) as server:

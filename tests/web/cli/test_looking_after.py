@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.postgres import Server, query
-from tests.web.command_line import LLM_BUS, Running, llm_bus, serving
+from tests.web.command_line import COMMAND_TIMEOUT_SECONDS, LLM_BUS, Running, llm_bus, serving
 from web.cli.terminal import plain, printable, printable_json, table
 
 ADA = ("--owner", "ann@example.com", "--project", "shop", "--participant", "ada")
@@ -178,7 +178,8 @@ def test_watching_shows_what_happened_and_what_happens(server: Running, database
         before = json.loads(watching.stdout.readline())
         llm_bus("call", "claim", '{"sequence": "seen"}', "--url", server.url, LLM_BUS_TOKEN=token)
         after = json.loads(watching.stdout.readline())
-        watching.terminate()
+        watching.stdout.close()  # as `head` does; nothing more happens that could be written
+        assert watching.wait(COMMAND_TIMEOUT_SECONDS) == 1
     assert after["seq"] == before["seq"] + 1
     assert after["data"]["sequence"] == "seen"
 
