@@ -51,9 +51,11 @@ WRITE_SECONDS_MAX = 60.0
 PROBE_SECONDS_MAX = 2.0
 """How long a connection beyond the bound may take for its head."""
 
+PROBE_LINGER_SECONDS_MAX = 0.05
 LINGER_SECONDS_MAX = 2.0
 LINGER_BYTES_MAX = 4_000_000
-"""How much of a refused body is still read, so that its sender sees the answer and not a reset connection."""
+"""How much of a refused body is still read, so that its sender sees the answer and not a reset connection. Beyond the
+bound of connections it is hardly any: a health check may need the place."""
 
 READ_BYTES_MAX = 64 * 1024
 
@@ -256,7 +258,7 @@ class Connection:
             return problem
         if self._answers_probes_only:
             request.keeps_alive = False
-            if request.path not in PROBE_PATHS:
+            if request.path not in PROBE_PATHS or not request.is_complete:
                 return problems.TOO_BUSY
         if (settled := await self._server.app.refuse(exchange)) is not None:
             return settled
@@ -359,7 +361,8 @@ class Connection:
     async def _linger(self) -> None:
         """Read a little of what is still coming, so that the client sees its answer instead of a reset."""
         left = LINGER_BYTES_MAX
-        with trio.move_on_after(LINGER_SECONDS_MAX), suppress(OSError):
+        seconds = PROBE_LINGER_SECONDS_MAX if self._answers_probes_only else LINGER_SECONDS_MAX
+        with trio.move_on_after(seconds), suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
             while left > 0 and (data := await self._read()):
                 left -= len(data)

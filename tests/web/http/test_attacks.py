@@ -63,6 +63,22 @@ async def test_unfinished_requests_on_any_route_lose_their_places(
         await until(bus, "llm_bus_http_connections", lambda open_: open_ <= 2)
 
 
+@pytest.mark.parametrize("path", ["/join", "/healthz", "/mcp"])
+async def test_unfinished_bodies_do_not_take_the_places_of_health_checks(
+    store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    for name in ("ARRIVAL_SECONDS_MAX", "LINGER_SECONDS_MAX", "HEAD_SECONDS_MAX", "PROBE_SECONDS_MAX"):
+        monkeypatch.setattr(connection, name, 600.0)
+    begun = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{{".encode()
+    async with running_bus(store, conninfo, connections_max=1) as bus, AsyncExitStack() as held:
+        for _ in range(1 + PROBE_PLACES):
+            stream = await held.enter_async_context(await connect(bus))
+            await stream.send_all(begun)
+        with trio.fail_after(60):
+            while (await bus.http.get("/healthz")).status_code != 200:
+                pass
+
+
 async def test_a_trickle_does_not_prolong_a_head(store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "HEAD_SECONDS_MAX", 0.5)
     async with running_bus(store, conninfo) as bus:
