@@ -60,6 +60,10 @@ class Client(Struct, frozen=True, kw_only=True):
         return f"Client(id={self.id!r})"
 
 
+PORT = 8787
+"""Where a server listens unless it is told otherwise."""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """How one server runs. `port` 0 lets the system choose; the URLs that are bases have no slash at their end.
 
@@ -70,7 +74,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_dir: Path
     disk_reserve_mib: int = RESERVE_BYTES >> 20
     host: str = "127.0.0.1"
-    port: int = 8787
+    port: int = PORT
     public_url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     log_format: LogFormat = "text"
@@ -148,7 +152,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         data_dir=Path(given("data_dir", "LLM_BUS_DATA_DIR") or platformdirs.user_data_dir("llm-bus")),
         disk_reserve_mib=_natural("DISK_RESERVE_MIB", given("disk_reserve_mib") or str(RESERVE_BYTES >> 20)),
         host=given("host") or "127.0.0.1",
-        port=_port(given("port") or "8787"),
+        port=_port(given("port") or str(PORT)),
         public_url=_base("PUBLIC_URL", given("public_url")),
         allowed_hosts=_allowed_hosts(given("allowed_hosts") or ""),
         log_format=cast("LogFormat", _one_of("LOG_FORMAT", given("log_format") or "text", get_args(LogFormat))),

@@ -2,7 +2,9 @@
 
 import errno
 import gc
-from collections.abc import Awaitable, Callable
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import click
@@ -19,7 +21,7 @@ from web.cli.options import address_options, data_options, sign_in_options
 from web.cli.port import what_listens
 from web.cli.running_already import point_at_running
 from web.cli.terminal import card, note, say
-from web.config import Settings, read_settings
+from web.config import PORT, Settings, read_settings
 from web.errors import CannotListen
 from web.http.listener import listen
 from web.logs import configure_logs
@@ -78,6 +80,8 @@ def up(email: str | None, project: str | None, **flags: str | None) -> None:
         else:
             _greet_first(minted, settings.known_url)
         show_way_in(settings, link)
+        for hint in _hints_for_other_terminals(settings.port):
+            note(hint)
         note("Ctrl-C stops it; the data stays.")
 
     settings = read_settings(**flags)
@@ -157,6 +161,15 @@ def _greet_first(minted: Minted, url: str) -> None:
     note(f"Created owner {owner.email} (operator), project {project.slug}, lead {owner.handle}/{agent.participant}.")
     card("Connect your first agent. Its token is shown only now.", connect_lines(url, agent.token))
     note(f"Another agent: llm-bus token mint --owner {owner.email} --project {project.slug} --participant agent-2")
+
+
+def _hints_for_other_terminals(port: int) -> Iterator[str]:
+    """What to type there for commands to start, and to find this server."""
+    program = sys.argv[0]
+    if shutil.which("llm-bus") is None and Path(program).name == "llm-bus":
+        yield f"llm-bus is not on your PATH: type {program} in its place."
+    if port != PORT:
+        yield f"In another terminal, type this first: export PORT={port}"
 
 
 def _greet_again() -> None:

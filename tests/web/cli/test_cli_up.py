@@ -63,6 +63,17 @@ def test_the_first_run_prints_a_token_that_works(first_run: Running) -> None:
     assert re.fullmatch(r"corner-shop-?\d*", str(me["project"]))
 
 
+def test_what_other_terminals_need_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "argv", [".venv/bin/llm-bus", "up"])
+    assert list(servers._hints_for_other_terminals(9000)) == [
+        "llm-bus is not on your PATH: type .venv/bin/llm-bus in its place.",
+        "In another terminal, type this first: export PORT=9000",
+    ]
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    assert list(servers._hints_for_other_terminals(8787)) == []
+
+
 def open_link(printed: str) -> str:
     """Where the printed link leads whoever opens it and continues."""
     (link,) = re.findall(r"http://\S+/admin/link\?token=\S+", printed)
