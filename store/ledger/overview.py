@@ -21,7 +21,8 @@ select j.id, j.slug, j.name,
        j.liveness_window_seconds, j.stale_after_seconds,
        case when e.seq is null then 0
             else (select s.open_posts from snapshots s where s.project_id = j.id and s.seq = e.seq
-                     and s.open_posts_seq = s.seq) end
+                     and s.open_posts_seq = s.seq) end,
+       j.archived_at is not null
   from projects j
   left join lateral (select seq, at from events where project_id = j.id order by seq desc limit 1) as e on true
  where j.owner_id = %s
@@ -60,6 +61,7 @@ class ProjectOverview(Struct, frozen=True, kw_only=True):
     liveness_window_seconds: int
     stale_after_seconds: int
     open_posts: int | None
+    archived: bool
 
 
 class OwnerOverview(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """The first page: what needs the owner, and the owner's projects by activity.
 
-Only projects with recent events are asked for what needs the owner; others are not started. A project that does not
-answer within a second is named instead.
+Only projects with recent events are asked for what needs the owner; others, and archived ones, are not started. A
+project that does not answer within a second is named instead.
 """
 
 from datetime import timedelta
@@ -102,10 +102,10 @@ async def _seen(context: AdminContext, projects: list[ProjectOverview]) -> tuple
             silent.append(project.name)
 
     since = context.store.clock.now() - timedelta(days=LOOKED_AT_DAYS)
+    at_work = [each for each in projects if not each.archived and each.last_event_at and each.last_event_at >= since]
     async with trio.open_nursery() as nursery:
-        for project in projects[:LOOKED_AT_MAX]:
-            if project.last_event_at is not None and project.last_event_at >= since:
-                nursery.start_soon(look, project)
+        for project in at_work[:LOOKED_AT_MAX]:
+            nursery.start_soon(look, project)
     return found, sorted(silent)
 
 

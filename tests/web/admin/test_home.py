@@ -2,6 +2,7 @@
 
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import links_of, text_of
+from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus
 
 
@@ -55,6 +56,27 @@ async def test_what_needs_the_owner_is_named_and_counted_in_the_title(bus: Bus, 
     assert "#2 Taxes" not in said
     ack = next(event for event in (await bus.call(api, "query_events", type="post"))["events"])
     assert f"/admin/projects/1/posts/{ack['id']}" in links_of(page)
+
+
+async def test_an_archived_project_is_marked_and_needs_nobody(bus: Bus, ada: AdminClient) -> None:
+    await bus.call(await bus.mint("api"), "post", to_actor="ada", body="There are two.")
+    there = await project_of(bus, ada)
+    assert "<title>(1) Home" in await ada.page("/admin/")
+    await ada.change(f"{there}/archive", archived="true")
+    home = await ada.page("/admin/")
+    assert "<title>Home" in home
+    assert "demo archived demo" in text_of(home)
+    assert "cannot connect: archived" in text_of(await ada.page(f"{there}/members"))
+
+
+async def test_a_name_from_right_to_left_stands_apart_from_what_is_beside_it(bus: Bus, ada: AdminClient) -> None:
+    """Otherwise a browser shows the number or the time after the name before it."""
+    name, title = "\u05e9\u05dc\u05d5\u05dd", "\u05e9\u05dc\u05d5\u05dd 7"
+    await bus.call(await bus.mint(name), "task_create", title=title, owner=name)
+    there = await project_of(bus, ada)
+    for view in ("board", "table"):
+        assert f"#1 <bdi>{title}</bdi>" in await ada.page(f"{there}/tasks", view=view)
+    assert f"<bdi>ada/{name}</bdi> 1" in await ada.page(f"{there}/activity")
 
 
 async def test_projects_come_by_activity_in_pages(bus: Bus, ada: AdminClient) -> None:
