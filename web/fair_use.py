@@ -1,8 +1,8 @@
 """Fair use of one process: how many calls a token may make, and how much it may write.
 
 Both are token buckets, kept in memory for each token: a bucket holds a burst and is refilled steadily. One token's
-calls never count against another token, and a restart fills all buckets. What an owner may have is bounded in the
-database (`store.people.quotas`).
+calls never count against another token, and a restart fills all buckets. A long body counts as several calls, before it
+is read. What an owner may have is bounded in the database (`store.people.quotas`).
 """
 
 from collections.abc import Hashable
@@ -12,6 +12,9 @@ import trio
 from msgspec import Struct
 
 from engine.refusals import Refusal
+
+BODY_BYTES_PER_CALL = 10_000
+"""So many bytes of a body count as one more call: reading them takes as long as a short one."""
 
 BURST_SECONDS = 10
 """A token that was quiet may make the calls of so many seconds at once."""
@@ -67,6 +70,14 @@ class FairUse:
     def statistics(self) -> FairUseStatistics:
         """What was refused so far."""
         return FairUseStatistics(self._calls_refused, self._writes_refused)
+
+    def refuse_body(self, token: Hashable, body_bytes: int) -> tuple[Refusal, int] | None:
+        """Count a long body, before it is read, as so many calls; or why not now, and the seconds to wait."""
+        if wait := ceil(self._calls.take(token, body_bytes // BODY_BYTES_PER_CALL)):
+            self._calls_refused += 1
+            rule = f"this token may make {self._calls_per_second} calls a second"
+            return _busy(f"{rule}, and each {BODY_BYTES_PER_CALL} bytes of a body count as one", wait), wait
+        return None
 
     def refuse(self, token: Hashable, written_bytes: int) -> tuple[Refusal, int] | None:
         """Count a call that writes so many bytes (0: it reads); or why not now, and the seconds to wait."""

@@ -52,6 +52,17 @@ async def test_too_many_calls_are_busy_for_this_token_alone(store: Store, connin
     assert "llm_bus_fair_use_calls_refused_total" in metrics
 
 
+async def test_a_long_body_counts_as_several_calls(store: Store, conninfo: str) -> None:
+    long = {"name": "whoami", "arguments": {"x": "x" * 400_000}}
+    async with running_bus(store, conninfo, calls_per_second=5) as bus:
+        flooder, other = await bus.mint("flooder"), await bus.mint("other")
+        assert (await bus.ask(flooder, "tools/call", long)).status_code == 200
+        refused = await bus.ask(flooder, "tools/call", long)
+        assert (refused.status_code, refused.json()["error"]) == (429, "busy")
+        assert 1 <= int(refused.headers["Retry-After"]) <= 50
+        assert (await bus.ask(other, "tools/call", long)).status_code == 200
+
+
 async def test_too_many_written_bytes_are_busy_and_reads_go_on(store: Store, conninfo: str) -> None:
     async with running_bus(store, conninfo, written_bytes_per_day=10_000) as bus:
         writer = await bus.mint("writer")

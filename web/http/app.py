@@ -8,6 +8,7 @@ are Quart's. Every request ends as one log line and one observation.
 from contextlib import aclosing
 
 import structlog
+import trio
 from quart import Response, request
 from quart.typing import ResponseReturnValue
 from quart_trio import QuartTrio
@@ -28,7 +29,7 @@ from web.http.forms import FORM_BYTES_MAX, PageRequest
 from web.http.hosts import HostGuard
 from web.http.problems import Problem
 from web.http.request import PROBE_PATHS
-from web.mcp.calls import Toolbox
+from web.mcp.calls import REFUSAL_SECONDS, Toolbox
 from web.mcp.endpoint import McpEndpoint
 from web.mcp.kernel import Kernel
 from web.mcp.listening import Listening
@@ -63,6 +64,7 @@ class Application:
         kernel = Kernel(Toolbox(services), Listening(services))
         self._mcp = McpEndpoint(kernel, services.authenticator, services.public_url)
         self._hooks = HookEndpoint(services, self._mcp.refuse)
+        self._fair_use = services.fair_use
         self._metrics = metrics
         self.watch = metrics.add
         """Reports the statistics of one more part."""
@@ -99,6 +101,10 @@ class Application:
         return await self._answer(exchange, exchange.request.body)
 
     async def _answer(self, exchange: Exchange, body: bytes) -> Answer | EventStream | Problem:
+        if (too_much := self._fair_use.refuse_body(exchange.token_hash, len(body))) is not None:
+            refusal, exchange.retry_after_seconds = too_much
+            await trio.sleep(REFUSAL_SECONDS)
+            return Problem.of(429, refusal.code, refusal.message)
         endpoint = self._hooks if exchange.request.path.startswith(HOOKS) else self._mcp
         return await endpoint.answer(exchange, body)
 
