@@ -179,7 +179,7 @@ def create_app(
     metrics = Metrics(**sources)
     pages = create_pages()
     pages.register_blueprint(operations(services.public_url, metrics, store.ping))
-    pages.register_blueprint(joining(services.public_url, services.people, services.proxies))
+    pages.register_blueprint(joining(services.public_url, services.people))
     pages.register_blueprint(admin(services, store, settings, metrics, providers))
     pages.register_blueprint(handing_out_kit(services.public_url))
     pages.register_blueprint(landing(services.public_url, store.ping, counts))

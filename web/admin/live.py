@@ -15,7 +15,6 @@ after `STREAM_SECONDS`, when the browser opens the next one and is looked at aga
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import cast
 
 import msgspec
 import trio
@@ -79,7 +78,7 @@ def live_pages(context: AdminContext) -> Blueprint:
     def answer(source: Source) -> Response:
         if request.method == "HEAD":
             return Response(b"", headers=HEADERS)
-        exchange = cast("asgi.Scope", request.scope)[asgi.EXCHANGE]
+        exchange = asgi.exchange_of(request)
         exchange.tool, exchange.is_stream = "stream", True
         stream = Stream(context.services, crowd, source, exchange, _reader(context))
         response = Response(stream.messages(), headers=HEADERS)

@@ -164,7 +164,7 @@ def header_email(context: AdminContext) -> str | None:
 
 def count_try(context: AdminContext) -> None:
     """Count a try to sign in by the visitor's address; aborts with 429 when it is one too many."""
-    if not context.sign_in_limit.admits(context.services.proxies.client_address(*asgi.peer_and_headers(request))):
+    if not context.sign_in_limit.admits(asgi.exchange_of(request).subscriber):
         abort(429)
 
 

@@ -5,6 +5,8 @@ from typing import Any, cast
 
 from quart import Request
 
+from web.http.exchange import Exchange
+
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,6 +29,12 @@ def peer_and_headers(request: Request) -> tuple[str, Headers]:
     scope = cast("Scope", request.scope)
     client = scope.get("client")
     return str(client[0]) if client else "", scope["headers"]
+
+
+def exchange_of(request: Request) -> Exchange:
+    """What is known of a Quart request."""
+    exchange: Exchange = cast("Scope", request.scope)[EXCHANGE]
+    return exchange
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -14,6 +14,7 @@ from time import perf_counter
 from actors import Stages
 from engine.identity import Principal
 from web.http.answer import Answer, Headers
+from web.http.places import group_of
 from web.http.request import PROBE_PATHS, Request
 
 UNANSWERED = "aborted"
@@ -73,14 +74,19 @@ class Exchange:
         return self.outcome if self.is_answered else UNANSWERED
 
     @property
+    def subscriber(self) -> str:
+        """Whom limits by address count: an IPv4 address, or the /64 of an IPv6 address."""
+        return group_of(self.client)
+
+    @property
     def payer(self) -> Hashable:
-        """On whose budget of bytes this request is: the token's, or the address's while there is no valid token."""
-        return self.token_hash or self.client
+        """On whose budget of bytes this request is: the token's, or the subscriber's while there is no valid token."""
+        return self.token_hash or self.subscriber
 
     @property
     def taker_of_turns(self) -> Hashable:
         """Who waits in line for a turn: the payer, but an address's health checks stand in a line of their own."""
-        return self.token_hash or (self.client, self.request.path in PROBE_PATHS)
+        return self.token_hash or (self.subscriber, self.request.path in PROBE_PATHS)
 
     def completed(self, answer: Answer) -> Answer:
         """The answer with the headers that only the exchange knows."""

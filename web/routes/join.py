@@ -11,7 +11,6 @@ from quart import Blueprint, request
 from store.errors import InvalidName, QuotaReached, StoreUnavailable
 from store.people.invites import Redeemed, RedeemRefusal
 from web.http import asgi
-from web.http.proxies import Proxies
 from web.http.rate_limit import RateLimit
 from web.identity.people import People
 from web.onboarding import texts
@@ -30,14 +29,14 @@ _REFUSED: dict[RedeemRefusal, tuple[int, str]] = {
 }
 
 
-def joining(public_url: str, people: People, proxies: Proxies) -> Blueprint:
+def joining(public_url: str, people: People) -> Blueprint:
     """The route."""
     routes = Blueprint("joining", __name__)
     limit = RateLimit(tries_max=TRIES_MAX, window_seconds=TRIES_WINDOW_SECONDS)
 
     @routes.post("/join")
     async def join() -> Answer:
-        if not limit.admits(proxies.client_address(*asgi.peer_and_headers(request))):
+        if not limit.admits(asgi.exchange_of(request).subscriber):
             return _refusal(429, "too_many", "too many tries from your address: wait five minutes.")
         body = _json(bytes(await request.data))
         code, name = _text(body, "code"), _text(body, "name")

@@ -1,11 +1,14 @@
 """Whose address and whose identity a request has, with honest proxies in front and with liars."""
 
+from contextlib import nullcontext
 from ipaddress import ip_network
 
 import pytest
 
 from tests.web.bus import Bus
+from web.http.exchange import Exchange
 from web.http.proxies import Proxies
+from web.http.request import Request
 from web.routes.join import TRIES_MAX
 
 PROXIES = Proxies([ip_network("10.0.0.0/8"), ip_network("::1"), ip_network("192.0.2.7")])
@@ -70,3 +73,24 @@ async def test_who_joins_is_limited_by_their_own_address_behind_a_proxy(bus: Bus
 
     assert [await status("203.0.113.5") for _ in range(TRIES_MAX + 1)] == [404] * TRIES_MAX + [429]
     assert await status("203.0.113.6") == 404
+
+
+async def test_the_addresses_of_a_subscriber_have_one_limit(bus: Bus) -> None:
+    async def status(client: str) -> int:
+        response = await bus.http.post("/join", json={"code": "guess"}, headers={"X-Forwarded-For": client})
+        return response.status_code
+
+    statuses = [await status(f"2001:db8::{number:x}") for number in range(1, TRIES_MAX + 2)]
+    assert statuses == [404] * TRIES_MAX + [429]
+    assert await status("2001:db8:0:1::1") == 404
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"), [("2001:db8::1", "2001:db8::2", True), ("::1", "::2:0:0:0:1", False)]
+)
+def test_bytes_and_turns_are_counted_by_subscriber(one: str, other: str, *, is_same: bool) -> None:
+    first, second = (
+        Exchange(Request("GET", b"/", []), client, watched=lambda _: nullcontext()) for client in (one, other)
+    )
+    assert (first.payer == second.payer) is is_same
+    assert (first.taker_of_turns == second.taker_of_turns) is is_same
