@@ -7,6 +7,10 @@ line begins at a time. Before the next ones begin, the server lets twice the pro
 lines leave half of its time to others. A client that is alone does not wait, and its line ends when the others stop. A
 client that sends one request after another never waits.
 
+Where many clients fill the server, that time is long. So each line also moves on when every client outside the lines
+has had a turn on average: a client in line gets no less than one of the others. Otherwise a client that came into line
+by chance would have more requests than its line lets begin, and would stay in it.
+
 Only the beginning of a request is delayed here. How many requests a client may make is `web.fair_use`'s.
 """
 
@@ -32,6 +36,10 @@ REST_SECONDS_MAX = 0.02
 REST_TO_WORK = 2.0
 """How long a line waits for one second of processor time."""
 
+OTHERS_TURNS_MIN = 16
+"""So many requests of others begin at least before a line moves on without having rested: a few clients cannot fill the
+server, and one more request beside theirs would be felt."""
+
 
 class Turns:
     """Who may begin a request now. `run` moves the lines on."""
@@ -41,6 +49,8 @@ class Turns:
         self._begun: dict[Hashable, deque[float]] = {}
         """When each client began its last requests; who began the longest ago is first. Of the last `ALONE_SECONDS`."""
         self._lines: dict[Hashable, trio.lowlevel.ParkingLot] = {}
+        self._others_turns = 0
+        """Requests that began outside the lines since these moved on."""
         self._somebody_waits = trio.Event()
 
     async def take(self, client: Hashable) -> None:
@@ -48,6 +58,7 @@ class Turns:
         now = trio.current_time()
         if client not in self._lines and (self._is_alone(client, now) or self._has_room(client, now)):
             self._begin(client, now)
+            self._count_turn()
             return
         line = self._lines.setdefault(client, trio.lowlevel.ParkingLot())
         self._somebody_waits.set()
@@ -65,7 +76,13 @@ class Turns:
                 self._move_on()
             self._somebody_waits = trio.Event()
 
+    def _count_turn(self) -> None:
+        self._others_turns += 1
+        if self._lines and self._others_turns >= max(OTHERS_TURNS_MIN, len(self._begun) - len(self._lines)):
+            self._move_on()
+
     def _move_on(self) -> None:
+        self._others_turns = 0
         now = trio.current_time()
         for client, line in list(self._lines.items()):
             if self._is_alone(client, now):

@@ -4,9 +4,18 @@ from itertools import pairwise
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
-from web.http.turns import ALONE_SECONDS, AT_ONCE_MAX, AT_ONCE_SECONDS, REST_SECONDS_MAX, REST_SECONDS_MIN, Turns
+from web.http.turns import (
+    ALONE_SECONDS,
+    AT_ONCE_MAX,
+    AT_ONCE_SECONDS,
+    OTHERS_TURNS_MIN,
+    REST_SECONDS_MAX,
+    REST_SECONDS_MIN,
+    Turns,
+)
 
 
 class Processor:
@@ -99,6 +108,42 @@ async def test_a_line_leaves_half_of_the_time_to_others_but_does_not_starve(
         for _ in range(AT_ONCE_MAX + 8):
             clients.start_soon(ask)
     assert [later - earlier for earlier, later in pairwise(times)][-3:] == pytest.approx([rest] * 3)
+
+
+@pytest.mark.parametrize(("others", "turns_between"), [(OTHERS_TURNS_MIN // 2, OTHERS_TURNS_MIN), (64, 64)])
+async def test_a_client_in_line_has_as_many_turns_as_each_of_many_others(
+    mock_clock: MockClock,
+    turns: Turns,
+    processor: Processor,
+    nursery: trio.Nursery,
+    *,
+    others: int,
+    turns_between: int,
+) -> None:
+    in_line = AT_ONCE_MAX + 8
+
+    async def ask() -> None:
+        nonlocal in_line
+        await turns.take("busy")
+        in_line -= 1
+
+    async def a_turn_of_each_other() -> None:
+        mock_clock.jump(AT_ONCE_SECONDS)
+        for number in range(others):
+            await turns.take(number)
+        await trio.testing.wait_all_tasks_blocked()
+
+    await a_turn_of_each_other()
+    for _ in range(in_line):
+        nursery.start_soon(ask)
+    await trio.testing.wait_all_tasks_blocked()
+    processor.used += 1.0
+    mock_clock.jump(REST_SECONDS_MIN)  # from now on it rests for as long as it may
+    await trio.testing.wait_all_tasks_blocked()
+    waited = in_line
+    for _ in range(4 * turns_between // others):
+        await a_turn_of_each_other()
+    assert waited - in_line == 4
 
 
 async def test_who_leaves_the_line_holds_nobody_up(autojump_clock: MockClock, turns: Turns) -> None:
