@@ -5,10 +5,10 @@ Nothing here waits: a decision is never interrupted between reading the state an
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import trio
+from msgspec import Struct
 
 from actors.errors import Unavailable
 from actors.looking import Look, Looked
@@ -26,14 +26,13 @@ from engine.state import State
 from engine.vocabulary import Event
 
 
-@dataclass(slots=True)
-class Work:
+class Work(Struct):
     """A batch, or its beginning, decided: what to write after `predecessor`, and what to answer once it is durable."""
 
     predecessor: Head
-    events: list[Event] = field(default_factory=list)
-    cursors: dict[int, int] = field(default_factory=dict)
-    answers: list[tuple[Request, Settled | Unavailable]] = field(default_factory=list)
+    events: list[Event] = []
+    cursors: dict[int, int] = {}
+    answers: list[tuple[Request, Settled | Unavailable]] = []
 
 
 class Deciding:
@@ -63,9 +62,7 @@ class Deciding:
         or a long comparison.
         """
         for request in requests:
-            if not self._wanted.issuperset(needed_posts(self._state, request)):
-                break
-            if self._work.answers and long_comparison_for(self._state, request, self._now) is not None:
+            if self._work.answers and not self._is_prepared(request):
                 break
             self._work.answers.append((request, self._decide(request)))
             if pace.spent:
@@ -74,6 +71,12 @@ class Deciding:
         for request, _ in self._work.answers:
             request.stages.decided = now
         return self._work
+
+    def _is_prepared(self, request: Request) -> bool:
+        return (
+            self._wanted.issuperset(needed_posts(self._state, request))
+            and long_comparison_for(self._state, request, self._now) is None
+        )
 
     def _decide(self, request: Request) -> Settled | Unavailable:
         state, caller = self._state, request.caller

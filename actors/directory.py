@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from math import inf
 from time import perf_counter
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import structlog
 import trio
@@ -356,21 +356,27 @@ class Directory:
 
     async def _complete(self, project_id: int, reply: Reply | Lookup) -> Reply:
         """Look up in history what the state does not hold; an answer may lead to the next question."""
+        while not isinstance(reply, Reply):
+            reply = await self._look_up(project_id, reply)
+        return reply
+
+    async def _look_up(self, project_id: int, lookup: Lookup) -> Reply | Lookup:
         actor = self._actors.get(project_id)
-        match reply:
+        match lookup:
             case EventLookup():
-                if actor is not None and (remembered := actor.find(reply.query)) is not None:
-                    return await self._complete(project_id, reply.complete(remembered))
-                found = reply.complete(await self._read(lambda: self._journal.events(project_id, reply.query)))
+                if actor is not None and (remembered := actor.find(lookup.query)) is not None:
+                    return lookup.complete(remembered)
+                found = lookup.complete(await self._read(lambda: self._journal.events(project_id, lookup.query)))
             case PostLookup():
                 read = partial(self._journal.posts, project_id) if actor is None else actor.posts
-                found = reply.complete(await self._read(lambda: read(reply.query)))
+                found = lookup.complete(await self._read(lambda: read(lookup.query)))
             case TaskLookup():
-                found = reply.complete(await self._read(lambda: self._journal.finished_tasks(project_id, reply.query)))
+                tasks = await self._read(lambda: self._journal.finished_tasks(project_id, lookup.query))
+                found = lookup.complete(tasks)
             case _:
-                return reply
+                assert_never(lookup)
         await trio.lowlevel.checkpoint()  # decoding took time, and the reply is encoded next
-        return await self._complete(project_id, found)
+        return found
 
     async def _cursor(self, actor: ProjectActor, reader: Principal) -> int | None:
         for done in list(self._advancing.get((reader.project_id, reader.id), ())):

@@ -5,9 +5,9 @@ slows down its own. What is done with the commands is the business of `actors.pr
 """
 
 from collections import deque
-from dataclasses import dataclass, field
 
 import trio
+from msgspec import Struct, field
 
 from actors.errors import ActorError, Busy
 from actors.limits import Limits
@@ -18,8 +18,7 @@ from engine.lookups import ClaimFact
 from engine.project import AnyCommand
 
 
-@dataclass(slots=True, frozen=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """What a command came to, once durable: the outcome, the caller's unread posts, and the ledger's end then."""
 
     outcome: Outcome
@@ -27,8 +26,7 @@ class Settled:
     seq: int
 
 
-@dataclass(slots=True)
-class Stages:
+class Stages(Struct):
     """When a command was accepted, taken into a batch, decided and answered, in Trio's time.
 
     Decided again after a failure, it has the times of the last try. `wrote`: its batch was committed in between.
@@ -41,8 +39,7 @@ class Stages:
     wrote: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class Request:
+class Request(Struct, eq=False):
     """One call of one caller, and what became of it.
 
     `addressee`, `cursor` (where the caller's `whats_new` goes on) and `claim` are there if the command needs them.

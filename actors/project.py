@@ -268,7 +268,7 @@ class ProjectActor:
         backoff = Backoff(self._limits)
         commit = Commit(self.project_id, self._journal, self._limits, self._totals)
         left, self._left = self._left, None
-        commit.in_turn = left is None and self._meeting and self._wrote
+        commit.in_turn = left is None and self._meets_others(trio.current_time()) and self._wrote
         while True:
             try:
                 failure, self._failure = self._failure, None
@@ -279,7 +279,7 @@ class ProjectActor:
                     self._replica.stale |= commit.in_turn
                     work, left = await self._try(commit, page, left), None
                     if work is not None:
-                        self._answer(work)
+                        self._answer(work, trio.current_time())
                         await self._pace.give_way()
                         return
             except JournalError as error:
@@ -302,7 +302,7 @@ class ProjectActor:
         """
         current = False
         if work is None:
-            self._take(self._limits.batch_size_max)
+            self._take(self._limits.batch_size_max, trio.current_time())
         while work is None or not (work.events or await self._is_proven(just_read=current)):
             if work is not None:
                 self._replica.take_back()
@@ -315,7 +315,7 @@ class ProjectActor:
             if commit.unsettled and (happened := await self._happened(commit, state)) is not None:
                 return happened
             work = await self._decide(state)
-            if work.events and self._meeting and not commit.in_turn:
+            if work.events and self._meets_others(trio.current_time()) and not commit.in_turn:
                 self._replica.take_back()
                 return None
         if work.events or work.cursors:
@@ -324,9 +324,9 @@ class ProjectActor:
             self._replica.doubtful &= not work.events  # a commit vouches for all that was visible before it
         return work
 
-    def _take(self, count: int) -> None:
+    def _take(self, count: int, now: float) -> None:
         """Take requests from the mailbox, as far as the batch has room."""
-        taken, now = self._mailbox.take(min(count, self._limits.batch_size_max - len(self._batch))), trio.current_time()
+        taken = self._mailbox.take(min(count, self._limits.batch_size_max - len(self._batch)))
         for request in taken:
             request.stages.taken = now
             self._totals.queue_seconds.observe(now - request.stages.accepted)
@@ -358,10 +358,10 @@ class ProjectActor:
         self._phases.enter(Phase.CHECKING)
         return await self._replica.prove(just_read=just_read)
 
-    def _answer(self, work: Work) -> None:
+    def _answer(self, work: Work, now: float) -> None:
         """Answer what is durable, and wake whom it concerns."""
         self._phases.enter(Phase.ANSWERING)
-        now, wrote = trio.current_time(), bool(work.events or work.cursors)
+        wrote = bool(work.events or work.cursors)
         for request, settled in work.answers:
             request.stages.answered, request.stages.wrote = now, wrote
             request.settle(settled)
@@ -404,46 +404,48 @@ class ProjectActor:
                 self._phases.enter(Phase.COMMITTING)
                 return work
             elif not work.cursors and self._journal.alone and not self._replica.doubtful:
-                self._answer_in_round(work)
+                self._answer_in_round(work, trio.current_time())
             else:
                 self._leave_round(work)
         except Exception as error:  # noqa: BLE001 - the actor's own task raises it again, to its supervisor
             self._leave_round(failure=error)
         return None
 
-    def end_round(self, work: Work, failure: Exception | None) -> None:
-        """The work is durable, or why that is not known."""
+    def end_round(self, work: Work, failure: Exception | None, now: float) -> None:
+        """The work is durable, or why that is not known. `now` is Trio's time."""
         if failure is not None:
             self._leave_round(work, failure)
             return
         try:
             self._replica.doubtful = False
             self._totals.events += len(work.events)
-            self._answer_in_round(work)
+            self._answer_in_round(work, now)
         except Exception as error:  # noqa: BLE001 - the same
             self._leave_round(failure=error)
 
     def _decide_at_once(self, now: datetime, pace: Pace) -> Work | None:
         """The batch, decided; None when something must come first."""
-        state = self._replica.state
-        if state is None or self._replica.must_read or self.closed or self._meeting:
+        state, moment = self._replica.state, trio.current_time()
+        if state is None or self._replica.must_read or self.closed or self._meets_others(moment):
             return None
-        self._take(1)
+        self._take(1, moment)
         if not (self._batch and self._readers.was_read and is_prepared(state, self._batch[0], now)):
             return None
         self._phases.enter(Phase.DECIDING)
         self._replica.begin()
-        return Deciding(state, now, Recall(), set(), self._replica.gap, self._readers.saw).run(self._drawn(), pace)
+        return Deciding(state, now, Recall(), set(), self._replica.gap, self._readers.saw).run(
+            self._drawn(moment), pace
+        )
 
-    def _drawn(self) -> Iterator[Request]:
+    def _drawn(self, now: float) -> Iterator[Request]:
         """The batch, filled as it is asked for: when the slice is spent, others still wait in the mailbox's order."""
         yield from self._batch
         while self._mailbox and len(self._batch) < self._limits.batch_size_max:
-            self._take(1)
+            self._take(1, now)
             yield self._batch[-1]
 
-    def _answer_in_round(self, work: Work) -> None:
-        self._answer(work)
+    def _answer_in_round(self, work: Work, now: float) -> None:
+        self._answer(work, now)
         if self._mailbox:
             self._rounds.add(self)
         else:
@@ -459,9 +461,9 @@ class ProjectActor:
 
     # Meeting other servers, and news.
 
-    @property
-    def _meeting(self) -> bool:
-        return trio.current_time() < self._meeting_until and not self._journal.alone
+    def _meets_others(self, now: float) -> bool:
+        """Whether another server wrote to this project lately, and may do so again."""
+        return now < self._meeting_until and not self._journal.alone
 
     def _meet(self) -> None:
         """Another server writes to this project: take turns for a while."""

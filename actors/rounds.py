@@ -33,8 +33,8 @@ class Joining(Protocol):
         """Decide what waits: what is to be written; None when there is nothing to be written in a round."""
         ...
 
-    def end_round(self, work: Work, failure: Exception | None) -> None:
-        """The work is durable, or why that is not known."""
+    def end_round(self, work: Work, failure: Exception | None, now: float) -> None:
+        """The work is durable, or why that is not known. `now` is Trio's time."""
         ...
 
 
@@ -61,8 +61,9 @@ class Rounds:
 
     def add(self, actor: Joining) -> None:
         """Let an actor join the next round."""
+        if not self._joining:
+            self._nobody_joins.unpark()
         self._joining.append(actor)
-        self._nobody_joins.unpark()
 
     async def run(self) -> None:
         """Serve rounds until cancelled; a commit under way is finished first, and other work is left to its actors."""
@@ -73,7 +74,7 @@ class Rounds:
                     nursery.start_soon(self._keep_committing)
         finally:
             for actor, work in self._decided:
-                actor.end_round(work, NotTogether("no round commits it any more"))
+                actor.end_round(work, NotTogether("no round commits it any more"), trio.current_time())
             self._decided.clear()
 
     async def _decide(self) -> None:
@@ -94,7 +95,10 @@ class Rounds:
         while True:
             while not self._decided:
                 await self._nothing_decided.park()
-            await self._commit(list(self._next_round()))
+            decided = list(self._next_round())
+            if self._decided:  # more than goes into one commit: the next one need not wait for this one
+                self._nothing_decided.unpark()
+            await self._commit(decided)
 
     def _next_round(self) -> Iterator[tuple[Joining, Work]]:
         room = self._limits.round_commands_max
@@ -114,7 +118,8 @@ class Rounds:
                 failures = [error] * len(decided)
         if scope.cancelled_caught:
             failures = [OutcomeUnknown("the commit took too long")] * len(decided)
+        now = trio.current_time()
         self._totals.commits += 1
-        self._totals.commit_seconds.observe(trio.current_time() - began)
+        self._totals.commit_seconds.observe(now - began)
         for (actor, work), failure in zip(decided, failures, strict=True):
-            actor.end_round(work, failure)
+            actor.end_round(work, failure, now)

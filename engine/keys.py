@@ -60,14 +60,13 @@ class KeyBook:
         for record in records:
             self._put(record)
 
-    def used(self, context: Context, key: str | None, fingerprint: bytes) -> UsedKey | Refusal | None:
+    def used(self, context: Context, key: str, fingerprint: bytes) -> UsedKey | Refusal | None:
         """The caller's earlier use of `key` with these arguments; None when the command is new.
 
         Refused when the key was used with other arguments.
         """
-        if key is None or (used := self._by_slot.get(_slot(context.caller.id, key))) is None:
-            return None
-        if context.now - used.at >= KEPT:
+        used = self._by_slot.get(_slot(context.caller.id, key))
+        if used is None or context.now - used.at >= KEPT:
             return None
         if used.fingerprint != fingerprint:
             return conflict(f"key '{key}' was used with other arguments in the last 24 hours: take a new key.")

@@ -92,7 +92,7 @@ def post(book: PostBook, keys: KeyBook, presence: PresenceBook, command: Post, c
         ack_within_seconds=command.ack_within_seconds,
         key=command.key,
     )
-    used = keys.used(context, command.key, _fingerprint(posted))
+    used = None if command.key is None else keys.used(context, command.key, _fingerprint(posted))
     if isinstance(used, Refusal):
         return used
     if used is not None:

@@ -282,12 +282,10 @@ def decide(book: SequenceBook, keys: KeyBook, command: SequenceCommand, context:
 
 def fold(book: SequenceBook, keys: KeyBook, event: Event, data: SequenceEvent) -> None:
     """Take or void a number, or set where a sequence stands."""
-    is_new = data.sequence not in book
     sequence = book.get(data.sequence)
     match data:
         case Claimed():
             latest = Latest(id=event.seq, number=data.number, formatted=data.formatted, by=event.actor, at=event.at)
-            book.put(replace(sequence, current=data.number, latest=latest))
             if data.key is not None:
                 keys.keep(
                     event,
@@ -295,9 +293,10 @@ def fold(book: SequenceBook, keys: KeyBook, event: Event, data: SequenceEvent) -
                     _fingerprint(data),
                     number=data.number,
                     formatted=data.formatted,
-                    is_new=is_new,
+                    is_new=data.sequence not in book,
                     nearest=data.nearest_sequence,
                 )
+            book.put(replace(sequence, current=data.number, latest=latest))
         case Seeded():
             book.put(replace(sequence, current=data.current, prefix=data.prefix, pad=data.pad, archived=data.archived))
         case Voided():
@@ -308,7 +307,7 @@ def fold(book: SequenceBook, keys: KeyBook, event: Event, data: SequenceEvent) -
 
 def claim(book: SequenceBook, keys: KeyBook, command: Claim, context: Context) -> Decision | Refusal:
     """Take the next number; an unknown sequence starts at 1."""
-    used = keys.used(context, command.key, _fingerprint(command))
+    used = None if command.key is None else keys.used(context, command.key, _fingerprint(command))
     if isinstance(used, Refusal):
         return used
     if used is not None:

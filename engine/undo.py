@@ -136,8 +136,9 @@ class Ordered(Sequence[Item]):
 
     def discard(self, item: Item) -> None:
         """Remove the item; no-op when it is not there."""
-        if item in self:
-            self._remove(item)
+        place = self.below(item)
+        if place < len(self._items) and self._items[place] == item:
+            del self._items[place]
             self._undo.note(insort, self._items, item)
 
     def _remove(self, item: Item) -> None:

@@ -202,7 +202,7 @@ class Joined:
             raise RuntimeError("planted")
         return Work(EMPTY)
 
-    def end_round(self, work: Work, failure: Exception | None) -> None:
+    def end_round(self, work: Work, failure: Exception | None, now: float) -> None:
         """Keep what came of it."""
         self.ended.append(failure)
 
