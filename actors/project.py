@@ -257,7 +257,7 @@ class ProjectActor:
         while True:
             with trio.move_on_at(self._active_at + self._limits.idle_seconds):
                 await self._mailbox.arrived()
-                return bool(self._mailbox or self._batch) or not self.closed
+                return bool(self._mailbox or self._batch or self._failure) or not self.closed
             if trio.current_time() >= self._active_at + self._limits.idle_seconds:
                 self._active_at = trio.current_time()
                 if not self._news.waiting:
@@ -483,6 +483,8 @@ class ProjectActor:
     def _end(self) -> None:
         self.close()
         self._drain()
+        if self._failure is not None and not isinstance(self._failure, JournalError):
+            log.error("a round failed while its actor was stopped", project_id=self.project_id, exc_info=self._failure)
         if trio.current_effective_deadline() == -inf:  # only a server that stops cancels its actors
             self._settle_all(Unavailable(STOPPING))
         else:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog.processors
 import structlog.testing
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -78,8 +79,8 @@ class Asked:
 
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[list[Any]]:
-    """What was logged, instead of on the screen."""
-    with structlog.testing.capture_logs() as entries:
+    """What was logged, instead of on the screen; an exception as text."""
+    with structlog.testing.capture_logs(processors=[structlog.processors.format_exc_info]) as entries:
         yield entries
 
 

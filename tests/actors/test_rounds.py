@@ -1,7 +1,8 @@
 """Rounds: busy projects share commits, and none of them waits for another."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import trio
@@ -18,7 +19,7 @@ from engine.posts import Ack, Post
 from engine.presence import Touch
 from engine.sequences import Claim, ClaimedNumber, ListSequences
 from tests.actors.breakable_journal import BreakableJournal
-from tests.actors.conftest import Asked, OpenDirectory, ask, principal
+from tests.actors.conftest import PROJECT, Asked, OpenDirectory, ask, principal
 
 CLAIM = Claim(sequence="adr")
 PROJECTS = range(1, 9)
@@ -185,6 +186,56 @@ async def test_what_was_decided_is_committed_and_answered_when_the_directory_is_
         gate.set()
     await wait_all_tasks_blocked()
     assert [number(outcome) for outcome in asked.outcomes] == [1] * len(PROJECTS)
+
+
+@pytest.fixture
+async def failing(open_directory: OpenDirectory) -> AsyncIterator[Directory]:
+    """A directory in which telling of an event of the first project fails, once its batch is answered."""
+    directory = await open_directory()
+    await ask(directory, principal(1), ListSequences())
+    with directory.listening([PROJECT]) as stir:
+        stir.happened = Broken()  # type: ignore[assignment]
+        yield directory
+
+
+class Broken:
+    """An event that cannot be set."""
+
+    def set(self) -> None:
+        raise ZeroDivisionError
+
+
+async def test_a_failure_of_a_round_crashes_an_actor_that_is_being_closed(
+    autojump_clock: MockClock, failing: Directory, journal: Watched, nursery: trio.Nursery, logs: list[Any]
+) -> None:
+    gate = trio.Event()
+    journal.gate = gate.wait
+    asked = Asked(failing, nursery)
+    await asked.ask(principal(1), CLAIM)
+    nursery.start_soon(failing.stop)
+    await wait_all_tasks_blocked()
+    gate.set()
+    await wait_all_tasks_blocked()
+    assert [number(outcome) for outcome in asked.outcomes] == [1]
+    assert failing.statistics().totals.crashes == 1
+    assert [entry["event"] for entry in logs] == ["actor crashed"]
+    assert "ZeroDivisionError" in logs[0]["exception"]
+
+
+async def test_a_failure_of_a_round_is_logged_when_its_actor_was_cancelled(
+    autojump_clock: MockClock, journal: Watched, nursery: trio.Nursery, logs: list[Any]
+) -> None:
+    directory, gate = Directory(journal), trio.Event()
+    with directory.listening([PROJECT]) as stir:
+        async with trio.open_nursery() as owner:
+            await owner.start(directory.run)
+            await ask(directory, principal(1), ListSequences())
+            stir.happened = Broken()  # type: ignore[assignment]
+            journal.gate = gate.wait
+            await Asked(directory, nursery).ask(principal(1), CLAIM)
+            owner.cancel_scope.cancel()
+            gate.set()
+    assert [entry["event"] for entry in logs] == ["a round failed while its actor was stopped"]
 
 
 class Joined:
