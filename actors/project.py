@@ -122,7 +122,6 @@ class ProjectActor:
         self._left: Work | None = None
         self._failure: Exception | None = None
         self._active_at = trio.current_time()
-        self._round_over = trio.Event()
         self.closed = False
         self._ended = trio.Event()
         self.stirred: Callable[[], object] = lambda: None
@@ -247,9 +246,8 @@ class ProjectActor:
         finally:
             self.close()
             if self._in_round and self._phases.now is Phase.COMMITTING:
-                self._round_over = trio.Event()
                 with trio.CancelScope(shield=True):  # what was decided is committed, and then answered
-                    await self._round_over.wait()
+                    await self._mailbox.arrived()
             self._end()
 
     async def _rest(self) -> bool:
@@ -454,7 +452,6 @@ class ProjectActor:
     def _leave_round(self, work: Work | None = None, failure: Exception | None = None) -> None:
         """Let the actor's own task go on with what is left, if anything."""
         self._in_round, self._left, self._failure = False, work, failure
-        self._round_over.set()
         if self._batch or failure is not None:
             self._mailbox.prod()
         self._mailbox.release()

@@ -84,6 +84,20 @@ async def test_what_gathers_while_commits_are_under_way_shares_the_next(
     assert (totals.commits, totals.events) == (3, len(PROJECTS))
 
 
+async def test_what_is_more_than_one_commit_takes_begins_another_at_once(
+    autojump_clock: MockClock, open_directory: OpenDirectory, journal: Watched, nursery: trio.Nursery
+) -> None:
+    directory = await open_directory(round_commands_max=1)
+    for project in PROJECTS:
+        await ask(directory, principal(1, project), ListSequences())
+    journal.gate = trio.sleep_forever
+    for project in PROJECTS:
+        nursery.start_soon(ask, directory, principal(1, project), CLAIM)
+    await wait_all_tasks_blocked()
+    assert [len(projects) for projects in journal.rounds] == [1, 1]
+    nursery.cancel_scope.cancel()
+
+
 async def test_what_only_reads_waits_for_no_commit_of_another_project(
     autojump_clock: MockClock, busy: Directory, journal: Watched, nursery: trio.Nursery
 ) -> None:
