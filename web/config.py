@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from os.path import expanduser
 from pathlib import Path
 from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
@@ -149,7 +150,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         database_url=_database_url(
             str(flags["database_url"]) if flags.get("database_url") else _secret(environ, "DATABASE_URL")
         ),
-        data_dir=Path(given("data_dir", "LLM_BUS_DATA_DIR") or platformdirs.user_data_dir("llm-bus")),
+        data_dir=Path(expanduser(given("data_dir", "LLM_BUS_DATA_DIR") or platformdirs.user_data_dir("llm-bus"))),
         disk_reserve_mib=_natural("DISK_RESERVE_MIB", given("disk_reserve_mib") or str(RESERVE_BYTES >> 20)),
         host=given("host") or "127.0.0.1",
         port=_port(given("port") or str(PORT)),

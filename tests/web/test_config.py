@@ -72,6 +72,11 @@ def test_nonsense_is_refused_by_the_name_of_the_variable(variable: str, value: s
         read_settings({variable: value})
 
 
+def test_a_data_directory_may_begin_with_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert read_settings({"LLM_BUS_DATA_DIR": "~/bus"}).data_dir == Path("/home/ann/bus")
+
+
 @pytest.mark.parametrize("url", ["mysql://bus:hunter2@db/bus", "hunter2"])
 def test_a_database_url_that_cannot_be_read_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError, match="DATABASE_URL is neither") as refused:

@@ -57,6 +57,14 @@ class FirstRun(Struct, frozen=True, kw_only=True):
         return min(known, key=lambda owner: owner.id).email if known else None
 
 
+def project_here() -> str:
+    """The slug that the current directory's name suggests; `PROJECT` where it was removed."""
+    try:
+        return project_of(Path.cwd())
+    except FileNotFoundError:
+        return PROJECT
+
+
 def project_of(directory: Path) -> str:
     """The slug that a directory's name suggests."""
     name = re.sub(r"[^a-z0-9]+", "-", directory.name.lower())[:_SLUG_LENGTH_MAX].strip("-")

@@ -6,6 +6,7 @@ import click
 import trio
 
 from store.legacy import Carried, import_legacy
+from store.postgres.passwords import is_conninfo
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.options import data_options, json_option, without_password
 from web.cli.terminal import note, say, say_json
@@ -36,6 +37,8 @@ A URL with a password is not an argument, because other users of the machine cou
 def legacy(given: str | None, *, as_json: bool, **flags: str | None) -> None:
     """Carry over everything from the TypeScript server."""
     source = given or read_legacy_database_url() or _ask_for_source()
+    if not is_conninfo(source):  # not shown: it may hold a password
+        raise click.UsageError("the old database's URL is neither a postgresql:// URL nor key=value pairs.")
 
     async def run(settings: Settings) -> Carried:
         async with open_database(settings) as conninfo:

@@ -16,7 +16,7 @@ from store.people.minting import Minted
 from store.postgres.pool import POOL_SIZE_MAX
 from web.cli.admin_link import owner_link, show_way_in
 from web.cli.database import bring_up_to_date, open_database
-from web.cli.first_run import EMAIL, FirstRun, project_of
+from web.cli.first_run import EMAIL, FirstRun, project_here
 from web.cli.options import address_options, data_options, sign_in_options
 from web.cli.port import what_listens
 from web.cli.running_already import point_at_running
@@ -69,7 +69,7 @@ connect yet? 'llm-bus token mint --help' says how to let the first agent in.
 @click.option("--project", metavar="SLUG", help="The first project; default: the current directory's name.")
 def up(email: str | None, project: str | None, **flags: str | None) -> None:
     """Start here: a server with nothing prepared."""
-    first_run = FirstRun(email=email, project=project or project_of(Path.cwd()))
+    first_run = FirstRun(email=email, project=project or project_here())
 
     async def greet(settings: Settings, conninfo: str) -> None:
         async with open_store(conninfo, pool_size_max=1) as store:

@@ -145,3 +145,8 @@ def _show(minted: Minted, url: str) -> None:
     role = "lead" if new.is_admin else new.kind
     note(f"{minted.owner.handle}/{new.participant}: {role} in project {minted.project.slug}.")
     card("The token is shown only now.", connect_lines(url, new.token))
+    if minted.project.archived:
+        name = f"{minted.owner.handle}/{minted.project.slug}"
+        note(f"{name} is archived: the token works once 'llm-bus project unarchive {name}' has opened it.")
+    if minted.owner.suspended:
+        note(f"{minted.owner.email} is suspended: the token works once an operator restores them in the web admin.")

@@ -13,6 +13,7 @@ import pytest
 from tests.postgres import Server, query
 from tests.web.command_line import LLM_BUS, Finished, llm_bus
 from web.cli import entry as cli
+from web.cli.first_run import project_here
 
 Command = Callable[..., Finished]
 
@@ -131,6 +132,7 @@ def test_called_bare_shows_the_help_and_counts_as_usage(command: Command) -> Non
         (["prune", "shop", "ledgers", "--days", "0"], ["'0' must be a number from 1 to 36500."]),
         (["prune", "shop", "ledgers", "--days", "nan"], ["'nan' must be a number from 1"]),
         (["completion", "powershell"], ["'SHELL'", "bash"]),
+        (["import-legacy", "--from", "old"], ["neither a postgresql:// URL"]),
         (["status", "extra"], ["(extra). Try 'llm-bus status --help'."]),
         (["serve", "--database-url", "mysql://db/bus"], ["DATABASE_URL is neither"]),
     ],
@@ -237,6 +239,26 @@ def test_mint_answers_machines_with_one_object(database: str) -> None:
 def test_mint_prints_the_connect_command_once(database: str) -> None:
     done = llm_bus(*MINT, "--database-url", database)
     assert done.stdout.count("claude mcp add --transport http llm-bus http://127.0.0.1:8787/mcp") == 1
+
+
+def test_a_token_that_does_not_work_yet_is_printed_with_what_is_in_its_way(command: Command, database: str) -> None:
+    command(*MINT, "--database-url", database)
+    query(database, "update projects set archived_at = now()")
+    query(database, "update owners set suspended_at = now()")
+    told = command(*MINT, "--database-url", database).stderr
+    assert "is archived: the token works once 'llm-bus project unarchive" in told
+    assert "is suspended: the token works once" in told
+
+
+def test_where_the_current_directory_was_removed_the_first_project_has_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    assert project_here() == "gone"
+    gone.rmdir()
+    assert project_here() == "main"
 
 
 def test_minting_again_gives_a_further_token_and_keeps_the_rights(command: Command, database: str) -> None:
