@@ -134,8 +134,9 @@ def uninstall(directory: Path, wishes: Wishes | None = None) -> Outcome:
     plan = _plan(repository, everything)
     always = _plan(repository, Wishes()).own
     extra = [path for path in plan.own if path not in always]
-    for path in [path for path in extra if path not in plan.hooks.edits and _unsafe(repository, path)]:
-        if not work.own.knows(Path(os.path.realpath(path))):
+    for path in [path for path in extra if path not in plan.hooks.edits]:
+        is_ours = work.own.knows(Path(os.path.realpath(path)))
+        if not is_ours and (not path.exists() or _unsafe(repository, path)):
             del plan.own[path]  # such as a wiki in a `docs` that is a link, where none was begun
     _refuse_unsafe(repository, plan, everything)
     work.take_out(plan.own, work.own)

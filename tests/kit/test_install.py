@@ -232,6 +232,14 @@ async def test_claude_reads_the_block_once(tree: WorkTree) -> None:
     assert_leaves_no_trace(tree)
 
 
+async def test_uninstalling_asks_nothing_of_files_that_were_never_written(tree: WorkTree) -> None:
+    tree.write("docs", "a file where a wiki would be")
+    before = tree.tree()
+    install(tree.path, Wishes())
+    uninstall(tree.path)
+    assert tree.tree() == before
+
+
 async def test_settings_that_are_no_json_are_left_alone(tree: WorkTree) -> None:
     tree.write(".claude/settings.json", "{ // comment\n}")
     outcome = install(tree.path, Wishes())
