@@ -3,8 +3,9 @@
 `doctor` and `demo` use it so that what they show is what an agent gets. It opens connections and keeps no state.
 """
 
+import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import httpx2
@@ -62,15 +63,15 @@ async def connect(mcp_url: str, token: str) -> AsyncIterator[BusClient]:
     """Connect as an agent does; raises `BusUnreachable` with a sentence when that fails."""
     timeout = httpx2.Timeout(CALL_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
     headers = {"Authorization": f"Bearer {token}"}
-    last_status = 0
+    refusal: str | None = None
 
-    async def note_status(response: httpx2.Response) -> None:
-        nonlocal last_status
-        last_status = response.status_code
+    async def note_refusal(response: httpx2.Response) -> None:
+        nonlocal refusal
+        refusal = await _refusal(response)
 
     try:
         with _translated():
-            hooks = {"response": [note_status]}
+            hooks = {"response": [note_refusal]}
             async with httpx2.AsyncClient(
                 headers=headers, timeout=timeout, event_hooks=hooks, mounts=AROUND_PROXIES
             ) as http:
@@ -78,10 +79,21 @@ async def connect(mcp_url: str, token: str) -> AsyncIterator[BusClient]:
                 async with Client(transport, read_timeout_seconds=CALL_SECONDS_MAX) as client:
                     yield BusClient(client)
     except BusUnreachable as error:
-        if last_status != httpx2.codes.UNAUTHORIZED:
+        if refusal is None:
             raise
         # The SDK's client does not tell which error the server returned.
-        raise BusUnreachable(f"the bus at {mcp_url} does not know this token.") from error
+        raise BusUnreachable(f"the bus at {mcp_url} {refusal}") from error
+
+
+async def _refusal(response: httpx2.Response) -> str | None:
+    """What the server says where it refuses a whole request; None where it does not, or says nothing."""
+    if response.status_code == httpx2.codes.UNAUTHORIZED:
+        return "does not know this token."
+    if response.is_success:
+        return None
+    with suppress(httpx2.HTTPError, ValueError, LookupError, TypeError):
+        return f"says: {json.loads(await response.aread())['error_description']}"
+    return None
 
 
 @contextmanager

@@ -114,6 +114,9 @@ def test_an_archived_project_lets_nobody_in_until_it_is_opened_again(
     with pytest.raises(urllib.error.HTTPError, match="403") as refused:
         urllib.request.urlopen(asking, timeout=90)
     assert json.load(refused.value)["error"] == "archived"
+    called = llm_bus("call", "whoami", "--url", server.url, LLM_BUS_TOKEN=token)
+    assert (called.returncode, called.stdout) == (1, "")
+    assert f"{server.url}/mcp says: this project is archived" in called.stderr
     assert asked(database, "project", "unarchive", "ann/shop") == {"project": "ann/shop", "archived": False}
     with urllib.request.urlopen(asking, timeout=90) as answer:
         assert answer.status == 200
