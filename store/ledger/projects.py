@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from store.errors import NameTaken, UniqueTaken
+from store.errors import InvalidName, NameTaken, UniqueTaken
 from store.people import audit
 from store.people.names import (
     checked_liveness_window,
@@ -43,6 +43,9 @@ update projects
    set slug = %s, name = %s, liveness_window_seconds = %s, stale_after_seconds = %s, ref_url = %s, time_zone = %s
  where id = %s returning {_COLUMNS}
 """  # noqa: S608  # made of literals
+
+# Python may know more of them, such as `localtime` and `posix/Europe/Berlin`; insights are counted by PostgreSQL.
+_KNOWS_ZONE = "select from pg_timezone_names where name = %s"
 
 _ARCHIVE = "update projects set archived_at = now() where id = %s and archived_at is null"
 
@@ -144,6 +147,8 @@ async def change(
     }
     if all(getattr(before, field) == value for field, value in wanted.items()):
         return before
+    if wanted["time_zone"] != before.time_zone and not await connection.fetch(_KNOWS_ZONE, (wanted["time_zone"],)):
+        raise InvalidName("PostgreSQL knows no time zone of this name.", field="time_zone")
     try:
         (row,) = await connection.fetch(_CHANGE, (*wanted.values(), project_id))
     except UniqueTaken as taken:

@@ -2,7 +2,8 @@
 
 A form's fields are those of a struct whose types carry the bounds, as the arguments of the tools are (`engine.terms`).
 A blank field counts as not given, spaces at the ends are removed, a box is ticked only when its value says so, and
-times are UTC. A text is one line unless its type says `LINES`. A refused form keeps every field as it was typed.
+times are UTC. Names have one spelling, and nothing that a reader cannot see. A text is one line unless its type says
+`LINES`. A refused form keeps every field as it was typed.
 """
 
 import unicodedata
@@ -15,7 +16,8 @@ import msgspec
 from msgspec import Meta, Struct
 from quart import request
 
-from engine.names import is_text
+from engine.fields import is_name, is_visible
+from engine.names import is_blank, is_text, tidied, unseen
 from store.errors import InvalidName, NameTaken
 from web.mcp.arguments import UNFIT, requirement
 
@@ -113,6 +115,12 @@ def _value(text: str, annotation: Any) -> object:
             raise ValueError(f"This must be text without {UNFIT}.")
     elif _UNDECODED in text or any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise ValueError("This must be one line of text.")
+    if is_name(annotation):
+        text = tidied(text)
+    if (is_name(annotation) or is_visible(annotation)) and (character := unseen(text)) is not None:
+        raise ValueError(f"This must not contain {character}, which a reader cannot see.")
+    if is_blank(text):
+        raise ValueError("This must not be blank.")
     if annotation in _TIMES:
         return _utc(text)
     try:

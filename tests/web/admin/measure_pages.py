@@ -39,6 +39,13 @@ ECHO_PER_SECOND = 1_400
 PAGE_MILLISECONDS = 50
 PAGE_BYTES = 200_000
 
+# In the order: a word of a thousand events; one of 100,000; its beginning; three that are in one event; none; with an
+# accent; marks alone; as long as may be; a common word and a filter.
+SEARCHES = (
+    *("module", "handoff", "hand", "handoff+number+77777", "nowhere", "caf%C3%A9", "%27%7C%26%21", "a" * 200),
+    "handoff&type=post",
+)
+
 PATHS = (
     "/admin/",
     "/admin/find?q=mem",
@@ -49,7 +56,8 @@ PATHS = (
         for each in (
             *("", "/tasks", "/tasks?view=table", "/tasks?view=table&status=done", "/tasks?view=graph", "/tasks/9500"),
             *("/tasks/new", "/handoffs", "/handoffs?view=all", "/handoffs/new", "/posts/{post}", "/leases"),
-            *("/numbers", "/numbers?sequence=numbers-3", "/numbers?q=1234", "/activity", "/activity?q=module"),
+            *("/numbers", "/numbers?sequence=numbers-3", "/numbers?q=1234", "/activity"),
+            *(f"/activity?q={words}" for words in SEARCHES),
             *("/activity?type=post", "/members", "/members?q=member-77", "/members/{member}", "/grant", "/invites"),
             *("/insights", "/insights?days=30", "/settings", "/webhook", "/audit"),
         )

@@ -17,6 +17,8 @@ class Everything(Struct, frozen=True, kw_only=True):
     kind: terms.LeaseMode | None = None
     since: datetime | None = None
     is_admin: bool = False
+    title: terms.Title = "First"
+    prefix: terms.Prefix = ""
 
 
 def test_what_makes_sense_becomes_arguments() -> None:
@@ -35,6 +37,11 @@ def test_what_makes_sense_becomes_arguments() -> None:
         lane="docs", window=60, kind="shared", since=datetime(2026, 1, 31, 12, tzinfo=UTC), is_admin=True
     )
     assert form.wrong == {}
+
+
+def test_a_name_has_the_one_spelling_that_agents_give_it() -> None:
+    form = read(Everything, {"lane": "cafe\u0301", "title": "cafe\u0301"})
+    assert form.fields == Everything(lane="caf\u00e9", title="cafe\u0301")
 
 
 def test_what_is_blank_is_not_given() -> None:
@@ -61,6 +68,10 @@ def test_a_word_that_means_nothing_elsewhere_is_a_word_here() -> None:
         ("lane", "a\0b", "This must be one line of text."),
         ("lane", "a\nb", "This must be one line of text."),
         ("lane", "\ud800", "This must be one line of text."),
+        ("lane", "docs\u200b", "This must not contain U+200B, which a reader cannot see."),
+        ("lane", "\u202edocs", "This must not contain U+202E, which a reader cannot see."),
+        ("prefix", "ADR\u2060-", "This must not contain U+2060, which a reader cannot see."),
+        ("title", "\u200b \u2800", "This must not be blank."),
         ("is_admin", "no-lead", "This must be ticked or not."),
         ("is_admin", "\0", "This must be ticked or not."),
         ("window", "0", "This must be at least 1."),
