@@ -26,8 +26,8 @@ _TOKEN = re.compile(
 )
 _QUOTED = re.compile(r"""\\(.)|'([^']*)'|"((?:\\.|[^"\\])*)\"""", re.DOTALL)
 _HEREDOC = re.compile(r"""<<-?[ \t]*['"]?(\w+)""")
-_UNTOLD = re.compile(r"[$`*?{~\0\n]|^/dev/")
-"""What a shell replaces; and devices."""
+_UNTOLD = re.compile(r"[$`*?{~\0\n]|^/dev/|\.(?:log|out|pid|tmp)$")
+"""What a shell replaces; devices; and what programs leave behind and nobody shares."""
 
 _ASSIGNED = re.compile(r"\w+=")
 _BEFORE_PROGRAM = frozenset({"sudo", "command", "env", "nohup", "time", "exec", "then", "do", "else", "!", "{"})

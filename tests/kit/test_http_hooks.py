@@ -68,6 +68,7 @@ async def story(bus: Bus, alice: WorkTree, bob: WorkTree, way: Way) -> list[str]
         await client.tell("PostToolUse", **wrote("relative.py")),
         await client.tell("PostToolUse", **wrote("/elsewhere/c.py")),
         await client.tell("PostToolUse", tool_name="Bash", tool_input={"command": "true"}),
+        await client.tell("PostToolUse", tool_name="Bash", tool_input={"command": "sed -i s/a/b/ src/a.py > e.txt"}),
     ]
     await call(bus, bob, "lease", surface="docs")
     told.append(await client.tell("PostToolUse", **wrote(str(alice.path / "d.py"))))
@@ -92,7 +93,7 @@ async def test_both_ways_tell_and_do_the_same(bus: Bus, alice: WorkTree, bob: Wo
     first, *_ = directly
     assert "src/a.py is leased by ada/bob as src/**" in first
     assert "1 new handoff" in first
-    assert directly[-4:] == ["d.py", "docs/b [1].md", "relative.py", "src/a.py"]
+    assert directly[-5:] == ["d.py", "docs/b [1].md", "e.txt", "relative.py", "src/a.py"]
 
 
 def _bare(text: str) -> str:

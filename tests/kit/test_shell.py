@@ -15,15 +15,16 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("grep -i word a.py", []),
     # written
     ("echo x > a.txt", ["a.txt"]),
-    ("echo x >>a.txt 2>err.log", ["a.txt", "err.log"]),
+    ("echo x >>a.txt 2>err.txt", ["a.txt", "err.txt"]),
     ("sed s/a/b/ a.txt > b.txt", ["b.txt"]),
     ("echo hi >| a.txt; make &> b.txt", ["a.txt", "b.txt"]),
     ("make >/dev/null 2>&1", []),
+    ("make > make.log; echo $! > make.pid", []),
     ("diff <(sort a) <(sort b) > c.txt", ["c.txt"]),
     ("cat <<< word > a.txt", ["a.txt"]),
     ("cat > a.sql <<'EOF'\nrm b.txt; x > y\nEOF\nrm c.txt", ["a.sql", "c.txt"]),
     ("cat <<-EOF > a.sql\n\t> b\n\tEOF", ["a.sql"]),
-    ("echo x | sudo tee -a a.log b.log", ["a.log", "b.log"]),
+    ("echo x | sudo tee -a a.txt b.txt", ["a.txt", "b.txt"]),
     ("echo 'a > b'", []),
     ("ls # > a.txt\ntouch b.txt", ["b.txt"]),
     # moved and removed

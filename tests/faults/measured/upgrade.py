@@ -14,7 +14,7 @@ from tests.faults.workload import load
 from tests.faults.world import Shape, world
 
 OLDER = "9c51a69"
-"""The last commit of the first release's core."""
+"""A commit of an early version."""
 
 ANSWERS = 400
 _MAIN = "from web.cli.entry import main; main()"
@@ -26,7 +26,7 @@ select count(*) from snapshots s, jsonb_each_text(s.written) as counted (reader,
 """
 
 
-@question("rolling-upgrade", "Three servers are upgraded one after the other, from the first release")
+@question("rolling-upgrade", "Three servers are upgraded one after the other, from an early version")
 async def rolling(directory: Path) -> str:
     older = directory / "older"
     if not _check_out(older):
