@@ -185,9 +185,14 @@ def _check_target(file: Path) -> None:
 
 def _put(partial: Path, file: Path) -> None:
     """Give the written file its name, so that it survives a power cut."""
-    for path in (partial, file.parent):
-        descriptor = os.open(path, os.O_RDONLY)
+    _sync(partial)
+    partial.rename(file)
+    _sync(file.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
         os.fsync(descriptor)
+    finally:
         os.close(descriptor)
-        if path == partial:
-            partial.rename(file)

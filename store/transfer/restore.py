@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.posts import Posted
+from engine.state import State
 from engine.tasks import TaskAssigned, TaskCreated
 from engine.vocabulary import Event
 from store.errors import TransferRefused
@@ -87,14 +88,16 @@ async def import_project(conninfo: str, directory: Path, *, email: str, progress
 def _checked(project: ExportedProject) -> ExportedProject:
     checked_slug(project.slug)
     checked_liveness_window(project.liveness_window_seconds)
-    labels_checked = [kept_label(row.label) for row in project.participants]
-    if checked_handle(project.handle) != project.handle or labels_checked != [r.label for r in project.participants]:
+    participants = project.participants
+    if checked_handle(project.handle) != project.handle or any(
+        kept_label(row.label) != row.label for row in participants
+    ):
         raise TransferRefused(f"{PROJECT_FILE} has a name with capitals or spaces where no name has them.")
-    times = (project.created_at, *(row.created_at for row in project.participants))
+    times = (project.created_at, *(row.created_at for row in participants))
     if any(at.utcoffset() != timedelta(0) for at in times):
         raise TransferRefused(f"{PROJECT_FILE} has a time that is not in UTC.")
-    ids, labels = ({getattr(row, field) for row in project.participants} for field in ("id", "label"))
-    if not len(ids) == len(labels) == len(project.participants) or not all(0 < id_ < ID_MAX for id_ in ids):
+    ids, labels = {row.id for row in participants}, {row.label for row in participants}
+    if min(len(ids), len(labels)) < len(participants) or not all(0 < id_ < ID_MAX for id_ in ids):
         raise TransferRefused(f"{PROJECT_FILE} names a participant twice, or one that cannot be.")
     return project
 
@@ -120,9 +123,9 @@ async def _add_ledger(
 ) -> int:
     writer = LedgerWriter(connection, project_id)
     reader_max = max((row.id for row in project.participants), default=0)
-    done, total = 0, _length(path)
+    done, total = 0, path.stat().st_size  # noqa: ASYNC240 - an import does nothing else meanwhile
     for line in _lines(path):
-        event = _read(line, writer, path)
+        event = _read(line, writer.state, path)
         await writer.add(event)
         reader_max = max(reader_max, *_readers(event))
         done += len(line)
@@ -134,20 +137,24 @@ async def _add_ledger(
     return writer.state.seq
 
 
-def _read(line: bytes, writer: LedgerWriter, path: Path) -> Event:
-    number = writer.state.seq + 1
+def _read(line: bytes, state: State, path: Path) -> Event:
+    """The next event; raises `TransferRefused` with the place and what is wrong there."""
     try:
-        if not line.endswith(b"\n"):
-            raise TransferRefused("it is cut off; export again")  # noqa: TRY301  # told of like all the rest
-        event = from_line(line)
-        if event.seq != number:
-            raise TransferRefused(f"it is event {event.seq}")  # noqa: TRY301
-        if event.at < writer.state.at:
-            raise TransferRefused("it happened before the event above it")  # noqa: TRY301
-        if not all(0 <= reader < ID_MAX for reader in _readers(event)):
-            raise TransferRefused("it names somebody by an id that cannot be")  # noqa: TRY301
+        return _next(line, state)
     except TransferRefused as wrong:
-        raise TransferRefused(f"{path}, line {number}: {wrong}.") from wrong
+        raise TransferRefused(f"{path}, line {state.seq + 1}: {wrong}.") from wrong
+
+
+def _next(line: bytes, state: State) -> Event:
+    if not line.endswith(b"\n"):
+        raise TransferRefused("it is cut off; export again")
+    event = from_line(line)
+    if event.seq != state.seq + 1:
+        raise TransferRefused(f"it is event {event.seq}")
+    if event.at < state.at:
+        raise TransferRefused("it happened before the event above it")
+    if not all(0 <= reader < ID_MAX for reader in _readers(event)):
+        raise TransferRefused("it names somebody by an id that cannot be")
     return event
 
 
@@ -159,10 +166,6 @@ def _readers(event: Event) -> Iterator[int]:
             yield reader
         case _:
             pass
-
-
-def _length(path: Path) -> int:
-    return path.stat().st_size
 
 
 def _lines(path: Path) -> Iterator[bytes]:
