@@ -9,6 +9,7 @@ from msgspec import Struct
 from store.errors import NoSuchName
 from store.people.names import TEMPORARY_DOMAIN
 from store.postgres.connection import Connection
+from store.postgres.records import record
 
 _ALL = """
 select j.id, j.owner_id, o.handle, j.slug, j.archived_at
@@ -35,9 +36,7 @@ class NamedProject(Struct, frozen=True, kw_only=True):
 
 async def projects(connection: Connection) -> list[NamedProject]:
     """All projects, by name, temporary ones not counted."""
-    fields = NamedProject.__struct_fields__
-    rows = await connection.fetch(_ALL, (TEMPORARY_DOMAIN,))
-    return [NamedProject(**dict(zip(fields, row, strict=True))) for row in rows]
+    return [record(NamedProject, row) for row in await connection.fetch(_ALL, (TEMPORARY_DOMAIN,))]
 
 
 async def find(connection: Connection, wanted: str) -> NamedProject:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from store.people.names import TEMPORARY_DOMAIN
 from store.postgres.connection import Connection
+from store.postgres.records import record
 
 # A project without a snapshot as new as its ledger has open posts that only its actor can count.
 _PROJECTS = """
@@ -81,10 +82,10 @@ class OwnerOverview(Struct, frozen=True, kw_only=True):
 
 async def dashboard(connection: Connection, owner_id: int) -> list[ProjectOverview]:
     """The owner's projects, by name."""
-    fields = ProjectOverview.__struct_fields__
     rows = await connection.fetch(_PROJECTS, (owner_id,), prepare=True)
-    found = [ProjectOverview(**dict(zip(fields, row, strict=True))) for row in rows]
-    return sorted(found, key=lambda project: (project.name.casefold(), project.slug))
+    return sorted(
+        (record(ProjectOverview, row) for row in rows), key=lambda project: (project.name.casefold(), project.slug)
+    )
 
 
 async def owners(
@@ -109,5 +110,4 @@ async def _owners(
         "limit": limit,
         "offset": offset,
     }
-    fields = OwnerOverview.__struct_fields__
-    return [OwnerOverview(**dict(zip(fields, row, strict=True))) for row in await connection.fetch(_OWNERS, parameters)]
+    return [record(OwnerOverview, row) for row in await connection.fetch(_OWNERS, parameters)]

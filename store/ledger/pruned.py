@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from engine.history import Kept
 from store.postgres.connection import Connection
+from store.postgres.records import record
 
 _FIND = "select seq, state, length, sha256 from pruned where project_id = %s"
 
@@ -23,7 +24,7 @@ class Pruned(Struct, frozen=True, kw_only=True):
 async def find(connection: Connection, project_id: int) -> Pruned | None:
     """What was moved of this project; None when all of it is in the database."""
     rows = await connection.fetch(_FIND, (project_id,))
-    return Pruned(**dict(zip(Pruned.__struct_fields__, rows[0], strict=True))) if rows else None
+    return record(Pruned, rows[0]) if rows else None
 
 
 async def base(connection: Connection, project_id: int) -> Kept | None:

@@ -25,6 +25,7 @@ from store.ledger.rows import READ_PAGE
 from store.people import audit
 from store.postgres.advisory_locks import lock_ledger
 from store.postgres.connection import Connection
+from store.postgres.records import record
 
 log = structlog.get_logger(__name__)
 
@@ -88,8 +89,7 @@ class LedgerStatistics(Struct, frozen=True, kw_only=True):
 
 async def find_gaps(connection: Connection) -> list[Gap]:
     """Every gap in every project's ledger."""
-    fields = Gap.__struct_fields__
-    return [Gap(**dict(zip(fields, row, strict=True))) for row in await connection.fetch(_GAPS)]
+    return [record(Gap, row) for row in await connection.fetch(_GAPS)]
 
 
 async def close_gaps(connection: Connection, gaps: list[Gap]) -> Closed:

@@ -17,7 +17,8 @@ from store.people import audit, grants, tokens
 from store.people.codes import digest, new_code
 from store.people.grants import Kind, Project
 from store.people.names import checked_email, checked_lane, is_placeholder, labels_for
-from store.postgres.connection import Connection, Row
+from store.postgres.connection import Connection
+from store.postgres.records import record
 
 LISTED_MAX = 200
 """How many invites of a project are listed."""
@@ -264,13 +265,13 @@ async def find_one(connection: Connection, owner_id: int, project_id: int, invit
 
 async def list_open(connection: Connection, project_id: int) -> list[InviteRow]:
     """The project's newest invites that still let somebody in, newest first."""
-    return [_row(row) for row in await connection.fetch(_LIST_OPEN, (project_id, LISTED_MAX))]
+    return [record(InviteRow, row) for row in await connection.fetch(_LIST_OPEN, (project_id, LISTED_MAX))]
 
 
 async def lapsing(connection: Connection, owner_id: int, *, hours: int) -> list[tuple[int, str, InviteRow]]:
     """The owner's invites that still let somebody in and end within so many hours, with their projects."""
     rows = await connection.fetch(_LAPSING, (owner_id, hours, LISTED_MAX))
-    return [(project_id, name, _row(tuple(row))) for project_id, name, *row in rows]
+    return [(project_id, name, record(InviteRow, row)) for project_id, name, *row in rows]
 
 
 async def revoke(connection: Connection, owner_id: int, project_id: int, invite_id: int, *, by: str) -> bool:
@@ -297,11 +298,7 @@ async def _listed(
 ) -> list[InviteRow] | None:
     parameters = {"owner": owner_id, "project": project_id, "before": before, "invite": invite_id, "limit": limit}
     rows = await connection.fetch(_LIST, parameters)
-    return [_row(row) for row in rows if row[0] is not None] if rows else None
-
-
-def _row(row: Row) -> InviteRow:
-    return InviteRow(**dict(zip(InviteRow.__struct_fields__, row, strict=True)))
+    return [record(InviteRow, row) for row in rows if row[0] is not None] if rows else None
 
 
 async def _open(connection: Connection, code: str, email: str | None) -> tuple[_Row, Project] | RedeemRefusal:

@@ -17,6 +17,7 @@ from store.people import audit, tokens
 from store.people.grants import Kind, find_like, new_label
 from store.people.names import checked_lane
 from store.postgres.connection import Connection, Row
+from store.postgres.records import record
 
 Sort = Literal["presence", "name", "events", "newest"]
 
@@ -203,8 +204,7 @@ async def find_members(
         "offset": offset,
     }
     rows = await connection.fetch(_MEMBERS.format(order=_ORDERS[sort]), parameters)
-    fields = MemberRow.__struct_fields__
-    shown = [MemberRow(**dict(zip(fields, row[1:], strict=True))) for row in rows if row[1] is not None]
+    shown = [record(MemberRow, row[1:]) for row in rows if row[1] is not None]
     return Members(shown=shown, matching=rows[0][0] if rows else 0)
 
 
@@ -278,6 +278,5 @@ async def change_member(
 
 def _person(rows: list[Row]) -> PersonRow:
     id_, label, kind, created_at = rows[0][:4]
-    fields = Place.__struct_fields__
-    places = tuple(Place(**dict(zip(fields, row[4:], strict=True))) for row in rows if row[4] is not None)
+    places = tuple(record(Place, row[4:]) for row in rows if row[4] is not None)
     return PersonRow(id=id_, label=label, kind=kind, created_at=created_at, projects=places)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from engine.identity import Principal
 from store.people.codes import digest, new_code
 from store.postgres.connection import Connection
+from store.postgres.records import record
 
 TOKEN_PREFIX = "llmbus_"  # noqa: S105  # what every token begins with, not one
 
@@ -173,9 +174,7 @@ async def last_used(connection: Connection, token: str) -> datetime | None:
 
 async def list_working(connection: Connection, participation_id: int) -> list[TokenRow]:
     """The tokens of a participation that work, newest first."""
-    fields = TokenRow.__struct_fields__
-    rows = await connection.fetch(_LIST, (participation_id,))
-    return [TokenRow(**dict(zip(fields, row, strict=True))) for row in rows]
+    return [record(TokenRow, row) for row in await connection.fetch(_LIST, (participation_id,))]
 
 
 async def revoke_one(connection: Connection, participation_id: int, token_id: int) -> bytes | None:

@@ -11,6 +11,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from store.postgres.connection import Connection
+from store.postgres.records import record
 
 _SETTINGS = """
 select current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
@@ -39,8 +40,7 @@ class Kept(Struct, frozen=True, kw_only=True):
 async def risks(connection: Connection, conninfo: str) -> list[Risk]:
     """The risks of the database that this session is with, the worst first, and those of its address."""
     (row,) = await connection.fetch(_SETTINGS)
-    kept = Kept(**dict(zip(Kept.__struct_fields__, row, strict=True)))
-    return [*risks_of_settings(kept), *risks_of_address(conninfo)]
+    return [*risks_of_settings(record(Kept, row)), *risks_of_address(conninfo)]
 
 
 def risks_of_settings(kept: Kept) -> Iterator[Risk]:

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from store.postgres.connection import Connection
+from store.postgres.records import record
 
 _FACTS = """
 select current_setting('server_version'), pg_database_size(current_database()),
@@ -26,4 +27,4 @@ class Facts(Struct, frozen=True, kw_only=True):
 async def facts(connection: Connection) -> Facts:
     """Ask PostgreSQL."""
     (row,) = await connection.fetch(_FACTS)
-    return Facts(**dict(zip(Facts.__struct_fields__, row, strict=True)))
+    return record(Facts, row)

@@ -23,6 +23,7 @@ from store.ledger import named, pruned
 from store.ledger.pruned import Pruned
 from store.ledger.rows import READ_PAGE
 from store.postgres.connection import Connection
+from store.postgres.records import record
 from store.transfer import state_page
 from store.transfer.files import LedgerFile, open_ledger, replace_file
 from store.transfer.format import PROJECT_FILE, STATE_FILE, ExportedParticipant, ExportedProject, to_file, to_line
@@ -98,10 +99,7 @@ async def find_project(connection: Connection, wanted: str) -> Found:
     which = await named.find(connection, wanted)
     ((project_id, handle, slug, name, window, created_at, events),) = await connection.fetch(_FIND, (which.id,))
     rows = await connection.fetch(_PARTICIPANTS, (project_id,))
-    fields = ExportedParticipant.__struct_fields__
-    participants = sorted(
-        (ExportedParticipant(**dict(zip(fields, row, strict=True))) for row in rows), key=lambda row: row.id
-    )
+    participants = sorted((record(ExportedParticipant, row) for row in rows), key=lambda row: row.id)
     project = ExportedProject(
         handle=handle,
         slug=slug,
