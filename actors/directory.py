@@ -242,7 +242,7 @@ class Directory:
 
     @asynccontextmanager
     async def forgetting(self, project_id: int) -> AsyncIterator[None]:
-        """Serve nobody in this project while the block runs, for whoever deletes it.
+        """Serve no calls to this project while the block runs, so that it can be deleted.
 
         On entry what was accepted is still served, and waits end. Callers get `Unavailable` until the block is left;
         the project's next actor then starts from what the journal has.

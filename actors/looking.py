@@ -15,7 +15,7 @@ from engine.state import State
 from engine.vocabulary import Reply, Topic
 
 NOBODY = -1
-"""The reader id of who looks: nobody's."""
+"""The reader id of a look; no reader has it."""
 
 
 Prepare = Callable[[State, datetime], Iterator[None] | None]
@@ -66,5 +66,5 @@ class Stir:
 
 
 def nobody(project_id: int) -> Principal:
-    """Who looks at this project."""
+    """The caller of a look at this project; it counts as no call of a reader."""
     return Principal(id=NOBODY, project_id=project_id, handle="", label=None, project="")

@@ -21,7 +21,7 @@ def needed_posts(state: State, request: Request) -> Sequence[int]:
 
 
 def wanted_posts(state: State, requests: Iterable[Request]) -> set[int]:
-    """Those of all these commands."""
+    """The posts that left the state and without which these commands cannot be decided."""
     return {post_id for request in requests for post_id in needed_posts(state, request)}
 
 

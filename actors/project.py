@@ -251,7 +251,7 @@ class ProjectActor:
             self._end()
 
     async def _rest(self) -> bool:
-        """Wait for something to do; False when there is nothing left to live for. Idle for long, the actor closes."""
+        """Wait for something to do; False when the actor must end. It closes when it was idle for long."""
         while True:
             with trio.move_on_at(self._active_at + self._limits.idle_seconds):
                 await self._mailbox.arrived()
@@ -381,7 +381,7 @@ class ProjectActor:
             self._snapshots.write_when_due()
 
     def _give_up(self, reason: JournalError) -> None:
-        """Tell everybody, also who still waits in the mailbox: their turn would come one timeout after the other."""
+        """Refuse all calls, those in the mailbox too: each of them would otherwise wait for a timeout of its own."""
         self._drain()
         log.warning("batch failed", project_id=self.project_id, commands=len(self._batch), reason=str(reason))
         self._totals.unavailable += len(self._batch)
@@ -418,7 +418,7 @@ class ProjectActor:
             self._replica.doubtful = False
             self._totals.events += len(work.events)
             self._answer_in_round(work, now)
-        except Exception as error:  # noqa: BLE001 - the same
+        except Exception as error:  # noqa: BLE001 - as in `decide_in_round`
             self._leave_round(failure=error)
 
     def _decide_at_once(self, now: datetime, pace: Pace) -> Work | None:

@@ -4,8 +4,8 @@ Waking an actor, sending its batch and waking it again costs this process more t
 that has nothing to do but decide and commit joins a round instead, and its own task sleeps on. What takes more than
 that (reading the ledger, taking a turn, retrying) is left to the actor's own task (`actors.project`).
 
-One task decides whatever joined. A few others commit what is decided, each as much as has gathered: while one commit is
-under way, the next gathers. A lone actor joins rounds too, and is not made to wait for company.
+One task decides for all that joined. A few others commit what is decided, each as much as has gathered: while one
+commit is under way, the next gathers. A lone actor joins rounds too, and waits for no other.
 """
 
 from collections import deque

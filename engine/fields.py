@@ -1,8 +1,8 @@
 """What a field means to its readers, written on the field itself.
 
-A field's type carries its limits and, as msgspec metadata, a description for people, a hint for whoever got it wrong,
-and marks: names, what queries of the ledger show, and
-arguments that clients are not told of. The reference, the error texts and the ledger read them here.
+A field's type carries its limits and, as msgspec metadata, a description for people, a hint for senders of a wrong
+value, and marks: names, what queries of the ledger show, and arguments that clients are not told of. The reference, the
+error texts and the ledger read them here.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def described(annotation: Any) -> str | None:
 
 
 def hint(annotation: Any) -> str | None:
-    """What a value of this type must be, for whoever sent one that does not match its pattern."""
+    """What a value of this type must be, for the sender of one that does not match its pattern."""
     found = _extra(annotation, "hint")
     return None if found is None else str(found)
 

@@ -135,7 +135,7 @@ class LeaseBook:
         taken = 0
         for lease in sorted(self._near(surface, now), key=lambda held: held.expires_at, reverse=True):
             taken |= self._picks.of(surface, lease.surface)
-            if taken == (1 << values) - 1:  # what this one holds is held by no lease that ends later
+            if taken == (1 << values) - 1:  # no lease that ends later holds what this one holds
                 return lease.expires_at
         return picking.lowest_free(taken)
 

@@ -10,7 +10,6 @@ _CLOSE = 0.7
 _LENGTH_DIFFERENCE_MAX = 2
 _COMPARED_MAX = 100
 
-
 _BETWEEN_WORDS = str.maketrans("", "", "-_. ")
 
 
@@ -21,7 +20,7 @@ def spelled_alike(name: str, known: Iterable[str]) -> str | None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is closest to this one, if one is close; names differ by more than nothing."""
+    """The known name that is closest to this one, if one is close; never the name itself."""
     spelled = {other.casefold(): other for other in _of_like_length(name, known)}
     close = get_close_matches(name.casefold(), spelled, n=1, cutoff=_CLOSE)
     return spelled[close[0]] if close else None

@@ -115,9 +115,8 @@ def namespace(surface: str) -> str:
 def stems(surface: str) -> frozenset[Stem]:
     """What the paths of a parsed surface begin with, up to their first wildcard or range.
 
-    A namespace counts as the first name.
-
-    Two surfaces overlap only if a stem of one is the beginning of a stem of the other.
+    A namespace counts as the first name. Two surfaces overlap only if a stem of one is the beginning of a stem of the
+    other.
     """
     namespace, paths = _paths(surface)
     if not namespace:

@@ -134,7 +134,7 @@ class TaskBook:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many tasks have each status; none has one that is not named."""
+        """How many tasks have each status; a status without tasks is absent."""
         return {status: len(ranks) for status, ranks in self._by_status.items()}
 
     def find(
@@ -183,7 +183,7 @@ class TaskBook:
         return None if best is None else self._at(best)
 
     def working(self) -> Iterator[int]:
-        """Whoever has tasks in progress, by reader's id."""
+        """The reader ids of the owners of tasks in progress."""
         return iter(self._working)
 
     def owned_by(self, reader: int, limit: int) -> list[Task]:
