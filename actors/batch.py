@@ -4,7 +4,7 @@ The events are folded as they are decided, so that the next command of the batch
 Nothing here waits: a decision is never interrupted between reading the state and folding its events.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 
 import trio
@@ -19,9 +19,10 @@ from engine.decision import Context, Decision
 from engine.errors import LedgerGap
 from engine.history import Head
 from engine.identity import Principal
+from engine.ledger import WhatsNew
 from engine.lookups import Recall
 from engine.post_rules import fold_recall
-from engine.project import apply, decide, stamp
+from engine.project import AnyCommand, apply, decide, stamp
 from engine.state import State
 from engine.vocabulary import Event
 
@@ -54,6 +55,8 @@ class Deciding:
         self._wanted = wanted
         self._gap = gap
         self._work = Work(Head(state.seq, state.at))
+        self._digests: dict[Hashable, Settled | Unavailable] = {}
+        """What each reader's `whats_new` came to since the last event: news may wake many equal ones at once."""
 
     def run(self, requests: Iterable[Request], pace: Pace) -> Work:
         """Decide the requests in order, until the slice is spent or one is not prepared.
@@ -79,10 +82,19 @@ class Deciding:
         )
 
     def _decide(self, request: Request) -> Settled | Unavailable:
+        command = request.command
+        if isinstance(command, Look):
+            return Settled(Decision(reply=Looked(seen=command.view(self._state, self._now))), 0, self._state.seq)
+        self._saw(request.caller, self._now)
+        if not isinstance(command, WhatsNew):
+            return self._settle(request, command)
+        question = (request.caller.id, command, request.cursor, request.since, request.patient)
+        if question not in self._digests:
+            self._digests[question] = self._settle(request, command)
+        return self._digests[question]
+
+    def _settle(self, request: Request, command: AnyCommand) -> Settled | Unavailable:
         state, caller = self._state, request.caller
-        if isinstance(request.command, Look):
-            return Settled(Decision(reply=Looked(seen=request.command.view(state, self._now))), 0, state.seq)
-        self._saw(caller, self._now)
         context = Context(
             caller=caller,
             seq=state.seq,
@@ -95,7 +107,7 @@ class Deciding:
             recall=self._recall,
             patient=request.patient,
         )
-        outcome = decide(state, request.command, context)
+        outcome = decide(state, command, context)
         if isinstance(outcome, Decision) and outcome.events and self._gap is not None:
             return Unavailable(
                 f"this project's ledger has a gap ({self._gap}): it can be read and not changed until its operator"
@@ -110,6 +122,8 @@ class Deciding:
         for event in events:
             apply(self._state, event)
             fold_recall(self._recall, event)
+        if events:
+            self._digests.clear()
         self._work.events += events
         if decision.cursor is not None:
             self._work.cursors[reader] = max(decision.cursor, self._work.cursors.get(reader, 0))

@@ -4,13 +4,16 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors import Answer, Directory, Unavailable
+from actors import Answer, Directory, Unavailable, batch
 from actors.recent import Recent
+from engine.decision import Context
 from engine.errors import JournalUnavailable, OutcomeUnknown
+from engine.identity import Principal
 from engine.ledger import AdvanceCursor, Digest, WhatsNew
+from engine.lookups import EventView
 from engine.sequences import Claim
 from tests.actors.breakable_journal import BreakableJournal
-from tests.actors.conftest import PROJECT, A, B, OpenDirectory, ask
+from tests.actors.conftest import PROJECT, A, Asked, B, C, OpenDirectory, ask
 from tests.actors.memory_journal import raising
 
 EVERYTHING = WhatsNew()
@@ -39,6 +42,45 @@ async def test_what_is_remembered_is_shown_without_a_read(
     await claim(directory, 2)
     journal.before_read.extend([raising(JournalUnavailable("down"))] * 1000)
     assert await shown(directory) == [4, 5]
+
+
+async def test_calls_that_wait_for_the_same_news_of_the_same_reader_are_decided_once(
+    autojump_clock: MockClock, directory: Directory, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shown(directory)
+    asked, decided, decide = Asked(directory, nursery), list[Principal](), vars(batch)["decide"]
+    for caller in (B, C, B, C, B):
+        await asked.ask(caller, WhatsNew(wait_seconds=30))
+
+    def noting(state: object, command: object, context: Context) -> object:
+        if isinstance(command, WhatsNew):
+            decided.append(context.caller)
+        return decide(state, command, context)
+
+    monkeypatch.setattr("actors.batch.decide", noting)
+    await claim(directory)
+    await wait_all_tasks_blocked()
+    assert [(event.id, event.type) for answer in asked.outcomes for event in events_of(answer)] == [(1, "claim")] * 5
+    assert sorted(caller.id for caller in decided) == [B.id, C.id]
+
+
+async def test_what_happened_in_between_is_not_left_out_of_an_equal_question(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    await claim(directory)
+    gate = trio.Event()
+    journal.before_append.append(gate.wait)
+    asked = Asked(directory, nursery)
+    for caller, command in ((A, Claim(sequence="adr")), (B, WhatsNew()), (A, Claim(sequence="adr")), (B, WhatsNew())):
+        await asked.ask(caller, command)
+    gate.set()
+    await wait_all_tasks_blocked()
+    assert sorted(len(events_of(answer)) for answer in asked.outcomes if events_of(answer)) == [2, 3]
+
+
+def events_of(answer: object) -> list[EventView]:
+    """The events that a digest shows; none if it is no digest."""
+    return answer.reply.events if isinstance(answer, Answer) and isinstance(answer.reply, Digest) else []
 
 
 async def test_each_event_is_shown_once(autojump_clock: MockClock, directory: Directory) -> None:
