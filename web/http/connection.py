@@ -57,6 +57,10 @@ LINGER_BYTES_MAX = 4_000_000
 """How much of a refused body is still read, so that its sender sees the answer and not a reset connection. Beyond the
 bound of connections it is hardly any: a health check may need the place."""
 
+HEAD_READ_BYTES_MAX = 4 * 1024
+"""How much is read at once where requests may begin. As many short ones as fit in it take twenty times the memory; the
+rest stays in the kernel."""
+
 READ_BYTES_MAX = 64 * 1024
 
 SMALL_BODY_BYTES_MAX = 64 * 1024
@@ -157,7 +161,7 @@ class Connection:
         if parser.requests:
             await trio.lowlevel.checkpoint()  # a pipelining client must not keep others from running
         while not parser.requests:
-            if parser.problem is not None or not await self._receive():
+            if parser.problem is not None or not await self._receive(HEAD_READ_BYTES_MAX):
                 return None
             if not parser.requests and not self._server.is_open:
                 return None  # the server stops: what is not complete is not begun
@@ -165,18 +169,18 @@ class Connection:
                 self._late_at = min(self._late_at, perf_counter() + HEAD_SECONDS_MAX)
         return parser.requests.popleft()
 
-    async def _receive(self) -> bool:
-        """Read what is there into the parser; False at the end of the stream."""
-        if data := await self._read():
+    async def _receive(self, size: int) -> bool:
+        """Read what is there, so much at most, into the parser; False at the end of the stream."""
+        if data := await self._read(size):
             self._parser.feed(data)
         return bool(data)
 
-    async def _read(self) -> bytes:
+    async def _read(self, size: int) -> bytes:
         """What is there, as soon as there is something; nothing at the end of the stream, or when it was reset."""
         while True:
             await trio.lowlevel.wait_readable(self.socket)
             try:
-                return self.socket.recv(READ_BYTES_MAX)
+                return self.socket.recv(size)
             except BlockingIOError:
                 continue
             except OSError:
@@ -277,6 +281,7 @@ class Connection:
     async def _read_body(self, exchange: Exchange) -> Problem | None:
         """Read until the body is complete; gives what is wrong with it."""
         request = exchange.request
+        announced = request.header(b"content-length")
         if request.header(b"expect") is not None and not request.is_too_large:
             await self.send(CONTINUE, exchange.payer)
             self._has_begun = False
@@ -287,7 +292,8 @@ class Connection:
                 return None
             if self._parser.problem is not None:
                 return self._parser.problem
-            if not await self._receive():
+            left = HEAD_READ_BYTES_MAX if announced is None else int(announced) - request.body_bytes
+            if not await self._receive(min(left, READ_BYTES_MAX)):
                 raise Disconnected
 
     async def _handle(self, exchange: Exchange) -> Answer | EventStream | Problem | bool:
@@ -364,5 +370,5 @@ class Connection:
         seconds = PROBE_LINGER_SECONDS_MAX if self._answers_probes_only else LINGER_SECONDS_MAX
         with trio.move_on_after(seconds), suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
-            while left > 0 and (data := await self._read()):
+            while left > 0 and (data := await self._read(READ_BYTES_MAX)):
                 left -= len(data)

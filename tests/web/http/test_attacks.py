@@ -79,6 +79,38 @@ async def test_unfinished_bodies_do_not_take_the_places_of_health_checks(
                 pass
 
 
+@pytest.mark.parametrize("framing", [b"", b"Content-Length: 3000\r\n", b"Transfer-Encoding: chunked\r\n"])
+async def test_few_of_very_many_requests_are_read_ahead(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch, framing: bytes
+) -> None:
+    """Each takes twenty times its length as an object."""
+    handed_out = 0
+
+    class CountingParser(RequestParser):
+        def on_headers_complete(self) -> None:
+            nonlocal handed_out
+            handed_out += 1
+            super().on_headers_complete()
+
+    class Waiting(Mirror):
+        async def serve_asgi(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+            await trio.sleep_forever()
+
+    monkeypatch.setattr(connection, "RequestParser", CountingParser)
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    nursery.start_soon(Connection(Server(Waiting(), Proxies(())), ours, "").run)
+    body = b"x" * 3000 if b"3000" in framing else b"bb8\r\n%s\r\n0\r\n\r\n" % (b"x" * 3000) if framing else b""
+    first = b"GET /page HTTP/1.1\r\nHost: a\r\n" + framing + b"\r\n" + body
+    sent = first + b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n" * 1_000
+    cut = len(first) - 10 if body else 0
+    for piece in (sent[:cut], sent[cut:]):
+        theirs.sendall(piece)
+        await trio.testing.wait_all_tasks_blocked()
+    assert 1 <= handed_out <= 1 + connection.HEAD_READ_BYTES_MAX // 20
+    theirs.close()
+
+
 async def test_a_trickle_does_not_prolong_a_head(store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "HEAD_SECONDS_MAX", 0.5)
     async with running_bus(store, conninfo) as bus:
