@@ -108,7 +108,18 @@ def _reader(context: AdminContext) -> Reader:
 
 
 class _Told:
-    """What every stream of a page says at its beginning and end."""
+    """What all streams of pages have: whose they are, the changes that they note, and what they say at the end."""
+
+    def __init__(self, context: AdminContext, owner_id: int) -> None:
+        self._context = context
+        self._owner_id = owner_id
+        self._changes = Noticed()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Note changes; what happened is remembered by number."""
+        with self._context.services.changes.listening(self._owner_id) as self._changes:
+            yield
 
     def refused(self) -> bytes:
         """Try again later."""
@@ -123,17 +134,9 @@ class OneProject(_Told):
     """Every event of a project, by its number, and changes that are in no ledger."""
 
     def __init__(self, context: AdminContext, owner_id: int, project_id: int, after: int | None) -> None:
-        self._context = context
-        self._owner_id = owner_id
+        super().__init__(context, owner_id)
         self._project_id = project_id
         self._after = after
-        self._changes = Noticed()
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Note changes; what happened is remembered by number."""
-        with self._context.services.changes.listening(self._owner_id) as self._changes:
-            yield
 
     async def begin(self) -> bytes:
         """The ledger's end, for a page that knows no event."""
@@ -158,17 +161,6 @@ class OneProject(_Told):
 class OwnersChanges(_Told):
     """Changes that are in no ledger, for pages that show nothing else."""
 
-    def __init__(self, context: AdminContext, owner_id: int) -> None:
-        self._context = context
-        self._owner_id = owner_id
-        self._changes = Noticed()
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Note changes."""
-        with self._context.services.changes.listening(self._owner_id) as self._changes:
-            yield
-
     async def begin(self) -> bytes:
         """When to open the next stream."""
         return _RETRY + _just_now(self._context)
@@ -185,16 +177,14 @@ class OwnersProjects(_Told):
     """Anything that happens in an owner's projects, without detail: the page fetches itself."""
 
     def __init__(self, context: AdminContext, owner_id: int) -> None:
-        self._context = context
-        self._owner_id = owner_id
-        self._changes = Noticed()
+        super().__init__(context, owner_id)
         self._stir = Stir()
         self._projects = ExitStack()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Note changes."""
-        with self._context.services.changes.listening(self._owner_id) as self._changes, self._projects:
+        """Note changes, and later what happens in the owner's projects."""
+        with super().listening(), self._projects:
             yield
 
     async def begin(self) -> bytes:

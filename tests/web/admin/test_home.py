@@ -66,6 +66,9 @@ async def test_an_archived_project_is_marked_and_needs_nobody(bus: Bus, ada: Adm
     home = await ada.page("/admin/")
     assert "<title>Home" in home
     assert "demo archived demo" in text_of(home)
+    for page in (there, f"{there}/members"):
+        assert f"{there}/archive" in links_of(await ada.page(page))
+        assert f"{there}/grant" not in links_of(await ada.page(page))
     assert "cannot connect: archived" in text_of(await ada.page(f"{there}/members"))
 
 
