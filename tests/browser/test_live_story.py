@@ -208,6 +208,7 @@ def the_project_changes(seen: Scene, address: str, one: Window, other: Window) -
         acting.goto(f"{address}/archive")
         acting.get_by_role("button", name="Archive project").click()
         expect(seen.now.get_by_text("archived", exact=True)).to_be_visible()
+        expect(seen.now.get_by_role("link", name="Unarchive project…")).to_be_visible()
         expect(settings.get_by_role("link", name="Unarchive project…")).to_be_visible()
         acting.goto(f"{address}/archive")
         acting.get_by_role("button", name="Unarchive project").click()
