@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _LEFT = getattr(select, "POLLRDHUP", select.POLLHUP)
-"""The client has closed its side, also if it sent something before that nobody has read. Linux has a name for it."""
+"""The client has closed its side, even if unread bytes came before that. Systems without POLLRDHUP tell less."""
 
 
 class Departures:

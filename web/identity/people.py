@@ -39,8 +39,8 @@ class People:
     def changed(self, *, owner_id: int | None = None, project_id: int | None = None) -> None:
         """Take what is remembered of names, rights and tokens for old: some may have changed, here or elsewhere.
 
-        Only those of this project, or else of this owner, where one is given: nobody's changes cost every other owner
-        the caches.
+        With `project_id` only that project's, else with `owner_id` only that owner's: one owner's change must not empty
+        the caches of all.
         """
         if project_id is not None:
             self._authenticator.forget_project(project_id)
@@ -144,7 +144,7 @@ class People:
         """A code that lets its holders join the project by themselves, `uses` times within `ttl_hours`.
 
         It ends with the rights of the participation `made_by`, when one is given.
-        With an `email`, only whoever has that one, by `redeem_bound`.
+        With an `email` only the owner of that address may redeem it, by `redeem_bound`.
         """
         return await self._store.write(
             of_project,
@@ -169,7 +169,7 @@ class People:
         return await self._store.read(invites.list_open, project_id)
 
     async def revoke_invite(self, project_id: int, invite_id: int, *, by: str) -> bool:
-        """Let nobody in by this invite any more; False when the project has none with this id."""
+        """Stop an invite from working; False when the project has none with this id."""
         return await self._store.write(invites.revoke_in, project_id, invite_id, by=by)
 
     async def redeem(self, code: str, name: str | None) -> Redeemed | RedeemRefusal:
@@ -178,7 +178,7 @@ class People:
         return self._let_in(await redeeming)
 
     async def redeem_bound(self, code: str, email: str) -> Redeemed | RedeemRefusal:
-        """Let in who has shown to have the email that an invite is bound to."""
+        """Let in the verified owner of the email that an invite is bound to."""
         redeeming = self._store.write(of_redeemed, self.quotas, PLACE, invites.redeem_bound, code, email)
         return self._let_in(await redeeming)
 
@@ -188,6 +188,6 @@ class People:
         return outcome
 
     def _stop(self, token_hashes: tuple[bytes, ...]) -> None:
-        """Have these tokens work no more: forgotten first, so that a call that begins to wait just now notices."""
+        """Stop these tokens from working. A call that has just begun to wait re-checks its token: so forget first."""
         self._authenticator.forget(token_hashes)
         self._waits.end(token_hashes)

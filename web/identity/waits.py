@@ -53,7 +53,7 @@ class Wait:
         self._scope = trio.CancelScope()
 
     def end(self, why: Ending) -> None:
-        """End it. That the token no longer works counts whatever else is said."""
+        """End it. No other reason replaces `NOT_ADMITTED`."""
         if self.ending is not Ending.NOT_ADMITTED:
             self.ending = why
         self._scope.cancel()

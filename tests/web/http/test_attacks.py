@@ -1,4 +1,4 @@
-"""Who leans on the door: places come back, memory stays bounded, and health is answered meanwhile. Small and quick."""
+"""Attacks on the front door: places come back, memory stays bounded, and health checks are answered meanwhile."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""What is too much: bytes, seconds, connections. And who is not let in: foreign hosts."""
+"""Limits of bytes, seconds and connections; and the hosts and origins that are refused."""
 
 import json
 from collections.abc import AsyncIterator, Iterator

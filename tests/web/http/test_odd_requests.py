@@ -1,4 +1,4 @@
-"""What is odd gets a sentence, never a traceback: on every route."""
+"""An odd request gets a sentence and never a traceback, on every route."""
 
 import gzip
 import io
