@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -177,9 +178,11 @@ def _add_install(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--uninstall", action="store_true", help="take it out, and restore what was there")
     parser.add_argument("--with-wiki", action="store_true", help="begin a wiki for agents in docs/wiki")
     parser.add_argument("--lead", action="store_true", help="instructions for an agent that leads")
-    parser.add_argument("--server", metavar="URL", help=f"where the bus is; default: as before, or {DEFAULT_SERVER}")
+    server_help = f"where the bus is; default: as before, or {DEFAULT_SERVER}"
+    parser.add_argument("--server", metavar="URL", type=_server, help=server_help)
     parser.add_argument("--project", metavar="SLUG", help="the project that the repository belongs to")
-    parser.add_argument("--token-env", metavar="NAME", help=f"the variable that has tokens; default: {TOKEN_VARIABLE}")
+    variable_help = f"the variable that has tokens; default: {TOKEN_VARIABLE}"
+    parser.add_argument("--token-env", metavar="NAME", type=_variable, help=variable_help)
     parser.add_argument("--join", metavar="CODE", help="redeem an invite first, and write this work tree's identity")
     parser.add_argument("--as", dest="name", metavar="NAME", help="with --join: the name to join under")
     parser.add_argument("--insecure", action="store_true", help="allow plain HTTP beyond this machine")
@@ -187,6 +190,19 @@ def _add_install(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--http-hooks", action=argparse.BooleanOptionalAction, help=http_help)
     clients = ["all", *CLIENT_FILES]
     parser.add_argument("--client", action="append", default=[], choices=clients, help="write its hooks too")
+
+
+def _server(url: str) -> str:
+    """The address of a server, without the /mcp that clients are given."""
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url):
+        raise argparse.ArgumentTypeError(f"{url!r} must look like https://bus.example.com")
+    return url.rstrip("/").removesuffix("/mcp")
+
+
+def _variable(name: str) -> str:
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+        raise argparse.ArgumentTypeError(f"{name!r} cannot be the name of a variable")
+    return name
 
 
 def _directory(name: str) -> Path:

@@ -12,6 +12,7 @@ set -eu
 install_kit() {
     server=${LLM_BUS_SERVER:-@SERVER@}
     server=${server%/}
+    server=${server%/mcp}
     place=$(mktemp -d)
     trap 'rm -rf "$place"' EXIT
     curl -fsS -o "$place/kit.pyz" "$server/kit/kit.pyz"

@@ -77,6 +77,8 @@ def add_worktree(directory: Path, name: str) -> Prepared:
 
     A slash in the branch's name is a hyphen in the others. The caller must be a lead. Raises `Refused` and `NotInGit`.
     """
+    if name.startswith("-"):
+        raise Refused(f"{name!r} cannot be the name of a branch")
     repository = Repository.around(directory)
     if not repository.head():
         raise Refused("make a commit first: a work tree begins with one")

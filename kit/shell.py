@@ -30,9 +30,9 @@ _UNTOLD = re.compile(r"[$`*?{~\0\n]|^/dev/|\.(?:log|out|pid|tmp)$")
 """What a shell replaces; devices; and what programs leave behind and nobody shares."""
 
 _ASSIGNED = re.compile(r"\w+=")
-_BEFORE_PROGRAM = frozenset({"sudo", "command", "env", "nohup", "time", "exec", "then", "do", "else", "!", "{"})
-_CHANGES_ALL = frozenset({"tee", "touch", "rm", "unlink"})
-_EDITS_IN_PLACE = frozenset({"sed", "gsed", "perl", "ruby"})
+_BEFORE_PROGRAM = ("sudo", "command", "env", "nohup", "time", "exec", "then", "do", "else", "!", "{")
+_CHANGES_ALL = ("tee", "touch", "rm", "unlink")
+_EDITS_IN_PLACE = ("sed", "gsed", "perl", "ruby")
 _OF_GIT = {"mv": "mv", "rm": "rm", "restore": "rm"}
 """Commands of git that change files as another program does."""
 

@@ -51,6 +51,11 @@ async def test_each_command_says_what_it_did_as_json(bus: Bus, tmp_path: Path) -
         ("install --server http://bus.example.com --json", 1),
         ("worktree x --json", 1),
         ("worktree", 2),
+        ("worktree -- -x", 1),
+        ("install --server bus.example.com", 2),
+        ("install --server https://me:secret@bus.example.com", 2),
+        ("install --server https://bus.example.com?x=1", 2),
+        ("install --token-env LLM-BUS-TOKEN", 2),
         ("install nowhere", 2),
         ("uninstall --with-wiki", 2),
         ("--staged --file x", 2),
@@ -62,3 +67,10 @@ async def test_what_was_not_done_is_a_sentence_and_a_code(tmp_path: Path, argume
     assert (ran.code, ran.out) == (code, "")
     assert ran.err
     assert "Traceback" not in ran.err
+
+
+async def test_the_address_that_clients_are_given_will_do(tmp_path: Path) -> None:
+    tree = await repository(tmp_path / "tree", NOBODY)
+    await tree.hook("install", "--server", "https://bus.example.com/mcp/")
+    pinned = await tree.git("config", "llm-bus.endpoint")
+    assert pinned.out == "https://bus.example.com/mcp\n"
