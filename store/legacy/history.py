@@ -198,12 +198,10 @@ class History:
 
     async def _settle_sequences(self) -> None:
         for name, current, prefix, pad in await self._source.fetch(_SEQUENCES, (self._project_id,)):
-            known = self._writer.state.sequences.get(name)
-            if name not in self._writer.state.sequences or (known.current, known.prefix, known.pad) != (
-                current,
-                prefix,
-                pad,
-            ):
+            sequences = self._writer.state.sequences
+            known = sequences.get(name)
+            is_same = (known.current, known.prefix, known.pad) == (current, prefix, pad)
+            if name not in sequences or not is_same:
                 await self._add(Seeded(sequence=name, current=current, prefix=prefix, pad=pad))
 
     async def _settle_presence(self) -> None:

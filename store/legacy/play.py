@@ -13,6 +13,7 @@ from datetime import datetime
 from math import inf
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.tasks import TRANSITIONS, TaskAssigned, TaskBlocked, TaskCreated, TaskResolved, TaskShipped, TaskStarted
 from engine.terms import TaskStatus
@@ -71,16 +72,10 @@ def play(
 
 def _qualified(fact: TaskFact, names: Names) -> TaskFact:
     owner = names.addressee(fact.owner, fact.owner_participation_id)
-    return TaskFact(
-        fact.id,
-        fact.title,
-        fact.detail,
-        fact.lane,
-        None if owner is None else owner.id,
-        None if owner is None else owner.actor,
-        fact.status,
-        fact.created_at,
-        fact.updated_at,
+    return replace(
+        fact,
+        owner_participation_id=None if owner is None else owner.id,
+        owner=None if owner is None else owner.actor,
     )
 
 
