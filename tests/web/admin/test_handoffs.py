@@ -67,6 +67,8 @@ async def test_the_longest_text_is_sent_and_a_form_beyond_bounds_is_not(bus: Bus
     await ada.change(f"{there}/handoffs/new", **form)
     many = {f"field{number}": "1" for number in range(FIELDS_MAX)}
     assert (await ada.post(f"{there}/handoffs/new", **NEW | {"to_lane": "api"} | many)).status_code == 403
+    parts = {name: (None, text) for name, text in (NEW | {"to_lane": "api", "csrf": ada.csrf}).items()}
+    assert (await ada.http.post(f"{there}/handoffs/new", files=parts)).status_code == 403
     long = NEW | {"to_lane": "api", "body": "x" * FORM_BYTES_MAX}
     assert (await ada.post(f"{there}/handoffs/new", **long)).status_code == 413
 
