@@ -55,7 +55,7 @@ class LeaseBook:
         self._stems: Ordered[surfaces.Stem] = Ordered(undo)
         self._by_expiry: Ordered[tuple[datetime, int]] = Ordered(undo)
         self._overlaps = Comparisons(_overlap)
-        self._picks = Comparisons(picking.held)
+        self._picks = Comparisons(picking.held, picking.held_in_steps)
 
     def dump(self) -> list[HeldLease]:
         """The records that make this book again, oldest first."""

@@ -4,7 +4,7 @@ A command that needs many is prepared: its surface is compared with one lease a 
 the decision then finds the results here. They depend on the two spellings alone, so none is ever out of date.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from engine import surfaces
@@ -25,12 +25,17 @@ def are_many(surface: str, others: Iterable[str], times: int = 1) -> bool:
 
 
 class Comparisons(Generic[Result]):
-    """Results of `compare` by surface and by the other surface."""
+    """Results of `compare` by surface and by the other surface. `in_steps` gives the same, where it takes long."""
 
-    __slots__ = ("_compare", "_known", "_size")
+    __slots__ = ("_compare", "_in_steps", "_known", "_size")
 
-    def __init__(self, compare: Callable[[str, str], Result]) -> None:
+    def __init__(
+        self,
+        compare: Callable[[str, str], Result],
+        in_steps: Callable[[str, str], Generator[None, None, Result]] | None = None,
+    ) -> None:
         self._compare = compare
+        self._in_steps = in_steps
         self._known: dict[str, dict[str, Result]] = {}
         self._size = 0
 
@@ -47,12 +52,15 @@ class Comparisons(Generic[Result]):
         return [other for other in others if other not in known]
 
     def remember(self, surface: str, others: list[str]) -> Iterator[None]:
-        """Compare a surface with the others, one a step, and remember the results."""
+        """Compare a surface with the others, one a step or several, and remember the results."""
         if self._size + len(others) > OVERLAPS_KEPT_MAX:
             self._known.clear()
             self._size = 0
         known = self._known.setdefault(surface, {})
         for other in others:
-            known[other] = self._compare(surface, other)
+            if self._in_steps is None:
+                known[other] = self._compare(surface, other)
+            else:
+                known[other] = yield from self._in_steps(surface, other)
             self._size += 1
             yield

@@ -3,8 +3,13 @@
 A set of values is a whole number with a bit for each value, the lowest one first.
 """
 
+from collections.abc import Generator
+
 from engine import ranges, surfaces
 from engine.refusals import Refusal
+
+VALUES_AT_ONCE_MAX = 100
+"""Values that are compared with a lease in one step, some ten microseconds each."""
 
 
 def held(surface: str, other: str) -> int:
@@ -19,6 +24,16 @@ def held(surface: str, other: str) -> int:
     if first > last or not (yours.is_range or values[first - mine.first] == other):
         return 0
     return (1 << (last - mine.first + 1)) - (1 << (first - mine.first))
+
+
+def held_in_steps(surface: str, other: str) -> Generator[None, None, int]:
+    """The same in steps of so many values."""
+    taken = 0
+    for number, part in enumerate(ranges.parts(surface, VALUES_AT_ONCE_MAX)):
+        if number:
+            yield
+        taken |= held(part, other) << (number * VALUES_AT_ONCE_MAX)
+    return taken
 
 
 def lowest_free(taken: int) -> int:

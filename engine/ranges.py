@@ -79,3 +79,14 @@ def values(surface: str) -> list[str] | Refusal:
     if numbers.last - numbers.first >= VALUES_MAX:
         return invalid(f"'{surface}' has more than {VALUES_MAX} values: pick from fewer.")
     return [f"{numbers.stem}{number:0{numbers.width}d}" for number in range(numbers.first, numbers.last + 1)]
+
+
+def parts(surface: str, size: int) -> list[str]:
+    """A range in ranges of at most so many values, lowest first; a surface that is none stays whole."""
+    numbers = span(surface)
+    if numbers is None or not numbers.is_range:
+        return [surface]
+    return [
+        f"{numbers.stem}{first:0{numbers.width}d}-{min(first + size - 1, numbers.last):0{numbers.width}d}"
+        for first in range(numbers.first, numbers.last + 1, size)
+    ]

@@ -26,6 +26,9 @@ CYCLE_SEARCH_MAX = 5_000
 Rank = tuple[int, int]
 """A task's place among others: its priority, then its id."""
 
+Place = str | int | tuple[int, str] | None
+"""Under what an index has tasks: a status or name, a reader's id, both a reader's id and a lane, or all tasks."""
+
 
 class Blocker(Struct, frozen=True, kw_only=True):
     """What holds a task up since `at`: a reason, and perhaps another task."""
@@ -74,7 +77,8 @@ class TaskBook:
 
     `_missing` counts the dependencies of a task that are unfinished; a task without any is in `_ready`. `_free` has the
     ready tasks that nobody has started: without an owner under the lane (and None for all lanes), assigned ones under
-    the owner's id. `_owned` has all tasks of an owner, `_working` those in progress, by the owner's id.
+    the owner's id, and under that with the lane. `_owned` has all tasks of an owner, `_working` those in progress, by
+    the owner's id.
     """
 
     __slots__ = (
@@ -94,7 +98,7 @@ class TaskBook:
         self._by_status: Index[str, Rank] = Index(undo)
         self._by_owner: Index[str, Rank] = Index(undo)
         self._by_lane: Index[str, Rank] = Index(undo)
-        self._free: Index[str | int | None, Rank] = Index(undo)
+        self._free: Index[Place, Rank] = Index(undo)
         self._owned: Index[int, Rank] = Index(undo)
         self._working: Index[int, Rank] = Index(undo)
         self._made: Index[int, Rank] = Index(undo)
@@ -158,12 +162,13 @@ class TaskBook:
         found: list[Task] = []
         smallest = min(indexes, key=len)
         end = len(smallest) if below is None else bisect_left(smallest, below)
+        # Comparing takes most of the time where thousands of tasks match one filter and none matches another.
         for _, task_id in smallest[:end][::-1]:
             task = self._by_id[task_id]
             if (
-                status in {None, task.status}
-                and owner in {None, task.owner}
-                and lane in {None, task.lane}
+                (status is None or task.status == status)
+                and (owner is None or task.owner == owner)
+                and (lane is None or task.lane == lane)
                 and not (ready and task_id in self._missing)
             ):
                 found.append(task)
@@ -173,12 +178,8 @@ class TaskBook:
 
     def best_free(self, reader: int, lane: str | None) -> Task | None:
         """The task to take next: highest priority, then oldest, of those without an owner and those of the reader."""
-        ranks = [_best(self._free.get(lane, ()))]
-        mine = self._free.get(reader, ())
-        if lane is None:
-            ranks.append(_best(mine))
-        else:
-            ranks += [task.rank for task in map(self._at, mine) if task.lane == lane]
+        mine = reader if lane is None else (reader, lane)
+        ranks = [_best(self._free.get(lane, ())), _best(self._free.get(mine, ()))]
         best = min((rank for rank in ranks if rank is not None), key=_urgency, default=None)
         return None if best is None else self._at(best)
 
@@ -194,9 +195,9 @@ class TaskBook:
         """Whether a dependency of this task is unfinished."""
         return task_id in self._missing
 
-    def in_progress_of(self, owner_id: int) -> list[Task]:
-        """Somebody's tasks in progress, highest priority first."""
-        return [self._at(rank) for rank in self._working.get(owner_id, ())[::-1]]
+    def in_progress_of(self, owner_id: int, limit: int | None = None) -> list[Task]:
+        """Somebody's tasks in progress, highest priority first; at most `limit`, if it is given."""
+        return [self._at(rank) for rank in self._working.get(owner_id, ())[::-1][:limit]]
 
     def in_progress_made_by(self, reader: int, limit: int) -> list[Task]:
         """At most `limit` tasks in progress that this reader made, highest priority first."""
@@ -315,7 +316,7 @@ class TaskBook:
         for index, key in self._places(task):
             index.discard(key, task.rank)
 
-    def _places(self, task: Task) -> Iterator[tuple[Index[Any, Rank], str | int | None]]:
+    def _places(self, task: Task) -> Iterator[tuple[Index[Any, Rank], Place]]:
         """Every index that has the task as it is now, and under what."""
         yield self._by_status, task.status
         if task.owner is not None:
@@ -336,6 +337,8 @@ class TaskBook:
                 yield self._free, task.lane
         elif task.status == "assigned" and task.owner_id is not None:
             yield self._free, task.owner_id
+            if task.lane is not None:
+                yield self._free, (task.owner_id, task.lane)
 
     def _waited_for(self, task_id: int) -> list[int]:
         task = self._by_id[task_id]

@@ -248,7 +248,7 @@ def _best_stale(book: TaskBook, seen: Seen, lane: str | None, context: Context) 
     for owner_id in book.working():
         if owner_id == context.caller.id or not task_queries.is_gone(seen, owner_id, context):
             continue
-        for task in book.in_progress_of(owner_id)[:left]:
+        for task in book.in_progress_of(owner_id, left):
             left -= 1
             fits = lane in {None, task.lane} and task_queries.is_stale(seen, task, context)
             if fits and (best is None or _urgency(task) < _urgency(best)):

@@ -372,6 +372,24 @@ def test_a_pick_among_many_leases_is_prepared_in_steps() -> None:
     assert long_comparison(project.state, Lease(surface="src", pick_one=True)) is None
 
 
+def test_one_lease_is_compared_with_a_long_range_in_steps() -> None:
+    command, project = Lease(surface="port:0990-1989", pick_one=True), Project()
+    project.play([ben(Lease(surface="port:*9*")), ben(Lease(surface="port:1000-1101"))])
+    unprepared = asked(project, ada(command))["surface"]
+    project.play([ada(Release(surface=unprepared))])
+    assert len(list(long_comparison(project.state, command) or ())) == 2 * 10
+    assert asked(project, ada(command))["surface"] == unprepared == "port:1102"
+
+
+def test_a_task_to_take_is_not_searched_for_among_ones_own_of_other_lanes() -> None:
+    def cost(others: int) -> int:
+        project = Project()
+        project.play([ada(TaskCreate(title="other", lane="qa", owner="ben")) for _ in range(others)])
+        return bytecodes_run(project, *ben(TaskStart(lane="web")))
+
+    assert cost(20) == cost(200)
+
+
 def test_many_leases_are_compared_with_each_other_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     project = alternatives_leased(20)
     project.play([ada(Lease(surface=f"*{number}*/x")) for number in range(10)])

@@ -1,8 +1,11 @@
 """Values of a range that leases cover: by arithmetic where that is enough, exactly as each value alone would say."""
 
+from itertools import chain
+
 import pytest
 
 from engine import picking, ranges, surfaces
+from tests.engine.project import encoded
 
 RANGES = ["port:3000-3012", "gpu:7-12", "gpu:07-12", "sim:ios/1-9", "sim:ios-1-9", "port:0-3"]
 
@@ -39,3 +42,21 @@ def test_what_is_no_range_has_no_values() -> None:
 @pytest.mark.parametrize(("taken", "place"), [(0, 0), (0b1, 1), (0b1011, 2), (0b1110, 0)])
 def test_the_lowest_free_value(taken: int, place: int) -> None:
     assert picking.lowest_free(taken) == place
+
+
+@pytest.mark.parametrize("surface", ["port:3000-3999", "port:0-250", "gpu:007-0123", "port:98-302", "port:5-5"])
+def test_the_parts_of_a_range_have_its_values(surface: str) -> None:
+    values = [encoded(ranges.values(part)) for part in ranges.parts(surface, 100)]
+    assert list(chain.from_iterable(values)) == ranges.values(surface)
+    assert max(map(len, values)) <= 100
+    assert ranges.parts("port:3000", 100) == ["port:3000"]
+
+
+@pytest.mark.parametrize("other", ["port:*9*", "port:3?1*", "port:3100", "port:3050-3150", "port:*", "gpu:*"])
+def test_what_is_found_in_steps_is_the_same(other: str) -> None:
+    steps = picking.held_in_steps("port:3000-3999", other)
+    for _ in range(9):
+        next(steps)
+    with pytest.raises(StopIteration) as ended:
+        next(steps)
+    assert ended.value.value == picking.held("port:3000-3999", other)
