@@ -21,7 +21,6 @@ from engine import terms
 from engine.events import EVENT_TYPES, EventType
 from engine.lookups import EventQuery, EventView, Found
 from store.ledger import words
-from store.ledger.projects import ProjectRow
 from store.ledger.words import Names
 from store.people.owners import OwnerRow
 from web.admin import forms
@@ -110,7 +109,7 @@ def activity_pages(context: AdminContext) -> Blueprint:
             actors=actors,
             events=shown,
             names=await named(context, project_id, shown),
-            facets=await store.read(words.facets, project_id, _start_of_today(project, store.clock.now())),
+            facets=await store.read(words.facets, project_id, start_of_today(project.time_zone, store.clock.now())),
             given=given,
             is_later_page=is_later_page,
             newest=f"?{urlencode(given)}" if is_later_page else None,
@@ -146,6 +145,11 @@ async def named(context: AdminContext, project_id: int, events: Iterable[EventVi
     return await context.store.read(words.names_of, project_id, tasks, posts)
 
 
+def start_of_today(time_zone: str, now: datetime) -> datetime:
+    """The first midnight of the day that it is now in this zone: where clocks go back at night, a day has two."""
+    return now.astimezone(ZoneInfo(time_zone)).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+
+
 def as_csv(events: Iterable[EventView]) -> str:
     """The events as a table for spreadsheets; nothing in it is a formula."""
     written = io.StringIO()
@@ -164,10 +168,6 @@ async def _found(context: AdminContext, project_id: int, wanted: Filters | None,
     if wanted.q is not None and (searched := words.query_of(project_id, wanted.q)) is None:
         return Found()
     return await context.store.journal.events(project_id, wanted.query(current_owner(), limit), searched)
-
-
-def _start_of_today(project: ProjectRow, now: datetime) -> datetime:
-    return now.astimezone(ZoneInfo(project.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _through_minute(moment: datetime) -> datetime:

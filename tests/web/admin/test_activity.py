@@ -17,7 +17,7 @@ from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import fields_of, links_of, text_of, wrong_in
 from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus
-from web.admin.activity import PAGE_EVENTS, as_csv
+from web.admin.activity import PAGE_EVENTS, as_csv, start_of_today
 from web.admin.posts import Post, owing
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -308,6 +308,13 @@ async def test_todays_events_are_counted_by_type_and_by_whom(bus: Bus, ada: Admi
     for _ in range(2):
         await bus.call(token, "claim", sequence="adr")
     assert "2 events today: claim 2 By ada/lead 2" in text_of(await ada.page(f"{await project_of(bus, ada)}/activity"))
+
+
+def test_today_begins_at_the_first_midnight_of_the_zone() -> None:
+    # In Havana clocks go back at 01:00 to 00:00; in Cairo forward at 00:00 to 01:00.
+    twice, skipped = datetime(2026, 11, 1, 5, 30, tzinfo=UTC), datetime(2026, 4, 24, 12, tzinfo=UTC)
+    assert start_of_today("America/Havana", twice).astimezone(UTC) == datetime(2026, 11, 1, 4, tzinfo=UTC)
+    assert start_of_today("Africa/Cairo", skipped).astimezone(UTC) == datetime(2026, 4, 23, 22, tzinfo=UTC)
 
 
 async def test_only_the_newest_events_are_counted_by_type_and_all_in_number(
