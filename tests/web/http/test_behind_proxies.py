@@ -27,7 +27,7 @@ from web.http.proxies import Proxies
 from web.http.serving import Server
 
 SEEDS = 150
-AT_ONCE = 10
+AT_ONCE = 25
 PATIENCE_SECONDS = 0.3
 """How long a client waits for more: a request that is not complete has no answer."""
 
