@@ -79,7 +79,9 @@ HEAD_TOO_LARGE = Problem.of(
 )
 HTTP_VERSION = Problem.of(505, "http_version", "send HTTP/1.1.")
 ONE_HOST = Problem.of(400, "malformed", "send exactly one Host header.")
-SENT_TWICE = Problem.of(400, "malformed", "send one Host, Authorization, Origin and Content-Type header at most.")
+SENT_TWICE = Problem.of(
+    400, "malformed", "send one Host, Authorization, Origin, Content-Type and Content-Encoding header at most."
+)
 ODD_TARGET = Problem.of(400, "malformed", "the request target must be a path that begins with '/', or a URL.")
 TRANSFER_ENCODING = Problem.of(400, "malformed", "the only Transfer-Encoding served is 'chunked', in HTTP/1.1.")
 EXPECTATION = Problem.of(417, "expectation", "the only Expect served is '100-continue'.")

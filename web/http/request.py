@@ -13,8 +13,8 @@ PROBE_PATHS = frozenset({"/healthz", "/readyz"})
 Headers = list[tuple[bytes, bytes]]
 
 _VERSIONS = frozenset({"1.0", "1.1"})
-_SINGLE = (b"host", b"authorization", b"origin", b"content-type")
-"""Headers that decide who asks for what; two of one could be understood in two ways."""
+_SINGLE = (b"host", b"authorization", b"origin", b"content-type", b"content-encoding")
+"""Headers that decide who asks for what, and how the body is read; two of one could be understood in two ways."""
 
 _ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(/[^?#]*)?(\?[^#]*)?", re.IGNORECASE).fullmatch
 

@@ -128,6 +128,7 @@ AMBIGUOUS = [
     b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\nContent-Length: 2\r\n\r\nab",
     b"Origin: http://a\r\nOrigin: http://b\r\nContent-Length: 2\r\n\r\nab",
     b"Content-Type: application/json\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nab",
+    b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nab",
     b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nab",
     b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nab",
     b"Content-Length: 2, 2\r\n\r\nab",
