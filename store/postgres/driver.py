@@ -120,6 +120,8 @@ class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
         self.pgconn.send_query_prepared(prepared.name, prepared.encode(parameters), result_format=Format.BINARY)
 
     def _rows(self, result: PGresult) -> list[tuple[Any, ...]]:
+        if not result.ntuples:
+            return []
         transformer = Transformer(self)
         transformer.set_pgresult(result, format=Format.BINARY)
         return transformer.load_rows(0, result.ntuples, tuple)

@@ -7,7 +7,7 @@ import trio
 from psycopg.conninfo import make_conninfo
 
 from engine.errors import JournalError, JournalUnavailable, OutcomeUnknown
-from engine.history import EMPTY, Batch, Head
+from engine.history import EMPTY, Batch, Head, Stored
 from engine.vocabulary import Event
 from store.ledger.journal import TOGETHER_BYTES_MAX, PostgresJournal
 from store.ledger.peers import Peers
@@ -58,7 +58,18 @@ async def test_a_project_that_another_server_writes_to_is_left_out_and_keeps_nob
     *others, contested = PROJECTS
     async with Pool(conninfo) as pool, PostgresJournal(pool, pool).turn(contested, 0, 9):
         outcomes = await written(journal, map(batch, PROJECTS))
+        alone = await written(journal, [batch(contested)])
     assert outcomes == dict.fromkeys(others, "written") | {contested: "NotTogether"}
+    assert alone == {contested: "NotTogether"}
+
+
+async def test_an_event_is_the_same_row_alone_and_with_others(conninfo: str, journal: PostgresJournal) -> None:
+    event = post(1, to_lane="docs", ref='"ä\\ \n')
+    assert await written(journal, [batch(1, event)]) == {1: "written"}
+    assert await written(journal, [batch(2, event), batch(3, event)]) == {2: "written", 3: "written"}
+    rows = query(conninfo, "select seq, at, actor, participation_id, type, data, writer from events")
+    assert rows == [rows[0]] * 3
+    assert await journal.tail(1, 0, 9) == [Stored(event, journal.writer)]
 
 
 def is_taken(conninfo: str) -> None:
