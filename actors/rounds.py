@@ -1,11 +1,12 @@
-"""Rounds: the batches of many projects are decided by one task, and committed together.
+"""Rounds: the batches of many projects are decided by few tasks, and committed together.
 
 Waking an actor, sending its batch and waking it again costs this process more than deciding one command. So an actor
 that has nothing to do but decide and commit joins a round instead, and its own task sleeps on. What takes more than
 that (reading the ledger, taking a turn, retrying) is left to the actor's own task (`actors.project`).
 
-One task decides for all that joined. A few others commit what is decided, each as much as has gathered: while one
-commit is under way, the next gathers. A lone actor joins rounds too, and waits for no other.
+A few tasks decide whatever has joined and commit it, each as much as has gathered: while one commit is under way, the
+next gathers. Where a commit ends the next one begins, before its answers go out: the database works on meanwhile. One
+more task decides while all of these commit. A lone actor joins rounds too, and waits for no other.
 """
 
 from collections import deque
@@ -55,21 +56,25 @@ class Rounds:
         self._totals = totals
         self._pace = Pace(limits, stopwatch)
         self._joining: deque[Joining] = deque()
-        self._nobody_joins = trio.lowlevel.ParkingLot()
         self._decided: deque[tuple[Joining, Work]] = deque()
-        self._nothing_decided = trio.lowlevel.ParkingLot()
+        self._free = trio.lowlevel.ParkingLot()
+        """Where those wait that may commit."""
+        self._others_commit = trio.lowlevel.ParkingLot()
+        """Where the one waits that only decides."""
+        self._gives_way = False
+        """Whether that one lets other tasks run after a slice: nobody decides before it goes on."""
 
     def add(self, actor: Joining) -> None:
         """Let an actor join the next round."""
-        if not self._joining:
-            self._nobody_joins.unpark()
+        if not (self._joining or self._gives_way or self._free.unpark()):
+            self._others_commit.unpark()
         self._joining.append(actor)
 
     async def run(self) -> None:
         """Serve rounds until cancelled; a commit under way is finished first, and other work is left to its actors."""
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._decide)
+                nursery.start_soon(self._keep_deciding)
                 for _ in range(self._limits.rounds_max):
                     nursery.start_soon(self._keep_committing)
         finally:
@@ -77,28 +82,42 @@ class Rounds:
                 actor.end_round(work, NotTogether("no round commits it any more"), trio.current_time())
             self._decided.clear()
 
-    async def _decide(self) -> None:
-        while True:
-            while not self._joining:
-                await self._nobody_joins.park()
-            self._pace.begin()
-            now = self._clock()
-            while self._joining and not self._pace.spent:
-                actor = self._joining.popleft()
-                if (work := actor.decide_in_round(now, self._pace)) is not None:
-                    self._decided.append((actor, work))
-            if self._decided:
-                self._nothing_decided.unpark()
-            await self._pace.give_way()
-
     async def _keep_committing(self) -> None:
         while True:
-            while not self._decided:
-                await self._nothing_decided.park()
-            decided = list(self._next_round())
-            if self._decided:  # more than goes into one commit: the next one need not wait for this one
-                self._nothing_decided.unpark()
-            await self._commit(decided)
+            if not self._gives_way:
+                self._decide()
+            if self._decided:
+                decided = list(self._next_round())
+                if self._decided:  # more than goes into one commit: the next one need not wait for this one
+                    self._free.unpark()
+                await self._commit(decided)
+            else:
+                await self._free.park()
+
+    async def _keep_deciding(self) -> None:
+        while True:
+            if not self._gives_way:
+                await self._others_commit.park()
+            if self._gives_way:
+                await self._pace.give_way()
+                self._gives_way = False
+            self._decide()
+            if self._decided:
+                self._free.unpark()
+
+    def _decide(self) -> None:
+        """Decide what has joined, as much as a slice allows."""
+        if not self._joining:
+            return
+        self._pace.begin()
+        now = self._clock()
+        while self._joining and not self._pace.spent:
+            actor = self._joining.popleft()
+            if (work := actor.decide_in_round(now, self._pace)) is not None:
+                self._decided.append((actor, work))
+        if self._joining:
+            self._gives_way = True
+            self._others_commit.unpark()
 
     def _next_round(self) -> Iterator[tuple[Joining, Work]]:
         room = self._limits.round_commands_max

@@ -253,18 +253,17 @@ async def test_a_failure_of_a_round_is_logged_when_its_actor_was_cancelled(
 
 
 class Joined:
-    """An actor that has work to be written, or a fault; keeps what came of its work."""
+    """An actor that has work to be written, after `deciding` was called; keeps what came of its work."""
 
     project_id = 1
 
-    def __init__(self, *, fault: bool = False) -> None:
-        self.fault = fault
+    def __init__(self, deciding: Callable[[], object]) -> None:
+        self.deciding = deciding
         self.ended: list[Exception | None] = []
 
     def decide_in_round(self, now: datetime, pace: Pace) -> Work | None:
-        """Work, or the fault."""
-        if self.fault:
-            raise RuntimeError("planted")
+        """Work, unless that fails."""
+        self.deciding()
         return Work(EMPTY)
 
     def end_round(self, work: Work, failure: Exception | None, now: float) -> None:
@@ -273,18 +272,40 @@ class Joined:
 
 
 async def test_rounds_that_end_leave_to_an_actor_what_was_not_committed(journal: Watched) -> None:
-    rounds = Rounds(journal, lambda: datetime.now(UTC), Limits(), Totals(), lambda: 0.0)
-    actor = Joined()
+    rounds = Rounds(journal, lambda: datetime.now(UTC), Limits(rounds_max=1), Totals(), lambda: 0.0)
+
+    def fail() -> None:
+        raise RuntimeError("planted")
+
+    actor = Joined(lambda: rounds.add(Joined(fail)))
 
     async def join() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(rounds.run)
             await wait_all_tasks_blocked()
-            for joining in (actor, Joined(fault=True)):
-                rounds.add(joining)
+            rounds.add(actor)
 
     with pytest.raises(ExceptionGroup):
         await join()
     (failure,) = actor.ended
     assert isinstance(failure, NotTogether)
     assert journal.rounds == []
+
+
+async def test_the_end_of_a_commit_is_the_beginning_of_the_next(
+    autojump_clock: MockClock, busy: Directory, journal: Watched, nursery: trio.Nursery
+) -> None:
+    gate = trio.Event()
+    journal.gate = gate.wait
+    begun_when_answered: list[int] = []
+
+    async def claim() -> None:
+        await ask(busy, principal(1), CLAIM)
+        begun_when_answered.append(len(journal.rounds))
+
+    for _ in range(2):
+        nursery.start_soon(claim)
+        await wait_all_tasks_blocked()
+    gate.set()
+    await wait_all_tasks_blocked()
+    assert begun_when_answered == [2, 2]

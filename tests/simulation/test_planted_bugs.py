@@ -21,7 +21,7 @@ from engine.project import AnyCommand
 from engine.sequences import Claim
 from tests.actors.memory_journal import MemoryJournal
 from tests.simulation import clients
-from tests.simulation.journal import FaultyJournal
+from tests.simulation.journal import FaultyJournal, Weather
 from tests.simulation.world import Failover, simulate
 
 SEEDS_MAX = 600
@@ -60,6 +60,8 @@ def remembers_only_the_last_unknown_commit(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def keeps_what_a_failed_commit_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next try reads the ledger anyway, so it shows where an actor has given up: in long outages."""
+    monkeypatch.setattr(Weather, "drawn", lambda _: Weather(fails=0.1, persists=0.97, delay_seconds_max=0.01))
     monkeypatch.setattr(Replica, "take_back", lambda _: None)
 
 
