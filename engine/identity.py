@@ -57,7 +57,7 @@ def resolve(name: str, roster: Roster) -> Addressee | Refusal:
     Handles are case-insensitive. A label is exact; failing that, it is the only one that looks the same. A label equal
     to the handle wins over the owner, who is then reached through the web admin only.
     """
-    handle, slash, label = name.rpartition("/")
+    handle, slash, label = (part.strip() for part in name.rpartition("/"))
     if not label:
         return invalid(f"'{name}' is not a name: use a label, handle/label, or the owner's handle.")
     if slash and handle.lower() != roster.handle.lower():

@@ -21,6 +21,7 @@ ROSTER = Roster(handle="kim", labels={"ada": 1, "Ada": 2, "a b": 3})
         ("a b", ROSTER, Addressee(3, "kim/a b")),
         ("kim/ada", ROSTER, Addressee(1, "kim/ada")),
         ("KIM/ada", ROSTER, Addressee(1, "kim/ada")),
+        ("kim / ada", ROSTER, Addressee(1, "kim/ada")),
         ("kim", ROSTER, Addressee(OWNER, "kim")),
         ("Kim", ROSTER, Addressee(OWNER, "kim")),
         ("kim", Roster(handle="kim", labels={"kim": 5}), Addressee(5, "kim/kim")),

@@ -14,6 +14,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from msgspec import Struct
 
+from engine.terms import ID_MAX
 from web.onboarding.texts import GUIDE, GUIDE_URI
 
 CallForText = Callable[[str, dict[str, Any]], Awaitable[str]]
@@ -107,6 +108,8 @@ async def read(uri: str, call: CallForText) -> types.ReadResourceResult:
 
 
 async def _read_post(uri: str, post_id: int, call: CallForText) -> str:
+    if post_id >= ID_MAX:
+        raise _not_found(uri)
     posts = json.loads(await call("read_posts", {"before": post_id + 1, "limit": 1}))["posts"]
     if not posts or posts[0]["post_id"] != post_id:
         raise _not_found(uri)

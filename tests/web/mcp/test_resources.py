@@ -50,7 +50,9 @@ async def test_a_client_of_the_sdk_reads_what_the_tools_answer(bus: Bus, client:
     assert template.uri_template == "bus://post/{id}"
 
 
-@pytest.mark.parametrize("uri", ["bus://post/99", "bus://post/0", "bus://post/x", "bus://nothing"])
+@pytest.mark.parametrize(
+    "uri", ["bus://post/99", "bus://post/0", "bus://post/x", "bus://nothing", f"bus://post/{2**53 - 1}"]
+)
 async def test_what_is_not_there_is_not_found(client: Client, uri: str) -> None:
     with pytest.raises(MCPError, match="Resource not found"):
         await client.read_resource(uri)
