@@ -17,7 +17,7 @@ from msgspec import Struct
 from engine.events import encode
 from engine.vocabulary import Event
 from store.ledger.rows import COLUMNS
-from store.postgres.advisory_locks import PEERS_LOCK, WRITER_LOCK
+from store.postgres.advisory_locks import PEERS_LOCK, WRITER_LOCK, project_key
 from store.postgres.connection import Connection
 from store.postgres.pool import Pool
 from store.postgres.prepared import Parameter, Prepared
@@ -39,7 +39,7 @@ select %(project)s::bigint, key::bigint, value::bigint from begun, jsonb_each_te
 # this server's registration still held, so that the lock cannot be had? Only then do the other servers know that
 # somebody may write. What is written is joined to `begun`, so that nothing is written unless both hold and the writer
 # lock was had.
-_BEGIN = """
+_BEGIN = f"""
 checked as materialized (
     select %(first)s::bigint is null or %(first)s::bigint = 1
            or exists (select from events
@@ -51,10 +51,10 @@ checked as materialized (
 ),
 begun as materialized (
     select case when %(lock)s::int is not null
-           then pg_advisory_xact_lock(%(lock)s::int, (%(project)s::bigint & 2147483647)::int)::text end
+           then pg_advisory_xact_lock(%(lock)s::int, {project_key("%(project)s")})::text end
       from checked where follows and registered
 )
-"""
+"""  # noqa: S608  # made of literals
 
 _CHECKED = "select follows, registered from checked"
 
@@ -83,7 +83,7 @@ checked as materialized (
 ),
 begun as materialized (
     select *, case when follows and registered
-              then pg_try_advisory_xact_lock(%(lock)s::int, (project & 2147483647)::int) else false end as locked
+              then pg_try_advisory_xact_lock(%(lock)s::int, {project_key("project")}) else false end as locked
       from checked
 ),
 written as (

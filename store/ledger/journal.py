@@ -29,7 +29,7 @@ from store.ledger.appends import Append, Appends, Checked
 from store.ledger.peers import Peers
 from store.ledger.rows import encode_rows
 from store.ledger.searches import Searches
-from store.postgres.advisory_locks import WRITER_LOCK
+from store.postgres.advisory_locks import WRITER_LOCK, project_key
 from store.postgres.clock import Clock
 from store.postgres.connection import Connection, Row
 from store.postgres.pool import ACQUIRE_TIMEOUT_SECONDS, Pool
@@ -41,9 +41,9 @@ TOGETHER_BYTES_MAX = 16_000
 TURN_IDLE_TIMEOUT_MS = 10_000
 """How long a turn may be held without a statement before PostgreSQL ends it."""
 
-_WAIT_FOR_TURN = Prepared("""
+_WAIT_FOR_TURN = Prepared(f"""
 select set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true),
-       pg_advisory_xact_lock(%(lock)s::int, (%(project)s::bigint & 2147483647)::int)
+       pg_advisory_xact_lock(%(lock)s::int, {project_key("%(project)s")})
 """)
 
 _LAST = "select seq, at from events where project_id = %(project)s order by seq desc limit 1"

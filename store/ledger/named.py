@@ -60,7 +60,7 @@ async def is_there(connection: Connection, project_id: int) -> bool:
 
 
 def resembling(name: str, known: list[str]) -> str | None:
-    """The known name that this one is probably a slip of; None when there is none, or it is the same."""
+    """The known name that this one is probably a typo of; None when there is none, or it is the same."""
     if name in known:
         return None
     near = get_close_matches(name, known, n=1, cutoff=0.75)

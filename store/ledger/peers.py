@@ -52,26 +52,24 @@ HEAR_PAUSE_SECONDS = 0.02
 
 _REGISTER = "select pg_try_advisory_lock(%s, %s)"
 
+_REGISTRATIONS = """
+  from pg_locks
+ where locktype = 'advisory' and granted and objsubid = 2 and classid = %s::bigint::oid
+   and database = (select oid from pg_database where datname = current_database())
+"""
+
 # Releases that do not register yet keep a session whose last statement is the "listen" (up to version 0.1).
 _POLL = f"""
-select clock_timestamp(),
-       array(select objid::bigint from pg_locks
-              where locktype = 'advisory' and granted and objsubid = 2 and classid = %s::bigint::oid
-                and database = (select oid from pg_database where datname = current_database())),
+select clock_timestamp(), array(select objid::bigint {_REGISTRATIONS}),
        exists (select from pg_stat_activity
                 where datname = current_database() and application_name = 'llm-bus' and query = 'listen {CHANNEL}')
 """  # noqa: S608  # made of literals
 
 
+_IS_SERVED = f"select exists (select {_REGISTRATIONS})"
+
 _OLD_RELEASE = -1
 """Stands for the servers of a release that does not register."""
-
-
-_IS_SERVED = """
-select exists (select from pg_locks
-                where locktype = 'advisory' and granted and objsubid = 2 and classid = %s::bigint::oid
-                  and database = (select oid from pg_database where datname = current_database()))
-"""
 
 
 async def is_served(connection: Connection) -> bool:

@@ -6,12 +6,18 @@ MIGRATIONS_LOCK = 0x6C6C6D00
 """Held while migrating; the second key is 0."""
 
 WRITER_LOCK = 0x6C6C6D01
-"""Held while writing to a project's ledger; the second key is the project's id, cut to 31 bits."""
+"""Held while writing to a project's ledger; the second key is `project_key`."""
 
 PEERS_LOCK = 0x6C6C6D02
 """A running server; the second key is its random number. Held by its listening session, so it ends with that."""
 
-_LOCK_LEDGER = "select pg_advisory_xact_lock(%s, (%s::bigint & 2147483647)::int)"
+
+def project_key(project_id: str) -> str:
+    """The second key of a project's writer lock, as SQL, from its id as SQL: the id, cut to 31 bits."""
+    return f"({project_id}::bigint & 2147483647)::int"
+
+
+_LOCK_LEDGER = f"select pg_advisory_xact_lock(%s, {project_key('%s')})"
 
 
 async def lock_ledger(connection: Connection, project_id: int) -> None:
