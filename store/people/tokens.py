@@ -91,10 +91,7 @@ class TokenRow(Struct, frozen=True, kw_only=True):
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """What a valid token stands for.
-
-    The caller must refuse the token of a suspended owner, and of an archived project.
-    """
+    """What a valid token stands for. Calls are refused unless it `admits` them."""
 
     principal: Principal
     owner_id: int
@@ -102,6 +99,11 @@ class Grant(Struct, frozen=True, kw_only=True):
     participation_id: int
     suspended: bool
     archived: bool = False
+
+    @property
+    def admits(self) -> bool:
+        """Whether calls are served: the owner is not suspended, and the project not archived."""
+        return not (self.suspended or self.archived)
 
 
 async def authenticate(connection: Connection, token_hash: bytes) -> Grant | None:

@@ -81,7 +81,7 @@ class Listening:
 
     async def _still_admitted(self, token_hash: bytes) -> bool:
         grant = await self._services.authenticator.authenticate(token_hash)
-        return grant is not None and not grant.suspended and not grant.archived
+        return grant is not None and grant.admits
 
 
 def _takes_streams(accept: bytes) -> bool:

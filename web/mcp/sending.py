@@ -145,7 +145,7 @@ async def _of_a_former_name(
 async def _look_again(services: Services, token_hash: bytes) -> None:
     """Check the token again after registering the wait: an earlier revocation could not end it."""
     grant = await services.authenticator.authenticate(token_hash)
-    if grant is None or grant.suspended or grant.archived:
+    if grant is None or not grant.admits:
         raise NoLongerAdmitted
 
 
