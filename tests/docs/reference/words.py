@@ -53,8 +53,8 @@ SETTINGS: Mapping[str, str] = {
     "TLS. Otherwise only public addresses are sent to.",
     "KEEP_ALIVE_SECONDS": "How long a connection may stay open between two requests. A proxy in front should close its "
     "own side earlier.",
-    "CALLS_PER_SECOND": "Tool calls that each token may make a second, with a burst of ten times as many; more are "
-    "`busy`. `0`: no bound.",
+    "CALLS_PER_SECOND": "Tool calls that each token may make a second, with a burst of ten times as many; each "
+    "10,000 bytes of a body count as one more. More are `busy`. `0`: no bound.",
     "WRITTEN_BYTES_PER_DAY": "Bytes that each token may write a day; more are `busy`. `0`: no bound.",
     "PROJECTS_PER_OWNER": "Projects that each owner may have; `0`: no bound.",
     "PARTICIPANTS_PER_OWNER": "Participants that each owner may have; `0`: no bound.",
