@@ -161,8 +161,8 @@ async def adherence(
     """A row for each participant and week in which anything happened, newest week first, then by name.
 
     `weeks` counts this one, and is at most `WEEKS_MAX`. With `events_max`, no more of the newest events count. A
-    handoff that waits for longer than `overdue_hours` is overdue. Whoever only owes, and did nothing in these weeks, is
-    named by the last name that the ledger has.
+    handoff that waits for longer than `overdue_hours` is overdue. A participant who owes acknowledgements and did
+    nothing in these weeks has the last name that the ledger knows.
     """
     parameters: dict[str, Any] = {"project": project_id, "weeks": min(weeks, WEEKS_MAX), "events_max": events_max}
     if not (begin := await connection.fetch(_BEGIN, parameters)):

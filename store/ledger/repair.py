@@ -1,9 +1,9 @@
 """Gaps in ledgers: found, shown, and closed by recording that something is missing.
 
 An append needs the event before it, so this program makes no gaps. A database may have one from a release before that
-rule, or from hands. A ledger with a gap cannot be folded past it. Closing it puts a `lost` event at every missing
-number, and puts one in place of every later event that does not follow without them, with that event's type and data in
-it. Nothing else changes, and the audit trail keeps that it was done.
+rule, or from a change by hand. A ledger with a gap cannot be folded past it. Closing it puts a `lost` event at every
+missing number, and puts one in place of every later event that does not follow without them, with that event's type and
+data in it. Nothing else changes, and the audit trail keeps that it was done.
 """
 
 from math import inf

@@ -68,7 +68,7 @@ class PublicCounter:
         self._counted: dict[int, _Counted] = {}
 
     async def count(self) -> PublicStats:
-        """The counts as of now; demonstrations and their like are left out.
+        """The counts as of now, without those of temporary owners, such as demonstrations.
 
         Raises `StoreUnavailable`. What was counted before that, or before a cancellation, is not counted again.
         """

@@ -89,9 +89,9 @@ def _takes_streams(accept: bytes) -> bool:
 
 
 def agreed_to(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a client's wishes a stream will tell. Raises `MCPError` when they are too many.
+    """What a stream will tell, of what a client wants. Raises `MCPError` when the client wants too much.
 
-    The lists change only with a new version of this program, so their news would be none: agreed, and never told.
+    The lists change only with a new version of this program: they are agreed to, and never told.
     """
     uris = dict.fromkeys(wanted.get("resourceSubscriptions") or ())
     if len(uris) > RESOURCES_MAX:
@@ -121,12 +121,12 @@ class Resources:
         return nullcontext()
 
     async def begin(self) -> bytes:
-        """What will be told; whatever happens after this is."""
+        """What will be told, of all that happens after this."""
         self._after = await self._directory.last_event(self._caller.project_id)
         return self._notification(_ACKNOWLEDGED, notifications=self._agreed)
 
     async def next(self) -> bytes:
-        """Which resources changed, each once; what happens right after comes along."""
+        """Which resources changed, each once; changes within `GATHER_SECONDS` are told together."""
         project_id, changed = self._caller.project_id, list[str]()
         while not changed:
             await self._directory.happened(project_id, self._after)

@@ -87,7 +87,7 @@ def is_known(uri: str) -> bool:
 
 
 def post_id_in(uri: str) -> int | None:
-    """The post of which an address is."""
+    """The id of the post at an address; None when it is not a post's."""
     named = _POST(uri)
     return None if named is None else int(named[1])
 
