@@ -28,7 +28,7 @@ from web.http.exchange import Exchange
 from web.http.forms import FORM_BYTES_MAX, PageRequest
 from web.http.hosts import HostGuard
 from web.http.problems import Problem
-from web.http.request import PROBE_PATHS
+from web.http.request import MCP_PATHS, PROBE_PATHS
 from web.mcp.calls import REFUSAL_SECONDS, Toolbox
 from web.mcp.endpoint import McpEndpoint
 from web.mcp.kernel import Kernel
@@ -39,8 +39,6 @@ from web.services import Services
 from web.tracing import Tracing
 
 log = structlog.get_logger(__name__)
-
-MCP_PATHS = frozenset({"/mcp", "/mcp/"})
 
 _TOLD = {
     404: "there is nothing at this address; MCP clients POST to /mcp.",
@@ -113,8 +111,7 @@ class Application:
         send = _noting_status(exchange, send)
         scope[asgi.EXCHANGE] = exchange
         try:
-            path = exchange.request.path
-            if path in MCP_PATHS or path.startswith(HOOKS):
+            if exchange.request.is_to_endpoint:
                 body = await asgi.read_body(receive)
                 await _respond(send, exchange, await self._answer(exchange, body))
             else:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, aclosing, suppress
+from functools import partial
 from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -299,10 +300,17 @@ class Connection:
     async def _handle(self, exchange: Exchange) -> Answer | EventStream | Problem | bool:
         """The answer; or, when Hypercorn has sent it, whether the connection may stay open."""
         self._too_late, self._late_at = problems.HANDLING_TOO_SLOW, perf_counter() + HANDLING_SECONDS_MAX
-        await self._server.turns.take(exchange.taker_of_turns)
-        if exchange.request.is_plain and self._server.has_fast_way:
-            return await self._server.app.answer(exchange)
-        return await self._server.fallback.serve(self, exchange)
+        turns, client = self._server.turns, exchange.taker_of_turns
+        await turns.take(client)
+        exchange.held.append(partial(turns.end, client))
+        try:
+            if exchange.request.is_plain and self._server.has_fast_way:
+                return await self._server.app.answer(exchange)
+            if (bulkhead := self._server.bulkhead_of(exchange.request)) is not None:
+                exchange.held.append(partial(bulkhead.leave, await bulkhead.enter(exchange.subscriber)))
+            return await self._server.fallback.serve(self, exchange)
+        finally:
+            exchange.give_back()
 
     # Writing
 

@@ -52,6 +52,8 @@ class Exchange:
     afterwards: Callable[[], Awaitable[object]] | None = None
     """What is to be done once the whole answer was sent to a client that is still there, before the connection's next
     request. Must not raise."""
+    held: list[Callable[[], object]] = field(default_factory=list)
+    """Give back what the server lets only few requests have at a time. Each may be called once."""
     extra_headers: Headers = ()
     """Headers of the answer that do not depend on it."""
     stages: list[Stages] | None = None
@@ -87,6 +89,11 @@ class Exchange:
     def taker_of_turns(self) -> Hashable:
         """Who waits in line for a turn: the payer, but an address's health checks stand in a line of their own."""
         return self.token_hash or (self.subscriber, self.request.path in PROBE_PATHS)
+
+    def give_back(self) -> None:
+        """Give back what the request holds: from now on it waits for news or for its client, not for the processor."""
+        while self.held:
+            self.held.pop()()
 
     def completed(self, answer: Answer) -> Answer:
         """The answer with the headers that only the exchange knows."""

@@ -113,6 +113,7 @@ class OneRequestStream:
 
     async def _flush(self) -> None:
         data, self._held = bytes(self._held), bytearray()
+        self._exchange.give_back()
         if data:
             try:
                 await self._connection.send(data, self._exchange.payer)

@@ -10,6 +10,8 @@ BODY_BYTES_MAX = 1_000_000
 PROBE_PATHS = frozenset({"/healthz", "/readyz"})
 """Health checks: answered under any host name, and when there is no room for anything else."""
 
+MCP_PATHS = frozenset({"/mcp", "/mcp/"})
+
 Headers = list[tuple[bytes, bytes]]
 
 _VERSIONS = frozenset({"1.0", "1.1"})
@@ -75,6 +77,11 @@ class Request:
             and b"content-length" in self._first
             and _UNUSUAL.isdisjoint(self._first)
         )
+
+    @property
+    def is_to_endpoint(self) -> bool:
+        """Whether `/mcp` or a hook answers this, not Quart."""
+        return self.path in MCP_PATHS or self.path.startswith("/hook/")
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header, `name` in lower case; None when absent."""

@@ -20,6 +20,7 @@ from msgspec import Struct
 from web.http.answer import Answer, EventStream, render
 from web.http.asgi import Receive, Scope, Send
 from web.http.budget import ByteBudget
+from web.http.bulkhead import PAGES_AT_ONCE_MAX, PROBES_AT_ONCE_MAX, Bulkhead
 from web.http.connection import READ_BYTES_MAX, Connection
 from web.http.departures import Departures
 from web.http.exchange import Exchange
@@ -28,7 +29,7 @@ from web.http.listener import CONNECTIONS_MAX, Listener
 from web.http.places import PROBE_PLACES, Place, Places
 from web.http.problems import TOO_BUSY, Problem
 from web.http.proxies import Proxies
-from web.http.request import Request
+from web.http.request import PROBE_PATHS, Request
 from web.http.turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -106,6 +107,8 @@ class Server:
         self._proxies = proxies
         self.places = Places(CONNECTIONS_MAX)
         self.turns = Turns()
+        self._pages = Bulkhead(PAGES_AT_ONCE_MAX)
+        self._probes = Bulkhead(PROBES_AT_ONCE_MAX)
         self.departures = Departures()
         self._connections: set[Connection] = set()
         self._probing: dict[Connection, None] = {}
@@ -151,6 +154,12 @@ class Server:
     def is_forwarded(self, exchange: Exchange, peer: str) -> bool:
         """Whether a trusted proxy has named another client than itself."""
         return exchange.client != peer and self._proxies.trusts(peer)
+
+    def bulkhead_of(self, request: Request) -> Bulkhead | None:
+        """Where a request waits until few enough like it are under way; None: nowhere."""
+        if request.path in PROBE_PATHS:
+            return self._probes
+        return None if request.is_to_endpoint else self._pages
 
     def _accept(self, connections: trio.Nursery, client: socket.socket, peer: str) -> None:
         address = None if self._proxies.trusts(peer) else peer
@@ -200,6 +209,8 @@ class Server:
         while True:
             await trio.sleep(LOOK_SECONDS)
             self.departures.look()
+            self._pages.look()
+            self._probes.look()
             now = perf_counter()
             for connection in self._connections:
                 connection.end_if_late(now)

@@ -11,17 +11,21 @@ Where many clients fill the server, that time is long. So each line also moves o
 has had a turn on average: a client in line gets no less than one of the others. Otherwise a client that came into line
 by chance would have more requests than its line lets begin, and would stay in it.
 
+A client is alone when nobody else has a request under way, nor began one within the last second. So a flood does not
+get the whole server because it holds up the others' requests for longer than that. A request that waits for news, or
+whose answer is being sent, is not under way: agents wait most of the time.
+
 Only the beginning of a request is delayed here. How many requests a client may make is `web.fair_use`'s.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable
 from time import thread_time
 
 import trio
 
 ALONE_SECONDS = 1.0
-"""A client is alone when nobody else has begun a request for so long."""
+"""How long a request counts after its beginning, however soon it ends."""
 
 AT_ONCE_MAX = 3
 """So many requests of a client may begin at once: where clients share connections, a few come together by chance."""
@@ -49,20 +53,29 @@ class Turns:
         self._begun: dict[Hashable, deque[float]] = {}
         """When each client began its last requests; who began the longest ago is first. Of the last `ALONE_SECONDS`."""
         self._lines: dict[Hashable, trio.lowlevel.ParkingLot] = {}
+        self._under_way: Counter[Hashable] = Counter()
+        """Requests of each client that have begun and not ended."""
         self._others_turns = 0
         """Requests that began outside the lines since these moved on."""
         self._somebody_waits = trio.Event()
 
     async def take(self, client: Hashable) -> None:
-        """Return when a request of this client may begin. Cancelled, it leaves the line."""
+        """Return when a request of this client may begin; ends with `end`. Cancelled, it leaves the line."""
         now = trio.current_time()
         if client not in self._lines and (self._is_alone(client, now) or self._has_room(client, now)):
             self._begin(client, now)
             self._count_turn()
-            return
-        line = self._lines.setdefault(client, trio.lowlevel.ParkingLot())
-        self._somebody_waits.set()
-        await line.park()
+        else:
+            line = self._lines.setdefault(client, trio.lowlevel.ParkingLot())
+            self._somebody_waits.set()
+            await line.park()
+        self._under_way[client] += 1
+
+    def end(self, client: Hashable) -> None:
+        """A request of this client has ended, or waits for news or for its reader from now on."""
+        self._under_way[client] -= 1
+        if not self._under_way[client]:
+            del self._under_way[client]
 
     async def run(self) -> None:
         """Let those who wait in line begin, one of each client at a time; never returns."""
@@ -106,4 +119,4 @@ class Turns:
     def _is_alone(self, client: Hashable, now: float) -> bool:
         while self._begun and self._begun[oldest := next(iter(self._begun))][-1] < now - ALONE_SECONDS:
             del self._begun[oldest]
-        return len(self._begun) == (client in self._begun)
+        return all(len(clients) == (client in clients) for clients in (self._begun, self._under_way))

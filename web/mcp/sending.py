@@ -63,6 +63,7 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
     with services.waits.parked((caller.project_id, caller.id), exchange.token_hash) as wait:
         if wait is None:
             return TOO_MANY_WAITS
+        exchange.give_back()
         await _look_again(services, exchange.token_hash)
         asking = services.directory.ask(caller, command, addressee=addressee, stages=exchange.stages)
         answer = await _unless_ended(exchange, wait, asking)

@@ -4,7 +4,8 @@ from werkzeug.routing import Rule
 
 from tests.docs.reference.markdown import code, page, table
 from tests.docs.reference.words import ROUTES, check
-from web.http.app import MCP_PATHS, Application
+from web.http.app import Application
+from web.http.request import MCP_PATHS
 
 INTRODUCTION = """\
 Errors outside of `/admin` are JSON: `{"ok": false, "error": "…"}` from routes, `{"error", "error_description"}` from

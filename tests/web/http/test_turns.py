@@ -40,13 +40,19 @@ async def turns(processor: Processor, nursery: trio.Nursery) -> Turns:
     return turns
 
 
+async def ask_once(turns: Turns, client: str) -> None:
+    """One request, which has ended."""
+    await turns.take(client)
+    turns.end(client)
+
+
 async def begun(turns: Turns, *clients: str) -> list[tuple[str, float]]:
     """When each of these requests began, in the order of their beginnings."""
     found = []
     asked = trio.current_time()
 
     async def ask(client: str) -> None:
-        await turns.take(client)
+        await ask_once(turns, client)
         found.append((client, trio.current_time() - asked))
 
     async with trio.open_nursery() as nursery:
@@ -60,34 +66,34 @@ async def test_a_client_that_is_alone_begins_as_many_as_it_likes(autojump_clock:
 
 
 async def test_a_busy_client_begins_one_at_a_time_while_another_asks(autojump_clock: MockClock, turns: Turns) -> None:
-    await turns.take("other")
+    await ask_once(turns, "other")
     times = [time for _, time in await begun(turns, *["busy"] * 16)]
     rests = [number * REST_SECONDS_MIN for number in range(16)]
     assert times == pytest.approx([0.0] * (AT_ONCE_MAX - 1) + rests[: 17 - AT_ONCE_MAX])
 
 
 async def test_a_few_of_one_client_that_come_together_do_not_wait(autojump_clock: MockClock, turns: Turns) -> None:
-    await turns.take("other")
+    await ask_once(turns, "other")
     for _ in range(10):
         assert await begun(turns, *["calm"] * AT_ONCE_MAX) == [("calm", 0)] * AT_ONCE_MAX
         await trio.sleep(1.01 * AT_ONCE_SECONDS)
 
 
 async def test_who_asks_once_does_not_wait_for_those_in_line(autojump_clock: MockClock, turns: Turns) -> None:
-    await turns.take("other")
+    await ask_once(turns, "other")
     found = await begun(turns, *["busy"] * 16, "third")
     assert ("third", 0) in found
 
 
 async def test_who_sends_one_after_the_other_never_waits(autojump_clock: MockClock, turns: Turns) -> None:
-    await turns.take("other")
+    await ask_once(turns, "other")
     for _ in range(10):
         assert await begun(turns, "calm") == [("calm", 0)]
         await trio.sleep(REST_SECONDS_MIN)
 
 
 async def test_a_line_ends_when_the_others_have_stopped(autojump_clock: MockClock, turns: Turns) -> None:
-    await turns.take("other")
+    await ask_once(turns, "other")
     times = [time for _, time in await begun(turns, *["busy"] * 2_000)]
     assert max(times) <= ALONE_SECONDS + 2 * REST_SECONDS_MIN
 
@@ -96,7 +102,7 @@ async def test_a_line_ends_when_the_others_have_stopped(autojump_clock: MockCloc
 async def test_a_line_leaves_half_of_the_time_to_others_but_does_not_starve(
     autojump_clock: MockClock, turns: Turns, processor: Processor, work: float, rest: float
 ) -> None:
-    await turns.take("other")
+    await ask_once(turns, "other")
     times = []
 
     async def ask() -> None:
@@ -147,7 +153,7 @@ async def test_a_client_in_line_has_as_many_turns_as_each_of_many_others(
 
 
 async def test_who_leaves_the_line_holds_nobody_up(autojump_clock: MockClock, turns: Turns) -> None:
-    await turns.take("other")
+    await ask_once(turns, "other")
     async with trio.open_nursery() as nursery:
         for _ in range(8):
             nursery.start_soon(turns.take, "busy")
@@ -158,8 +164,24 @@ async def test_who_leaves_the_line_holds_nobody_up(autojump_clock: MockClock, tu
 
 
 async def test_another_client_counts_for_a_second(autojump_clock: MockClock, turns: Turns) -> None:
-    await turns.take("other")
+    await ask_once(turns, "other")
     await trio.sleep(ALONE_SECONDS + 0.1)
     assert await begun(turns, *["busy"] * 8) == [("busy", 0)] * 8
-    await turns.take("other")
+    await ask_once(turns, "other")
     assert max(time for _, time in await begun(turns, *["busy"] * (AT_ONCE_MAX + 1))) > 0
+
+
+async def test_a_client_whose_request_takes_long_counts_until_it_ends(autojump_clock: MockClock, turns: Turns) -> None:
+    await turns.take("other")
+    await trio.sleep(10 * ALONE_SECONDS)
+    assert max(time for _, time in await begun(turns, *["busy"] * 8)) > 0
+    turns.end("other")
+    await trio.sleep(ALONE_SECONDS)
+    assert await begun(turns, *["busy"] * 8) == [("busy", 0)] * 8
+
+
+async def test_a_line_does_not_end_while_another_request_is_under_way(autojump_clock: MockClock, turns: Turns) -> None:
+    await turns.take("other")
+    requests = int(3 * ALONE_SECONDS / REST_SECONDS_MIN)
+    times = [time for _, time in await begun(turns, *["busy"] * requests)]
+    assert max(times) > 2 * ALONE_SECONDS

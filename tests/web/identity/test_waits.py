@@ -111,7 +111,7 @@ async def test_the_waits_of_an_owner_who_is_suspended_elsewhere_end_as_forbidden
             nursery.cancel_scope.cancel()
 
 
-async def test_who_begins_to_wait_just_after_the_token_was_taken_back_does_not(store: Store) -> None:
+async def begin_to_wait_when_revoked(store: Store) -> Exchange:
     """The call was authenticated before, and had no place yet when the waits of its token were ended."""
     services = join(store, Settings(data_dir=Path("unused"), public_url="http://127.0.0.1"), trio.Event())
     token = (await store.write(minting.mint, "ada@example.com", "demo", "scout")).provisioned.token
@@ -119,9 +119,19 @@ async def test_who_begins_to_wait_just_after_the_token_was_taken_back_does_not(s
     grant = await services.authenticator.authenticate(token_hash)
     assert grant is not None
     await services.people.revoke(grant.principal.project_id, "scout", by="test")
-    exchange = Exchange(Request("POST", b"/mcp", []), "", nullcontext, token_hash=token_hash)
+    exchange = Exchange(Request("POST", b"/mcp", []), "", nullcontext, token_hash=token_hash, held=[lambda: None])
     with pytest.raises(NoLongerAdmitted):
         await send(services, exchange, grant.principal, ReadPosts(to_me=True, wait_seconds=55))
+    return exchange
+
+
+async def test_who_begins_to_wait_just_after_the_token_was_taken_back_does_not(store: Store) -> None:
+    await begin_to_wait_when_revoked(store)
+
+
+async def test_who_begins_to_wait_gives_back_what_few_may_have(store: Store) -> None:
+    """Others would not be alone while an agent waits for news."""
+    assert not (await begin_to_wait_when_revoked(store)).held
 
 
 async def test_a_silent_store_is_asked_again_until_it_says_who_may_wait(autojump_clock: MockClock) -> None:
