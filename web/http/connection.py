@@ -46,6 +46,10 @@ ARRIVAL_SECONDS_MAX = 20.0
 HANDLING_SECONDS_MAX = 100.0
 """How long the answer may take then: more than the longest wait and the actors' retries together."""
 
+STRANGER_SECONDS = 0.1
+"""How late a request is refused by its head, as one without a valid token. Refused at once, a few hundred connections
+would ask so often that others' calls took ten times as long."""
+
 WRITE_SECONDS_MAX = 60.0
 """How long a client may take to accept one answer."""
 
@@ -266,6 +270,8 @@ class Connection:
             if request.path not in PROBE_PATHS or not request.is_complete:
                 return problems.TOO_BUSY
         if (settled := await self._server.app.refuse(exchange)) is not None:
+            if isinstance(settled, Problem):
+                await trio.sleep(STRANGER_SECONDS)
             return settled
         if (request.header(b"content-encoding") or b"identity").lower() != b"identity":
             request.keeps_alive = False  # whether its body is here already is chance

@@ -10,8 +10,9 @@ from tests.web.http.test_both_ways import Mirror
 from web.http import serving
 from web.http.asgi import Receive, Scope, Send
 from web.http.bulkhead import HALF_LIFE_SECONDS, HELD_SECONDS_MAX, Bulkhead
-from web.http.connection import Connection
+from web.http.connection import STRANGER_SECONDS, Connection
 from web.http.exchange import Exchange
+from web.http.problems import STRANGER, Problem
 from web.http.proxies import Proxies
 from web.http.serving import Server
 
@@ -176,3 +177,26 @@ async def test_a_page_waits_for_the_one_before_and_health_checks_and_endpoints_d
     assert await asked(server, nursery, page("/page")) == b""
     for path in ("/healthz", "/readyz", "/mcp", "/hook/claude-code"):
         assert await asked(server, nursery, page(path)) == b"HTTP/1.1 200"
+
+
+class Stern(Mirror):
+    """Refuses whatever is asked."""
+
+    async def refuse(self, _: Exchange) -> Problem | None:
+        return STRANGER
+
+
+async def test_strangers_wait_for_their_refusal(mock_clock: MockClock, nursery: trio.Nursery) -> None:
+    server = Server(Stern(), Proxies(()))
+    ours, theirs = socket.socketpair()
+    with theirs:
+        for end in (ours, theirs):
+            end.setblocking(False)
+        nursery.start_soon(Connection(server, ours, "").run)
+        theirs.sendall(page("/mcp"))
+        await wait_all_tasks_blocked()
+        with pytest.raises(BlockingIOError):
+            theirs.recv(12)
+        mock_clock.jump(STRANGER_SECONDS)
+        await wait_all_tasks_blocked()
+        assert theirs.recv(12) == b"HTTP/1.1 401"
