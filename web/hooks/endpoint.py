@@ -18,7 +18,7 @@ from web.http.answer import Answer
 from web.http.exchange import Exchange
 from web.http.problems import HEADERS, Problem
 from web.mcp.arguments import Parser
-from web.mcp.sending import in_time
+from web.mcp.sending import TOO_LATE, in_time
 from web.services import Services
 
 PREFIX = "/hook/"
@@ -66,6 +66,7 @@ class HookEndpoint:
         given = _object(body)
         if isinstance(given, Refusal):
             return _refused(exchange, given)
+        exchange.when_late = partial(_refused, exchange, TOO_LATE)
         outcome = await in_time(self._services, exchange, handler(exchange, given))
         if isinstance(outcome, Refusal):
             return _refused(exchange, outcome)

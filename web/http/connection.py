@@ -110,7 +110,7 @@ class Connection:
 
     def end_if_late(self, now: float) -> None:
         """End the current step if its time is over; `now` is of `perf_counter`."""
-        if now < self._late_at:
+        if now < (self._late_at if self._exchange is None else min(self._late_at, self._exchange.late_at)):
             return
         if self._exchange is None:
             self.end_pause()
@@ -222,7 +222,7 @@ class Connection:
         """Answer a request whose step was late, and record it; the connection ends here."""
         try:
             exchange.request.keeps_alive = False
-            await self._send_answer(exchange, self._too_late)
+            await self._send_answer(exchange, self._too_late if exchange.when_late is None else exchange.when_late())
         finally:
             self._server.app.record(exchange)
 
@@ -322,7 +322,7 @@ class Connection:
 
     async def _send_answer(self, exchange: Exchange, answer: Answer | Problem) -> bool:
         """Send an answer in one write; whether another request may follow."""
-        self._late_at = inf  # sending has a limit of its own
+        self._late_at = exchange.late_at = inf  # sending has a limit of its own
         if self._has_begun:  # Hypercorn's answer was cut short: there is nothing that could repair it
             return False
         request = exchange.request

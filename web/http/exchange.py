@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from math import inf
 from secrets import token_hex
 from time import perf_counter
 
@@ -52,6 +53,9 @@ class Exchange:
     afterwards: Callable[[], Awaitable[object]] | None = None
     """What is to be done once the whole answer was sent to a client that is still there, before the connection's next
     request. Must not raise."""
+    late_at: float = inf
+    """When its answer is late, on the clock of `perf_counter`; the connection ends with the answer of `when_late`."""
+    when_late: Callable[[], Answer] | None = None
     held: list[Callable[[], object]] = field(default_factory=list)
     """Give back what the server lets only few requests have at a time. Each may be called once."""
     extra_headers: Headers = ()

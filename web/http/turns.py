@@ -119,4 +119,5 @@ class Turns:
     def _is_alone(self, client: Hashable, now: float) -> bool:
         while self._begun and self._begun[oldest := next(iter(self._begun))][-1] < now - ALONE_SECONDS:
             del self._begun[oldest]
-        return all(len(clients) == (client in clients) for clients in (self._begun, self._under_way))
+        nobody_began = len(self._begun) == (client in self._begun)
+        return nobody_began and len(self._under_way) == (client in self._under_way)

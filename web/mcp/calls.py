@@ -76,10 +76,10 @@ class Toolbox:
         if (too_much := self._services.fair_use.refuse(exchange.token_hash, written_bytes)) is not None:
             refusal, exchange.retry_after_seconds = too_much
             await trio.sleep(REFUSAL_SECONDS)
-            return _refused(exchange, refusal)
+            return refused(exchange, refusal)
         outcome = await self._run(exchange, tool, parser, given)
         if isinstance(outcome, Refusal):
-            return _refused(exchange, outcome)
+            return refused(exchange, outcome)
         result = _result(outcome, tells_unread=tool.tells_unread)
         if len(result["structuredContent"]) > LARGE_BYTES:
             await trio.lowlevel.checkpoint()  # to be written into its message next
@@ -117,7 +117,8 @@ class Toolbox:
         return outcome
 
 
-def _refused(exchange: Exchange, refusal: Refusal) -> ToolResult:
+def refused(exchange: Exchange, refusal: Refusal) -> ToolResult:
+    """The result of a call that is refused."""
     exchange.outcome = refusal.code
     return {"content": [{"type": "text", "text": str(refusal)}], "isError": True}
 

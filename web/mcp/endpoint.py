@@ -9,6 +9,8 @@ A client of the handshake era (2024-11-05 to 2025-11-25) names its revision in a
 2026-07-28 sends an envelope in `params._meta` that must agree with its headers.
 """
 
+from functools import partial
+
 import mcp_types as types
 import structlog
 import trio
@@ -40,6 +42,8 @@ from web.mcp import jsonrpc
 from web.mcp.arguments import shown
 from web.mcp.jsonrpc import Message, Unreadable
 from web.mcp.kernel import Kernel
+from web.mcp.resources import REFUSED
+from web.mcp.sending import TOO_LATE
 
 log = structlog.get_logger(__name__)
 
@@ -128,6 +132,7 @@ class McpEndpoint:
         self, exchange: Exchange, request_id: str | int, message: Message, route: InboundModernRoute
     ) -> Reply | EventStream:
         """The kernel's result, or its error; an unforeseen exception is logged and becomes a 500."""
+        exchange.when_late = partial(self._too_late, exchange, request_id, message.method, route.protocol_version)
         try:
             result = await self._kernel.answer(exchange, request_id, message.method, message.params, route)
             return result if isinstance(result, EventStream) else (200, jsonrpc.write_result(request_id, result))
@@ -145,6 +150,14 @@ class McpEndpoint:
         exchange.outcome = "internal" if error.code == types.INTERNAL_ERROR else "refused"
         modern = route.protocol_version in MODERN_PROTOCOL_VERSIONS
         return _refusal(request_id, error) if modern else (200, jsonrpc.write_error(request_id, error))
+
+    def _too_late(self, exchange: Exchange, request_id: str | int, method: str, revision: str) -> Answer:
+        if method == "tools/call":
+            late = jsonrpc.write_result(request_id, self._kernel.too_late(exchange, revision))
+        else:
+            exchange.outcome = TOO_LATE.code
+            late = jsonrpc.write_error(request_id, types.ErrorData(code=REFUSED, message=str(TOO_LATE)))
+        return Answer(200, late, problems.HEADERS)
 
 
 def _route(request: Request, message: Message) -> InboundModernRoute | InboundLadderRejection:

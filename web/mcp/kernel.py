@@ -24,11 +24,12 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from web.http.answer import EventStream
 from web.http.exchange import Exchange
-from web.mcp.calls import Toolbox
+from web.mcp.calls import Toolbox, ToolResult, refused
 from web.mcp.leniency import call_meant
 from web.mcp.listening import LISTEN, Listening
 from web.mcp.offer import Context, offer
 from web.mcp.resources import REFUSED
+from web.mcp.sending import TOO_LATE
 from web.tracing import named_trace
 
 _PLAIN_CALL = frozenset({"name", "arguments"})
@@ -126,7 +127,13 @@ class Kernel:
             methods.validate_client_request("tools/call", revision, params)
         if exchange.stages is not None:
             exchange.trace = named_trace(params.get("_meta"))
-        result = await self._toolbox.call(exchange, params["name"], params.get("arguments"))
+        return self._of_revision(await self._toolbox.call(exchange, params["name"], params.get("arguments")), revision)
+
+    def too_late(self, exchange: Exchange, revision: str) -> dict[str, Any]:
+        """The result of a tool call that was not answered in time."""
+        return self._of_revision(refused(exchange, TOO_LATE), revision)
+
+    def _of_revision(self, result: ToolResult, revision: str) -> ToolResult:
         if revision in MODERN_PROTOCOL_VERSIONS:
             result["resultType"] = "complete"
             result["_meta"] = {types.SERVER_INFO_META_KEY: self._server.server_info_stamp}

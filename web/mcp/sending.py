@@ -5,11 +5,12 @@ What the floors below raise and a caller may see becomes a refusal here, in `as_
 
 from collections.abc import Awaitable, Mapping
 from functools import partial
+from math import inf
+from time import perf_counter
 from typing import TypeVar
 
 import msgspec
 import structlog
-import trio
 
 from actors import Answer, Busy, Crashed, Unavailable
 from engine.identity import Addressee, Principal
@@ -113,13 +114,15 @@ async def as_refusal(call: Awaitable[Result]) -> Result | Refusal:
 async def in_time(
     services: Services, exchange: Exchange, call: Awaitable[Result], *, wait_seconds: float = 0
 ) -> Result | Refusal:
-    """What `as_refusal` gives of a call with a token, or `TOO_LATE`: several waits for the database may add up.
+    """What `as_refusal` gives of a call with a token, unless the connection ends it: several waits may add up.
 
-    What the call has had decided may happen all the same.
+    Its client then hears `when_late`, and what the call has had decided may happen all the same. The server looks at
+    all connections now and then: a scope with a deadline for each call would cost a tenth of the shortest ones.
     """
-    with trio.move_on_after(max(0.0, services.answer_seconds_max - exchange.look_up_seconds) + wait_seconds):
-        return await as_refusal(call)
-    return TOO_LATE
+    exchange.late_at = perf_counter() + max(0.0, services.answer_seconds_max - exchange.look_up_seconds) + wait_seconds
+    outcome = await as_refusal(call)
+    exchange.late_at = inf
+    return outcome
 
 
 async def _of_a_former_name(
