@@ -222,7 +222,10 @@ class Connection:
         """Answer a request whose step was late, and record it; the connection ends here."""
         try:
             exchange.request.keeps_alive = False
-            await self._send_answer(exchange, self._too_late if exchange.when_late is None else exchange.when_late())
+            late: Answer | Problem = self._too_late
+            if exchange.when_late is not None and perf_counter() >= exchange.late_at:
+                late = exchange.when_late()
+            await self._send_answer(exchange, late)
         finally:
             self._server.app.record(exchange)
 
