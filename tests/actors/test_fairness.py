@@ -57,17 +57,24 @@ async def slow_directory(work: Work, journal: BreakableJournal, nursery: trio.Nu
     return directory
 
 
-async def test_a_batch_is_committed_as_it_is_when_its_time_is_spent(
-    autojump_clock: MockClock, slow_directory: Directory, work: Work, journal: BreakableJournal, nursery: trio.Nursery
+async def claim_during_a_commit(
+    directory: Directory, journal: BreakableJournal, nursery: trio.Nursery, claims: int
 ) -> None:
+    """Have the first of these claims committed, and meanwhile the others gather; return when all are answered."""
     gate = trio.Event()
     journal.before_append.append(gate.wait)
-    asked = Asked(slow_directory, nursery)
-    for _ in range(31):
+    asked = Asked(directory, nursery)
+    for _ in range(claims):
         await asked.ask(A, CLAIM)
     gate.set()
     await wait_all_tasks_blocked()
-    assert len(asked.outcomes) == 31
+    assert len(asked.outcomes) == claims
+
+
+async def test_a_batch_is_committed_as_it_is_when_its_time_is_spent(
+    autojump_clock: MockClock, slow_directory: Directory, work: Work, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    await claim_during_a_commit(slow_directory, journal, nursery, 31)
     assert journal.appends == 1 + 3, "ten claims of a millisecond each fill a slice of ten"
 
 
@@ -75,14 +82,7 @@ async def test_what_a_slice_has_no_time_for_stays_in_the_mailbox(
     autojump_clock: MockClock, slow_directory: Directory, work: Work, journal: BreakableJournal, nursery: trio.Nursery
 ) -> None:
     await slow_directory.ask(A, CLAIM)  # so that the state is read and rounds serve the next ones
-    gate = trio.Event()
-    journal.before_append.append(gate.wait)
-    asked = Asked(slow_directory, nursery)
-    for _ in range(31):
-        await asked.ask(A, CLAIM)
-    gate.set()
-    await wait_all_tasks_blocked()
-    assert len(asked.outcomes) == 31
+    await claim_during_a_commit(slow_directory, journal, nursery, 31)
     assert sum(slow_directory.statistics().totals.queue_seconds.counts) == 1 + 31
 
 

@@ -21,9 +21,9 @@ CALLS: tuple[tuple[str, dict[str, object]], ...] = (
 )
 
 
-@pytest.fixture
-async def bus(store: Store, conninfo: str) -> AsyncIterator[Bus]:
-    async with running_bus(store, conninfo, answer_seconds_max=ANSWER_SECONDS_MAX) as bus:
+@pytest.fixture(params=[True, False], ids=["fast", "by Hypercorn"])
+async def bus(store: Store, conninfo: str, request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
+    async with running_bus(store, conninfo, answer_seconds_max=ANSWER_SECONDS_MAX, has_fast_way=request.param) as bus:
         yield bus
 
 
