@@ -6,7 +6,7 @@ A code is on the card that its form leads to (`web.admin.cards`), and nowhere el
 from typing import Annotated
 
 from msgspec import Meta, Struct
-from quart import Blueprint, redirect, render_template, request
+from quart import Blueprint, render_template, request
 from quart.typing import ResponseReturnValue
 
 from engine import terms
@@ -19,7 +19,7 @@ from web.admin.cards import InviteCard, hand_out
 from web.admin.confirming import Question, ask
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project
-from web.admin.visitor import PREFIX, current_owner
+from web.admin.visitor import PREFIX, current_owner, see_other
 from web.mcp.identity_tools import CreateInvite
 
 PAGE_INVITES = 50
@@ -84,7 +84,7 @@ def invite_pages(context: AdminContext) -> Blueprint:
     async def ask_to_revoke(project_id: int, invite_id: int) -> str:
         project = await the_project(context, project_id)
         invite = found(await context.store.read(invites.find_one, current_owner().id, project.id, invite_id))
-        there = f"/admin/projects/{project_id}/invites"
+        there = f"{PREFIX}/projects/{project_id}/invites"
         question = Question(
             title=f"Revoke the invite for {invite.email or invite.label or 'anyone with the code'}?",
             sentences=(f"Nobody can join {project.name} with it any more. Those who have already joined stay.",),
@@ -99,7 +99,7 @@ def invite_pages(context: AdminContext) -> Blueprint:
         owner = current_owner()
         revoked = await context.store.write(invites.revoke, owner.id, project_id, invite_id, by=owner.handle)
         found(revoked or None)
-        return redirect(f"/admin/projects/{project_id}/invites?done=invite-revoked", 303)
+        return see_other(f"{PREFIX}/projects/{project_id}/invites?done=invite-revoked")
 
     return pages
 

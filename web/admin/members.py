@@ -5,7 +5,7 @@ Leads make the same changes with their tools, by the same functions. `web.admin.
 """
 
 from msgspec import Struct
-from quart import Blueprint, redirect
+from quart import Blueprint
 from quart.typing import ResponseReturnValue
 
 from engine import terms
@@ -17,7 +17,7 @@ from web.admin.context import AdminContext
 from web.admin.finding import found, the_member
 from web.admin.member_pages import member_page
 from web.admin.refusals import refusal_page
-from web.admin.visitor import PREFIX, current_owner
+from web.admin.visitor import PREFIX, current_owner, see_other
 
 
 class Lead(Struct, frozen=True, kw_only=True):
@@ -77,4 +77,4 @@ def member_forms(context: AdminContext) -> Blueprint:
 
 
 def _back(project_id: int, done: str) -> ResponseReturnValue:
-    return redirect(f"{PREFIX}/projects/{project_id}/members?done={done}", 303)
+    return see_other(f"{PREFIX}/projects/{project_id}/members?done={done}")

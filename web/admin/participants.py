@@ -1,7 +1,7 @@
 """The owner's participants: listed, renamed, deleted. Their places in projects are in `web.admin.members`."""
 
 from msgspec import Struct
-from quart import Blueprint, g, redirect, render_template, request
+from quart import Blueprint, g, render_template, request
 from quart.typing import ResponseReturnValue
 
 from store.errors import InvalidName
@@ -12,7 +12,7 @@ from web.admin import forms
 from web.admin.context import AdminContext
 from web.admin.finding import found
 from web.admin.paging import Listed
-from web.admin.visitor import CHANGES, current_owner
+from web.admin.visitor import CHANGES, PREFIX, current_owner, see_other
 from web.mcp.identity_tools import ParticipantName
 
 PAGE_PARTICIPANTS = 50
@@ -67,7 +67,7 @@ def participant_pages(context: AdminContext) -> Blueprint:
         except InvalidName as error:
             status = form.refuse(error, "label")
             return await _person_page(person, form), status
-        return redirect(f"/admin/participants/{participant_id}?done=participant-saved", 303)
+        return see_other(f"{PREFIX}/participants/{participant_id}?done=participant-saved")
 
     @pages.get("/<int:participant_id>/delete")
     async def confirm(participant_id: int) -> str:
@@ -84,7 +84,7 @@ def participant_pages(context: AdminContext) -> Blueprint:
         await people.change(
             store.write(participants.delete_participant, owner.id, participant_id, by=owner.handle), owner_id=owner.id
         )
-        return redirect("/admin/participants?done=participant-deleted", 303)
+        return see_other(f"{PREFIX}/participants?done=participant-deleted")
 
     return pages
 

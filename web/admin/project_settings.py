@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from msgspec import Meta, Struct
-from quart import Blueprint, redirect, render_template
+from quart import Blueprint, render_template
 from quart.typing import ResponseReturnValue
 
 from engine import terms
@@ -18,7 +18,7 @@ from web.admin.context import AdminContext
 from web.admin.finding import found, the_project
 from web.admin.projects import ProjectName
 from web.admin.refusals import refusal_page
-from web.admin.visitor import PREFIX, current_owner
+from web.admin.visitor import HOME, PREFIX, current_owner, see_other
 
 
 class ProjectSettings(Struct, frozen=True, kw_only=True):
@@ -84,7 +84,7 @@ def setting_pages(context: AdminContext) -> Blueprint:
         changing = context.store.write(projects.archive, owner.id, project_id, archived=archived, by=owner.handle)
         changed = await context.services.people.change(changing, project_id=project_id)
         found(changed or None)
-        return redirect(f"{PREFIX}/projects/{project_id}/settings?done={'archived' if archived else 'unarchived'}", 303)
+        return see_other(f"{PREFIX}/projects/{project_id}/settings?done={'archived' if archived else 'unarchived'}")
 
     @pages.get("/delete")
     async def confirm(project_id: int) -> str:
@@ -99,7 +99,7 @@ def setting_pages(context: AdminContext) -> Blueprint:
         if form.wrong:
             return await _deletion_page(project, form), 400
         await _delete(context, project)
-        return redirect("/admin/?done=project-deleted", 303)
+        return see_other(f"{HOME}?done=project-deleted")
 
     return pages
 
@@ -126,7 +126,7 @@ async def _change(context: AdminContext, project_id: int) -> ResponseReturnValue
     except InvalidName as error:
         status = form.refuse(error, "slug")
         return await _settings_page(context, project, form), status
-    return redirect(f"/admin/projects/{project_id}/settings?done=project-saved", 303)
+    return see_other(f"{PREFIX}/projects/{project_id}/settings?done=project-saved")
 
 
 def _archiving(project: ProjectRow) -> Question:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated
 
 from msgspec import Meta, Struct
-from quart import Blueprint, redirect, render_template
+from quart import Blueprint, render_template
 from quart.typing import ResponseReturnValue
 
 from store.errors import InvalidName
@@ -16,7 +16,7 @@ from store.people.names import PROJECT_NAME_LENGTH_MAX
 from store.people.quotas import of_owner
 from web.admin import forms
 from web.admin.context import AdminContext
-from web.admin.visitor import current_owner
+from web.admin.visitor import HOME, PREFIX, current_owner, see_other
 
 ProjectName = Annotated[str, Meta(max_length=PROJECT_NAME_LENGTH_MAX)]
 
@@ -35,7 +35,7 @@ def project_pages(context: AdminContext) -> Blueprint:
 
     @pages.get("/projects")
     async def index() -> ResponseReturnValue:
-        return redirect("/admin/", 303)
+        return see_other(HOME)
 
     @pages.get("/projects/new")
     async def new() -> str:
@@ -52,7 +52,7 @@ def project_pages(context: AdminContext) -> Blueprint:
         except InvalidName as error:
             status = form.refuse(error, "slug")
             return await _new_page(form), status
-        return redirect(f"/admin/projects/{project.id}", 303)
+        return see_other(f"{PREFIX}/projects/{project.id}")
 
     return pages
 

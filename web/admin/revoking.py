@@ -3,7 +3,7 @@
 Leads make the same changes with their tools, by the same functions (`web.identity.people`).
 """
 
-from quart import Blueprint, abort, redirect, request
+from quart import Blueprint, abort, request
 from quart.typing import ResponseReturnValue
 
 from store.people import participants, tokens
@@ -12,7 +12,7 @@ from web.admin.cards import hand_out, token_card
 from web.admin.confirming import Question, ask
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_member, the_project, unless_gone
-from web.admin.visitor import PREFIX, current_owner
+from web.admin.visitor import PREFIX, current_owner, see_other
 
 REVOKED_AT_ONCE_MAX = 200
 """Whose tokens one form may end: more than a page of members shows."""
@@ -133,7 +133,7 @@ def _about_a_token(pages: Blueprint, context: AdminContext) -> None:
         with unless_gone():
             revoked = await people.revoke_token(project_id, participation_id, token_id, by=current_owner().handle)
             found(revoked or None)
-        return redirect(f"{PREFIX}/projects/{project_id}/members/{participation_id}?done=token-revoked", 303)
+        return see_other(f"{PREFIX}/projects/{project_id}/members/{participation_id}?done=token-revoked")
 
 
 async def _chosen(context: AdminContext, project_id: int, ids: list[str]) -> list[MemberRow]:
@@ -161,7 +161,7 @@ async def _ask(
 
 
 def _back(project_id: int, done: str) -> ResponseReturnValue:
-    return redirect(f"{PREFIX}/projects/{project_id}/members?done={done}", 303)
+    return see_other(f"{PREFIX}/projects/{project_id}/members?done={done}")
 
 
 def _tokens(member: MemberRow) -> str:
