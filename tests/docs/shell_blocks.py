@@ -2,7 +2,8 @@
 
 A block is a fence of `sh`. It is run unless a comment right before it says why it cannot be here:
 `<!-- not run: needs systemd -->`. A line that starts a server is run beside the others, which go on once it listens.
-A fence of `text` right after a block is what the block prints; `…` in it stands for anything.
+A fence of `text` right after a block is what the block prints; `…` in it stands for anything. Lines that say what is
+under way are left out: the command line prints them only when it takes a while.
 """
 
 import re
@@ -22,6 +23,7 @@ _SERVES = re.compile(
     r"^(?P<command>(?:\w+=\S+\s+)*(?:make up|(?:\S*/)?llm-bus (?:up|serve)\b(?! --help)).*?)(?:\s+#.*)?$"
 )
 
+_UNDER_WAY = re.compile(r"^.* …\n", re.MULTILINE)
 _SECTION = re.compile(r"^— line (\d+)\n", re.MULTILINE)
 
 _BEGINNING = f"""\
@@ -58,7 +60,7 @@ class Block(Struct, frozen=True, kw_only=True):
         if self.prints is None:
             return True
         wanted = ".*".join(re.escape(part) for part in self.prints.strip().split("…"))
-        return re.fullmatch(wanted, output.strip(), re.DOTALL) is not None
+        return re.fullmatch(wanted, _UNDER_WAY.sub("", output).strip(), re.DOTALL) is not None
 
 
 def blocks_of(page: str) -> list[Block]:

@@ -150,6 +150,12 @@ def test_what_a_page_says_is_printed_is_compared_with_what_is(tmp_path: Path) ->
     assert unlike_the_page(blocks, done.stdout) == {10: "c\n"}
 
 
+def test_a_page_need_not_show_what_is_printed_only_on_a_slow_machine() -> None:
+    block = Block(line=1, language="sh", text="llm-bus prune shop out\n", prints="Nothing is old.\n")
+    assert block.is_answered_by("Starting PostgreSQL in /data …\nNothing is old.\n")
+    assert not block.is_answered_by("Starting PostgreSQL in /data …\nSomething is old.\n")
+
+
 def test_a_block_that_fails_ends_the_page(tmp_path: Path) -> None:
     done = run(blocks_of("```sh\ncat nothing\n```\n\n```sh\necho here\n```\n"), tmp_path, tmp_path)
     assert done.returncode != 0
