@@ -4,6 +4,7 @@
     ├── InvalidName          the caller's fault: something typed that cannot be; the sentence says why
     │   ├── NoSuchName       the caller's fault: nothing has that name; the sentence may say which does
     │   └── NameTaken        the caller's fault or bad luck: somebody has that name already
+    ├── RightLost            the caller's fault: their right was taken away before their change was made
     ├── QuotaReached         the caller's fault: their owner has as much as one may have; the sentence says of what
     ├── StoreUnavailable     the environment: the database cannot be reached in time, or refused; nothing was written
     │   ├── LockTimeout      a lock was not had within the time that was given for it; nothing was written
@@ -43,6 +44,10 @@ class NoSuchName(InvalidName):
 
 class NameTaken(InvalidName):
     """Somebody has that name already."""
+
+
+class RightLost(StoreError):
+    """A lead's right was taken away before the change was made; nothing was written."""
 
 
 class QuotaReached(StoreError):

@@ -12,7 +12,7 @@ from msgspec import Struct
 from engine.identity import Roster
 from engine.names import likeness, tidied
 from store.errors import InvalidName, NameTaken
-from store.people import audit, tokens
+from store.people import audit, owners, tokens
 from store.people.names import checked_label, checked_lane
 from store.postgres.connection import Connection
 
@@ -40,9 +40,6 @@ select a.label, a.kind, p.lane, p.is_admin,
 _ADD_PARTICIPANT = """
 insert into participants (owner_id, label, kind) values (%s, %s, %s) on conflict do nothing returning id
 """
-
-# Nobody adds or renames participants of this owner meanwhile; others may add what only refers to the owner.
-_LOCK_LABELS = "select from owners where id = %s for no key update"
 
 _LABELS = "select id, label from participants where owner_id = %s"
 
@@ -126,6 +123,13 @@ async def find_project(connection: Connection, project_id: int) -> Project:
     return Project(id=id_, owner_id=owner_id, slug=slug, name=name, handle=handle, is_closed=is_closed)
 
 
+async def lock_project(connection: Connection, project_id: int) -> Project:
+    """The same, and nobody else changes its owner's people until the transaction ends."""
+    project = await find_project(connection, project_id)
+    await owners.lock(connection, project.owner_id)
+    return project
+
+
 async def roster(connection: Connection, project_id: int) -> Roster | None:
     """Who belongs to a project; None when there is no such project."""
     rows = await connection.fetch(_PROJECT, (project_id,))
@@ -156,7 +160,7 @@ async def find_like(connection: Connection, owner_id: int, label: str) -> dict[s
 
     Until the transaction ends, nobody else can add or change a label of this owner.
     """
-    await connection.execute(_LOCK_LABELS, (owner_id,))
+    await owners.lock(connection, owner_id)
     rows = await connection.fetch(_LABELS, (owner_id,))
     return {other: id_ for id_, other in rows if likeness(other) == likeness(label)}
 
@@ -274,7 +278,7 @@ async def provision(
 
 async def rotate(connection: Connection, project_id: int, label: str, *, by: str) -> Provisioned | None:
     """A new token in place of all old ones; None when the participant has no place in the project."""
-    project = await find_project(connection, project_id)
+    project = await lock_project(connection, project_id)
     if (found := await find_participation(connection, project.id, label)) is None:
         return None
     token = await tokens.mint(connection, project.id, found.id)
@@ -287,7 +291,7 @@ async def rotate(connection: Connection, project_id: int, label: str, *, by: str
 
 async def revoke(connection: Connection, project_id: int, label: str, *, by: str) -> tuple[bytes, ...]:
     """Take back all tokens of a participant in this project; gives the SHA-256 of those that stopped working."""
-    project = await find_project(connection, project_id)
+    project = await lock_project(connection, project_id)
     if (found := await find_participation(connection, project.id, label)) is None:
         return ()
     revoked = await tokens.revoke_all(connection, found.id)
@@ -302,7 +306,7 @@ async def revoke_token(
     connection: Connection, project_id: int, participation_id: int, token_id: int, *, by: str
 ) -> bytes | None:
     """Take back one token; its SHA-256. None when this participation of the project has no such token that works."""
-    project = await find_project(connection, project_id)
+    project = await lock_project(connection, project_id)
     rows = await connection.fetch(_LABEL, (project.id, participation_id))
     revoked = await tokens.revoke_one(connection, participation_id, token_id) if rows else None
     if revoked is not None:

@@ -45,6 +45,8 @@ select i.id, i.project_id, i.label, i.kind, i.lane, i.is_admin, i.uses >= i.uses
    for update of i
 """  # noqa: S608  # made of literals
 
+_PROJECT_OF = "select project_id from invites where sha256 = %s"
+
 _FIND_BOUND = f"""
 select i.email, i.project_id, j.name, o.handle, i.label
   from invites i join projects j on j.id = i.project_id join owners o on o.id = j.owner_id
@@ -303,11 +305,12 @@ async def _listed(
 
 async def _open(connection: Connection, code: str, email: str | None) -> tuple[_Row, Project] | RedeemRefusal:
     """The invite, locked, with its project; or why it is refused for this email."""
+    known = await connection.fetch(_PROJECT_OF, (digest(code),))
+    project = await grants.lock_project(connection, known[0][0]) if known else None
     rows = await connection.fetch(_LOCK, (digest(code), email))
-    if not rows:
+    if project is None or not rows:
         return "invalid"
     invite = _Row(*rows[0])
-    project = await grants.find_project(connection, invite.project_id)
     if project.is_closed:
         return "invalid"
     if invite.is_expired:

@@ -27,6 +27,8 @@ insert into owners as o (email, handle, is_operator) values (%s, %s, %s) on conf
 
 _PROMOTE_OWNER = f"update owners o set is_operator = true where o.id = %s returning {COLUMNS}"  # noqa: S608  # the same
 
+_LOCK = "select from owners where id = %s for no key update"
+
 _LOCK_HANDLE = "select handle from owners where id = %s for update"
 
 _RENAME = f"""
@@ -74,6 +76,15 @@ async def ensure_owner(connection: Connection, email: str, *, is_operator: bool 
         await audit.record(connection, found.id, None, by, "owner_operator")
         return owner_of(row)
     return found
+
+
+async def lock(connection: Connection, owner_id: int) -> None:
+    """Let nobody else change this owner's participants, their places, tokens and sessions until the transaction ends.
+
+    What only refers to the owner can still be added. Taken before the lock of any such row, so that two changes never
+    wait for each other.
+    """
+    await connection.execute(_LOCK, (owner_id,))
 
 
 async def rename(connection: Connection, owner_id: int, handle: str, *, by: str) -> OwnerRow:

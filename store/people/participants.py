@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from store.errors import NameTaken
-from store.people import audit, tokens
+from store.people import audit, owners, tokens
 from store.people.grants import Kind, find_like, new_label
 from store.people.names import checked_lane
 from store.postgres.connection import Connection, Row
@@ -245,6 +245,7 @@ async def change_participant(
 
 async def delete_participant(connection: Connection, owner_id: int, participant_id: int, *, by: str) -> bool:
     """Delete a participant with its places and tokens; False when the owner has none with this id."""
+    await owners.lock(connection, owner_id)
     rows = await connection.fetch(_LOCK_PARTICIPANT, (owner_id, participant_id))
     if not rows:
         return False
@@ -265,6 +266,7 @@ async def change_member(
 ) -> MemberRow | None:
     """Give a member exactly this lane, or none, and this right; None when the owner's project has no such member."""
     lane = checked_lane(lane)
+    await owners.lock(connection, owner_id)
     rows = await connection.fetch(_LOCK_MEMBER, (owner_id, project_id, participation_id))
     if not rows:
         return None

@@ -10,14 +10,13 @@ from typing import Concatenate, Literal, ParamSpec, TypeVar
 from msgspec import Struct
 
 from store.errors import QuotaReached
+from store.people import owners
 from store.people.tokens import WORKS
 from store.postgres.connection import Connection
 
 Thing = Literal["projects", "participants", "tokens", "invites"]
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-
-_LOCK_OWNER = "select id from owners where id = %s for no key update"
 
 _OWNER_OF = "select owner_id from projects where id = %s"
 
@@ -68,7 +67,7 @@ async def of_owner(
     **named: Arguments.kwargs,
 ) -> Result:
     """Make a change for an owner; raises `QuotaReached` when there would be too many of these `things` then."""
-    await connection.execute(_LOCK_OWNER, (owner_id,))
+    await owners.lock(connection, owner_id)
     result = await change(connection, *arguments, **named)
     for thing in things:
         most: int = getattr(quotas, thing)

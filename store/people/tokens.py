@@ -49,9 +49,10 @@ select t.sha256
  where t.sha256 = any(%s) and {WORKS} and o.suspended_at is null and j.archived_at is null
 """  # noqa: S608  # made of literals
 
+# `now()` is when the transaction began: before an invite that it then waited for, and that must end with the old token.
 _MINT = """
-insert into tokens (participation_id, sha256, name, expires_at)
-values (%s, %s, %s, now() + make_interval(days => %s))
+insert into tokens (participation_id, sha256, name, created_at, expires_at)
+values (%s, %s, %s, clock_timestamp(), now() + make_interval(days => %s))
 """
 
 # Written at most once a minute for each token, however often it is used.

@@ -2,11 +2,11 @@
 
 The store makes the change and its audit record in one transaction. This module makes it hold in this process at once:
 it drops cached tokens and names, and ends the waits of tokens that no longer work. The caller checks the right to make
-the change.
+the change; that of a lead, named by `lead`, the SHA-256 of the token, is checked once more where the change is made.
 """
 
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Concatenate, ParamSpec, TypeVar
 
 from store import Store
 from store.errors import StoreUnavailable
@@ -14,10 +14,13 @@ from store.people import grants, invites
 from store.people.grants import Kind, ParticipantRow, Provisioned
 from store.people.invites import Invite, InviteRow, Redeemed, RedeemRefusal
 from store.people.quotas import Quotas, Thing, of_project, of_redeemed
+from store.people.rights import as_lead
+from store.postgres.connection import Connection
 from web.identity.authenticator import Authenticator
 from web.identity.rosters import Rosters
 from web.identity.waits import Waits
 
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 PLACE: tuple[Thing, ...] = ("participants", "tokens")
@@ -77,6 +80,22 @@ class People:
         """Everybody in the project, by name."""
         return await self._store.read(grants.list_participants, project_id)
 
+    async def _write(
+        self,
+        lead: bytes | None,
+        change: Callable[Concatenate[Connection, Arguments], Awaitable[Result]],
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> Result:
+        """Make a change with the right of the lead whose token has this SHA-256; None: of the owner in person."""
+
+        async def changing(connection: Connection) -> Result:
+            return await change(connection, *arguments, **named)
+
+        if lead is None:
+            return await self._store.write(changing)
+        return await self._store.write(as_lead, lead, changing)
+
     async def provision(
         self,
         project_id: int,
@@ -88,9 +107,11 @@ class People:
         by: str,
         token_name: str | None = None,
         token_days: int | None = None,
+        lead: bytes | None = None,
     ) -> Provisioned:
         """A token for a participant, who is created when new; the token is in the answer and nowhere else."""
-        provisioning = self._store.write(
+        provisioning = self._write(
+            lead,
             of_project,
             self.quotas,
             PLACE,
@@ -107,16 +128,18 @@ class People:
         )
         return await self.change(provisioning, project_id=project_id)
 
-    async def rotate(self, project_id: int, name: str, *, by: str) -> Provisioned | None:
+    async def rotate(self, project_id: int, name: str, *, by: str, lead: bytes | None = None) -> Provisioned | None:
         """A new token for a participant, whose old ones stop working; None when the project has no such one."""
-        rotated = await self.change(self._store.write(grants.rotate, project_id, name, by=by), project_id=project_id)
+        rotating = self._write(lead, grants.rotate, project_id, name, by=by)
+        rotated = await self.change(rotating, project_id=project_id)
         if rotated is not None:
             self._stop(rotated.revoked_hashes)
         return rotated
 
-    async def revoke(self, project_id: int, name: str, *, by: str) -> int:
+    async def revoke(self, project_id: int, name: str, *, by: str, lead: bytes | None = None) -> int:
         """Stop all tokens of a participant from working; how many that were."""
-        revoked = await self.change(self._store.write(grants.revoke, project_id, name, by=by), project_id=project_id)
+        revoking = self._write(lead, grants.revoke, project_id, name, by=by)
+        revoked = await self.change(revoking, project_id=project_id)
         self._stop(revoked)
         return len(revoked)
 
@@ -140,13 +163,15 @@ class People:
         ttl_hours: int,
         by: str,
         made_by: int | None = None,
+        lead: bytes | None = None,
     ) -> Invite:
         """A code that lets its holders join the project by themselves, `uses` times within `ttl_hours`.
 
         It ends with the rights of the participation `made_by`, when one is given.
         With an `email` only the owner of that address may redeem it, by `redeem_bound`.
         """
-        return await self._store.write(
+        return await self._write(
+            lead,
             of_project,
             self.quotas,
             ("invites",),
@@ -168,9 +193,9 @@ class People:
         """The project's invites that still let somebody in, newest first."""
         return await self._store.read(invites.list_open, project_id)
 
-    async def revoke_invite(self, project_id: int, invite_id: int, *, by: str) -> bool:
+    async def revoke_invite(self, project_id: int, invite_id: int, *, by: str, lead: bytes) -> bool:
         """Stop an invite from working; False when the project has none with this id."""
-        return await self._store.write(invites.revoke_in, project_id, invite_id, by=by)
+        return await self._write(lead, invites.revoke_in, project_id, invite_id, by=by)
 
     async def redeem(self, code: str, name: str | None) -> Redeemed | RedeemRefusal:
         """Let the holder of an invite's code in, under `name` unless the invite has one."""

@@ -210,6 +210,7 @@ async def provision(services: Services, exchange: Exchange, caller: Principal, w
         lane=wanted.lane,
         is_admin=wanted.is_admin,
         by=caller.actor,
+        lead=exchange.token_hash,
     )
     return Answer(_credentials(services, caller, provisioned), unread)
 
@@ -217,7 +218,9 @@ async def provision(services: Services, exchange: Exchange, caller: Principal, w
 async def rotate(services: Services, exchange: Exchange, caller: Principal, named: Named) -> Answer | Refusal:
     """A new token in place of the old ones."""
     unread = await touch(services, caller)
-    rotated = await services.people.rotate(caller.project_id, named.participant_name, by=caller.actor)
+    rotated = await services.people.rotate(
+        caller.project_id, named.participant_name, by=caller.actor, lead=exchange.token_hash
+    )
     if rotated is None:
         return not_found(
             f"no participant '{named.participant_name}' in this project; list_participants shows who there is."
@@ -228,7 +231,9 @@ async def rotate(services: Services, exchange: Exchange, caller: Principal, name
 async def revoke(services: Services, exchange: Exchange, caller: Principal, named: Named) -> Answer:
     """An end to all tokens of a participant."""
     unread = await touch(services, caller)
-    count = await services.people.revoke(caller.project_id, named.participant_name, by=caller.actor)
+    count = await services.people.revoke(
+        caller.project_id, named.participant_name, by=caller.actor, lead=exchange.token_hash
+    )
     return Answer(RevokedTokens(project=caller.project, participant=named.participant_name, revoked=count), unread)
 
 
@@ -244,6 +249,7 @@ async def create_invite(services: Services, exchange: Exchange, caller: Principa
         uses=wanted.uses,
         ttl_hours=wanted.ttl_hours,
         by=caller.actor,
+        lead=exchange.token_hash,
         made_by=None if caller.id == OWNER else caller.id,
     )
     url = services.public_url
@@ -278,7 +284,9 @@ async def list_invites(services: Services, exchange: Exchange, caller: Principal
 async def revoke_invite(services: Services, exchange: Exchange, caller: Principal, one: OneInvite) -> Answer | Refusal:
     """An end to one invite."""
     unread = await touch(services, caller)
-    if not await services.people.revoke_invite(caller.project_id, one.invite_id, by=caller.actor):
+    if not await services.people.revoke_invite(
+        caller.project_id, one.invite_id, by=caller.actor, lead=exchange.token_hash
+    ):
         return not_found(f"no invite {one.invite_id} in this project; list_invites shows the open ones.")
     return Answer(RevokedInvite(invite_id=one.invite_id), unread)
 

@@ -19,7 +19,7 @@ from engine.presence import Touch
 from engine.project import AnyCommand
 from engine.refusals import Refusal, invalid
 from engine.tasks import ListTasks, Tasks
-from store.errors import InvalidName, QuotaReached, StoreUnavailable
+from store.errors import InvalidName, QuotaReached, RightLost, StoreUnavailable
 from web.errors import Disconnected, NoLongerAdmitted
 from web.http.exchange import Exchange
 from web.identity.waits import TOO_MANY_WAITS, Ending, Wait
@@ -102,6 +102,8 @@ async def as_refusal(call: Awaitable[Result]) -> Result | Refusal:
         return Refusal("busy", str(busy))
     except (Unavailable, Crashed) as unavailable:
         return Refusal("unavailable", str(unavailable))
+    except RightLost as lost:
+        return Refusal("forbidden", str(lost))
     except QuotaReached as reached:
         return Refusal("busy", str(reached))
     except InvalidName as wrong:
