@@ -9,10 +9,11 @@ a common tag to find a ref that nobody used means all of its posts. So the filte
 fewer than `RARE_MAX` events, those are collected and the others applied to them. Where all are common, the one whose
 events lie furthest apart is walked, over `WALKED_MAX` events at most; then the search says how far back it came.
 
+Words are found block by block of the ledger, by an index of their own (`store.ledger.words`).
+
 Events are numbered in the order of their times, so a bound in time is looked up once, as a bound in number.
 """
 
-from contextlib import nullcontext
 from typing import Any
 
 import msgspec
@@ -33,7 +34,7 @@ from engine.lookups import (
     TaskQuery,
 )
 from engine.vocabulary import Event
-from store.ledger.words import SEARCH, by_index
+from store.ledger import words
 from store.postgres.connection import Connection, Row
 from store.postgres.prepared import Prepared
 
@@ -76,13 +77,23 @@ _WALKED = "(select * from events e where {conditions} order by e.seq desc limit 
 
 _LAST_WALKED = "select e.seq from events e where {conditions} order by e.seq desc offset %(walked_max)s - 1 limit 1"
 
-# A common word is in many events: their numbers alone are collected, and only what is shown is read. They are not
-# collected in order: walking the ledger backwards would make the words of every event anew.
-_WITH_WORDS = """(
+_BLOCKS = f"""
+select (select e.seq / {words.BLOCK_EVENTS} from events e where {{conditions}} order by e.seq desc limit 1),
+       (select e.seq / {words.BLOCK_EVENTS} from events e where {{conditions}} order by e.seq limit 1)
+"""  # noqa: S608 - put together from constants
+
+# Block by block, the newest first, until there are enough. Their numbers alone are collected and only what is shown is
+# read: a common word is in most events of a block.
+_WITH_WORDS = f"""(
 select shown.*
-  from (select seq from (select e.seq from events e where {conditions} offset 0) as said
-         order by seq {direction} limit %(limit)s) as newest
- cross join lateral (select * from events where project_id = %(project)s and seq = newest.seq limit 1) as shown)"""
+  from (select found.seq
+          from generate_series(%(newest_block)s::bigint, %(oldest_block)s::bigint, -1) as block
+         cross join lateral (
+               select e.seq from {words.SAID_IN_BLOCK} as e where {{conditions}}
+                order by e.seq desc limit %(limit)s) as found
+         limit %(limit)s) as newest
+ cross join lateral (select * from events where project_id = %(project)s and seq = newest.seq limit 1) as shown)
+"""  # noqa: S608 - put together from constants
 
 # A post's body is never shown here, so it is not sent either; the engine decides what else stays hidden.
 _EVENTS = """
@@ -208,31 +219,31 @@ class Place(Struct, frozen=True):
     walked: str | None = None
 
 
-async def find_events(
-    connection: Connection, project_id: int, query: EventQuery, words: str | None = None
-) -> Found[EventView]:
-    """The events that match, newest first unless the query says otherwise; `words` is a `words.query_of`."""
-    base = ["e.project_id = %(project)s", "e.seq <= %(upto)s"]
-    parameters: dict[str, Any] = {"project": project_id, "upto": query.upto, "limit": query.limit}
-    if query.after:  # said only when it says something: PostgreSQL takes every bound for a narrow one
-        base.append("e.seq > %(after)s")
-        parameters["after"] = query.after
-    base += _given(query, _EVENT_BOUNDS, parameters)
-    filters = _given(query, _EVENT_FILTERS, parameters)
-    if query.number is not None:
-        filters.remove(_EVENT_FILTERS["sequence"])
+async def find_events(connection: Connection, project_id: int, query: EventQuery) -> Found[EventView]:
+    """The events that match, newest first unless the query says otherwise."""
+    base, filters, parameters = _asked(project_id, query)
+    # Nobody asks for the oldest by several filters.
+    place = Place("events") if query.oldest_first else await _place(connection, base, filters, [], parameters)
     direction = "asc" if query.oldest_first else "desc"
-    if words is None:
-        # Nobody asks for the oldest by several filters.
-        place = Place("events") if query.oldest_first else await _place(connection, base, filters, [], parameters)
-    else:
-        parameters["words"] = words
-        place = Place(_WITH_WORDS.format(conditions=_all_of([*base, SEARCH, *filters]), direction=direction))
     statement = _EVENTS.format(source=place.source, conditions=_all_of(base + filters), direction=direction)
-    async with nullcontext() if words is None else by_index(connection):
-        found = await connection.fetch_each(statement, parameters, _event_view)
+    found = await connection.fetch_each(statement, parameters, _event_view)
     back_to = None if len(found) == query.limit else await _last_walked(connection, [place], parameters)
     return Found(found, back_to)
+
+
+async def find_words(connection: Connection, project_id: int, query: EventQuery, said: str) -> Found[EventView]:
+    """The newest events that match and have the words of `said`, a `words.query_of`."""
+    base, filters, parameters = _asked(project_id, query)
+    ((newest, oldest),) = await connection.fetch(_BLOCKS.format(conditions=_all_of(base)), parameters)
+    if newest is None:
+        return Found()
+    last = max(oldest, newest - words.BLOCKS_MAX + 1)
+    parameters.update(words=said, newest_block=newest, oldest_block=last)
+    source = _WITH_WORDS.format(conditions=_all_of(base + filters))
+    async with words.by_index(connection):
+        statement = _EVENTS.format(source=source, conditions="true", direction="desc")
+        found = await connection.fetch_each(statement, parameters, _event_view)
+    return Found(found, last * words.BLOCK_EVENTS if last > oldest and len(found) < query.limit else None)
 
 
 async def find_posts(connection: Connection, project_id: int, query: PostQuery) -> Found[PostRecord]:
@@ -347,6 +358,20 @@ async def _last_walked(connection: Connection, places: list[Place], parameters: 
         for (seq,) in await connection.fetch(_LAST_WALKED.format(conditions=place.walked), parameters)
     ]
     return max(ends, default=None)
+
+
+def _asked(project_id: int, query: EventQuery) -> tuple[list[str], list[str], dict[str, Any]]:
+    """The conditions that bound a search, those of its filters, and the parameters of both."""
+    base = ["e.project_id = %(project)s", "e.seq <= %(upto)s"]
+    parameters: dict[str, Any] = {"project": project_id, "upto": query.upto, "limit": query.limit}
+    if query.after:  # said only when it says something: PostgreSQL takes every bound for a narrow one
+        base.append("e.seq > %(after)s")
+        parameters["after"] = query.after
+    base += _given(query, _EVENT_BOUNDS, parameters)
+    filters = _given(query, _EVENT_FILTERS, parameters)
+    if query.number is not None:
+        filters.remove(_EVENT_FILTERS["sequence"])
+    return base, filters, parameters
 
 
 def _all_of(conditions: list[str]) -> str:

@@ -334,10 +334,12 @@ class PostgresJournal:
     async def events(self, project_id: int, query: EventQuery, words: str | None = None) -> Found[EventView]:
         """The events that match, without post bodies, read by index; raises `TooSlow` also.
 
-        With `words` only those that have them (`store.ledger.words.query_of`).
+        With `words` (a `store.ledger.words.query_of`) the newest that have them.
         """
         async with self._searches.session(project_id) as connection:
-            return await history.find_events(connection, project_id, query, words)
+            if words is not None:
+                return await history.find_words(connection, project_id, query, words)
+            return await history.find_events(connection, project_id, query)
 
     async def posts(self, project_id: int, query: PostQuery) -> Found[PostRecord]:
         """The posts that match, newest first, with bodies and acknowledgements; raises `TooSlow` also."""

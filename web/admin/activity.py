@@ -165,7 +165,7 @@ async def _found(context: AdminContext, project_id: int, wanted: Filters | None,
     if wanted is None:
         return Found()
     searched = None
-    if wanted.q is not None and (searched := words.query_of(project_id, wanted.q)) is None:
+    if wanted.q is not None and (searched := words.query_of(wanted.q)) is None:
         return Found()
     return await context.store.journal.events(project_id, wanted.query(current_owner(), limit), searched)
 
