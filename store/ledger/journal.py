@@ -370,7 +370,6 @@ def _append_of(batch: Batch) -> Append:
         first=batch.events[0].seq,
         predecessor_at=batch.predecessor.at,
         events=encode_rows(batch.events, batch.project_id),
-        only=batch.events[0] if len(batch.events) == 1 else None,
     )
 
 

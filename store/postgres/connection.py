@@ -193,6 +193,11 @@ class Connection:
         with self._translating():
             return await self._session.run(prepared, parameters)
 
+    async def write(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> int:
+        """Run a prepared statement and give how many rows it wrote."""
+        with self._translating():
+            return await self._session.write(prepared, parameters)
+
     async def begin_and_run(self, *calls: Call) -> list[Row]:
         """Begin a transaction, run prepared statements one after the other, and give the last one's rows.
 

@@ -93,9 +93,16 @@ class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
 
     async def run(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> list[tuple[Any, ...]]:
         """Run a prepared statement and give its rows."""
+        return self._rows(await self._run(prepared, parameters))
+
+    async def write(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> int:
+        """Run a prepared statement and give how many rows it wrote."""
+        return (await self._run(prepared, parameters)).command_tuples or 0
+
+    async def _run(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> PGresult:
         await self._know(prepared)
         self._send(prepared, parameters)
-        return self._rows(_good(await self.wait(generators.execute(self.pgconn))))
+        return _good(await self.wait(generators.execute(self.pgconn)))
 
     async def run_together(self, calls: Sequence[Call]) -> list[list[tuple[Any, ...]]]:
         """Run prepared statements in one round trip, and give the rows of each; the first that fails is the last."""

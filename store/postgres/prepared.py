@@ -1,7 +1,8 @@
 """Statements that every session prepares at their first use: the few that run for every batch of commands.
 
 A statement is run by its name, with parameters as text, below psycopg's cursors: for a statement of a millisecond those
-cost as much as the round trip. Parameters need a cast where PostgreSQL cannot infer their type.
+cost as much as the round trip; bytes are text that is encoded already. Parameters need a cast where PostgreSQL cannot
+infer their type.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from itertools import count
 
-Parameter = str | int | datetime | tuple[int, ...] | None
+Parameter = str | bytes | int | datetime | tuple[int, ...] | None
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _numbers = count(1)
@@ -42,6 +43,8 @@ def _encode(value: Parameter) -> bytes | None:
             return None
         case datetime():
             return value.isoformat().encode()
+        case bytes():
+            return value
         case tuple():
             return b"{%b}" % ",".join(map(str, value)).encode()
         case _:

@@ -72,6 +72,16 @@ async def test_an_event_is_the_same_row_alone_and_with_others(conninfo: str, jou
     assert await journal.tail(1, 0, 9) == [Stored(event, journal.writer)]
 
 
+async def test_all_events_of_one_project_are_written_or_none(conninfo: str, journal: PostgresJournal) -> None:
+    events = [claim(1), post(2, to_lane="docs"), claim(3)]
+    async with Pool(conninfo) as pool, PostgresJournal(pool, pool).turn(1, 0, 9):
+        assert await written(journal, [Batch(1, events, EMPTY)]) == {1: "NotTogether"}
+    assert query(conninfo, WRITTEN) == [([],)]
+    assert await written(journal, [Batch(1, events, EMPTY)]) == {1: "written"}
+    assert query(conninfo, COMMITS) == [(1,)]
+    assert [stored.event for stored in await journal.tail(1, 0, 9)] == events
+
+
 def is_taken(conninfo: str) -> None:
     query(
         conninfo,
