@@ -19,7 +19,7 @@ DEPLOY = Path(__file__).parents[1] / "docs" / "deploy"
 NGINX, NGINX_SERVERS, HAPROXY = (DEPLOY / name for name in ("nginx.conf", "nginx.servers.conf", "haproxy.cfg"))
 ENVOY, ENVOY_SERVERS = DEPLOY / "envoy.yaml", DEPLOY / "envoy.servers.yaml"
 CADDY = DEPLOY / "Caddyfile"
-START_SECONDS_MAX = 60
+START_SECONDS_MAX = 300
 LOOK_SECONDS = 0.02
 
 AROUND_NGINX = """\

@@ -17,9 +17,9 @@ from tests.postgres import Server
 
 HERE = Path(__file__).parent
 LLM_BUS = str(Path(sys.executable).with_name("llm-bus"))
-START_TIMEOUT_SECONDS = 120
-STOP_TIMEOUT_SECONDS = 90
-COMMAND_TIMEOUT_SECONDS = 120
+START_TIMEOUT_SECONDS = 300
+STOP_TIMEOUT_SECONDS = 300
+COMMAND_TIMEOUT_SECONDS = 300
 LISTENING = "listening on "
 WITHOUT_FAST_WAY = """
 from web.cli.entry import main

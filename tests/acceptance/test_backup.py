@@ -24,7 +24,7 @@ from tests.postgres import Server, query
 from tests.web.command_line import llm_bus, serving
 from web.mcp.tools import TOOLS
 
-STORY_SECONDS_MAX = 120
+STORY_SECONDS_MAX = 300
 LOADED_CLIENTS = 4
 LOADED_ANSWERS = 50
 """Answers that clients of another project get before the backup begins."""

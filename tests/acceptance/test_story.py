@@ -13,7 +13,7 @@ from tests.acceptance.story import story
 from tests.acceptance.telling import Step, Telling, check
 from web.mcp.tools import TOOLS
 
-STORY_TIMEOUT_SECONDS = 120
+STORY_TIMEOUT_SECONDS = 300
 
 
 def steps_for(bus: Bus, project: Project) -> list[Step]:

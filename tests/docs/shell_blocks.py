@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-START_SECONDS_MAX = 180
+START_SECONDS_MAX = 300
 
 _FENCE = re.compile(
     r"^(?: *<!-- not run:(?P<reason>[^\n]*?)-->\n\n?)?^(?P<indent> *)```(?P<language>sh|bash|shell|console|zsh)\n"

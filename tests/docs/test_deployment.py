@@ -39,7 +39,7 @@ HARDENING = {
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(part) for part in command], capture_output=True, check=False, text=True, timeout=60)
+    return subprocess.run([str(part) for part in command], capture_output=True, check=False, text=True, timeout=300)
 
 
 def installed(name: str) -> str:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 READ_IN_A_CLONE = [README, *sorted((ROOT / "docs" / "tutorial").glob("*.md"))]
 PAGES = [*READ_IN_A_CLONE, *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
-PAGE_SECONDS_MAX = 400
+PAGE_SECONDS_MAX = 900
 
 
 def run(blocks: list[Block], directory: Path, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ from tests.browser.chromium import PHONE, find_chromium, running_chromium
 from tests.docs.site import Site
 
 ROOT = Path(__file__).parents[2]
-BUILD_SECONDS_MAX = 120
+BUILD_SECONDS_MAX = 600
 IN_MARKDOWN = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 
 

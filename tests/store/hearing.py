@@ -31,7 +31,7 @@ class Heard:
         return found
 
     async def next(self) -> object:
-        with trio.fail_after(20):
+        with trio.fail_after(120):
             return await self._hears.receive()
 
     async def next_project(self) -> object:
@@ -43,6 +43,6 @@ class Heard:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that can only be looked at."""
-    with trio.fail_after(20):
+    with trio.fail_after(120):
         while not condition():  # noqa: ASYNC110 - nobody sets an event
             await trio.sleep(LOOK_SECONDS)

@@ -66,7 +66,7 @@ async def pooled(
 
 
 async def _until_it_listens(conninfo: str) -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(120):
         while True:
             try:
                 psycopg.connect(conninfo).close()

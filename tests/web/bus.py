@@ -22,7 +22,7 @@ from web.server import run_bus
 NOWHERE = "host=127.0.0.1 port=1 user=nobody dbname=nothing"
 """A database that nobody answers for."""
 
-START_SECONDS_MAX = 60
+START_SECONDS_MAX = 300
 TRUST_SECONDS = 0.1  # no other server is there that would have to agree
 NEVER_SECONDS = 3_600.0
 CALL_SECONDS_MAX = 90

@@ -13,8 +13,8 @@ from pathlib import Path
 from msgspec import Struct
 
 LLM_BUS = str(Path(sys.executable).with_name("llm-bus"))
-COMMAND_TIMEOUT_SECONDS = 120
-START_TIMEOUT_SECONDS = 120
+COMMAND_TIMEOUT_SECONDS = 300
+START_TIMEOUT_SECONDS = 300
 LISTENING = "listening on "
 
 Finished = subprocess.CompletedProcess[str]

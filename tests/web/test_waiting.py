@@ -11,13 +11,13 @@ from web.identity.waits import WAITS_MAX
 async def is_waiting(bus: Bus, count: int) -> None:
     """Return once so many callers wait."""
     wanted = f"llm_bus_actors_waiting {count}.0\n".encode()
-    with trio.fail_after(20):
+    with trio.fail_after(50):
         while wanted not in (await bus.http.get("/metrics")).content:
             pass
 
 
 async def test_the_wait_of_a_client_that_leaves_ends(bus: Bus, token: str) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(50):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: bus.call(token, "read_posts", to_me=True, wait_seconds=55))
             await is_waiting(bus, 1)
@@ -33,7 +33,7 @@ async def test_a_lease_waits_until_nobody_is_in_the_way(bus: Bus, token: str) ->
     async def wait() -> None:
         answers.append(await bus.call(scout, "lease", surface="src/auth.py", wait_seconds=55))
 
-    with trio.fail_after(30):
+    with trio.fail_after(50):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait)
             await is_waiting(bus, 1)
@@ -49,7 +49,7 @@ async def test_waits_end_with_what_there_is_when_the_server_stops(bus: Bus, toke
         answers.append(await bus.call(token, "whats_new", wait_seconds=55))
 
     await bus.call(token, "whats_new")
-    with trio.fail_after(30):
+    with trio.fail_after(50):
         async with trio.open_nursery() as nursery:
             for _ in range(3):
                 nursery.start_soon(wait)

@@ -23,7 +23,7 @@ from joserfc.jwk import RSAKey
 from quart import Blueprint, request
 from quart_trio import QuartTrio
 
-START_SECONDS_MAX = 60
+START_SECONDS_MAX = 300
 Answer = dict[str, Any] | list[dict[str, Any]] | tuple[dict[str, Any], int]
 
 

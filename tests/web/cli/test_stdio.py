@@ -22,7 +22,7 @@ from web.cli.stdio_bridge import bridge
 from web.mcp.tools import TOOLS
 from web.onboarding.texts import GUIDE, GUIDE_URI, INSTRUCTIONS
 
-SECONDS_MAX = 60
+SECONDS_MAX = 300
 
 HELLO = {
     "jsonrpc": "2.0",

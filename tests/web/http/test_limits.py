@@ -149,7 +149,7 @@ async def test_a_client_that_does_not_read_loses_its_connection(
             stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 4096)
             await stream.send_all(head(bus, token, f"Content-Length: {len(message)}") + message)
             received = 0
-            with trio.fail_after(30):
+            with trio.fail_after(60):
                 while b'tool="read_posts"' not in (await bus.http.get("/metrics")).content:
                     pass
                 while data := await read_some(stream):
@@ -170,7 +170,7 @@ async def test_a_connection_too_many_hears_so_and_health_is_still_answered(store
         token = await bus.mint("many")
         asked = head(bus, token, f"Content-Length: {len(PING)}") + PING
         first, second, third, probe = [await connect(bus) for _ in range(4)]
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             for stream in (first, second):
                 await stream.send_all(asked)
                 assert (await read_answer(stream))[0] == 200

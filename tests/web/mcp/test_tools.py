@@ -133,7 +133,7 @@ async def test_a_wait_ends_with_the_news_it_waits_for(bus: Bus, token: str) -> N
     async def wait() -> None:
         found.extend((await bus.call(scout, "read_posts", to_me=True, wait_seconds=55))["posts"])
 
-    with trio.fail_after(20):
+    with trio.fail_after(50):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait)
             while b"llm_bus_actors_waiting 1.0" not in (await bus.http.get("/metrics")).content:
