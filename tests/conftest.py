@@ -1,11 +1,40 @@
 """Fixtures that every package's tests share: a real PostgreSQL, and databases in it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
+from typing import Any
 
+import httpcore2
 import pytest
+from werkzeug.routing import Rule
 
 from store.opening import Store, open_store
 from tests.postgres import Server, fresh_database, own_directory, running_server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prepared_once() -> Iterator[None]:
+    """Keep what every server and every HTTP client of a test would prepare anew: half of what its start costs.
+
+    Clients read the system's certificates, and werkzeug compiles a function for each of a hundred routes.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpcore2, "default_ssl_context", cache(httpcore2.default_ssl_context))
+        patch.setattr(Rule, "_compile_builder", _compiled_once(Rule._compile_builder))
+        yield
+
+
+def _compiled_once(compile_builder: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for rules of the same parts: what it gives finds the rest in the rule that it is called with."""
+    compiled: dict[object, Any] = {}
+
+    def look(rule: Rule, append_unknown: bool = True) -> Any:
+        parts = (tuple(rule._trace), repr(rule.defaults), append_unknown)
+        if parts not in compiled:
+            compiled[parts] = compile_builder(rule, append_unknown)
+        return compiled[parts]
+
+    return look
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,15 @@
 A block is a fence of `sh`. It is run unless a comment right before it says why it cannot be here:
 `<!-- not run: needs systemd -->`. A line that starts a server is run beside the others, which go on once it listens.
 A fence of `text` right after a block is what the block prints; `…` in it stands for anything. Lines that say what is
-under way are left out: the command line prints them only when it takes a while.
+under way are left out.
 """
 
 import re
 from collections.abc import Sequence
 
 from msgspec import Struct
+
+from tests.web.command_line import without_progress
 
 START_SECONDS_MAX = 300
 
@@ -23,7 +25,6 @@ _SERVES = re.compile(
     r"^(?P<command>(?:\w+=\S+\s+)*(?:make up|(?:\S*/)?llm-bus (?:up|serve)\b(?! --help)).*?)(?:\s+#.*)?$"
 )
 
-_UNDER_WAY = re.compile(r"^.* …\n", re.MULTILINE)
 _SECTION = re.compile(r"^— line (\d+)\n", re.MULTILINE)
 
 _BEGINNING = f"""\
@@ -60,7 +61,7 @@ class Block(Struct, frozen=True, kw_only=True):
         if self.prints is None:
             return True
         wanted = ".*".join(re.escape(part) for part in self.prints.strip().split("…"))
-        return re.fullmatch(wanted, _UNDER_WAY.sub("", output).strip(), re.DOTALL) is not None
+        return re.fullmatch(wanted, without_progress(output).strip(), re.DOTALL) is not None
 
 
 def blocks_of(page: str) -> list[Block]:

@@ -16,7 +16,7 @@ IDLE = 2000
 OPEN_FILES = IDLE + 500
 CALLS = 100
 PIECE_BYTES = 16
-"""A slow client's request comes in so many pieces that the calls between them fit into its 20 seconds on any machine."""
+"""A slow client's request comes in few pieces, so that the calls between them fit into its 20 seconds."""
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The installed command, run as its users run it: in a process of its own, with nothing inherited but the path."""
 
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -16,6 +17,7 @@ LLM_BUS = str(Path(sys.executable).with_name("llm-bus"))
 COMMAND_TIMEOUT_SECONDS = 300
 START_TIMEOUT_SECONDS = 300
 LISTENING = "listening on "
+_PROGRESS = re.compile(r"^.* …\n", re.MULTILINE)
 
 Finished = subprocess.CompletedProcess[str]
 
@@ -34,10 +36,18 @@ class Running(Struct, frozen=True):
 
 
 def llm_bus(*arguments: str | Path, **environment: str) -> Finished:
+    """Run it to its end; standard error is without what is printed only on a slow machine."""
     command = [LLM_BUS, *map(str, arguments)]
-    return subprocess.run(
+    done = subprocess.run(
         command, capture_output=True, check=False, env=_clean(environment), text=True, timeout=COMMAND_TIMEOUT_SECONDS
     )
+    done.stderr = without_progress(done.stderr)
+    return done
+
+
+def without_progress(printed: str) -> str:
+    """The same without the lines that say what is under way: they are printed only when it takes a while."""
+    return _PROGRESS.sub("", printed)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 
 import pytest
 import structlog
@@ -12,6 +13,17 @@ from tests.web.bus import Bus, running_bus
 from web import logs
 from web.config import LogFormat
 from web.logs import configure_logs
+from web.mcp.arguments import Parser
+from web.mcp.calls import described
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tools_prepared_once() -> Iterator[None]:
+    """Describe each tool once, and not for the server of every test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("web.mcp.calls.Parser", cache(Parser))
+        patch.setattr("web.mcp.calls.described", cache(described))
+        yield
 
 
 @pytest.fixture

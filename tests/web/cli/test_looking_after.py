@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.postgres import Server, query
-from tests.web.command_line import COMMAND_TIMEOUT_SECONDS, LLM_BUS, Running, llm_bus, serving
+from tests.web.command_line import COMMAND_TIMEOUT_SECONDS, LLM_BUS, Running, llm_bus, serving, without_progress
 from web.cli.terminal import plain, printable, printable_json, table
 
 ADA = ("--owner", "ann@example.com", "--project", "shop", "--participant", "ada")
@@ -196,7 +196,7 @@ def test_watching_ends_with_the_project(server: Running, database: str, token: s
         assert watching.stdout is not None
         watching.stdout.readline()
         query(database, "delete from projects where slug = 'brief'")
-        assert watching.communicate()[1] == "llm-bus: ann/brief was deleted.\n"
+        assert without_progress(watching.communicate()[1]) == "llm-bus: ann/brief was deleted.\n"
     assert watching.returncode == 1
 
 
