@@ -1,5 +1,6 @@
 """The name that somebody may have meant: what answers about an unknown lane or sequence add."""
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from itertools import islice
@@ -20,10 +21,14 @@ def spelled_alike(name: str, known: Iterable[str]) -> str | None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is closest to this one, if one is close; never the name itself."""
-    spelled = {other.casefold(): other for other in _of_like_length(name, known)}
-    close = get_close_matches(name.casefold(), spelled, n=1, cutoff=_CLOSE)
-    return spelled[close[0]] if close else None
+    """The known name that is closest to this one, if one is close; never the name itself.
+
+    Capitals and accents make no difference, and a name of the same letters in another order is close.
+    """
+    wanted, plain = _plain(name), {_plain(other): other for other in _of_like_length(name, known)}
+    same_letters = [other for other in plain if sorted(other) == sorted(wanted)]
+    close = get_close_matches(wanted, same_letters or plain, n=1, cutoff=0 if same_letters else _CLOSE)
+    return plain[close[0]] if close else None
 
 
 def _of_like_length(name: str, known: Iterable[str]) -> Iterator[str]:
@@ -31,6 +36,12 @@ def _of_like_length(name: str, known: Iterable[str]) -> Iterator[str]:
     length = len(name)
     alike = (other for other in known if other != name and abs(len(other) - length) <= _LENGTH_DIFFERENCE_MAX)
     return islice(alike, _COMPARED_MAX)
+
+
+def _plain(name: str) -> str:
+    """The name in small letters without accents."""
+    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
 def _letters(name: str) -> str:

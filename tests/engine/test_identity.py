@@ -65,6 +65,13 @@ def test_a_name_that_is_close_to_one_is_told_so(name: str) -> None:
     assert "perhaps you mean 'backend'; list_participants" in refusal.message
 
 
+@pytest.mark.parametrize(("name", "meant"), [("bne", "ben"), ("Zoe", "zoë"), ("ZEO", "zoë"), ("müller", "muller")])
+def test_a_short_name_is_found_without_its_accents_or_its_order(name: str, meant: str) -> None:
+    refusal = resolve(name, Roster(handle="kim", labels={"bert": 1, "ben": 2, "zoë": 3, "muller": 4}))
+    assert isinstance(refusal, Refusal)
+    assert f"perhaps you mean '{meant}';" in refusal.message
+
+
 def test_the_ledger_writes_handle_and_label_or_the_bare_handle() -> None:
     assert (ada.actor, kim.actor) == ("kim/ada", "kim")
 

@@ -33,6 +33,7 @@ _NAMED_MAX = 64
 
 _TYPES = {"str": "text", "int": "a whole number", "bool": "true or false", "array": "a list such as [1, 2]"}
 _A_NUMBER = f"be {_TYPES['int']}"
+_AT_MOST = "have at most "
 _UNITS = frozenset({"seconds", "hours"})
 _COUNTED = {"int": "", "str": " characters", "array": " items"}
 
@@ -188,7 +189,8 @@ def _misfit(name: str, value: Any, annotation: Any) -> str | None:
         wanted = requirement(problem if place is None else problem[: place.start()], annotation)
         unit = name.rpartition("_")[2]
         of = f" of {unit}" if unit in _UNITS and wanted == _A_NUMBER else ""
-        return f"'{name}{item}' must {wanted}{of}"
+        has = f" (it has {len(value)})" if wanted.startswith(_AT_MOST) else ""
+        return f"'{name}{item}' must {wanted}{of}{has}"
     return None
 
 

@@ -34,7 +34,11 @@ def parse(arguments: type[Struct], **given: Any) -> Any:
         (Claim, {"sequence": None}, "'sequence' is missing; this tool needs it."),
         (Claim, {"sequence": 5}, "'sequence' must be text."),
         (Claim, {"sequence": "A b"}, "'sequence' must be 1 to 64 characters of a-z, 0-9, '_' and '-'."),
-        (Claim, {"sequence": "a", "note": "x" * 501}, "'note' must have at most 500 characters, or leave it out."),
+        (
+            Claim,
+            {"sequence": "a", "note": "x" * 501},
+            "'note' must have at most 500 characters (it has 501), or leave it out.",
+        ),
         *(
             (arguments, {name: f"a{character}b", **others}, f"'{name}' must be text without {UNFIT}{ending}")
             for character in ("\0", "\ud800", "\udfff")
@@ -60,7 +64,7 @@ def parse(arguments: type[Struct], **given: Any) -> Any:
             Claim,
             {"sequence": "A", "key": "x" * 65, "a": 1, "b": 2},
             "'sequence' must be 1 to 64 characters of a-z, 0-9, '_' and '-'. "
-            "'key' must have at most 64 characters, or leave it out. "
+            "'key' must have at most 64 characters (it has 65), or leave it out. "
             "'a', 'b' are not arguments of this tool; its arguments are: sequence, note, key.",
         ),
         (SeedSequence, {"sequence": "a", "current": -1}, "'current' must be at least 0, or leave it out."),
@@ -90,7 +94,7 @@ def parse(arguments: type[Struct], **given: Any) -> Any:
         (
             TaskCreate,
             {"title": "x", "depends_on": [1] * 51},
-            "'depends_on' must have at most 50 items, or leave it out.",
+            "'depends_on' must have at most 50 items (it has 51), or leave it out.",
         ),
         (QueryEvents, {"since": "soon"}, f"'since' {A_TIME}, or leave it out."),
         (QueryEvents, {"until": 5}, f"'until' {A_TIME}, or leave it out."),
