@@ -13,6 +13,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from kit.audit import audit
 from kit.audit import told as told_findings
@@ -194,7 +195,12 @@ def _add_install(parser: argparse.ArgumentParser) -> None:
 
 def _server(url: str) -> str:
     """The address of a server, without the /mcp that clients are given."""
-    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url):
+    try:
+        urlsplit(url).port  # noqa: B018 - raises for a port that is none, and for brackets that do not close
+        is_proper = re.fullmatch(r"https?://[^\s/?#@:][^\s/?#@]*(/[^\s?#@]*)?", url) is not None
+    except ValueError:
+        is_proper = False
+    if not is_proper:
         raise argparse.ArgumentTypeError(f"{url!r} must look like https://bus.example.com")
     return url.rstrip("/").removesuffix("/mcp")
 

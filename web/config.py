@@ -154,11 +154,11 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         disk_reserve_mib=_natural("DISK_RESERVE_MIB", given("disk_reserve_mib") or str(RESERVE_BYTES >> 20)),
         host=given("host") or "127.0.0.1",
         port=_port(given("port") or str(PORT)),
-        public_url=_base("PUBLIC_URL", given("public_url")),
+        public_url=_base_if_given("PUBLIC_URL", given("public_url")),
         allowed_hosts=_allowed_hosts(given("allowed_hosts") or ""),
         log_format=cast("LogFormat", _one_of("LOG_FORMAT", given("log_format") or "text", get_args(LogFormat))),
         public_stats=_one_of("PUBLIC_STATS", given("public_stats") or "0", ("0", "1")) == "1",
-        otel_exporter_otlp_endpoint=_base("OTEL_EXPORTER_OTLP_ENDPOINT", given("otel_exporter_otlp_endpoint")),
+        otel_exporter_otlp_endpoint=_base_if_given("OTEL_EXPORTER_OTLP_ENDPOINT", given("otel_exporter_otlp_endpoint")),
         admin_auth=cast("AdminAuth", _one_of("ADMIN_AUTH", given("admin_auth") or "link", get_args(AdminAuth))),
         admin_email_header=_header_name(given("admin_email_header") or "x-auth-request-email"),
         trusted_proxies=_networks(given("trusted_proxies")),
@@ -167,7 +167,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         github=_client("GITHUB", given("github_client_id"), _secret(environ, "GITHUB_CLIENT_SECRET")),
         oidc=_client("OIDC", given("oidc_client_id"), _secret(environ, "OIDC_CLIENT_SECRET")),
         oidc_discovery_url=_discovery_url(given("oidc_discovery_url")),
-        oauth_redirect_base=_base("OAUTH_REDIRECT_BASE", given("oauth_redirect_base")),
+        oauth_redirect_base=_base_if_given("OAUTH_REDIRECT_BASE", given("oauth_redirect_base")),
         allowed_origins=_origins(given("allowed_origins") or ""),
         webhook_private_addresses=_one_of(
             "WEBHOOK_PRIVATE_ADDRESSES", given("webhook_private_addresses") or "0", ("0", "1")
@@ -189,14 +189,21 @@ def read_legacy_database_url(environ: Mapping[str, str] = os.environ) -> str | N
     return _secret(environ, "LEGACY_DATABASE_URL")
 
 
-def read_bus_url(environ: Mapping[str, str] = os.environ, /, url: str | None = None) -> str:
-    """The bus that this process is a client of: `url`, `LLM_BUS_URL`, or one on this machine with these settings.
+def read_bus_url(environ: Mapping[str, str] = os.environ) -> str:
+    """The bus that this process is a client of: `LLM_BUS_URL`, or one on this machine with these settings.
 
-    Both may end in /mcp, as clients write it. Raises `ConfigurationError`, as `read_settings` does.
+    Raises `ConfigurationError`, as `read_settings` does.
     """
-    name, given = ("--url", url) if url is not None else ("LLM_BUS_URL", environ.get("LLM_BUS_URL", ""))
-    base = given.strip().rstrip("/").removesuffix("/mcp")
-    return _base(name, base or None) or read_settings(environ).known_url
+    given = environ.get("LLM_BUS_URL", "").strip()
+    return bus_address("LLM_BUS_URL", given) if given else read_settings(environ).known_url
+
+
+def bus_address(name: str, given: str) -> str:
+    """The address of a bus, with or without /mcp at its end, as paths are added to it.
+
+    Raises `ConfigurationError` that calls it `name`.
+    """
+    return _base(name, given.strip().rstrip("/").removesuffix("/mcp"))
 
 
 def _secret(environ: Mapping[str, str], variable: str) -> str | None:
@@ -229,10 +236,12 @@ def _natural(variable: str, text: str) -> int:
     return int(text)
 
 
-def _base(variable: str, text: str | None) -> str | None:
+def _base_if_given(variable: str, text: str | None) -> str | None:
+    return None if text is None else _base(variable, text)
+
+
+def _base(variable: str, text: str) -> str:
     """A URL that paths are added to."""
-    if text is None:
-        return None
     if "@" in text:
         raise ConfigurationError(f"{variable} holds credentials, which everybody would see; leave them out.")
     try:

@@ -36,7 +36,7 @@ def call(tool: str | None, arguments: str | None, url: str | None, *, as_json: b
     token = read_token()
     if token is None:
         raise click.UsageError("the token of a participant is missing: set LLM_BUS_TOKEN.")
-    answer = trio.run(_ask, mcp_url(read_bus_url(url=url)), token, tool, _parse(arguments))
+    answer = trio.run(_ask, mcp_url(url or read_bus_url()), token, tool, _parse(arguments))
     if as_json:
         say_json(answer)
     elif isinstance(answer, list):

@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from web.cli.options import json_option
+from web.cli.options import json_option, url_option
 from web.cli.terminal import note, say, say_json
 from web.config import read_bus_url, read_token
 from web.onboarding.clients import CLIENTS, Setup, setup_for
@@ -27,11 +27,11 @@ A client that is not listed needs Streamable HTTP at the bus's /mcp and the head
 
 @click.command(epilog=_EPILOG)
 @click.option("--client", required=True, type=click.Choice(CLIENTS), help="Which client is to be connected.")
-@click.option("--url", metavar="URL", help="The bus's address. [LLM_BUS_URL, or that of the server on this machine]")
+@url_option("The bus's address. [LLM_BUS_URL, or that of the server on this machine]")
 @json_option
 def connect(client: str, url: str | None, *, as_json: bool) -> None:
     """Print how to connect a CLIENT. It is a command to run, or a file to write."""
-    setup = setup_for(client, read_bus_url(url=url))
+    setup = setup_for(client, url or read_bus_url())
     if as_json:
         say_json({"client": client, **msgspec.structs.asdict(setup)})
         return

@@ -231,12 +231,12 @@ async def check_server(url: str, report: Report, *, is_expected: bool) -> bool:
             blame = fail if is_expected else warn
             report(blame("server", f"Nobody answers at {url} ({error}).", "Start it: llm-bus up, or llm-bus serve."))
             return False
-        if not _is_ours(health):
+        if (version := _version_in(health)) is None:
             report(fail("server", f"What answers at {url} is not LLM Bus.", "Use another --port, or correct the URL."))
             return False
-        report(_version(url, health.json()["version"]))
-        if (date := health.headers.get("date")) is not None:
-            report(_clock("the server", parsedate_to_datetime(date) - datetime.now(UTC).replace(microsecond=0)))
+        report(_version(url, version))
+        if (ahead := _ahead(health)) is not None:
+            report(_clock("the server", ahead))
         try:
             ready, refusal = await http.get("/readyz"), await http.post("/mcp", json={})
         except httpx2.HTTPError as error:
@@ -287,11 +287,21 @@ async def check_writing(client: BusClient, report: Report) -> None:
         report(fail("round trip", f"The ledger holds {types} after claim, post, ack.", "Report this as a bug."))
 
 
-def _is_ours(health: httpx2.Response) -> bool:
+def _version_in(health: httpx2.Response) -> str | None:
+    """The version of the LLM Bus that answered; None when something else did."""
     try:
-        return bool(health.json()["service"] == "llm-bus")
+        answer = health.json()
+        return str(answer["version"]) if answer["service"] == "llm-bus" else None
     except (ValueError, LookupError, TypeError):
-        return False
+        return None
+
+
+def _ahead(health: httpx2.Response) -> timedelta | None:
+    """How far the server's clock is ahead of ours, to the second; None when it does not tell its time."""
+    try:
+        return parsedate_to_datetime(health.headers["date"]) - datetime.now(UTC).replace(microsecond=0)
+    except (ValueError, LookupError, TypeError):  # none, or one that a proxy wrote badly
+        return None
 
 
 def _version(url: str, theirs: str) -> Finding:

@@ -145,7 +145,7 @@ def run(arguments: Sequence[str]) -> int:
         hint = f" Try '{error.ctx.command_path} --help'." if error.ctx else ""
         return _fail(2, f"{_sentence(error.format_message())}{hint}")
     except click.ClickException as error:
-        return _fail(1, error.format_message())
+        return _fail(error.exit_code, error.format_message())
     except (click.Abort, KeyboardInterrupt):
         return _fail(130, "interrupted.")
     except (WebError, StoreError, OSError, BaseExceptionGroup) as error:

@@ -5,13 +5,14 @@ from functools import partial
 import click
 import trio
 
+from engine.terms import ID_MAX
 from store import Store
 from store.errors import NoSuchName
 from store.ledger import named
 from store.people import invites
 from store.people.invites import InviteRow
 from web.cli.database import on_store
-from web.cli.options import data_options, json_option
+from web.cli.options import WholeNumber, data_options, json_option
 from web.cli.terminal import say, say_json, table
 from web.config import read_settings
 
@@ -43,7 +44,7 @@ def list_invites(project: str, *, as_json: bool, **flags: str | None) -> None:
 
 @invite.command("revoke", epilog="Example: llm-bus invite revoke shop 7")
 @click.argument("project")
-@click.argument("invite_id", metavar="ID", type=int)
+@click.argument("invite_id", metavar="ID", type=WholeNumber(1, ID_MAX))
 @json_option
 @data_options
 def revoke_invite(project: str, invite_id: int, *, as_json: bool, **flags: str | None) -> None:

@@ -1,7 +1,8 @@
 """`llm-bus kit`, `join` and `worktree`: the adherence kit and identities, for repositories."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from kit.git import NotInGit
 from kit.install import Refused, Wishes, install, told, uninstall
 from kit.joining import Prepared, add_worktree, join
 from kit.joining import told as prepared_lines
-from web.cli.options import json_option, without_path
+from web.cli.options import OptionalArgument, address, json_option
 from web.cli.terminal import note, say
 from web.config import read_settings
 from web.onboarding.texts import TOKEN_VARIABLE
@@ -65,12 +66,16 @@ def kit() -> None:
 
 @kit.command("install", epilog=_EPILOG)
 @click.argument(
-    "directory", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path)
+    "directory",
+    cls=OptionalArgument,
+    metavar="[DIR]",
+    default=".",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
 )
 @click.option("--uninstall", "takes_out", is_flag=True, help="Take it out, and restore what was there.")
 @click.option("--with-wiki", is_flag=True, help="Begin a wiki for agents in docs/wiki; nothing there is overwritten.")
 @click.option("--lead", is_flag=True, help="Instructions for an agent that leads.")
-@click.option("--server", metavar="URL", callback=without_path, help="Where the bus is. [as before, PUBLIC_URL, here]")
+@click.option("--server", metavar="URL", callback=address, help="Where the bus is. [as before, PUBLIC_URL, here]")
 @click.option("--project", metavar="SLUG", help="The project that the repository belongs to.")
 @click.option("--client", "clients", multiple=True, type=click.Choice(["all", *CLIENT_FILES]), help="Its hooks too.")
 @click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
@@ -91,7 +96,10 @@ def install_kit(
     http_hooks: bool | None,
     as_json: bool,
 ) -> int:
-    """Install the adherence kit into the repository around DIR (default: here)."""
+    """Install the adherence kit into a repository.
+
+    DIR is anywhere in it; default: here.
+    """
     settings = read_settings()
     wishes = Wishes(
         server=server,
@@ -104,14 +112,21 @@ def install_kit(
         shared_hooks=shared_hooks,
         http_hooks=http_hooks,
     )
-    try:
+    with _refusals_told():
         outcome = uninstall(directory, wishes) if takes_out else install(directory, wishes)
-    except (Refused, NotInGit) as reason:
-        raise click.ClickException("; ".join(str(reason).splitlines())) from reason
     if outcome.changes and not takes_out:
         note(f"Commit these files, and give every agent its own {TOKEN_VARIABLE}.")
     _say(asdict(outcome), told(outcome), as_json=as_json)
     return 1 if outcome.problems else 0
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """Raise what the kit refuses as the command's error, on one line."""
+    try:
+        yield
+    except (Refused, NotInGit) as reason:
+        raise click.ClickException("; ".join(str(reason).splitlines())) from reason
 
 
 def _say(document: Mapping[str, object], lines: list[str], *, as_json: bool) -> None:
@@ -124,10 +139,10 @@ def _say(document: Mapping[str, object], lines: list[str], *, as_json: bool) -> 
 @click.argument("commits", metavar="[RANGE]", default="HEAD")
 @json_option
 def audit_kit(commits: str, *, as_json: bool) -> int:
-    """Compare the numbers of the files that a RANGE of commits added with the ledger.
+    """Compare the numbers in a RANGE of commits with the ledger.
 
-    It exits with 1 when a number was claimed by nobody, is in two files, or was claimed for another file, and with 2
-    when that could not be told.
+    It looks at the files that they added. It exits with 1 when a number was claimed by nobody, is in two files, or was
+    claimed for another file, and with 2 when that could not be told.
     """
     try:
         found = audit(Path.cwd(), commits)
@@ -138,7 +153,7 @@ def audit_kit(commits: str, *, as_json: bool) -> int:
 
 
 @click.command("join", epilog=_JOIN_EPILOG)
-@click.argument("url", callback=without_path)
+@click.argument("url", callback=address)
 @click.argument("code")
 @click.option("--as", "name", metavar="NAME", help="The name to join under, unless the invite has one.")
 @click.option("--insecure", is_flag=True, help="Allow plain HTTP beyond this machine.")
@@ -163,9 +178,7 @@ def worktree(name: str, *, as_json: bool) -> int:
 
 
 def _prepare(prepare: Callable[[], Prepared], *, as_json: bool) -> int:
-    try:
+    with _refusals_told():
         prepared = prepare()
-    except (Refused, NotInGit) as reason:
-        raise click.ClickException("; ".join(str(reason).splitlines())) from reason
     _say(asdict(prepared), prepared_lines(prepared), as_json=as_json)
     return 1 if prepared.problems else 0

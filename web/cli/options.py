@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from store.postgres.passwords import holds_password
+from web.config import bus_address
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -84,6 +85,14 @@ def sign_in_options(command: Command) -> Command:
     return command
 
 
+class OptionalArgument(click.Argument):
+    """An argument that may be left out: its usage shows brackets, its errors do not."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """The name between quotes."""
+        return f"'{str(self.metavar).strip('[]')}'"
+
+
 HOURS_MAX = 24 * 36_500
 """A century: as long as any time that an option takes."""
 
@@ -133,11 +142,10 @@ def public_url_option(command: Command) -> Command:
 
 def url_option(text: str) -> Callable[[Command], Command]:
     """`--url` of a running server, without the /mcp at its end."""
-    return click.option("--url", metavar="URL", callback=without_path, help=text)
+    return click.option("--url", metavar="URL", callback=address, help=text)
 
 
-def without_path(_: click.Context, __: click.Parameter, url: str | None) -> str | None:
-    """The address of a server, without the /mcp at its end; refuses what is no address."""
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise click.BadParameter(f"'{url}' must look like http://127.0.0.1:8787.")
-    return url and url.rstrip("/").removesuffix("/mcp")
+def address(_: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
+    """The address of a server, without the /mcp at its end; raises `ConfigurationError` for what is no address."""
+    name = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+    return None if url is None else bus_address(name, url)

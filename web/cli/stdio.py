@@ -5,6 +5,7 @@ import signal
 import click
 import trio
 
+from web.cli.options import url_option
 from web.config import read_bus_url, read_token
 
 _EPILOG = """\b
@@ -24,12 +25,12 @@ see 'llm-bus connect --help'.
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--url", metavar="URL", help="The bus's address. [LLM_BUS_URL, or that of the server on this machine]")
+@url_option("The bus's address. [LLM_BUS_URL, or that of the server on this machine]")
 def stdio(url: str | None) -> None:
     """Be an MCP server over stdin and stdout. The token is LLM_BUS_TOKEN in the environment."""
     from web.cli.stdio_bridge import serve_stdio  # noqa: PLC0415 - half a second that --help need not wait for
 
-    bus_url, token = read_bus_url(url=url), read_token()
+    bus_url, token = url or read_bus_url(), read_token()
     # A thread waits for input, which no cancellation reaches: Ctrl-C has to end the process as a whole.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     trio.run(serve_stdio, bus_url, token)

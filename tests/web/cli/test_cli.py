@@ -124,7 +124,8 @@ def test_called_bare_shows_the_help_and_counts_as_usage(command: Command) -> Non
         (["serve", "--port", "http"], ["PORT", "http"]),
         (["serve", "--port", "70000"], ["PORT", "70000"]),
         (["serve", "--public-url", "bus.example.com"], ["PUBLIC_URL"]),
-        (["doctor", "--url", "bus.example.com"], ["http://"]),
+        (["kit", "install", "nowhere"], ["'DIR'", "'nowhere'"]),
+        (["invite", "revoke", "shop", "x"], ["'x' must be a whole number from 1 to"]),
         (["demo", "--url", "http://127.0.0.1:1"], ["LLM_BUS_TOKEN"]),
         (["demo", "--remove", "--url", "http://127.0.0.1:1"], ["--remove"]),
         (["migrate", "--data-dir", __file__], ["is a file"]),
@@ -139,6 +140,44 @@ def test_called_bare_shows_the_help_and_counts_as_usage(command: Command) -> Non
 )
 def test_wrong_usage_is_one_sentence_and_exit_2(command: Command, arguments: list[str], words: list[str]) -> None:
     fails(command(*arguments), 2, *words)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["doctor", "--url"],
+        ["demo", "--url"],
+        ["call", "whoami", "--url"],
+        ["stdio", "--url"],
+        ["connect", "--client", "codex", "--url"],
+        ["kit", "install", "--server"],
+        ["join"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+@pytest.mark.parametrize(
+    "address",
+    ["", "bus.example.com", "http://", "http://a b", "http://[::1", "http://x:99999", "https://a:b@x", "http://x?y"],
+)
+def test_what_is_no_address_is_refused_alike_by_every_command(
+    command: Command, arguments: list[str], address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM_BUS_TOKEN", "token")
+    code = ["CODE"] if arguments == ["join"] else []
+    reason = "credentials" if "@" in address else "it must look like https://bus.example.com."
+    fails(command(*arguments, address, *code), 2, "URL" if code else arguments[-1], reason)
+
+
+def test_an_audit_that_cannot_tell_ends_otherwise_than_one_that_finds_something(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fails(command("kit", "audit"), 2, "not a git repository")
+
+
+@pytest.mark.parametrize("group", ["kit", "owner", "project", "token", "invite"])
+def test_the_list_of_a_groups_commands_has_whole_sentences(command: Command, group: str) -> None:
+    assert "..." not in command(group, "--help").stdout.partition("Commands:")[2]
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,9 @@ def answering(answers: dict[str, bytes]) -> Iterator[str]:
     """The URL of a server that is not ours: says these words on these paths, and hangs up on any other."""
 
     class Other(BaseHTTPRequestHandler):
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return "the day before yesterday"
+
         def do_GET(self) -> None:
             if (answer := answers.get(self.path)) is not None:
                 self.send_response(200)
