@@ -1,14 +1,20 @@
-"""`python -m tests.web.admin.measure_pages DIRECTORY`: what pages cost on a large project, beside the machine's speed.
+"""`python -m tests.web.admin.measure_pages DIRECTORY [PART]`: what pages cost on a large project, beside an echo.
 
 The first run makes a database with 1,000 members, 10,000 tasks, 100,000 posts and 1,000,000 events in DIRECTORY, and
-ends; the next ones measure. Every page's first answer, median and length are told, then what 200 open pages cost a
-server at rest and a claim. The bounds are those of the issue: a median under 50 ms on a machine whose echo answers
-1,400 times a second, under 200 kB, under 2 % of a core, at most a tenth more for a claim.
+ends; the next ones measure. `pages` tells every page's first answer, median and length; `streams` what 200 open pages
+cost a server at rest, and a claim beside them while they hear of every claim; `readers` the same while each of them
+also fetches itself anew, as `live.js` does. Without a PART all are measured. The bounds are those of the issue: a
+median under 50 ms on a machine whose echo answers 1,400 times a second, under 200 kB, under 2 % of a core, at most a
+tenth more for a claim.
+
+A machine's speed drifts by more than a tenth within minutes. So the claims are measured in short windows, in turn with
+and without open pages, and the medians of the windows are compared.
 """
 
+import statistics
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,35 +37,44 @@ from web.errors import BenchFailed
 EMAIL = "bench@localhost"
 EVENTS = 1_000_000
 MEMBER = 5
-"""Some participation: all of them are in the one project."""
+"""Some participant and participation: all of them are in the one project."""
+LEASE = 999_900
 
 OPEN_PAGES = 200
 REST_SECONDS = 10
+WINDOWS = 12
+"""With open pages, and as many without."""
+WINDOW_SECONDS = 3.0
+SETTLING_SECONDS = 1.0
+PAUSE_SECONDS = 0.4
+"""Between two fetches of a page, as in `live.js`."""
+
 ECHO_PER_SECOND = 1_400
 PAGE_MILLISECONDS = 50
 PAGE_BYTES = 200_000
 
-# In the order: a word of a thousand events; one of 100,000; its beginning; three that are in one event; none; with an
-# accent; marks alone; as long as may be; a common word and a filter.
+# In the order: a word of a thousand events; one of 10,000; one of 100,000; its beginning; three that are in one event;
+# none; two common ones that never meet; with an accent; marks alone; as long as may be; a common word and a filter.
 SEARCHES = (
-    *("module", "handoff", "hand", "handoff+number+77777", "nowhere", "caf%C3%A9", "%27%7C%26%21", "a" * 200),
-    "handoff&type=post",
+    *("module", "task", "handoff", "hand", "handoff+number+77777", "nowhere", "task+handoff", "caf%C3%A9"),
+    *("%27%7C%26%21", "a" * 200, "handoff&type=post", "handoff&actor=member-7", "handoff&actor=member-nobody"),
 )
 
 PATHS = (
-    "/admin/",
-    "/admin/find?q=mem",
-    "/admin/participants",
-    "/admin/audit",
+    *("/admin/", "/admin/find?q=mem", "/admin/participants", "/admin/participants/{member}", "/admin/audit"),
+    *("/admin/participants/{member}/delete", "/admin/account", "/admin/projects/new", "/admin/operator"),
+    "/admin/operator/server",
     *(
         f"/admin/projects/{{project}}{each}"
         for each in (
             *("", "/tasks", "/tasks?view=table", "/tasks?view=table&status=done", "/tasks?view=graph", "/tasks/9500"),
             *("/tasks/new", "/handoffs", "/handoffs?view=all", "/handoffs/new", "/posts/{post}", "/leases"),
-            *("/numbers", "/numbers?sequence=numbers-3", "/numbers?q=1234", "/activity"),
+            *("/leases/{lease}/release", "/numbers", "/numbers?sequence=numbers-3", "/numbers?q=1234"),
+            *("/numbers/archive?sequence=numbers-3", "/activity", "/activity?type=post"),
             *(f"/activity?q={words}" for words in SEARCHES),
-            *("/activity?type=post", "/members", "/members?q=member-77", "/members/{member}", "/grant", "/invites"),
-            *("/insights", "/insights?days=30", "/settings", "/webhook", "/audit"),
+            *("/members", "/members?q=member-77", "/members/{member}", "/members/{member}/rotate"),
+            *("/members/{member}/revoke", "/grant", "/invites", "/insights", "/insights?days=30", "/settings"),
+            *("/webhook", "/audit", "/archive", "/delete"),
         )
     ),
 )
@@ -147,12 +162,12 @@ async def furnish(store: Store, conninfo: str) -> Furnished:
     return Furnished(project.id, 128_000, made.token)
 
 
-async def measure_pages(url: str, served: Served, furnished: Furnished, cookie: str, bound: float) -> None:
+async def measure_pages(served: Served, furnished: Furnished, cookie: str, bound: float) -> None:
     """Tell every page's first answer, median and length."""
     for pattern in PATHS:
-        path = pattern.format(project=furnished.project, post=furnished.post, member=MEMBER)
+        path = pattern.format(project=furnished.project, post=furnished.post, member=MEMBER, lease=LEASE)
         page = Load(
-            url=f"{url}{path}",
+            url=f"{served.url}{path}",
             method="GET",
             headers={"Cookie": cookie, "Accept": "text/html"},
             connections=1,
@@ -170,22 +185,50 @@ async def measure_pages(url: str, served: Served, furnished: Furnished, cookie: 
         tell(f"{path:55} first {first_ms:7.1f} ms  p50 {sample.p50_ms:7.1f} ms  {length:8,} bytes{verdict}")
 
 
+class Opened(msgspec.Struct):
+    """Streams that are open now, and what they told."""
+
+    streams: int = 0
+    messages: int = 0
+    fetches: int = 0
+
+
 @asynccontextmanager
-async def open_pages(url: str, project: int, cookie: str) -> AsyncIterator[list[int]]:
-    """So many streams, read by nobody but us; the number that are still open is in the list."""
-    host, port = url.removeprefix("http://").split(":")
-    request = f"GET /admin/projects/{project}/stream HTTP/1.0\r\nHost: {host}:{port}\r\nCookie: {cookie}\r\n\r\n"
-    opened = [0]
+async def open_pages(served: Served, project: int, cookie: str, *, fetching: bool) -> AsyncIterator[Opened]:
+    """So many streams of a project's page, which is fetched anew after news if `fetching`."""
+    host, port = served.url.removeprefix("http://").split(":")
+    page = f"/admin/projects/{project}"
+    opened = Opened()
+
+    def request(path: str) -> bytes:
+        return f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\nCookie: {cookie}\r\n\r\n".encode()
+
+    async def fetch() -> None:
+        async with await trio.open_tcp_stream(host, int(port)) as connection:
+            await connection.send_all(request(page))
+            async for _ in connection:
+                pass
+        opened.fetches += 1
+
+    async def keep_up(news: trio.MemoryReceiveChannel[None]) -> None:
+        async for _ in news:
+            await fetch()
+            await trio.sleep(PAUSE_SECONDS)
 
     async def hold(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         stream = await trio.open_tcp_stream(host, int(port))
-        await stream.send_all(request.encode())
+        await stream.send_all(request(f"{page}/stream"))
         await stream.receive_some()
-        opened[0] += 1
+        opened.streams += 1
+        send, receive = trio.open_memory_channel[None](1)
+        nursery.start_soon(keep_up, receive)
         task_status.started()
         async for _ in stream:
-            pass
-        opened[0] -= 1
+            opened.messages += 1
+            if fetching:
+                with suppress(trio.WouldBlock):
+                    send.send_nowait(None)
+        opened.streams -= 1
 
     async with trio.open_nursery() as nursery:
         for _ in range(OPEN_PAGES):
@@ -196,21 +239,42 @@ async def open_pages(url: str, project: int, cookie: str) -> AsyncIterator[list[
 
 async def claims(served: Served, token: str) -> float:
     """The median of a claim, in milliseconds."""
-    sample = await load.measure(load.tool_load(served, "claim", token, seconds=5.0), served, Path("/tmp"))
-    return sample.p50_ms
+    claim = load.tool_load(served, "claim", token, seconds=WINDOW_SECONDS)
+    return (await load.measure(claim, served, Path("/tmp"))).p50_ms
 
 
-async def measure_open_pages(served: Served, furnished: Furnished, cookie: str) -> None:
-    """Tell what open pages cost at rest, and how much longer a claim takes."""
-    alone = await claims(served, furnished.token)
-    async with open_pages(served.url, furnished.project, cookie) as opened:
+async def measure_rest(served: Served, furnished: Furnished, cookie: str) -> None:
+    """Tell what open pages cost while nothing happens."""
+    async with open_pages(served, furnished.project, cookie, fetching=False) as opened:
         await trio.sleep(2)
         before = processes.cpu_seconds(served.pid) or 0.0
         await trio.sleep(REST_SECONDS)
         used = (processes.cpu_seconds(served.pid) or 0.0) - before
-        tell(f"{opened[0]} open pages at rest: {100 * used / REST_SECONDS:.2f} % of a core")
-        beside = await claims(served, furnished.token)
-        tell(f"a claim: {alone:.2f} ms alone, {beside:.2f} ms beside {opened[0]} open pages")
+        tell(f"{opened.streams} open pages at rest: {100 * used / REST_SECONDS:.2f} % of a core")
+
+
+async def measure_claims(served: Served, furnished: Furnished, cookie: str, *, fetching: bool) -> None:
+    """Tell how much longer a claim takes beside open pages: windows with and without them, in turn."""
+    alone, beside, told = list[float](), list[float](), Opened()
+    await claims(served, furnished.token)
+    for _ in range(WINDOWS):
+        alone.append(await claims(served, furnished.token))
+        async with open_pages(served, furnished.project, cookie, fetching=fetching) as opened:
+            await trio.sleep(SETTLING_SECONDS)
+            beside.append(await claims(served, furnished.token))
+        told.messages += opened.messages
+        told.fetches += opened.fetches
+    ratio = statistics.median(beside) / statistics.median(alone)
+    pairs = statistics.median(after / before for before, after in zip(alone, beside, strict=True))
+    tell(f"a claim alone:  {written(alone)}")
+    tell(f"beside {OPEN_PAGES} pages: {written(beside)}")
+    tell(f"medians {100 * (ratio - 1):+.1f} %, pairs {100 * (pairs - 1):+.1f} %")
+    tell(f"a window's pages were told {told.messages / WINDOWS:.0f} times, fetched {told.fetches / WINDOWS:.0f} times")
+
+
+def written(windows: list[float]) -> str:
+    """The windows' medians, and the median of them."""
+    return f"{statistics.median(windows):.3f} ms ({', '.join(f'{each:.2f}' for each in windows)})"
 
 
 def tell(text: str) -> None:
@@ -219,7 +283,7 @@ def tell(text: str) -> None:
     sys.stdout.flush()
 
 
-async def main(directory: Path) -> None:
+async def main(directory: Path, part: str | None) -> None:
     """Make the database, or measure what is there."""
     note = directory / "furnished.json"
     async with embedded_postgres(directory) as conninfo:
@@ -228,8 +292,7 @@ async def main(directory: Path) -> None:
             if not note.exists():
                 note.write_bytes(msgspec.json.encode(await furnish(store, conninfo)))
                 return
-            owner = await store.read(owners.find_owner, EMAIL)
-            assert owner is not None
+            owner = await store.write(owners.ensure_owner, EMAIL, is_operator=True)
             opened = await store.write(sessions.open_session, owner.id, user_agent="measure", replacing=None)
         furnished = msgspec.json.decode(note.read_bytes(), type=Furnished)
         cookie = f"{cookies.SESSION}={opened.id}"
@@ -241,9 +304,14 @@ async def main(directory: Path) -> None:
         bound = PAGE_MILLISECONDS * ECHO_PER_SECOND / floor.requests_per_second
         tell(f"echo: {floor.requests_per_second:,.0f} requests/s; a page may take {bound:.0f} ms")
         async with processes.bus_server(conninfo, directory, directory / "bus.log") as served:
-            await measure_pages(served.url, served, furnished, cookie, bound)
-            await measure_open_pages(served, furnished, cookie)
+            if part in (None, "pages"):
+                await measure_pages(served, furnished, cookie, bound)
+            if part in (None, "streams"):
+                await measure_rest(served, furnished, cookie)
+                await measure_claims(served, furnished, cookie, fetching=False)
+            if part in (None, "readers"):
+                await measure_claims(served, furnished, cookie, fetching=True)
 
 
 if __name__ == "__main__":
-    trio.run(main, Path(sys.argv[1]))
+    trio.run(main, Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
