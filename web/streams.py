@@ -26,8 +26,7 @@ GATHER_SECONDS = 0.05
 """What happens within this time goes out together."""
 
 PAUSE_SECONDS = 0.25
-PAUSE_SECONDS_PER_STREAM = 0.0025
-"""The pause between two sends grows with the open streams, so that many readers do not slow a busy project down."""
+"""How long a stream rests after each send, at least."""
 
 BEAT_SECONDS = 25.0
 """A stream in which nothing happens says so, for proxies that end silent connections."""
@@ -60,16 +59,20 @@ class Source(Protocol):
 
 
 class Crowd:
-    """How many streams are open, and how many may be."""
+    """How many streams are open, how many may be, and how often all of them together are told something in a second.
 
-    def __init__(self, size_max: float = inf) -> None:
+    So many readers do not slow a busy project down: the more there are, the longer each rests after a send.
+    """
+
+    def __init__(self, sends_per_second_max: float, size_max: float = inf) -> None:
         self.size = 0
+        self._sends_per_second_max = sends_per_second_max
         self._size_max = size_max
 
     @property
     def pause_seconds(self) -> float:
         """How long a stream rests after each send."""
-        return PAUSE_SECONDS + PAUSE_SECONDS_PER_STREAM * self.size
+        return PAUSE_SECONDS + self.size / self._sends_per_second_max
 
     @contextmanager
     def joined(self) -> Iterator[bool]:

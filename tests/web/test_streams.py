@@ -1,10 +1,14 @@
 """Streams have a bound over all of them, and rest longer the more there are."""
 
-from web.streams import Crowd
+from contextlib import ExitStack
+
+import pytest
+
+from web.streams import PAUSE_SECONDS, Crowd
 
 
 def test_a_stream_more_than_fit_is_refused_until_one_ends() -> None:
-    crowd = Crowd(1)
+    crowd = Crowd(50.0, 1)
     with crowd.joined() as first:
         with crowd.joined() as second:
             assert (first, second) == (True, False)
@@ -13,9 +17,12 @@ def test_a_stream_more_than_fit_is_refused_until_one_ends() -> None:
         assert again
 
 
-def test_many_streams_make_each_of_them_rest_longer() -> None:
-    crowd = Crowd()
-    alone = crowd.pause_seconds
-    with crowd.joined(), crowd.joined():
-        assert crowd.pause_seconds > alone
-    assert crowd.pause_seconds == alone
+def test_the_more_streams_there_are_the_longer_each_rests_so_that_all_together_send_no_more() -> None:
+    crowd = Crowd(50.0)
+    with ExitStack() as streams:
+        for size in (1, 10, 200):
+            while crowd.size < size:
+                streams.enter_context(crowd.joined())
+            assert size / crowd.pause_seconds <= 50.0
+            assert crowd.pause_seconds == pytest.approx(PAUSE_SECONDS + size / 50.0)
+    assert crowd.pause_seconds == PAUSE_SECONDS

@@ -43,6 +43,9 @@ MESSAGES_MAX = 100
 RETRY_MILLISECONDS = 500
 _RETRY = b"retry: %d\n\n" % RETRY_MILLISECONDS
 
+SENDS_PER_SECOND_MAX = 50.0
+"""To all open pages together, because each of them fetches itself after a send, which takes some milliseconds."""
+
 STREAMS_PER_OWNER_MAX = 256
 """Open pages of one owner that are told; a further one tries again later."""
 
@@ -60,7 +63,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 def live_pages(context: AdminContext) -> Blueprint:
     """The routes."""
     pages = Blueprint("live", __name__)
-    crowd = Crowd()
+    crowd = Crowd(SENDS_PER_SECOND_MAX)
 
     @pages.get("/stream")
     async def everything() -> Response:

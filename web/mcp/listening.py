@@ -36,6 +36,9 @@ STREAMS_PER_TOKEN_MAX = 8
 STREAMS_MAX = 500
 """Streams that MCP clients hold open at once; each costs a connection."""
 
+SENDS_PER_SECOND_MAX = 400.0
+"""To all these streams together: a client reads a resource anew after a send."""
+
 RESOURCES_MAX = 100
 """Resources that one stream tells of."""
 
@@ -58,7 +61,7 @@ class Listening:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._crowd = Crowd(STREAMS_MAX)
+        self._crowd = Crowd(SENDS_PER_SECOND_MAX, STREAMS_MAX)
 
     def begin(self, exchange: Exchange, request_id: types.RequestId, params: Mapping[str, Any] | None) -> EventStream:
         """The stream for a request whose params are valid. Raises `MCPError`."""
