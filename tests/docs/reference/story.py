@@ -61,7 +61,8 @@ class Teller:
     async def tell(self, who: str, name: str, **arguments: Any) -> None:
         """Have `who` call a tool."""
         self.now += BETWEEN_CALLS
-        exchange = Exchange(REQUEST, "", nullcontext, principal=await self._principal(who))
+        principal = await self._principal(who)
+        exchange = Exchange(REQUEST, "", nullcontext, principal=principal, token_hash=digest(self._tokens[who]))
         tool, parser = self._toolbox._tools[name]
         outcome = await self._toolbox._run(exchange, tool, parser, arguments)
         if isinstance(outcome, Refusal):
