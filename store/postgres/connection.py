@@ -7,8 +7,8 @@ statement the session is idle, in the caller's transaction, or closed. All times
 """
 
 import select
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any, LiteralString, Self, TypeVar
 
@@ -80,6 +80,9 @@ class Connection:
 
     def __init__(self, session: TrioConnection, conninfo: str) -> None:
         self._session = session
+        self._translating = _Translating(self, session)
+        self._poll = select.poll()
+        self._poll.register(session.pgconn.socket, select.POLLIN)
         self._conninfo = conninfo
         self._backend_pid = 0
         self._unfit = False
@@ -148,12 +151,8 @@ class Connection:
 
     def looks_alive(self) -> bool:
         """Look, without waiting, whether the server has hung up on an idle session."""
-        if not self.idle:
-            return False
-        poll = select.poll()
-        poll.register(self._session.pgconn.socket, select.POLLIN)
         # Readable while idle: the server closed it or broke the protocol.
-        return not poll.poll(0)
+        return self.idle and not self._poll.poll(0)
 
     async def answers(self, within_seconds: float) -> bool:
         """Whether the server still answers on an idle session, by a round trip; one that does not is closed."""
@@ -171,7 +170,7 @@ class Connection:
         `prepare` keeps its plan in the session: for statements that run often and whose best plan does not depend on
         their parameters.
         """
-        with self._translating():
+        with self._translating:
             cursor = await self._session.execute(statement, parameters, prepare=prepare, binary=True)
             return await cursor.fetchall()
 
@@ -179,7 +178,7 @@ class Connection:
         self, statement: LiteralString, parameters: Parameters, made: Callable[[Row], Made]
     ) -> list[Made]:
         """Run one statement and give what is made of each row; other tasks run after every `SLICE_ROWS` rows."""
-        with self._translating():
+        with self._translating:
             cursor = await self._session.execute(statement, parameters, binary=True)
             found: list[Made] = []
             while rows := await cursor.fetchmany(SLICE_ROWS):
@@ -190,12 +189,12 @@ class Connection:
 
     async def run(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> list[Row]:
         """Run a prepared statement and give all its rows."""
-        with self._translating():
+        with self._translating:
             return await self._session.run(prepared, parameters)
 
     async def write(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> int:
         """Run a prepared statement and give how many rows it wrote."""
-        with self._translating():
+        with self._translating:
             return await self._session.write(prepared, parameters)
 
     async def begin_and_run(self, *calls: Call) -> list[Row]:
@@ -203,7 +202,7 @@ class Connection:
 
         All of it in one round trip. The transaction is ended by `run_and_commit`, or by hand.
         """
-        with self._translating():
+        with self._translating:
             return (await self._session.run_together([(BEGIN, {}), *calls]))[-1]
 
     async def run_and_commit(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> list[Row]:
@@ -211,7 +210,7 @@ class Connection:
 
         A statement that fails leaves the transaction to be rolled back.
         """
-        with self._translating():
+        with self._translating:
             return (await self._session.run_together([(prepared, parameters), (COMMIT, {})]))[0]
 
     async def fetch_timed(self, statement: LiteralString, parameters: Parameters, clock: Clock) -> list[Row]:
@@ -223,13 +222,13 @@ class Connection:
 
     async def execute(self, statement: LiteralString, parameters: Parameters = (), *, prepare: bool = False) -> int:
         """Run one statement and give how many rows it touched."""
-        with self._translating():
+        with self._translating:
             cursor = await self._session.execute(statement, parameters, prepare=prepare)
             return cursor.rowcount
 
     async def run_script(self, script: bytes) -> None:
         """Run several statements without parameters, all of them in one transaction unless they say otherwise."""
-        with self._translating():
+        with self._translating:
             await self._session.execute(script, prepare=False)
 
     async def notified(self, *, within_seconds: float) -> list[str]:
@@ -268,18 +267,6 @@ class Connection:
         """End a session that is of no use to anybody: a pooler must not lend it to the next one."""
         self._session.condemn()
 
-    @contextmanager
-    def _translating(self) -> Iterator[None]:
-        if self.closed:
-            raise StoreUnavailable("the session with PostgreSQL is closed")
-        try:
-            yield
-        except psycopg.Error as error:
-            raise self._translate(error) from error
-        except Silence as silence:
-            self._unfit = True
-            raise ConnectionLost(f"PostgreSQL was silent for {self._session.silence_seconds_max:g} s") from silence
-
     async def _doubt(self) -> None:
         """Find out whether the silent statement still runs, or its answer was lost on the way.
 
@@ -294,7 +281,10 @@ class Connection:
         self.close()
         raise psycopg.OperationalError("the connection is dead: PostgreSQL does not work on the statement")
 
-    def _translate(self, error: psycopg.Error) -> StoreError:
+    def _translate(self, error: psycopg.Error | Silence) -> StoreError:
+        if isinstance(error, Silence):
+            self._unfit = True
+            return ConnectionLost(f"PostgreSQL was silent for {self._session.silence_seconds_max:g} s")
         if self.closed or error.diag.severity_nonlocalized in _LAST_WORDS:
             self.close()
             return ConnectionLost(str(error))
@@ -318,3 +308,21 @@ class Connection:
                 return StoreUnavailable(str(error))
             case _:
                 return StatementFailed(str(error))
+
+
+class _Translating:
+    """Has our own errors raised in place of psycopg's. Made once for a session: every statement enters it."""
+
+    __slots__ = ("_connection", "_session")
+
+    def __init__(self, connection: Connection, session: TrioConnection) -> None:
+        self._connection = connection
+        self._session = session
+
+    def __enter__(self) -> None:
+        if self._session.closed:
+            raise StoreUnavailable("the session with PostgreSQL is closed")
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, psycopg.Error | Silence):
+            raise self._connection._translate(error) from error  # noqa: SLF001 - a part of the session

@@ -88,8 +88,8 @@ class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
         finally:
             if not finished:
                 self.abandon()
-            with suppress(psycopg.Error):  # the end of a pipeline that was cut short finds the session closed
-                gen.close()
+                with suppress(psycopg.Error):  # the end of a pipeline that was cut short finds the session closed
+                    gen.close()
 
     async def run(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> list[tuple[Any, ...]]:
         """Run a prepared statement and give its rows."""
@@ -100,7 +100,8 @@ class TrioConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
         return (await self._run(prepared, parameters)).command_tuples or 0
 
     async def _run(self, prepared: Prepared, parameters: Mapping[str, Parameter]) -> PGresult:
-        await self._know(prepared)
+        if prepared.name not in self._known:
+            await self._know(prepared)
         self._send(prepared, parameters)
         return _good(await self.wait(generators.execute(self.pgconn)))
 

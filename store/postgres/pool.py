@@ -10,8 +10,6 @@ behind them; else it would lend them again.
 Invariant: at most `size_max` sessions exist, each lent to one task.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Self
 
 import trio
@@ -87,20 +85,15 @@ class Pool:
     async def __aexit__(self, *_: object) -> None:
         self.close()
 
-    @asynccontextmanager
-    async def connection(self, *, within_seconds: float | None = None) -> AsyncIterator[Connection]:
-        """Lend an idle session, or a new one.
+    def connection(self, *, within_seconds: float | None = None) -> "_Loan":
+        """Lend an idle session, or a new one, for an `async with` block.
 
-        Raises `StoreUnavailable` when there is none `within_seconds`, by default the pool's `acquire_timeout_seconds`,
-        or the pool is closed.
+        Raises `StoreUnavailable` when the pool is closed, and entering it raises the same when there is no session
+        `within_seconds`, by default the pool's `acquire_timeout_seconds`.
         """
         if self._closed:
             raise StoreUnavailable("the pool of sessions is closed")
-        connection = await self._acquire(self._acquire_timeout_seconds if within_seconds is None else within_seconds)
-        try:
-            yield connection
-        finally:
-            self._give_back(connection)
+        return _Loan(self, self._acquire_timeout_seconds if within_seconds is None else within_seconds)
 
     def close(self) -> None:
         """Close the idle sessions and lend no more."""
@@ -199,3 +192,20 @@ class Pool:
         self._discarded += len(self._idle)
         while self._idle:
             self._idle.pop()[0].close()
+
+
+class _Loan:
+    """A session lent for a block; a generator in its place would make every commit slower."""
+
+    __slots__ = ("_connection", "_pool", "_within_seconds")
+
+    def __init__(self, pool: Pool, within_seconds: float) -> None:
+        self._pool = pool
+        self._within_seconds = within_seconds
+
+    async def __aenter__(self) -> Connection:
+        self._connection = await self._pool._acquire(self._within_seconds)  # noqa: SLF001 - a part of the pool
+        return self._connection
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pool._give_back(self._connection)  # noqa: SLF001 - a part of the pool
