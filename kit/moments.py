@@ -115,7 +115,7 @@ def _after_tool(moment: Moment, project: Repository, path: Path, report: Report)
     with session(path) as known:
         moment.told += new_posts(ledger, known)
         if settings.leases != "off":
-            report.leases += overlaps(ledger, known, paths)
+            report.leases += filter(None, overlaps(ledger, known, paths))
             if settings.auto_lease:
                 _lease_edited(ledger, repository, known, paths)
 
@@ -159,7 +159,7 @@ def _edited(moment: Moment, project: Repository) -> tuple[Repository, list[str]]
 
 
 def _lease_edited(ledger: Ledger, repository: Repository, known: Session, paths: list[str]) -> None:
-    for path in to_lease(ledger, known, paths, time.time()):
+    for path in filter(None, to_lease(ledger, known, paths, time.time())):
         if not repository.is_ignored(path):
             ledger.act("lease", **lease_of(path))
             known.leases[path] = time.time()

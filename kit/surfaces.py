@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 ALTERNATIVES_MAX = 8
 """How many paths the braces of one surface may stand for, as on the bus. More are read literally."""
@@ -44,7 +44,7 @@ def matches(glob: str, path: str) -> bool:
     It takes at most the product of the lengths, whatever the glob is.
     """
     segments = _segments(path)
-    return any(_fits(_segments(one), segments, "**", _fits_name) for one in _alternatives(glob))
+    return any(_fits(_segments(one), segments) for one in _alternatives(glob))
 
 
 def covers(surface: str, path: str) -> bool:
@@ -53,7 +53,7 @@ def covers(surface: str, path: str) -> bool:
     if WILDCARDS.isdisjoint(surface):
         literal = _segments(surface)
         return segments[: len(literal)] == literal
-    return any(_fits((*_segments(one), "**"), segments, "**", _fits_name) for one in _alternatives(surface))
+    return any(_fits((*_segments(one), "**"), segments) for one in _alternatives(surface))
 
 
 def as_surface(path: str) -> str:
@@ -91,21 +91,50 @@ def _segments(path: str) -> tuple[str, ...]:
 
 
 def _fits_name(part: str, name: str) -> bool:
-    return part == name or _fits(part, name, "*", lambda wanted, character: wanted in ("?", character))
+    """Whether a segment with wildcards names another: what stands between its stars is found from left to right.
+
+    It is found by C: another agent chooses the segment, and the server asks for many of them.
+    """
+    if part == name:
+        return True
+    first, *others = part.split("*")
+    if not others:
+        return len(part) == len(name) and _place(part, name, 0, len(name)) == 0
+    at, end = len(first), len(name) - len(others[-1])
+    if at > end or _place(first, name, 0, at) < 0 or _place(others[-1], name, end, len(name)) < 0:
+        return False
+    for run in others[:-1]:
+        if (found := _place(run, name, at, end)) < 0:
+            return False
+        at = found + len(run)
+    return True
 
 
-def _fits(pattern: Sequence[str], items: Sequence[str], wild: str, fits: Callable[[str, str], bool]) -> bool:
-    """Go along both; on a misfit let the last wildcard take one item more."""
+def _place(run: str, name: str, begin: int, end: int) -> int:
+    """Where a run of characters, some of them `?`, is in a part of a name; -1 when it is not there."""
+    if "?" not in run:
+        return name.find(run, begin, end)
+    found = _as_pattern(run).search(name, begin, end)
+    return -1 if found is None else found.start()
+
+
+@lru_cache(maxsize=4096)
+def _as_pattern(run: str) -> re.Pattern[str]:
+    return re.compile(".".join(map(re.escape, run.split("?"))), re.DOTALL)
+
+
+def _fits(pattern: Sequence[str], path: Sequence[str]) -> bool:
+    """Go along both; on a misfit let the last `**` take one segment more."""
     at = position = taken = 0
     last_wild = -1
-    while position < len(items):
-        if at < len(pattern) and pattern[at] == wild:
+    while position < len(path):
+        if at < len(pattern) and pattern[at] == "**":
             last_wild, taken, at = at, position, at + 1
-        elif at < len(pattern) and fits(pattern[at], items[position]):
+        elif at < len(pattern) and _fits_name(pattern[at], path[position]):
             at, position = at + 1, position + 1
         elif last_wild >= 0:
             taken += 1
             at, position = last_wild + 1, taken
         else:
             return False
-    return all(part == wild for part in pattern[at:])
+    return all(part == "**" for part in pattern[at:])

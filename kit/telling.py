@@ -16,6 +16,8 @@ from kit.surfaces import as_surface, covers
 from kit.words import clean, line, quoted, shortened
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kit.clients import Client
     from kit.state import Session
 
@@ -117,35 +119,43 @@ def needs_look(known: Session, edited: list[str], now: float) -> bool:
     return True
 
 
-def overlaps(facts: Facts, known: Session, edited: list[str]) -> list[str]:
-    """Leases of others at the edited paths; at paths that were edited before, only those that came since."""
+def overlaps(facts: Facts, known: Session, edited: list[str]) -> Iterator[str | None]:
+    """Leases of others at the edited paths; at paths that were edited before, only those that came since.
+
+    Whatever does not overlap is None, so that the server can let others run in between.
+    """
     watched = [*known.leases, *edited]
-    told: list[str] = []
     for row in others_leases(facts) if watched else ():
         for path in dict.fromkeys(watched):
             mark = f"{row.get('actor')} {row.get('surface')} {path}"
             if covers(str(row.get("surface")), path) and (path in edited or mark not in known.overlaps):
                 known.overlaps = [*known.overlaps, mark][-LEASES_MAX:]
-                told.append(told_lease(path, row))
-    return told
+                yield told_lease(path, row)
+            else:
+                yield None
 
 
-def to_lease(facts: Facts, known: Session, edited: list[str], now: float) -> list[str]:
-    """Edited paths that the hook is to lease: those that the agent has no lease of its own for."""
+def to_lease(facts: Facts, known: Session, edited: list[str], now: float) -> Iterator[str | None]:
+    """Edited paths that the hook is to lease: those that the agent has no lease of its own for.
+
+    None comes after each comparison with a lease, so that the server can let others run in between.
+    """
     mine = [row for row in (facts.leases() if edited else ()) if facts.is_mine(row.get("actor"))]
-    wanted = []
     for path in edited:
         surface = as_surface(path)
         exact = next((row for row in mine if row.get("surface") == surface), None)
-        if exact is None and any(covers(str(row.get("surface")), path) for row in mine):
+        is_covered = False
+        for row in mine if exact is None else ():
+            is_covered = is_covered or covers(str(row.get("surface")), path)
+            yield None
+        if is_covered:
             continue
         if exact is not None and exact.get("note") != LEASE_NOTE:
             known.leases.pop(path, None)
             continue
         is_fresh = exact is not None and now - known.leases.get(path, 0.0) < RENEW_SECONDS
         if not is_fresh and len(known.leases) < LEASES_MAX and len(surface) <= SURFACE_LENGTH_MAX:
-            wanted.append(path)
-    return wanted
+            yield path
 
 
 def lease_of(path: str) -> dict[str, Any]:

@@ -8,11 +8,13 @@ as after a restart of the server, nothing is said in the middle of a turn and no
 
 import posixpath
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
+import trio
 from msgspec import Struct
 
 from engine.identity import Principal
@@ -48,6 +50,13 @@ ROOTS_MAX = 20
 
 PATH_LENGTH_MAX = 500
 """Of a root, and of an edited path below it. Longer ones are passed over."""
+
+
+SLICE_SECONDS = 0.001
+"""How long leases are compared with paths before others run."""
+
+COMPARING_SECONDS_MAX = 0.1
+"""How long they are compared for one hook; what is left is not looked at. Other agents choose what they lease."""
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -100,15 +109,15 @@ class Moments:
         if (handler := handlers.get(moment.kind or "")) is None:
             return {}
         try:
-            findings = await handler(exchange.caller, moment)
+            findings = await handler(exchange, moment)
         except _Failed as failed:
             return failed.refusal
         return _said(moment, findings)
 
-    async def _start(self, caller: Principal, moment: Moment) -> list[str]:
+    async def _start(self, exchange: Exchange, moment: Moment) -> list[str]:
         """Take what the program tells of a session; the posts so far are told by its packet, or were."""
-        facts = await self._look(caller, leases=False)
-        known = self._find(caller, moment) or self._sessions.begin(_reader(caller), moment.session_id)
+        facts = await self._look(exchange, leases=False)
+        known = self._find(exchange.caller, moment) or self._sessions.begin(_reader(exchange.caller), moment.session_id)
         known.memory.news(facts.posts)
         told = moment.given.get("llm_bus")
         if isinstance(told, dict):
@@ -119,62 +128,84 @@ class Moments:
             known.minds_leases, known.auto_lease = told.get("leases") == "warn", told.get("autoLease") is True
         return []
 
-    async def _after_tool(self, caller: Principal, moment: Moment) -> list[str]:
-        known = self._find(caller, moment)
+    async def _after_tool(self, exchange: Exchange, moment: Moment) -> list[str]:
+        known = self._find(exchange.caller, moment)
         if known is None:
             return []
         paths = _paths_below(known.roots, moment) if known.minds_leases else []
         if not needs_look(known.memory, paths, time.time()):
             return []
-        facts = await self._look(caller, leases=known.minds_leases, paths=paths)
+        facts = await self._look(exchange, leases=known.minds_leases, paths=paths)
         moment.told += new_posts(facts, known.memory)
-        found = overlaps(facts, known.memory, paths) if known.minds_leases else []
+        compared = overlaps(facts, known.memory, paths) if known.minds_leases else iter(())
+        async with aclosing(_in_slices(compared)) as found:
+            findings = findings_of([told async for told in found])
         if known.auto_lease:
-            await self._lease_edited(caller, facts, known.memory, paths)
-        return findings_of(found)
+            await self._lease_edited(exchange, facts, known.memory, paths)
+        return findings
 
-    async def _lease_edited(self, caller: Principal, facts: Facts, memory: Session, paths: list[str]) -> None:
-        for path in to_lease(facts, memory, paths, time.time()):
-            lease = self._lease.parse({**lease_of(path), "by": "hook"})
-            if not isinstance(lease, Refusal):
-                await self._ask(caller, lease)
-                memory.leases[path] = time.time()
+    async def _lease_edited(self, exchange: Exchange, facts: Facts, memory: Session, paths: list[str]) -> None:
+        async with aclosing(_in_slices(to_lease(facts, memory, paths, time.time()))) as wanted:
+            async for path in wanted:
+                lease = self._lease.parse({**lease_of(path), "by": "hook"})
+                if not isinstance(lease, Refusal):
+                    await self._ask(exchange, lease)
+                    memory.leases[path] = time.time()
 
-    async def _end_turn(self, caller: Principal, moment: Moment) -> list[str]:
-        facts = await self._look(caller, leases=False)
-        known = self._find(caller, moment) or self._sessions.begin(_reader(caller), moment.session_id)
+    async def _end_turn(self, exchange: Exchange, moment: Moment) -> list[str]:
+        facts = await self._look(exchange, leases=False)
+        known = self._find(exchange.caller, moment) or self._sessions.begin(_reader(exchange.caller), moment.session_id)
         goes_on_already = bool(moment.given.get("stop_hook_active"))
         moment.goes_on = unread_at_end(facts, known.memory, goes_on_already=goes_on_already)
         return []
 
-    async def _end_session(self, caller: Principal, moment: Moment) -> list[str]:
-        known = self._find(caller, moment)
-        self._sessions.end(_reader(caller), moment.session_id)
+    async def _end_session(self, exchange: Exchange, moment: Moment) -> list[str]:
+        known = self._find(exchange.caller, moment)
+        self._sessions.end(_reader(exchange.caller), moment.session_id)
         if known is not None and known.memory.leases:
-            for surface in to_release(await self._look(caller, leases=True), known.memory):
-                await self._ask(caller, Release(surface=surface))
+            for surface in to_release(await self._look(exchange, leases=True), known.memory):
+                await self._ask(exchange, Release(surface=surface))
         return []
 
     def _find(self, caller: Principal, moment: Moment) -> KnownSession | None:
         return self._sessions.find(_reader(caller), moment.session_id)
 
-    async def _look(self, caller: Principal, *, leases: bool, paths: list[str] | None = None) -> Facts:
+    async def _look(self, exchange: Exchange, *, leases: bool, paths: list[str] | None = None) -> Facts:
         """The caller's unread posts, and where wanted the newest leases and all at some paths."""
-        posts = (await self._ask(caller, ReadPosts(to_me=True, unacked_only=True)))["posts"]
-        rows = (await self._ask(caller, WhoHolds()))["leases"] if leases else []
+        posts = (await self._ask(exchange, ReadPosts(to_me=True, unacked_only=True)))["posts"]
+        rows = (await self._ask(exchange, WhoHolds()))["leases"] if leases else []
         for path in (paths or [])[:LOOKED_AT_MAX] if len(rows) >= LEASES_SHOWN_MAX else []:
             surface = self._surface.parse({"surface": as_surface(path)})
             if not isinstance(surface, Refusal):
-                add_leases(rows, (await self._ask(caller, surface))["leases"])
-        return Facts(me=caller.actor, posts=posts, rows=rows)
+                add_leases(rows, (await self._ask(exchange, surface))["leases"])
+        return Facts(me=exchange.caller.actor, posts=posts, rows=rows)
 
-    async def _ask(self, caller: Principal, command: AnyCommand) -> dict[str, Any]:
-        """The reply as the tool of this command shows it."""
-        answer = await self._services.directory.ask(caller, command)
+    async def _ask(self, exchange: Exchange, command: AnyCommand) -> dict[str, Any]:
+        """The reply as the tool of this command shows it; it counts as a call of the tool."""
+        written_bytes = len(msgspec.json.encode(command)) if isinstance(command, Lease | Release) else 0
+        if (too_much := self._services.fair_use.refuse(exchange.token_hash, written_bytes)) is not None:
+            refusal, exchange.retry_after_seconds = too_much
+            raise _Failed(refusal)
+        answer = await self._services.directory.ask(exchange.caller, command)
         if isinstance(answer, Refusal):
             raise _Failed(answer)
         reply: dict[str, Any] = msgspec.to_builtins(answer.reply)
         return reply
+
+
+async def _in_slices(compared: Iterator[str | None]) -> AsyncGenerator[str, None]:
+    """What is not None, for at most `COMPARING_SECONDS_MAX` of comparing; others run after each slice."""
+    left, began = COMPARING_SECONDS_MAX, time.perf_counter()
+    for found in compared:
+        if found is None and time.perf_counter() - began < SLICE_SECONDS:
+            continue
+        left -= time.perf_counter() - began
+        if found is not None:
+            yield found
+        await trio.lowlevel.checkpoint()
+        began = time.perf_counter()
+        if left <= 0:
+            return
 
 
 def _reader(caller: Principal) -> tuple[int, int]:

@@ -1,0 +1,64 @@
+"""What agents' hooks cost the server is bounded, whatever other agents lease and however much a hook reports."""
+
+from typing import Any
+
+import httpx2
+import pytest
+import trio
+
+from engine.leases import LEASES_PER_HOLDER_MAX, LEASES_SHOWN_MAX
+from store import Store
+from tests.web.bus import Bus, running_bus
+
+SECONDS_MAX = 60
+"""Hundreds of times what it takes, and a tenth of what it took."""
+
+ROOT = "/r"
+
+
+async def tell(bus: Bus, token: str, event: str, **given: Any) -> httpx2.Response:
+    sent = {"hook_event_name": event, "cwd": ROOT, "session_id": "1", **given}
+    return await bus.http.post("/hook/claude-code", json=sent, headers={"Authorization": f"Bearer {token}"})
+
+
+async def begin(bus: Bus, token: str) -> None:
+    told = {"roots": [ROOT], "leases": "warn", "autoLease": True}
+    assert (await tell(bus, token, "SessionStart", llm_bus=told)).status_code == 200
+
+
+async def edit(bus: Bus, token: str, *paths: str) -> httpx2.Response:
+    patch = "\n".join(("*** Begin Patch", *(f"*** Update File: {path}" for path in paths)))
+    return await tell(bus, token, "PostToolUse", tool_name="apply_patch", tool_input={"input": patch})
+
+
+@pytest.mark.parametrize("surface", ["*{}b", "*?a{}b"])
+async def test_wide_leases_of_another_agent_hold_the_server_up_for_no_time(bus: Bus, token: str, surface: str) -> None:
+    """Comparing these took 12 minutes, during which nobody else was served."""
+    other = await bus.mint("other")
+    assert LEASES_PER_HOLDER_MAX >= LEASES_SHOWN_MAX
+    for number in range(LEASES_SHOWN_MAX):
+        await bus.call(other, "lease", surface=surface.format("a" * (150 + number // 10) + f"{number % 10}"))
+    await begin(bus, token)
+    with trio.fail_after(SECONDS_MAX):
+        assert (await edit(bus, token, *("a" * 490 + str(n) for n in range(64)))).status_code == 200
+    assert (await bus.http.get("/healthz")).status_code == 200
+
+
+async def test_leases_of_a_hook_count_as_written(store: Store, conninfo: str) -> None:
+    async with running_bus(store, conninfo, written_bytes_per_day=1_000) as bus:
+        token = await bus.mint()
+        await begin(bus, token)
+        refused = await edit(bus, token, *(f"src/{number}.py" for number in range(20)))
+        assert (refused.status_code, refused.json()["error"]) == (429, "busy")
+        assert "bytes a day" in refused.json()["message"]
+        assert int(refused.headers["retry-after"]) > 0
+        assert 0 < len((await bus.call(token, "who_holds"))["leases"]) < 10
+
+
+async def test_what_a_hook_asks_counts_as_calls(store: Store, conninfo: str) -> None:
+    async with running_bus(store, conninfo, calls_per_second=2) as bus:
+        token = await bus.mint()
+        await begin(bus, token)
+        refused = await edit(bus, token, *(f"src/{number}.py" for number in range(60)))
+        assert (refused.status_code, refused.json()["error"]) == (429, "busy")
+        assert "calls a second" in refused.json()["message"]
