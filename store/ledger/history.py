@@ -77,6 +77,7 @@ _WALKED = "(select * from events e where {conditions} order by e.seq desc limit 
 
 _LAST_WALKED = "select e.seq from events e where {conditions} order by e.seq desc offset %(walked_max)s - 1 limit 1"
 
+# The newest and the oldest block in which something meets one filter.
 _BLOCKS = f"""
 select (select e.seq / {words.BLOCK_EVENTS} from events e where {{conditions}} order by e.seq desc limit 1),
        (select e.seq / {words.BLOCK_EVENTS} from events e where {{conditions}} order by e.seq limit 1)
@@ -234,9 +235,11 @@ async def find_events(connection: Connection, project_id: int, query: EventQuery
 async def find_words(connection: Connection, project_id: int, query: EventQuery, said: str) -> Found[EventView]:
     """The newest events that match and have the words of `said`, a `words.query_of`."""
     base, filters, parameters = _asked(project_id, query)
-    ((newest, oldest),) = await connection.fetch(_BLOCKS.format(conditions=_all_of(base)), parameters)
-    if newest is None:
+    statements = [_BLOCKS.format(conditions=_all_of([*base, each])) for each in filters or ["true"]]
+    spans = [span for each in statements for span in await connection.fetch(each, parameters)]
+    if (None, None) in spans:
         return Found()
+    newest, oldest = min(newest for newest, _ in spans), max(oldest for _, oldest in spans)
     last = max(oldest, newest - words.BLOCKS_MAX + 1)
     parameters.update(words=said, newest_block=newest, oldest_block=last)
     source = _WITH_WORDS.format(conditions=_all_of(base + filters))

@@ -33,6 +33,8 @@ SEARCHES: dict[str, tuple[str, dict[str, Any], list[int]]] = {
     "since a time": ("needle", {"since": BEGAN + timedelta(seconds=12)}, [20_001]),
     "since the future": ("needle", {"since": BEGAN + timedelta(days=1_000)}, []),
     "by somebody": ("needle", {"actor": "ann/agent-11"}, [11]),
+    "by two filters": ("needle", {"actor": "ann/agent-11", "type": "post"}, [11]),
+    "by filters that never meet": ("needle", {"actor": "ann/agent-11", "type": "seed"}, []),
     "common": ("word", {}, list(range(29_991, 29_991 - 10 * LIMIT, -10))),
     "common, of few": ("word", {"tag": "tag-1"}, [n for n in range(29_991, 0, -10) if n % 7 == 0 and n % 90 == 1]),
 }
@@ -93,3 +95,10 @@ async def test_of_a_common_word_no_more_is_read_than_is_in_its_newest_block(conn
     await find_words(planned, PROJECT, EventQuery(upto=EVENTS, limit=LIMIT), said)  # type: ignore[arg-type]
     assert "events_by_words" in planned.plan, planned.plan
     assert entries_read(planned.plan) <= words.BLOCK_EVENTS // 10 + 2 * LIMIT, planned.plan
+
+
+async def test_no_block_is_asked_for_what_a_filter_rules_out(connection: Connection) -> None:
+    planned, said = Planned(connection), words.query_of("word")
+    assert said is not None
+    await find_words(planned, PROJECT, EventQuery(upto=EVENTS, actor="ann/nobody", limit=LIMIT), said)  # type: ignore[arg-type]
+    assert planned.plan == ""
