@@ -41,7 +41,8 @@ def audit(directory: Path, commits: str) -> list[Finding]:
     added = _added(repository, commits)
     numbering = Numbering(settings.sequences, [*repository.tracked, *added])
     here = numbering.of(repository.tracked)
-    new = {file.unit: file for file in numbering.of(added) if file.path in set(repository.tracked)}
+    tracked = set(repository.tracked)
+    new = {file.unit: file for file in numbering.of(added) if file.path in tracked}
     token = settings.token(repository.git_dir)
     ledger = Ledger(Bus(settings.checked_endpoint(), token, SECONDS_MAX), settings)
     claims, voided = ledger.claims(list(new.values())), ledger.voided(list(new.values()))

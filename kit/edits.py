@@ -23,6 +23,9 @@ FINDS_PYTHON = '{python}="${{{program}%kit.pyz}}python"; [ -x "${python}" ] || {
 HOOK_PATH = "/hook/"
 """What every address of ours that a client's hook asks has in it."""
 
+_BYTE_ORDER_MARKS = ("\ufeff", "\udcff", "\udcfe")
+"""How UTF-8 with a mark, and UTF-16, begin; bytes that are no UTF-8 are surrogates."""
+
 _FORMER_PROGRAM = ".llm-bus/llm_bus_hook.py"
 
 
@@ -233,6 +236,8 @@ def _is_ours(text: str) -> bool:
 
 
 def _parse(text: str | None) -> dict[str, Any]:
+    if text and text[0] in _BYTE_ORDER_MARKS:
+        raise CannotEdit("it begins with a byte order mark: save it as UTF-8 without one, then install again")
     try:
         settings = json.loads(text or "{}")
     except ValueError as error:

@@ -323,6 +323,8 @@ def _ask(directory: Path, *arguments: str) -> bytes:
         raise NotInGit(f"git cannot be run: {error}") from error
     if ran.returncode != 0:
         said = os.fsdecode(ran.stderr).strip().splitlines() or ["git fails"]
+        if SAFELY[1].partition("=")[0] in said[0]:
+            raise NotInGit(f"{directory} belongs to git, or to a bare repository: go to a work tree")
         raise NotInGit(said[0].partition("fatal: ")[2] or said[0])
     return ran.stdout
 

@@ -338,7 +338,7 @@ def _refuse_unsafe(repository: Repository, plan: _Plan, wishes: Wishes, reasons:
     blocked = [path for path in [*plan.own, *plan.shared] if path not in unsafe and not _is_writable(path)]
     reasons = [*reasons, *unsafe.values(), *(f"{path} cannot be written" for path in blocked)]
     if reasons:
-        raise Refused("\n".join([*reasons, "nothing was changed"]))
+        raise Refused("\n".join([*dict.fromkeys(reasons), "nothing was changed"]))
 
 
 def _unsafe(repository: Repository, path: Path) -> str | None:
@@ -351,7 +351,7 @@ def _unsafe(repository: Repository, path: Path) -> str | None:
     rules = {os.path.realpath(repository.root) + os.sep + name for name in _RULES}
     if relative.name in _RULES and os.path.realpath(path) in rules:
         return None
-    return f"{link.relative_to(repository.root)} is a link: the kit writes through none"
+    return f"{link.relative_to(repository.root)} is a link, and the kit writes through none: put a file there"
 
 
 def _is_writable(path: Path) -> bool:

@@ -39,7 +39,8 @@ def tell_of_incoming(repository: Repository, settings: Settings, report: Report)
         return
     numbering = Numbering(settings.sequences, repository.tracked)
     coming = {file.unit: file for file in numbering.of(changes.added)}
-    here = _by_number(numbering.of([path for path in repository.tracked if path not in set(changes.removed)]))
+    removed = set(changes.removed)
+    here = _by_number(numbering.of([path for path in repository.tracked if path not in removed]))
     for file in coming.values():
         same = here[file.sequence, file.number, file.place]
         twin = next((other for other in same if other.stem != file.stem), None)

@@ -33,6 +33,22 @@ def test_a_glob_covers_what_it_says(glob: str, path: str, *, fits: bool) -> None
     assert matches(glob, path) is fits
 
 
+@pytest.mark.parametrize("path", ["docs/x", "a/docs/x.mdx", "a/docs/x.tx", "x.md.bak"])
+def test_a_path_with_another_ending_is_not_looked_at_further(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("kit.surfaces._fits")
+    assert not matches("**/docs/*.{md,txt}", path)
+
+
+@given(
+    st.text("ab./*?{},\\é", max_size=12), st.text("ab./\\,é", max_size=8).map(lambda path: path.replace("é", "e\u0301"))
+)
+def test_the_look_at_the_ending_changes_no_answer(glob: str, path: str) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        answer = matches(glob, path)
+        patched.setattr("kit.surfaces._endings", lambda _: ("",))
+        assert matches(glob, path) is answer
+
+
 @given(st.lists(PARTS, min_size=1, max_size=4).map("/".join), st.lists(NAMES, min_size=1, max_size=5).map("/".join))
 def test_what_a_glob_covers_for_the_hook_it_covers_for_the_bus(glob: str, path: str) -> None:
     surface, file = parse(glob), parse(path)

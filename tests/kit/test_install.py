@@ -129,7 +129,7 @@ async def test_what_belongs_to_git_is_not_installed_into(tree: WorkTree, inside:
     bare = WorkTree(tree.path.parent / "bare", NOBODY)
     for owned in (bare, WorkTree(tree.path / ".git", NOBODY)):
         before = owned.tree()
-        with pytest.raises(NotInGit):
+        with pytest.raises(NotInGit, match="belongs to git, or to a bare repository: go to a work tree"):
             install(owned.path / inside, Wishes())
         assert owned.tree() == before
 
@@ -248,6 +248,17 @@ async def test_settings_that_are_no_json_are_left_alone(tree: WorkTree) -> None:
     assert problem.endswith("take comments and trailing commas out, then install again")
     assert (tree.path / ".claude/settings.json").read_text() == "{ // comment\n}"
     assert "created AGENTS.md" in outcome.changes
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+async def test_settings_in_another_encoding_are_left_alone(tree: WorkTree, encoding: str) -> None:
+    settings = tree.path / ".claude/settings.json"
+    settings.parent.mkdir()
+    settings.write_text("{}", encoding=encoding)
+    before = settings.read_bytes()
+    [problem] = install(tree.path, Wishes()).problems
+    assert problem.endswith("it begins with a byte order mark: save it as UTF-8 without one, then install again")
+    assert settings.read_bytes() == before
 
 
 async def test_settings_keep_what_others_run(tree: WorkTree) -> None:

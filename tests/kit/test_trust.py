@@ -1,7 +1,6 @@
 """What a branch, a cloned repository or another agent can make the kit do: send nothing, write nothing, run nothing."""
 
 import json
-import re
 from pathlib import Path
 from time import monotonic
 
@@ -106,10 +105,10 @@ async def test_nothing_is_written_through_a_link(tree: WorkTree, name: str, targ
     (tree.path / name).symlink_to("../" * name.count("/") + target)
     before = tree.tree()
     for act in (install, uninstall):
-        with pytest.raises(
-            Refused, match=f"{re.escape(name)} is a link: the kit writes through none\nnothing was changed"
-        ):
+        with pytest.raises(Refused) as refused:
             act(tree.path, Wishes())
+        told = f"{name} is a link, and the kit writes through none: put a file there\nnothing was changed"
+        assert str(refused.value) == told
         assert tree.tree() == before
     assert (tree.path / "../outside/file").read_text() == "theirs\n"
 
