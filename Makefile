@@ -70,6 +70,7 @@ package: $(VENV)/.installed-package ## Build wheel and sdist into dist, list wha
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/llm-bus.cdx.json $(VENV)/bill
 	$(BIN)/python -m tests.package.bill dist/llm-bus.cdx.json > dist/licences.txt
 	$(BIN)/pytest -m package tests/package
+	@cat dist/environments.md
 
 screenshots: $(VENV)/.installed-dev ## Take the pictures of the web admin in docs/images; needs Chromium.
 	$(BIN)/python -m tests.browser.screenshots

@@ -28,6 +28,23 @@ class Environment(Struct, frozen=True):
     python: Path
 
 
+class Table:
+    """What ran in each environment, as a table in Markdown."""
+
+    def __init__(self) -> None:
+        self._ran: dict[tuple[str, str], list[str]] = {}
+
+    def add(self, way: str, environment: Environment, *ran: str) -> None:
+        """Note what has just run in an environment that was made this way."""
+        self._ran.setdefault((way, _version(environment.python)), []).extend(ran)
+
+    def write(self, target: Path) -> None:
+        """Write a row for each environment in which something ran."""
+        rows = [f"| {way} | {python} | {', '.join(ran)} |" for (way, python), ran in self._ran.items()]
+        target.parent.mkdir(exist_ok=True)
+        target.write_text("\n".join(("| installed by | on | ran |", "| --- | --- | --- |", *rows, "")), "utf-8")
+
+
 def run(*command: str | Path, **environment: str) -> str:
     """Run a program, away from this checkout, and give what it printed; it must succeed."""
     done = subprocess.run(
@@ -98,7 +115,7 @@ def pythons() -> dict[str, Path]:
 
 
 def _version(python: str | Path) -> str:
-    return subprocess.run([python, "--version"], capture_output=True, check=False, text=True).stdout
+    return subprocess.run([python, "--version"], capture_output=True, check=False, text=True).stdout.strip()
 
 
 def by_pip(python: Path, target: Path, distribution: Path, beside: Path) -> Environment:

@@ -1,6 +1,7 @@
 """The wheel and the source distribution, installed into fresh environments, do what the README says.
 
-Needs a package index, so it runs only when asked for: `make package`, which CI does.
+Needs a package index, so it runs only when asked for: `make package`, which CI does. What ran in which environment is
+written to `dist/environments.md`.
 """
 
 import json
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.package import environments
-from tests.package.environments import NEIGHBOURS, Environment, Prepared, run
+from tests.package.environments import NEIGHBOURS, ROOT, Environment, Prepared, Table, run
 from tests.postgres import own_directory
 
 pytestmark = pytest.mark.package
@@ -57,11 +58,26 @@ def _make(way: str, target: Path, built: tuple[Path, Path], pythons: Mapping[str
 
 
 @pytest.fixture(scope="module", params=WAYS)
-def installed(request: pytest.FixtureRequest, prepared: Prepared) -> Environment:
-    """LLM Bus beside its neighbours, one way after the other."""
-    if _python_of(request.param, environments.pythons()) is None:
-        pytest.skip(f"there is no Python for {request.param} here")
-    return prepared[request.param]
+def way(request: pytest.FixtureRequest) -> str:
+    """One way to install it after the other."""
+    chosen: str = request.param
+    if _python_of(chosen, environments.pythons()) is None:
+        pytest.skip(f"there is no Python for {chosen} here")
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def installed(way: str, prepared: Prepared) -> Environment:
+    """LLM Bus beside its neighbours."""
+    return prepared[way]
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[Table]:
+    """What ran where; written at the end."""
+    table = Table()
+    yield table
+    table.write(ROOT / "dist" / "environments.md")
 
 
 @pytest.fixture
@@ -78,7 +94,9 @@ def test_a_distribution_brings_one_name(built: tuple[Path, Path]) -> None:
         assert any(name.endswith("/llm_bus/__main__.py") for name in archive.getnames())
 
 
-def test_everything_starts_beside_packages_of_the_same_names(installed: Environment, directory: Path) -> None:
+def test_everything_starts_beside_packages_of_the_same_names(
+    way: str, installed: Environment, directory: Path, table: Table
+) -> None:
     place = {"LLM_BUS_DATA_DIR": str(directory / "data"), "HOME": str(directory)}
     server = subprocess.Popen(
         [installed.llm_bus, "up", "--port", "0"],
@@ -100,11 +118,13 @@ def test_everything_starts_beside_packages_of_the_same_names(installed: Environm
         server.terminate()
         server.communicate()
     assert server.returncode == 0
+    table.add(way, installed, "up", "doctor", "demo", "kit install")
 
 
-def test_the_neighbours_are_as_they_were(installed: Environment) -> None:
+def test_the_neighbours_are_as_they_were(way: str, installed: Environment, table: Table) -> None:
     look = f"import web; web.application; [__import__(name).NEIGHBOUR for name in {NEIGHBOURS}]"
     run(installed.python, "-c", look)
+    table.add(way, installed, "web.py and four packages of the folders' names beside it")
 
 
 def _address(server: subprocess.Popen[str]) -> str:
