@@ -395,8 +395,9 @@ class Directory:
             except TooSlow as error:
                 raise Unavailable(str(error)) from error
             except JournalUnavailable as error:
-                if not await backoff.pause():
+                if backoff.too_late_for > -inf:
                     raise Unavailable("the database does not answer; try again in a moment.") from error
+                await backoff.pause()
 
     async def _exchange_liveness(self) -> None:
         while True:

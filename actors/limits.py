@@ -69,7 +69,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """After this a commit counts as lost and is settled by looking."""
 
     retry_seconds_max: float = 15.0
-    """How long a batch is retried before its callers hear `unavailable`: longer than a database restart."""
+    """How long a call is retried before it hears `unavailable`: longer than a database restart."""
 
     backoff_seconds_min: float = 0.02
     backoff_seconds_max: float = 1.0

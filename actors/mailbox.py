@@ -71,6 +71,12 @@ class Request(Struct, eq=False):
         raise self.result
 
 
+def refuse_all(requests: list[Request], error: ActorError) -> None:
+    """Let all their callers go on with this error."""
+    for request in requests:
+        request.settle(error)
+
+
 class Mailbox:
     """Requests by caller, bounded in all and for each caller."""
 
@@ -156,4 +162,15 @@ class Mailbox:
             if queue:
                 self._waiting[caller] = queue
             self._size -= 1
+        return taken
+
+    def take_older(self, accepted_until: float) -> list[Request]:
+        """All requests that were accepted until then."""
+        taken: list[Request] = []
+        for caller, queue in list(self._waiting.items()):
+            while queue and queue[0].stages.accepted <= accepted_until:
+                taken.append(queue.popleft())
+            if not queue:
+                del self._waiting[caller]
+        self._size -= len(taken)
         return taken

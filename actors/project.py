@@ -20,7 +20,8 @@ Its phases, and what may follow each. `Phases.enter` refuses any other step:
                 what was read confirmed by a commit
     committing  committing, answering, retrying: appends the batch's events, on the last event that the state holds;
                 alone, if they could not be appended together with those of others
-    retrying    gathering, resting: took back what was decided; pauses, or gives up and tells the callers
+    retrying    gathering, resting: took back what was decided; refuses the calls that waited for as long as they may,
+                and pauses for the others
     answering   resting: answers what is durable, and wakes those who wait for it
     leaving     ended: writes liveness and a last snapshot
     ended       nobody is left waiting
@@ -63,11 +64,11 @@ import trio
 from actors.batch import Deciding, Work
 from actors.commits import Commit
 from actors.cursors import Cursors
-from actors.errors import STOPPING, ActorError, Busy, Crashed, Passivated, Unavailable
+from actors.errors import STOPPING, Busy, Crashed, Passivated, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
 from actors.looking import Happening
-from actors.mailbox import Mailbox, Request, Settled
+from actors.mailbox import Mailbox, Request, Settled, refuse_all
 from actors.pace import Pace, Stopwatch
 from actors.phases import Phase, Phases
 from actors.preparing import compare, is_prepared, recall, wanted_posts
@@ -288,9 +289,9 @@ class ProjectActor:
                 if isinstance(error, Contended):
                     self._totals.conflicts += 1
                     self._meet()
-                if not await backoff.pause(immediately=isinstance(error, Contended)):
-                    self._give_up(error)
+                if self._give_up(error, backoff):
                     return
+                await backoff.pause(immediately=isinstance(error, Contended))
             commit.in_turn = True
 
     async def _try(self, commit: Commit, page: list[Stored] | None, work: Work | None) -> Work | None:
@@ -363,7 +364,7 @@ class ProjectActor:
         for request, settled in work.answers:
             request.stages.answered, request.stages.wrote = now, wrote
             request.settle(settled)
-        if undecided := self._batch[len(work.answers) :]:
+        if undecided := [request for request in self._batch if not request.done.is_set()]:
             self._mailbox.put_back(undecided)
         self._batch.clear()
         self._wrote, self._active_at = bool(work.events), now
@@ -380,15 +381,23 @@ class ProjectActor:
         if not self.closed:  # else the last one is about to be written
             self._snapshots.write_when_due()
 
-    def _give_up(self, reason: JournalError) -> None:
-        """Refuse all calls, those in the mailbox too: each of them would otherwise wait for a timeout of its own."""
-        self._drain()
-        log.warning("batch failed", project_id=self.project_id, commands=len(self._batch), reason=str(reason))
-        self._totals.unavailable += len(self._batch)
-        self._settle_all(Unavailable("the database does not answer; try again (with the same key)."))
+    def _give_up(self, reason: JournalError, backoff: Backoff) -> bool:
+        """Refuse the calls for which the next try comes too late, those in the mailbox too; whether none is left."""
+        if (accepted_until := backoff.too_late_for) == -inf:
+            return False
+        late = self._mailbox.take_older(accepted_until)
+        late += [request for request in self._batch if request.stages.accepted <= accepted_until]
+        self._batch = [request for request in self._batch if request.stages.accepted > accepted_until]
+        if late and backoff.tell():
+            log.warning("batch failed", project_id=self.project_id, commands=len(late), reason=str(reason))
+        self._totals.unavailable += len(late)
+        refuse_all(late, Unavailable("the database does not answer; try again (with the same key)."))
+        if self._batch or self._mailbox:
+            return False
         self._phases.enter(Phase.RESTING)
         if self._news.waiting:
             self._mailbox.prod()  # events that came meanwhile would have woken them
+        return True
 
     # Rounds.
 
@@ -479,20 +488,12 @@ class ProjectActor:
 
     def _end(self) -> None:
         self.close()
-        self._drain()
+        left = self._batch + self._mailbox.take(len(self._mailbox))
         if self._failure is not None and not isinstance(self._failure, JournalError):
             log.error("a round failed while its actor was stopped", project_id=self.project_id, exc_info=self._failure)
         if trio.current_effective_deadline() == -inf:  # only a server that stops cancels its actors
-            self._settle_all(Unavailable(STOPPING))
+            refuse_all(left, Unavailable(STOPPING))
         else:
-            self._settle_all(Crashed("this project's actor failed while it held the call; try again with its key."))
+            refuse_all(left, Crashed("this project's actor failed while it held the call; try again with its key."))
         self._phases.end()
         self._ended.set()
-
-    def _drain(self) -> None:
-        self._batch += self._mailbox.take(len(self._mailbox))
-
-    def _settle_all(self, error: ActorError) -> None:
-        for request in self._batch:
-            request.settle(error)
-        self._batch.clear()

@@ -29,6 +29,12 @@ def number(outcome: Answer | Refusal | ActorError) -> int:
     return outcome.reply.number
 
 
+async def break_off(journal: BreakableJournal) -> None:
+    """What was written is durable, but nobody hears of it."""
+    journal.down = True
+    raise OutcomeUnknown("cut")
+
+
 def ledger(journal: MemoryJournal) -> list[Event]:
     return [row.event for row in journal.ledger.rows[PROJECT]]
 
@@ -243,6 +249,51 @@ async def test_an_outage_that_lasts_is_told_to_everybody_at_once_and_forgotten_w
     assert directory.statistics().totals.unavailable == 5
     journal.down = False
     assert number(await ask(directory, A, CLAIM)) == 1
+
+
+async def test_a_call_that_comes_late_in_an_outage_waits_as_long_as_any_other(
+    autojump_clock: MockClock, open_directory: OpenDirectory, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    """Whether it has joined the batch that is retried or is still in the mailbox."""
+    directory = await open_directory(batch_size_max=2, retry_seconds_max=15)
+    asked = Asked(directory, nursery)
+    journal.down = True
+    await asked.ask(A, CLAIM)
+    await trio.sleep(12)
+    for _ in range(3):
+        await asked.ask(B, CLAIM)
+    await trio.sleep(5)
+    assert [type(outcome) for outcome in asked.outcomes] == [Unavailable]
+    journal.down = False
+    await trio.sleep(2)
+    assert [number(outcome) for outcome in asked.outcomes[1:]] == [1, 2, 3]
+    journal.down = True
+    await asked.ask(A, CLAIM)
+    await trio.sleep(9)
+    await asked.ask(B, CLAIM)
+    await trio.sleep(13)
+    assert [type(outcome) for outcome in asked.outcomes[4:]] == [Unavailable]
+    await trio.sleep(2)
+    assert [type(outcome) for outcome in asked.outcomes[4:]] == [Unavailable] * 2
+
+
+async def test_a_late_call_is_answered_with_what_it_wrote_unheard_beside_one_that_was_refused(
+    autojump_clock: MockClock, open_directory: OpenDirectory, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    directory = await open_directory(retry_seconds_max=15)
+    asked = Asked(directory, nursery)
+    journal.down = True
+    await asked.ask(A, CLAIM)
+    await trio.sleep(11)
+    await asked.ask(B, CLAIM)
+    journal.after_append.append(partial(break_off, journal))
+    journal.down = False
+    await trio.sleep(5)
+    assert [type(outcome) for outcome in asked.outcomes] == [Unavailable]
+    journal.down = False
+    await trio.sleep(2)
+    assert [number(outcome) for outcome in asked.outcomes[1:]] == [2]
+    assert number(await ask(directory, C, CLAIM)) == 3
 
 
 async def test_an_outage_shorter_than_the_retries_is_only_latency(
