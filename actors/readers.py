@@ -28,6 +28,7 @@ class LastCalls:
         self._limits = limits
         self._unwritten: dict[int, Liveness] = {}
         self._read_at: datetime | None = None
+        self._is_failing = False
         self.seen: dict[int, Liveness] = {}
         """By reader, the latest call last. Given to the engine, and changed in place."""
 
@@ -70,8 +71,11 @@ class LastCalls:
             await self._journal.write_liveness(self._project_id, unwritten)
         except JournalError as error:
             self._unwritten = unwritten | self._unwritten
-            log.warning("liveness not written", project_id=self._project_id, reason=str(error))
+            if not self._is_failing:
+                log.warning("liveness not written", project_id=self._project_id, reason=str(error))
+            self._is_failing = True
             return
+        self._is_failing = False
         self._forget_before(now - SHOWN)
         if not self._journal.alone:
             try:

@@ -11,6 +11,7 @@ import trio
 from store.embedded.cluster import SETTINGS, Cluster
 from store.embedded.programs import installed_binaries
 from store.errors import EmbeddedUnavailable
+from store.outages import Outage
 
 # The standard library's, because it writes to stderr also in a command that sets no logging up.
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ async def keep_running(
     the same.
     """
     cluster = _cluster(data_dir, binaries, settings)
-    pause = PAUSE_SECONDS_MIN
+    pause, outage = PAUSE_SECONDS_MIN, Outage()
     while True:
         await cluster.gone()
         began = trio.current_time()
@@ -63,8 +64,10 @@ async def keep_running(
             if await cluster.revive():
                 log.warning("PostgreSQL had died and runs again after %.1f s", trio.current_time() - began)
             pause = PAUSE_SECONDS_MIN
+            outage.over()
         except (EmbeddedUnavailable, OSError) as error:
-            log.error("PostgreSQL is down; next attempt in %.1f s: %s", pause, error)  # noqa: TRY400 - no bug of ours
+            if outage.failed():
+                log.error("PostgreSQL is down and is tried again: %s", error)  # noqa: TRY400 - no bug of ours
             await trio.sleep(pause)
             pause = min(PAUSE_SECONDS_MAX, pause * 2)
 

@@ -19,6 +19,7 @@ import trio
 from msgspec import Struct
 
 from store.errors import StoreUnavailable
+from store.outages import Outage
 from store.postgres.connection import Connection
 
 log = structlog.get_logger(__name__)
@@ -83,6 +84,7 @@ class Notifier:
         self._is_alone = is_alone
         self._untold: set[int] = set()
         self._woken = trio.Event()
+        self._outage = Outage()
 
     def tell(self, project_id: int) -> None:
         """Have the others told, soon, that this project was written to."""
@@ -96,14 +98,16 @@ class Notifier:
             try:
                 await self._tell_on(await Connection.open(self._conninfo))
             except StoreUnavailable as error:
-                log.warning("other servers not told", error=str(error))
+                if self._outage.failed():
+                    log.warning("other servers not told", seconds=self._outage.seconds, error=str(error))
                 await trio.sleep(RECONNECT_SECONDS)
 
     async def _tell_on(self, connection: Connection) -> None:
         try:
-            await connection.execute(
-                "set synchronous_commit = off"
-            )  # news is sent at once and need not survive a crash
+            # News is sent at once and need not survive a crash.
+            await connection.execute("set synchronous_commit = off")
+            if (away := self._outage.over()) is not None:
+                log.warning("other servers can be told again", after_seconds=away)
             told_at = -inf
             while True:
                 await self._woken.wait()

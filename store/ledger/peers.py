@@ -29,6 +29,7 @@ from msgspec import Struct
 
 from store.errors import StoreUnavailable
 from store.ledger.notifier import CHANNEL, Listener, pass_on
+from store.outages import Outage
 from store.postgres.advisory_locks import PEERS_LOCK
 from store.postgres.clock import Clock
 from store.postgres.connection import Connection
@@ -103,6 +104,7 @@ class Peers:
         self._polled_at = float("-inf")
         self._nobody_since: float | None = None
         self._opened = 0
+        self._outage = Outage()
         self._is_running = False
 
     @property
@@ -144,7 +146,8 @@ class Peers:
                 try:
                     await self._listen(listener, own_writer)
                 except StoreUnavailable as error:
-                    log.warning("listening session lost", error=str(error))
+                    if self._outage.failed():
+                        log.warning("listening session lost", seconds=self._outage.seconds, error=str(error))
                     await trio.sleep(RECONNECT_SECONDS)
         finally:
             self._is_running = False
@@ -182,6 +185,8 @@ class Peers:
         self._note(registered, began)
         self._opened += 1
         self._registered.set()
+        if (away := self._outage.over()) is not None:
+            log.warning("listening session replaced", after_seconds=away)
 
     async def _hear(self, connection: Connection, listener: Listener, own_writer: int) -> None:
         """Pass news on until the next poll is due."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import structlog
 import trio
 
+from store.outages import Outage
 from web.http.places import PROBE_PLACES
 
 log = structlog.get_logger(__name__)
@@ -52,15 +53,18 @@ class Listener:
 
     async def run(self, accepted: Accepted) -> None:
         """Accept until cancelled; then close."""
+        outage = Outage()
         try:
             while True:
                 await trio.lowlevel.wait_readable(self._socket)
                 try:
                     self._accept_all(accepted)
+                    outage.over()
                 except OSError as error:
                     if error.errno not in _OUT_OF_RESOURCES:
                         continue  # the connection that was to be accepted broke first
-                    log.warning("cannot accept", reason=error.strerror)
+                    if outage.failed():
+                        log.warning("cannot accept", seconds=outage.seconds, reason=error.strerror)
                     await trio.sleep(RETRY_SECONDS)
         finally:
             self.close()

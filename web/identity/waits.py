@@ -18,6 +18,7 @@ import trio
 
 from engine.refusals import Refusal
 from store.errors import StoreUnavailable
+from store.outages import Outage
 
 log = structlog.get_logger(__name__)
 
@@ -116,13 +117,17 @@ class Waits:
             self.end(self._waits, Ending.SERVER_STOPS)
 
     async def _settle_doubts(self, still_valid: StillValid) -> None:
+        outage = Outage()
         while True:
             await self._doubted.wait()
             self._doubted = trio.Event()
             try:
                 await self._recheck(still_valid)
+                if (away := outage.over()) is not None:
+                    log.warning("waits rechecked again", after_seconds=away)
             except StoreUnavailable as silent:
-                log.warning("cannot recheck waits", reason=str(silent))
+                if outage.failed():
+                    log.warning("cannot recheck waits", seconds=outage.seconds, reason=str(silent))
                 self.doubt()
                 await trio.sleep(RECHECK_SECONDS)
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from store.errors import StoreUnavailable
 from store.ledger.statistics import PublicStats
+from store.outages import Outage
 
 log = structlog.get_logger(__name__)
 
@@ -45,13 +46,16 @@ class LiveCounts:
 
     async def run(self) -> None:
         """Count when somebody wants it, until cancelled."""
+        outage = Outage()
         while True:
             await self._wanted.wait()
             try:
                 self._latest = _presented(await self._count())
             except StoreUnavailable as silent:
-                log.warning("public counts not renewed", reason=str(silent))
+                if outage.failed():
+                    log.warning("public counts not renewed", seconds=outage.seconds, reason=str(silent))
             else:
+                outage.over()
                 self._fresh_until = trio.current_time() + FRESH_SECONDS
             done, self._counted, self._wanted = self._counted, trio.Event(), trio.Event()
             done.set()

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
+import structlog.testing
 import trio
 
 from engine.errors import JournalUnavailable
@@ -117,6 +119,22 @@ async def test_a_deaf_server_knows_it_and_still_writes_under_its_old_registratio
         await until(lambda: journal.alone)
         assert peers.statistics().opened == 2
         nursery.cancel_scope.cancel()
+
+
+async def test_a_database_that_is_away_is_logged_once_and_again_when_it_is_back(conninfo: str) -> None:
+    heard = Heard()
+    with structlog.testing.capture_logs() as logs:
+        async with proxied(conninfo) as proxy, trio.open_nursery() as nursery:
+            peers = Peers(proxy.conninfo, Clock(), poll_seconds=TRUST / 2, trust_seconds=TRUST)
+            nursery.start_soon(partial(peers.run, heard.listener, own_writer=1))
+            assert await heard.next() == "gap"
+            proxy.swallow_answers = True
+            await until(lambda: proxy.connections > 4)
+            proxy.swallow_answers = False
+            assert await heard.next() == "gap"
+            nursery.cancel_scope.cancel()
+    assert [line["event"] for line in logs] == ["listening session lost", "listening session replaced"]
+    assert logs[1]["after_seconds"] > 0
 
 
 async def test_a_server_of_a_release_that_does_not_register_is_seen(conninfo: str) -> None:
