@@ -105,6 +105,8 @@ class Cluster:
         self._socket_dir = _socket_dir(self._cluster)
         self._place = self._cluster
         """What the server, started in its directory, calls it."""
+        self.was_made = False
+        """Whether `join` made the cluster, because there was none."""
 
     @property
     def conninfo(self) -> str:
@@ -145,8 +147,8 @@ class Cluster:
             await self._start()
             return True
 
-    async def leave(self, users: int) -> None:
-        """Stop the server if nobody else uses it."""
+    async def leave(self, users: int, *, removing: bool = False) -> None:
+        """Stop the server if nobody else uses it, and remove the cluster then if it is to be removed."""
         async with self._starting():
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,6 +159,8 @@ class Cluster:
                 if self._socket_dir != self._cluster:
                     with suppress(OSError):
                         self._socket_dir.rmdir()
+                if removing:
+                    await trio.to_thread.run_sync(lambda: shutil.rmtree(self._cluster, ignore_errors=True))
             finally:
                 os.close(users)
 
@@ -212,6 +216,7 @@ class Cluster:
         options = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale")
         await self._run("initdb", "-D", str(name), *options, cwd=partial)
         partial.rename(self._cluster)
+        self.was_made = True
 
     async def _start(self) -> None:
         socket_dir = self._place if self._socket_dir == self._cluster else self._socket_dir

@@ -23,12 +23,17 @@ PAUSE_SECONDS_MAX = 10.0
 
 @asynccontextmanager
 async def embedded_postgres(
-    data_dir: Path, *, binaries: Path | None = None, settings: Mapping[str, str] | None = None
+    data_dir: Path,
+    *,
+    binaries: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    provisional: bool = False,
 ) -> AsyncIterator[str]:
     """Use the PostgreSQL in `data_dir`, made and started when there is none; gives its conninfo.
 
     `binaries` are others than the wheel's; `settings` go over `SETTINGS` when the server is started here. Leaving stops
     the server unless another process uses it. Cancellation while it starts leaves a server that the next one finds.
+    `provisional`: a database that was made here is removed again if what is done with it raises.
 
     Raises `EmbeddedUnavailable` with a sentence that says what to do.
     """
@@ -40,11 +45,13 @@ async def embedded_postgres(
             f"cannot use {data_dir} for the embedded PostgreSQL: {error.strerror or error}. Make it writable, or give "
             "another --data-dir."
         ) from error
+    has_failed = True
     try:
         yield cluster.conninfo
+        has_failed = False
     finally:
         with trio.CancelScope(shield=True):
-            await cluster.leave(users)
+            await cluster.leave(users, removing=provisional and has_failed and cluster.was_made)
 
 
 async def keep_running(

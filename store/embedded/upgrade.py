@@ -45,12 +45,14 @@ async def upgrade(data_dir: Path) -> Upgraded | None:
         raise EmbeddedUnavailable(f"the database in {data_dir} is in use: stop llm-bus first.")
     backup, new = data_dir / "upgrade.dump", data_dir / _NEW
     await trio.to_thread.run_sync(lambda: shutil.rmtree(new, ignore_errors=True))
-    async with embedded_postgres(data_dir, binaries=old) as conninfo:
-        events = (await back_up(conninfo, backup)).events
-    async with embedded_postgres(new) as conninfo:
-        await put_back(conninfo, backup)
-    (new / "complete").write_text(str(events))
-    backup.unlink()
+    try:
+        async with embedded_postgres(data_dir, binaries=old) as conninfo:
+            events = (await back_up(conninfo, backup)).events
+        async with embedded_postgres(new, provisional=True) as conninfo:
+            await put_back(conninfo, backup)
+        (new / "complete").write_text(str(events))
+    finally:
+        backup.unlink(missing_ok=True)  # it would keep the disk full that made this fail
     return _finish(data_dir)
 
 

@@ -6,6 +6,7 @@ that transaction lets one work while the others wait and then find nothing to do
 not even a pooler keeps it. A migration that was released is never edited; the next one corrects it.
 """
 
+from collections.abc import Iterable
 from importlib import resources
 from math import inf
 
@@ -120,11 +121,15 @@ async def pending(conninfo: str) -> list[str]:
 
 
 async def _missing(connection: Connection) -> list[Migration]:
-    migrations = known()
     applied: dict[int, str] = dict(await connection.fetch(_APPLIED))
-    if unknown := applied.keys() - {migration.number for migration in migrations}:
+    if unknown := unknown_of(applied):
         raise SchemaTooNew(
             f"the database has migration {applied[max(unknown)]}, which this version does not know: "
             "a newer version of llm-bus has used it. Upgrade llm-bus, or give it another database."
         )
-    return [migration for migration in migrations if migration.number not in applied]
+    return [migration for migration in known() if migration.number not in applied]
+
+
+def unknown_of(applied: Iterable[int]) -> set[int]:
+    """Those of the applied migrations' numbers that only a newer version of the program knows."""
+    return set(applied) - {migration.number for migration in known()}

@@ -13,18 +13,20 @@ from pathlib import Path
 from subprocess import PIPE
 
 import trio
+from msgspec import Struct
 
 from store.embedded.programs import client_program
 from store.errors import StatementFailed, TransferRefused
 from store.postgres import vitals
 from store.postgres.connection import Connection
+from store.postgres.migrate import unknown_of
 from store.postgres.passwords import for_a_program
 from store.transfer import backup_log
 from store.transfer.backup_log import BackedUp
 
 _EVENTS = "select count(*), count(distinct project_id) from events"
 _IS_EMPTY = "select not exists (select from pg_tables where schemaname = 'public')"
-_COPY_EVENTS = b"COPY public.events ("
+_COPY = {b"COPY public.events (": "events", b"COPY public.schema_migrations (": "migrations"}
 _END_OF_COPY = b"\\."
 _WORDS_MAX = 500
 
@@ -47,7 +49,8 @@ async def back_up(conninfo: str, file: Path) -> BackedUp:
 async def put_back(conninfo: str, file: Path) -> BackedUp:
     """Restore a backup into an empty database, all of it or nothing, and count what came.
 
-    Raises `TransferRefused` when the database is not empty, or the file is not a complete backup.
+    Raises `TransferRefused` when the database is not empty, or the file is not a complete backup that this version
+    knows; then nothing was restored.
     """
     major = (await vitals.examine(conninfo)).major_version
     connection = await Connection.open(conninfo)
@@ -57,15 +60,19 @@ async def put_back(conninfo: str, file: Path) -> BackedUp:
             raise TransferRefused(
                 "the database is not empty: restore into a new --data-dir, or a database that createdb made."
             )
-        expected = await _events_in(file, major)
+        expected = await _read_through(file, major)
+        if unknown_of(expected.migrations):
+            raise TransferRefused(
+                f"{file} is a backup of a newer version of llm-bus: upgrade llm-bus, then restore it."
+            )
         database, secret = for_a_program(conninfo)
         flags = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", f"--dbname={database}")
         await _run(major, "pg_restore", *flags, str(file), **secret)
         ((events, projects),) = await connection.fetch(_EVENTS)
     finally:
         connection.close()
-    if events != expected:
-        raise TransferRefused(f"the database holds {events} events of the backup's {expected}.")
+    if events != expected.events:
+        raise TransferRefused(f"the database holds {events} events of the backup's {expected.events}.")
     return BackedUp(events=events, projects=projects, size_bytes=(await trio.Path(file).stat()).st_size)
 
 
@@ -75,7 +82,7 @@ async def _back_up(conninfo: str, file: Path) -> BackedUp:
     partial = file.with_name(f"{file.name}.partial")
     with _alone(partial):
         events, projects = await _dump(conninfo, major, partial)
-        written = await _events_in(partial, major)
+        written = (await _read_through(partial, major)).events
         if written != events:
             raise TransferRefused(f"the backup holds {written} events of {events}: it is not kept.")
         await trio.to_thread.run_sync(_put, partial, file)
@@ -98,28 +105,45 @@ async def _dump(conninfo: str, major: int, file: Path) -> tuple[int, int]:
     return events, projects
 
 
-async def _events_in(file: Path, major: int) -> int:
-    """How many events a backup holds; reads all of it, so that a broken one is found out."""
+class _Contents(Struct):
+    """What a backup holds: how many events, and the numbers of the migrations that made its tables."""
+
+    events: int = 0
+    migrations: list[int] = []
+
+
+async def _read_through(file: Path, major: int) -> _Contents:
+    """What a backup holds; reads all of it, so that a broken one is found out.
+
+    Raises `TransferRefused` for anything else than a complete backup.
+    """
     program = client_program("pg_restore", major)
     process = await trio.lowlevel.open_process([str(program), "--file=-", str(file)], stdout=PIPE, stderr=PIPE)
     assert process.stdout is not None  # noqa: S101 - opened with a pipe
     assert process.stderr is not None  # noqa: S101 - the same
-    events, inside = 0, False
+    contents, inside = _Contents(), ""
     try:
         async for line in _lines(process.stdout):
-            if inside:
-                inside = line != _END_OF_COPY
-                events += inside
+            if not inside:
+                inside = next((table for begin, table in _COPY.items() if line.startswith(begin)), "")
+            elif line == _END_OF_COPY:
+                inside = ""
+            elif inside == "events":
+                contents.events += 1
             else:
-                inside = line.startswith(_COPY_EVENTS)
+                contents.migrations.append(int(line.partition(b"\t")[0]))
         said = bytes(await process.stderr.receive_some(_WORDS_MAX))
         await process.wait()
     finally:
         if process.returncode is None:
             process.kill()
     if process.returncode != 0:
-        raise TransferRefused(f"{file} is not a complete backup: {_words(said)}")
-    return events
+        raise TransferRefused(
+            f"{file} is no complete backup, so nothing of it is used; take another one. {_words(said)}"
+        )
+    if not contents.migrations:
+        raise TransferRefused(f"{file} is not of an llm-bus database: give a file that 'llm-bus backup' wrote.")
+    return contents
 
 
 async def _lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:

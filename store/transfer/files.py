@@ -100,7 +100,7 @@ def open_ledger(directory: Path) -> Iterator[LedgerFile]:
         raise TransferRefused(f"{path} is a symbolic link: choose another directory.")
     if not path.exists():
         path.touch()
-    with path.open("r+b") as file:
+    with _naming(path), path.open("r+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -114,11 +114,22 @@ def replace_file(path: Path, content: bytes) -> None:
         return
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
-    with new.open("xb") as file:
+    with _naming(path), new.open("xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Have an `OSError` say which file it is about: one of writing, such as on a full disk, does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _check_ours(directory: Path) -> None:

@@ -92,7 +92,7 @@ def loses_news_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where everybody asks for something all the time, other news hides the loss; here most wait."""
 
     def mostly_wait(rng: Random, mark: str, _: int) -> AnyCommand:
-        return Claim(sequence="a", note=mark) if rng.random() < 0.2 else WhatsNew(wait_seconds=55)
+        return Claim(sequence="a", note=mark) if rng.random() < 0.1 else WhatsNew(wait_seconds=55)
 
     monkeypatch.setattr(clients, "draw_command", mostly_wait)
     monkeypatch.setattr(Directory, "missed_news", lambda _: None)

@@ -62,7 +62,7 @@ def restore(file: Path, *, as_json: bool, **flags: str | None) -> None:
     """Put a backup FILE into an empty database, and verify it."""
 
     async def run(settings: Settings) -> BackedUp:
-        async with open_database(settings) as conninfo:
+        async with open_database(settings, provisional=True) as conninfo:
             with working(f"Reading {file}"):
                 done = await put_back(conninfo, file)
             await bring_up_to_date(conninfo)

@@ -14,8 +14,10 @@ Result = TypeVar("Result")
 
 
 @asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[str]:
+async def open_database(settings: Settings, *, provisional: bool = False) -> AsyncIterator[str]:
     """The conninfo of a database, started when it is ours; it goes on when others use it after us.
+
+    `provisional`: one that is made here is removed again if what is done with it raises.
 
     Raises `EmbeddedUnavailable` and `OSError` when ours cannot be used. One that was given is not tried here.
     """
@@ -23,7 +25,9 @@ async def open_database(settings: Settings) -> AsyncIterator[str]:
         conninfo = settings.database_url
         if conninfo is None:
             with working(f"Starting PostgreSQL in {settings.data_dir}"):
-                conninfo = await stack.enter_async_context(embedded_postgres(settings.data_dir))
+                conninfo = await stack.enter_async_context(
+                    embedded_postgres(settings.data_dir, provisional=provisional)
+                )
         yield conninfo
 
 

@@ -41,7 +41,7 @@ def legacy(given: str | None, *, as_json: bool, **flags: str | None) -> None:
         raise click.UsageError("the old database's URL is neither a postgresql:// URL nor key=value pairs.")
 
     async def run(settings: Settings) -> Carried:
-        async with open_database(settings) as conninfo:
+        async with open_database(settings, provisional=True) as conninfo:
             with progress_bar("Carrying over") as told:
                 return await import_legacy(source, conninfo, prepare=bring_up_to_date, progress=told)
 

@@ -72,7 +72,7 @@ def import_(directory: Path, email: str, *, as_json: bool, **flags: str | None) 
     """Restore an export from DIR into an empty database."""
 
     async def run(settings: Settings) -> Restored:
-        async with open_database(settings) as conninfo:
+        async with open_database(settings, provisional=True) as conninfo:
             await bring_up_to_date(conninfo)
             with progress_bar("Importing") as told:
                 return await import_project(conninfo, directory, email=email, progress=told)

@@ -8,7 +8,7 @@ from store import embedded_postgres, migrate, open_store
 from store.embedded import upgrade as upgrading
 from store.embedded.programs import MAJOR, installed_programs
 from store.embedded.upgrade import upgrade
-from store.errors import EmbeddedUnavailable
+from store.errors import EmbeddedUnavailable, TransferRefused
 from store.people import minting
 from tests.postgres import FAST_AND_CARELESS, query
 
@@ -55,6 +55,21 @@ async def test_an_upgrade_that_crashed_between_its_renames_is_finished(
             raise AssertionError("an empty database in place of the old one")
     assert await upgrade(data_dir) is not None
     async with embedded_postgres(data_dir, settings=FAST_AND_CARELESS) as conninfo:
+        assert query(conninfo, TOKENS) == tokens
+
+
+async def test_an_upgrade_that_fails_leaves_the_old_database_and_no_other_files(
+    data_dir: Path, tokens: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise TransferRefused("no space left")
+
+    monkeypatch.setattr(upgrading, "put_back", full)
+    with pytest.raises(TransferRefused):
+        await upgrade(data_dir)
+    assert not (data_dir / "upgrade.dump").exists()
+    assert not (data_dir / "upgrading" / "postgres").exists()
+    async with embedded_postgres(data_dir, binaries=installed_programs()[OLD]) as conninfo:
         assert query(conninfo, TOKENS) == tokens
 
 

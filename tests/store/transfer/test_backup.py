@@ -60,6 +60,21 @@ async def test_a_broken_backup_is_found_out_and_restores_nothing(conninfo: str, 
     assert query(target, "select count(*) from pg_tables where schemaname = 'public'") == [(0,)]
 
 
+async def test_a_backup_of_a_newer_version_or_of_another_program_restores_nothing(
+    conninfo: str, target: str, tmp_path: Path
+) -> None:
+    backup = tmp_path / "backup"
+    query(conninfo, "insert into schema_migrations (number, name) values (9999, '9999_later')")
+    await back_up(conninfo, backup)
+    with pytest.raises(TransferRefused, match="newer version"):
+        await put_back(target, backup)
+    query(conninfo, "alter table schema_migrations rename to steps")
+    with pytest.raises(TransferRefused, match="not of an llm-bus database"):
+        await back_up(conninfo, tmp_path / "other")
+    assert query(target, "select count(*) from pg_tables where schemaname = 'public'") == [(0,)]
+    assert os.listdir(tmp_path) == ["backup"]
+
+
 async def test_a_backup_that_fails_leaves_the_one_before(conninfo: str, tmp_path: Path) -> None:
     await made(conninfo)
     backup = tmp_path / "backup"

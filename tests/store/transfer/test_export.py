@@ -1,6 +1,7 @@
 """What an export writes, how a second one goes on, and what it refuses to touch."""
 
 import os
+import resource
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
@@ -255,6 +256,17 @@ async def test_what_is_written_during_an_export_waits_for_the_next(store: Store,
     assert (first.events, first.added) == (len(project.events), len(project.events))
     assert f"as of event {first.events}," in (tmp_path / "state.md").read_text()
     assert (await export(store, tmp_path)).added == 1
+
+
+async def test_a_full_disk_is_said_with_the_file_that_had_no_room(past: Past, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as full:
+            await export(past, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert full.value.filename == str(tmp_path / "ledger.jsonl")
 
 
 async def test_no_link_in_a_directory_of_somebody_elses_leads_an_export_astray(past: Past, tmp_path: Path) -> None:

@@ -115,6 +115,21 @@ def test_what_cannot_be_exported_or_imported_is_one_sentence(command: Command, d
     fails(failed, 1, "127.0.0.1")
 
 
+def test_what_cannot_be_put_back_leaves_no_database_behind(tmp_path: Path) -> None:
+    """Otherwise the next 'llm-bus up' would find an empty one, and begin anew in it."""
+    (tmp_path / "broken.dump").write_bytes(b"PGDMP and no more")
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "project.json").write_text("{}")
+    data = ("--data-dir", tmp_path / "data")
+    done = llm_bus("restore", tmp_path / "broken.dump", *data)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no complete backup, so nothing of it is used; take another one." in done.stderr
+    done = llm_bus("import", tmp_path / "export", *data)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "project.json" in done.stderr
+    assert not list((tmp_path / "data").glob("postgres*"))
+
+
 def test_an_import_into_a_database_in_use_is_refused(command: Command, database: str, tmp_path: Path) -> None:
     mint = ("token", "mint", "--owner", "a@example.com", "--project", "shop", "--participant", "a")
     assert command(*mint, "--database-url", database).returncode == 0
