@@ -20,11 +20,11 @@ from engine.open_posts import PostBook
 from engine.project import AnyCommand
 from engine.sequences import Claim
 from tests.actors.memory_journal import MemoryJournal
-from tests.simulation import clients
+from tests.simulation import clients, world
 from tests.simulation.journal import FaultyJournal, Weather
 from tests.simulation.world import Failover, simulate
 
-SEEDS_MAX = 600
+SEEDS_MAX = 1200
 STEPS = 15
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -89,12 +89,13 @@ def moves_the_cursor_before_the_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def loses_news_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where everybody asks for something all the time, other news hides the loss; here most wait."""
+    """Where many ask for something all the time, other news hides the loss; here few do, and most of them wait."""
 
     def mostly_wait(rng: Random, mark: str, _: int) -> AnyCommand:
-        return Claim(sequence="a", note=mark) if rng.random() < 0.1 else WhatsNew(wait_seconds=55)
+        return Claim(sequence="a", note=mark) if rng.random() < 0.3 else WhatsNew(wait_seconds=55)
 
     monkeypatch.setattr(clients, "draw_command", mostly_wait)
+    monkeypatch.setattr(world, "CLIENTS_MAX", 3)
     monkeypatch.setattr(Directory, "missed_news", lambda _: None)
 
 

@@ -33,16 +33,17 @@ class FirstRun(Struct, frozen=True, kw_only=True):
 
         Raises `InvalidName`.
         """
-        known = (
-            await store.read(owners.has_owners)
-            if self.email is None
-            else await store.read(owners.find_owner, self.email)
-        )
-        if known:
+        if await self.has_owner(store):
             return None
         email = self.email or EMAIL
         await store.write(owners.ensure_owner, email, is_operator=True)
         return await store.write(minting.mint, email, self.project, AGENT, kind="agent", is_admin=True)
+
+    async def has_owner(self, store: Store) -> bool:
+        """Whether the email that was given is an owner's; without one, whether there is any owner."""
+        if self.email is None:
+            return await store.read(owners.has_owners)
+        return await store.read(owners.find_owner, self.email) is not None
 
     async def operator(self, store: Store) -> str | None:
         """The email of who is to look after this server: the one given, or the operator who is there longest.

@@ -4,12 +4,13 @@ Flags go before the environment, which only `web.config` reads; so no option her
 the variable instead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from math import isnan
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from store.postgres.passwords import holds_password
 from web.config import bus_address
@@ -149,3 +150,13 @@ def address(_: click.Context, parameter: click.Parameter, url: str | None) -> st
     """The address of a server, without the /mcp at its end; raises `ConfigurationError` for what is no address."""
     name = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
     return None if url is None else bus_address(name, url)
+
+
+def options_given(*, but: Collection[str]) -> list[str]:
+    """The options that this command line has, such as `--project`, without those of these names."""
+    context = click.get_current_context()
+    return [
+        option.opts[0]
+        for option in context.command.params
+        if option.name not in but and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    ]

@@ -1,5 +1,7 @@
 """`llm-bus up` where an LLM Bus answers already: its address and a link into it, instead of a second server."""
 
+from collections.abc import Sequence
+
 import httpx2
 
 from store import open_store, pending
@@ -16,8 +18,10 @@ from web.errors import AlreadyRunning
 ANSWER_SECONDS_MAX = 5.0
 
 
-async def point_at_running(settings: Settings, first_run: FirstRun) -> None:
+async def point_at_running(settings: Settings, first_run: FirstRun, idle: Sequence[str]) -> None:
     """Say where the server on the settings' port is, with a link that signs its first owner in.
+
+    `idle` are options that were given and that only a server that starts would heed.
 
     Raises `AlreadyRunning` when that server has other data than these settings name.
     """
@@ -30,10 +34,17 @@ async def point_at_running(settings: Settings, first_run: FirstRun) -> None:
         async with open_store(conninfo, pool_size_max=1) as store:
             link = await owner_link(store, settings, await first_run.operator(store))
             # Without an owner there is no link to ask for; then some server must use this database at least.
+            is_unknown = first_run.email is not None and link is None and not await first_run.has_owner(store)
             is_ours = await store.read(peers.is_served) if link is None else await _knows(settings, link)
     if not is_ours:
         raise AlreadyRunning(url)
     note(f"LLM Bus is already running at {settings.known_url}. Another one: llm-bus up --port 0")
+    if idle:
+        options = ", ".join(idle)
+        note(f"Without effect, because that server was started before: {options}. Stop it first, then start it anew.")
+    if is_unknown:
+        email = first_run.email
+        note(f"There is no owner {email}, and only a server that starts creates one: llm-bus owner add {email}")
     show_way_in(settings, link)
 
 

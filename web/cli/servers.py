@@ -17,7 +17,7 @@ from store.postgres.pool import POOL_SIZE_MAX
 from web.cli.admin_link import owner_link, show_way_in
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.first_run import EMAIL, FirstRun, project_here
-from web.cli.options import address_options, data_options, sign_in_options
+from web.cli.options import address_options, data_options, options_given, sign_in_options
 from web.cli.port import what_listens
 from web.cli.running_already import point_at_running
 from web.cli.terminal import card, note, say
@@ -30,6 +30,9 @@ from web.server import run_bus, stop_on_signals
 
 Greeting = Callable[[Settings, str], Awaitable[None]]
 """Called with bound settings and a conninfo when the server is about to answer."""
+
+_HEEDED_BY_ALL = frozenset({"data_dir", "database_url", "host", "port", "public_url", "email"})
+"""The options of `up` that say which server is meant and how its links look, also where it runs already."""
 
 YOUNG_OBJECTS_MAX = 7_000
 """So many new objects start a collection of young garbage; Python's default is 700. At most every hundredth is full."""
@@ -76,7 +79,7 @@ def up(email: str | None, project: str | None, **flags: str | None) -> None:
             minted = await first_run.make(store)
             link = await owner_link(store, settings, await first_run.operator(store))
         if minted is None:
-            _greet_again()
+            _greet_again(project)
         else:
             _greet_first(minted, settings.known_url)
         show_way_in(settings, link)
@@ -89,7 +92,7 @@ def up(email: str | None, project: str | None, **flags: str | None) -> None:
         case "nothing":
             trio.run(_serve, settings, greet)
         case "llm-bus":
-            trio.run(point_at_running, settings, first_run)
+            trio.run(point_at_running, settings, first_run, options_given(but=_HEEDED_BY_ALL))
         case "something else":
             raise CannotListen(settings.host, settings.port, OSError(errno.EADDRINUSE, ""))
 
@@ -172,7 +175,9 @@ def _hints_for_other_terminals(port: int) -> Iterator[str]:
         yield f"In another terminal, type this first: export PORT={port}"
 
 
-def _greet_again() -> None:
+def _greet_again(project: str | None = None) -> None:
     note("Using existing data; tokens remain valid.")
+    if project is not None:
+        note("--project has no effect on existing data: 'llm-bus token mint' makes further projects.")
     # No names: this directory's may be another than the first run's, and minting creates what it does not find.
     note("Another agent: 'llm-bus token mint --help' says how; give the owner and project of the first.")

@@ -144,6 +144,17 @@ def test_where_a_server_answers_already_up_prints_a_link_into_it(first_run: Runn
     assert open_link(again.stdout).startswith(f"{first_run.url}/admin/account")
 
 
+def test_where_a_server_runs_already_up_says_which_options_have_no_effect(first_run: Running, data_dir: Path) -> None:
+    taken = first_run.url.rpartition(":")[2]
+    here = ("up", "--data-dir", data_dir, "--port", taken)
+    again = llm_bus(*here, "--project", "other", "--log-format", "json", "--email", "new@example.com")
+    assert again.returncode == 0
+    assert "was started before: --log-format, --project." in again.stderr
+    assert "There is no owner new@example.com" in again.stderr
+    assert "llm-bus owner add new@example.com" in again.stderr
+    assert "Without effect" not in llm_bus(*here).stderr
+
+
 def test_a_server_with_other_data_is_not_taken_for_ours(first_run: Running, tmp_path: Path, postgres: Server) -> None:
     taken = first_run.url.rpartition(":")[2]
     database, empty = postgres.create_database(), postgres.create_database()
