@@ -7,6 +7,7 @@ or registered there before the first acknowledgement (`engine.posts`).
 from datetime import datetime
 from typing import Annotated
 
+import trio
 from markupsafe import Markup
 from msgspec import Meta, Struct
 from quart import Blueprint, render_template
@@ -22,13 +23,14 @@ from store.ledger.projects import ProjectRow
 from web.admin import acting, forms
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project
-from web.admin.markdown import ref_address, rendered
+from web.admin.markdown import pieces, ref_address, rendered
 from web.admin.visitor import PREFIX, current_owner, see_other
 
 THREAD_POSTS_MAX = 50
 
 THREAD_CHARACTERS_MAX = 60_000
-"""Of the bodies that a thread shows; what is beyond is read on the page of its own post."""
+THREAD_PIECES_MAX = 3_000
+"""Of the bodies that a thread shows (`markdown.pieces`); what is beyond is read on the page of its own post."""
 
 SUBJECT_LENGTH_MAX = 200
 
@@ -114,7 +116,7 @@ async def _post_page(context: AdminContext, project: ProjectRow, post_id: int, f
         place="projects",
         project=project,
         post=post,
-        thread=[(each, text) for each, text in zip(thread, _texts(thread, post), strict=True)],
+        thread=[(each, text) for each, text in zip(thread, await _texts(thread, post), strict=True)],
         is_cut=len(thread) >= THREAD_POSTS_MAX,
         owing=await _owing(context.store, project.id, post),
         refs={each.id: ref_address(project, each.ref) for each in thread},
@@ -122,13 +124,20 @@ async def _post_page(context: AdminContext, project: ProjectRow, post_id: int, f
     )
 
 
-def _texts(thread: list[Post], current: Post) -> list[Markup | None]:
-    """The bodies as HTML; None for those that are too much for one page, but never for the current post."""
-    room, texts = THREAD_CHARACTERS_MAX - len(current.body), list[Markup | None]()
+async def _texts(thread: list[Post], current: Post) -> list[Markup | None]:
+    """The bodies as HTML; None for those that are too much for one page, but never for the current post.
+
+    Other tasks run between them.
+    """
+    characters, marks = THREAD_CHARACTERS_MAX - len(current.body), THREAD_PIECES_MAX - pieces(current.body)
+    texts = list[Markup | None]()
     for each in thread:
         if each.id != current.id:
-            room -= len(each.body)
-        texts.append(rendered(each.body) if room >= 0 or each.id == current.id else None)
+            characters -= len(each.body)
+            marks -= pieces(each.body)
+        is_shown = each.id == current.id or (characters >= 0 and marks >= 0)
+        texts.append(rendered(each.body) if is_shown else None)
+        await trio.lowlevel.checkpoint()
     return texts
 
 

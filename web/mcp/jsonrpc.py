@@ -6,11 +6,11 @@ Reads bytes into a `Message` and writes results and errors as bytes; what method
 import codecs
 import json
 import re
-from typing import Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import mcp_types as types
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 Result = dict[str, Any]
 
@@ -24,11 +24,14 @@ DIGITS_MAX = 4_000
 EXPLAINED_LENGTH_MAX = 100_000
 """Where a longer body stops to be JSON is not looked for: that takes many times as long as reading it."""
 
+ID_LENGTH_MAX = 1_000
+"""Of an id that is text. A stream repeats it in each of its messages."""
+
 _PARTS = {
     "params": "params must be an object",
     "jsonrpc": 'jsonrpc must be "2.0"',
     "method": "method must be text",
-    "id": "id must be text or a whole number",
+    "id": f"id must be a whole number, or text of at most {ID_LENGTH_MAX} characters",
 }
 
 
@@ -37,7 +40,7 @@ class Message(Struct, frozen=True):
 
     jsonrpc: Literal["2.0"]
     method: str
-    id: str | int | UnsetType = UNSET
+    id: Annotated[str, Meta(max_length=ID_LENGTH_MAX)] | int | UnsetType = UNSET
     params: dict[str, Any] | None = None
 
 
