@@ -2,6 +2,7 @@
 
 `actors.directory` does the waiting. This module counts the waits and ends them: all when the server stops, and those of
 revoked tokens, at once when this process revokes the token, otherwise when the store confirms a doubt (`doubt`, `run`).
+Those of tokens that have run out end at the next look at all.
 A caller re-checks its token after it has registered its wait: an earlier revocation could not signal it.
 
 An owner's page that is open waits too, with the id of its session for a token (`web.admin.live`).
@@ -24,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 WAITS_MAX = 64
 """Far more than an agent and its sub-agents need."""
+
+LOOK_SECONDS = 15.0
+"""How often the tokens of all waits are looked at without a doubt: one that only runs out tells nobody."""
 
 RECHECK_SECONDS = 1.0
 """How soon the store is asked again that could not say which tokens still work."""
@@ -119,7 +123,8 @@ class Waits:
     async def _settle_doubts(self, still_valid: StillValid) -> None:
         outage = Outage()
         while True:
-            await self._doubted.wait()
+            with trio.move_on_after(LOOK_SECONDS):
+                await self._doubted.wait()
             self._doubted = trio.Event()
             try:
                 await self._recheck(still_valid)

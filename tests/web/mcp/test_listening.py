@@ -21,6 +21,7 @@ from tests.web.admin.event_stream import EventStream, connected
 from tests.web.admin.slow_reading import UNREAD_EVENTS, connections, hurry
 from tests.web.bus import ENVELOPE, Bus, running_bus
 from tests.web.http.test_attacks import until
+from web.identity import waits
 from web.mcp import listening
 
 WAIT_SECONDS_MAX = 20
@@ -136,6 +137,18 @@ async def test_a_stream_ends_with_its_token(bus: Bus, token: str, how: str) -> N
             await bus.store.write(owners.suspend, owner.id, by="elsewhere")
         else:
             await bus.store.write(projects.archive, owner.id, 1, archived=True, by="elsewhere")
+        while (told := await message(stream)) is not None and "result" not in told:
+            assert told["method"]
+
+
+async def test_a_stream_ends_when_its_token_has_run_out(
+    store: Store, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waits, "LOOK_SECONDS", 0.1)
+    async with running_bus(store, conninfo) as bus, raw_listener(bus, await bus.mint(), *ALL) as stream:
+        await message(stream)
+        async with store.transaction() as connection:
+            await connection.execute("update tokens set expires_at = now()")
         while (told := await message(stream)) is not None and "result" not in told:
             assert told["method"]
 
