@@ -213,9 +213,9 @@ class Connection:
             exchange.status, exchange.outcome, exchange.is_answered = CLIENT_GONE, "disconnected", True
             raise
         finally:
-            if not self._life.cancel_called:  # else it is answered and recorded by `_refuse_late`
+            if exchange.is_answered or not self._life.cancel_called:  # else `_refuse_late` answers and records it
                 self._server.app.record(exchange)
-        self._exchange = None
+                self._exchange = None
         return stays_open
 
     async def _refuse_late(self, exchange: Exchange) -> None:

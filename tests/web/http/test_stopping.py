@@ -1,7 +1,13 @@
-"""What comes in the moment the server stops, or ends a pause, is answered or not done at all."""
+"""What comes in the moment the server stops, or ends a pause, is answered or not done at all.
+
+A request that is answered in the moment its time ends is recorded as one that was answered.
+"""
 
 import socket
+from collections.abc import Callable
+from time import perf_counter
 
+import pytest
 import trio
 import trio.testing
 
@@ -21,6 +27,9 @@ class Work:
 
     def __init__(self) -> None:
         self.begun = self.done = 0
+        self.recorded: list[tuple[int, str]] = []
+        self.during: Callable[[Exchange], object] = lambda _: None
+        """Called as the work is done, before the answer goes out."""
 
     async def refuse(self, exchange: Exchange) -> Problem | Answer | None:
         return None
@@ -29,6 +38,7 @@ class Work:
         self.begun += 1
         await trio.lowlevel.checkpoint()
         self.done += 1
+        self.during(exchange)
         return Answer(200, b"{}")
 
     async def serve_asgi(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,7 +48,7 @@ class Work:
         raise AssertionError("the server is not run")
 
     def record(self, exchange: Exchange) -> None:
-        pass
+        self.recorded.append((exchange.status, exchange.final_outcome))
 
 
 class EndPauseOnArrival(trio.abc.Instrument):
@@ -102,3 +112,24 @@ async def test_a_connection_without_a_request_is_closed_at_once() -> None:
             await trio.testing.wait_all_tasks_blocked()
             assert connection.end_pause()
         assert here.recv(1) == b""
+
+
+@pytest.mark.parametrize("has_more_to_do", [False, True])
+async def test_a_request_that_is_answered_as_its_time_ends_is_recorded_once(*, has_more_to_do: bool) -> None:
+    work = Work()
+    here, there = socket.socketpair()
+    with here, there:
+        there.setblocking(False)
+        connection = Connection(Server(work, Proxies(())), there, "127.0.0.1")
+
+        def end_its_time(exchange: Exchange) -> None:
+            exchange.late_at = perf_counter()
+            connection.end_if_late(exchange.late_at)
+            exchange.afterwards = trio.lowlevel.checkpoint if has_more_to_do else None
+
+        work.during = end_its_time
+        here.sendall(REQUEST)
+        with trio.fail_after(60):
+            await connection.run()
+        assert here.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+    assert work.recorded == [(200, "ok")]
