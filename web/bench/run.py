@@ -319,6 +319,7 @@ class Run:
         project = size.next_project()
         if tool == "whats_new":
             await make_recent(size.served, project)
+            await trio.sleep(1.1 * ALONE_SECONDS)  # beside its peer's calls, its own wait in line
         load = bench_load.tool_load(
             size.served, tool, project.token, connections=connections, seconds=self._plan.seconds
         )

@@ -5,7 +5,7 @@ requests handled in every pass, and each step of somebody else's request would w
 clients send requests, more than a few that one client sends at the same time therefore wait in line, and one of each
 line begins at a time. Before the next ones begin, the server lets twice the processor time pass that it has used since:
 lines leave half of its time to others. A client that is alone does not wait, and its line ends when the others stop. A
-client that sends one request after another never waits.
+client that sends one request after another does not wait, unless it gets each of its answers within half a millisecond.
 
 Where many clients fill the server, that time is long. So each line also moves on when every client outside the lines
 has had a turn on average: a client in line gets no less than one of the others. Otherwise a client that came into line
