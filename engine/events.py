@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
+from msgspec import Struct
 
 from engine.commits import CommitChecked
 from engine.fields import is_shown
@@ -52,6 +53,20 @@ _HIDDEN: dict[type[EventData], tuple[str, ...]] = {
 _DECODERS = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items()}
 
 
+def _shown_part(cls: type[EventData]) -> type[Struct]:
+    """The same with nothing but the shown fields."""
+    fields = [field for field in msgspec.structs.fields(cls) if is_shown(field.type)]
+    return msgspec.defstruct(
+        cls.__name__,
+        [(f.name, f.type) if f.required else (f.name, f.type, f.default) for f in fields],
+        kw_only=True,
+        omit_defaults=True,
+    )
+
+
+_SHOWN_DECODERS = {name: msgspec.json.Decoder(_shown_part(cls)) for name, cls in EVENT_TYPES.items()}
+
+
 def shown_fields(cls: type[EventData]) -> tuple[str, ...]:
     """The names of the fields that queries of the ledger show, in order."""
     return _SHOWN[cls]
@@ -64,6 +79,14 @@ def payload(data: EventData) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(data)
     for name in _HIDDEN[type(data)]:
         shown.pop(name, None)
+    return shown
+
+
+def stored_payload(type_name: str, stored: bytes | str) -> dict[str, Any]:
+    """`payload` of what the ledger stores; the other fields are not read and may be missing."""
+    if (decoder := _SHOWN_DECODERS.get(type_name)) is None:
+        return {}
+    shown: dict[str, Any] = msgspec.to_builtins(decoder.decode(stored))
     return shown
 
 

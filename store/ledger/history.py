@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from engine.events import decode, payload
+from engine.events import decode, stored_payload
 from engine.lookups import (
     ACKS_COUNTED_MAX,
     ACKS_SHOWN_MAX,
@@ -99,7 +99,7 @@ select shown.*
 # A post's body is never shown here, so it is not sent either; the engine decides what else stays hidden.
 _EVENTS = """
 select e.seq, e.at, e.actor, e.type,
-       (case when e.type = 'post' then e.data || '{{"body": ""}}' else e.data end)::text
+       (case when e.type = 'post' then e.data - 'body' else e.data end)::text
   from {source} e
  where {conditions}
  order by e.seq {direction} limit %(limit)s
@@ -390,7 +390,7 @@ def _given(query: EventQuery | PostQuery, filters: dict[str, str], parameters: d
 
 def _event_view(row: Row) -> EventView:
     seq, at, actor, type_name, data = row
-    return EventView(id=seq, ts=at, actor=actor, type=type_name, payload=payload(decode(type_name, data)))
+    return EventView(id=seq, ts=at, actor=actor, type=type_name, payload=stored_payload(type_name, data))
 
 
 def _post_record(row: Row) -> PostRecord:

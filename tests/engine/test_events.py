@@ -6,7 +6,7 @@ from msgspec.structs import asdict
 
 from engine import commits, leases, posts, presence, repairs, sequences, tasks
 from engine.commits import CommitChecked, Numbers, Paths
-from engine.events import EVENT_TYPES, EventType, Unknown, decode, encode, payload, shown_fields
+from engine.events import EVENT_TYPES, EventType, Unknown, decode, encode, payload, shown_fields, stored_payload
 from engine.fields import Shown, is_hidden, is_shown
 from engine.leases import Leased, Released
 from engine.posts import Acked, Posted
@@ -122,6 +122,16 @@ def test_every_type_is_in_the_table_and_in_the_vocabulary() -> None:
 @pytest.mark.parametrize(("data", "shown"), ROWS)
 def test_queries_show_everything_but_bodies_keys_and_internal_ids(data: EventData, shown: dict[str, Any]) -> None:
     assert msgspec.json.decode(msgspec.json.encode(payload(data))) == shown
+
+
+@pytest.mark.parametrize("data", [data for data, _ in ROWS])
+def test_queries_show_the_same_of_a_stored_event(data: EventData) -> None:
+    assert list(stored_payload(data.type, encode(data)).items()) == list(payload(data).items())
+
+
+def test_what_is_not_shown_of_a_stored_event_is_not_read() -> None:
+    assert stored_payload("post", b'{"to_lane":"api","to_actor":null,"subject":null,"ref":null,"tag":null,"thread":1}')
+    assert stored_payload("teleport", b'{"to":"mars"}') == {}
 
 
 @pytest.mark.parametrize("data", [data for data, _ in ROWS])

@@ -30,6 +30,9 @@ def test_a_page_holds_the_first_items_that_fit_and_one_at_least(monkeypatch: pyt
     assert within_a_page(large) == (large[:1], 2)
     assert within_a_page(large[:1]) == (large[:1], 0)
     assert within_a_page([]) == ([], 0)
+    monkeypatch.setattr(lookups, "MEASURED_AT_ONCE", 2)
+    assert within_a_page([*small[:2], *large]) == (small[:2], 3)
+    assert within_a_page(small[:1] * 3) == (small[:1] * 2, 1)
 
 
 def test_an_event_is_shown_without_what_is_not_marked_as_shown() -> None:

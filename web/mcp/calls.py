@@ -21,6 +21,7 @@ from engine.refusals import Refusal
 from engine.vocabulary import Command
 from web.http.exchange import Exchange
 from web.mcp.arguments import Parser, shown
+from web.mcp.encoding import encode_in_steps
 from web.mcp.schemas import input_schema
 from web.mcp.sending import as_refusal, in_time, no_room
 from web.mcp.tools import TOOLS, Tool
@@ -37,16 +38,8 @@ _WORD = re.compile(r"[A-Z]?[a-z]+")
 _NAME_LENGTH_MAX = 128
 """Longer names of tools are spelled like none: comparing a name that fills a body would take the server's time."""
 
-_TIME_ENDS = b'Z"'
-_TIME_BEGINS = (b'"at":"', b'"ts":"', b'_at":"', b'"last_seen":"')
-_SECONDS, _MICROSECONDS = len("2026-01-31T12:00:00"), len("2026-01-31T12:00:00.000000")
-"""How long a time is as msgspec writes it, without its end. It gets three decimals, so that times sort as text."""
-
 REFUSAL_SECONDS = 0.25
 """How late a token hears that it calls too often, so that one that does not listen costs the others little."""
-
-LARGE_BYTES = 50_000
-"""An answer of this size takes long enough to write that others may run before."""
 
 _NOT_A_LEAD = Refusal("forbidden", "only leads may do this; ask a lead of the project (list_participants shows them).")
 
@@ -80,10 +73,7 @@ class Toolbox:
         outcome = await self._run(exchange, tool, parser, given)
         if isinstance(outcome, Refusal):
             return refused(exchange, outcome)
-        result = _result(outcome, tells_unread=tool.tells_unread)
-        if len(result["structuredContent"]) > LARGE_BYTES:
-            await trio.lowlevel.checkpoint()  # to be written into its message next
-        return result
+        return _result(await encode_in_steps(outcome.reply), outcome.unread if tool.tells_unread else 0)
 
     def _told_unknown(self, name: str) -> str:
         close = self._nearest(name) if len(name) <= _NAME_LENGTH_MAX else None
@@ -123,22 +113,10 @@ def refused(exchange: Exchange, refusal: Refusal) -> ToolResult:
     return {"content": [{"type": "text", "text": str(refusal)}], "isError": True}
 
 
-def _in_milliseconds(encoded: bytes) -> bytes:
-    """The same JSON with three decimals in every time. Looked for from its ends: a pattern takes ten times as long."""
-    parts = encoded.split(_TIME_ENDS)
-    for number, part in enumerate(parts[:-1]):
-        if part.endswith(_TIME_BEGINS, 0, -_MICROSECONDS) and part[-7:-6] == b".":
-            parts[number] = part[:-3]
-        elif part.endswith(_TIME_BEGINS, 0, -_SECONDS):
-            parts[number] = part + b".000"
-    return _TIME_ENDS.join(parts)
-
-
-def _result(answer: Answer, *, tells_unread: bool) -> ToolResult:
-    encoded = _in_milliseconds(msgspec.json.encode(answer.reply))
-    if tells_unread and answer.unread > 0:
-        unread = b'"_unread_posts":%d}' % answer.unread
-        encoded = b"{" + unread if encoded == b"{}" else encoded[:-1] + b"," + unread
+def _result(encoded: bytes, unread: int) -> ToolResult:
+    if unread > 0:
+        told = b'"_unread_posts":%d}' % unread
+        encoded = b"{" + told if encoded == b"{}" else encoded[:-1] + b"," + told
     return {"content": [{"type": "text", "text": encoded.decode()}], "structuredContent": msgspec.Raw(encoded)}
 
 

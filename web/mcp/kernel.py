@@ -25,6 +25,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from web.http.answer import EventStream
 from web.http.exchange import Exchange
 from web.mcp.calls import Toolbox, ToolResult, refused
+from web.mcp.encoding import CHARACTERS_AT_ONCE, encode_text_in_steps
 from web.mcp.leniency import call_meant
 from web.mcp.listening import LISTEN, Listening
 from web.mcp.offer import Context, offer
@@ -127,7 +128,10 @@ class Kernel:
             methods.validate_client_request("tools/call", revision, params)
         if exchange.stages is not None:
             exchange.trace = named_trace(params.get("_meta"))
-        return self._of_revision(await self._toolbox.call(exchange, params["name"], params.get("arguments")), revision)
+        result = await self._toolbox.call(exchange, params["name"], params.get("arguments"))
+        if len(text := result["content"][0]["text"]) > CHARACTERS_AT_ONCE:
+            result["content"][0]["text"] = await encode_text_in_steps(text)
+        return self._of_revision(result, revision)
 
     def too_late(self, exchange: Exchange, revision: str) -> dict[str, Any]:
         """The result of a tool call that was not answered in time."""

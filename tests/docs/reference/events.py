@@ -7,10 +7,8 @@ from typing import Any
 
 import msgspec
 
-from actors import Answer
 from engine.commits import CommitChecked, Numbers, Paths
 from engine.events import EVENT_TYPES, payload, shown_fields
-from engine.ledger import Events
 from engine.lookups import EventView
 from engine.repairs import Lost
 from engine.vocabulary import EventData
@@ -18,7 +16,7 @@ from store.ledger.repair import REPAIRER
 from tests.docs.reference.markdown import code, json_block, page, table
 from tests.docs.reference.shapes import first_line, type_in_words
 from tests.docs.reference.words import WordsMissing
-from web.mcp.calls import _result
+from web.mcp.encoding import encode
 
 INTRODUCTION = """\
 A project's ledger is a list of events that only grows; `query_events` searches it. Ids count from 1 without gaps, times
@@ -65,8 +63,7 @@ def _section(name: str, happened: list[EventView]) -> str:
 
 
 def _as_answered(event: EventView) -> Any:
-    answered = _result(Answer(Events(events=[event]), 0), tells_unread=False)
-    return json.loads(answered["content"][0]["text"])["events"][0]
+    return json.loads(encode(event))
 
 
 def _fields(kind: type[EventData]) -> Iterator[tuple[str, str]]:

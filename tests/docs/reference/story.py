@@ -16,7 +16,7 @@ from typing import Any
 import trio
 from msgspec import Struct
 
-from actors import Answer, Directory
+from actors import Directory
 from engine.ledger import Events
 from engine.lookups import EventView
 from engine.refusals import Refusal
@@ -27,7 +27,8 @@ from store.people.codes import digest
 from web.config import Settings
 from web.http.exchange import Exchange
 from web.http.request import Request
-from web.mcp.calls import Toolbox, _result
+from web.mcp.calls import Toolbox
+from web.mcp.encoding import encode
 from web.mcp.identity_tools import InviteCode, OpenInvites
 from web.server import join
 
@@ -205,7 +206,7 @@ async def _people(teller: Teller) -> None:
 
 def _settled(reply: Reply) -> Any:
     """The reply as JSON, with dots for what is random and a fixed end for an invite."""
-    text = str(_result(Answer(reply, 0), tells_unread=False)["content"][0]["text"])
+    text = encode(reply).decode()
     end = BEGINNING + timedelta(days=1)
     if isinstance(code := getattr(reply, "code", None), str):
         expires_at: datetime = reply.expires_at  # type: ignore[attr-defined]

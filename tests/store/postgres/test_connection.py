@@ -9,7 +9,7 @@ import trio
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from store.errors import ConnectionLost, StatementFailed, StoreUnavailable, UniqueTaken
-from store.postgres.connection import Connection
+from store.postgres.connection import ROWS_AT_ONCE, Connection
 from store.postgres.prepared import Prepared
 from tests.postgres import query
 from tests.store.proxy import proxied
@@ -164,6 +164,30 @@ async def test_a_statement_larger_than_any_buffer_arrives_whole(conninfo: str) -
     assert await connection.fetch("select length(%s::text)", (large,)) == [(len(large),)]
     length = Prepared("select length(%(text)s::text)")
     assert await connection.begin_and_run((length, {"text": large}), (length, {"text": large})) == [(len(large),)]
+    connection.close()
+
+
+async def test_others_run_while_many_rows_are_read(conninfo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.postgres.connection.SLICE_SECONDS", 0)
+    connection = await Connection.open(conninfo)
+    seen_by_others = set[int]()
+    made: list[int] = []
+
+    async def watch() -> None:
+        while True:
+            seen_by_others.add(len(made))
+            await trio.lowlevel.checkpoint()
+
+    def make(row: tuple[int]) -> int:
+        made.append(row[0])
+        return row[0]
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch)
+        found = await connection.fetch_each("select generate_series(1, 1000)", {}, make)
+        nursery.cancel_scope.cancel()
+    assert found == list(range(1, 1001))
+    assert len(seen_by_others) >= 1000 // ROWS_AT_ONCE
     connection.close()
 
 

@@ -10,13 +10,12 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from actors import Answer
 from engine import commits, held_leases, leases, ledger, lookups, posts, presence, repairs, sequences, tasks
 from engine.decision import Context, Pending
 from engine.vocabulary import Command, Reply
 from tests.web.bus import Bus
 from web.mcp import identity_tools
-from web.mcp.calls import _result
+from web.mcp.encoding import encode
 
 MODULES = (commits, leases, ledger, lookups, posts, presence, repairs, sequences, tasks, identity_tools)
 NEVER_ANSWERED = {lookups.EventQuery, lookups.PostQuery, lookups.TaskQuery, held_leases.HeldLease, Context, Pending}
@@ -35,7 +34,7 @@ def times_of(module: ModuleType) -> Iterator[tuple[str, str]]:
 
 
 def answered(reply: Any) -> str:
-    return str(_result(Answer(reply, 0), tells_unread=False)["content"][0]["text"])
+    return encode(reply).decode()
 
 
 @pytest.mark.parametrize("name", sorted({name for module in MODULES for _, name in times_of(module)}))
