@@ -12,6 +12,9 @@ DOTS = dots() { while kill -0 $$$$ 2>/dev/null; do printf .; sleep 2; done; }; \
 # Two processes a core, each with a PostgreSQL of its own: a test waits for half of its time, mostly for other processes.
 PARALLEL := $(BIN)/pytest --numprocesses $$((2 * $$(getconf _NPROCESSORS_ONLN))) --dist worksteal
 
+# Compiled modules are kept also where an image forbids it: four test processes and every server would compile them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help up port-is-ours demo bench test check lint types faults reliability soak conformance package screenshots docs reference constraints clean
 
