@@ -54,17 +54,18 @@ class Roster(Struct, frozen=True, kw_only=True):
 def resolve(name: str, roster: Roster) -> Addressee | Refusal:
     """Find whom `name` means: `label`, `handle/label`, or the bare handle for the owner in person.
 
-    Handles are case-insensitive. A label is exact; failing that, it is the only one that looks the same. A label equal
-    to the handle wins over the owner, who is then reached through the web admin only.
+    Handles are case-insensitive. A label is exact; failing that, it is the only one that looks the same. `@` before a
+    name is that of a mention. A label equal to the handle wins over the owner, who is then reached through the web
+    admin only.
     """
     handle, slash, label = (part.strip() for part in name.rpartition("/"))
     if not label:
         return invalid(f"'{name}' is not a name: use a label, handle/label, or the owner's handle.")
-    if slash and handle.lower() != roster.handle.lower():
+    if slash and likeness(handle) != roster.handle.lower():
         return not_found(f"no owner '{handle}' in this project; its owner is '{roster.handle}'.")
     if label in roster.labels:
         return Addressee(roster.labels[label], f"{roster.handle}/{label}")
-    if not slash and label.lower() == roster.handle.lower():
+    if not slash and likeness(label) == roster.handle.lower():
         return Addressee(OWNER, roster.handle)
     alike = [known for known in roster.labels if likeness(known) == likeness(label)]
     if len(alike) == 1:

@@ -22,6 +22,8 @@ NOTHING_IN_WORDS = frozenset({"null", "none", "nil", "undefined", "n/a", "nan", 
 _TIDIED_MAX = 1_000
 """Longer texts are too long for any name. Normalizing takes the square of the number of accents in a row."""
 
+_AROUND_A_LABEL = re.compile(r"^[@\s]+|\s+$")
+
 _AROUND_WORDS = "()<>[]{}."
 
 _SCRIPTS = (
@@ -72,9 +74,9 @@ def unseen(name: str) -> str | None:
 
 
 def likeness(label: str) -> str:
-    """What labels that look the same share: NFKC and case folding (UAX #31, "NFKC_Casefold")."""
+    """What labels that name the same share: NFKC and case folding (UAX #31, "NFKC_Casefold"), without a mention's `@`."""
     folded = unicodedata.normalize("NFKC", label).casefold()
-    return unicodedata.normalize("NFKC", folded)
+    return _AROUND_A_LABEL.sub("", unicodedata.normalize("NFKC", folded))
 
 
 def mixes_scripts(label: str) -> bool:

@@ -29,6 +29,10 @@ ROSTER = Roster(handle="kim", labels={"ada": 1, "Ada": 2, "a b": 3})
         ("kim/kim", Roster(handle="kim", labels={"kim": 5}), Addressee(5, "kim/kim")),
         ("WEB", Roster(handle="kim", labels={"web": 5}), Addressee(5, "kim/web")),
         ("kim/Web", Roster(handle="kim", labels={"web": 5}), Addressee(5, "kim/web")),
+        ("@web", Roster(handle="kim", labels={"web": 5}), Addressee(5, "kim/web")),
+        ("@kim/web", Roster(handle="kim", labels={"web": 5}), Addressee(5, "kim/web")),
+        ("web", Roster(handle="kim", labels={"@web": 5}), Addressee(5, "kim/@web")),
+        ("@Kim", ROSTER, Addressee(OWNER, "kim")),
         ("caf\u00e9", Roster(handle="kim", labels={"cafe\u0301": 5}), Addressee(5, "kim/cafe\u0301")),
     ],
 )
@@ -58,7 +62,7 @@ def test_a_name_that_means_nobody_is_refused_with_what_to_do(name: str, code: st
     assert str(refusal) == f"{code}: {refusal.message}"
 
 
-@pytest.mark.parametrize("name", ["@backend", "bakend", "kim/backend.", "Backends"])
+@pytest.mark.parametrize("name", ["bakend", "kim/backend.", "Backends"])
 def test_a_name_that_is_close_to_one_is_told_so(name: str) -> None:
     refusal = resolve(name, Roster(handle="kim", labels={"backend": 1, "web": 2}))
     assert isinstance(refusal, Refusal)

@@ -52,6 +52,8 @@ def test_what_a_reader_cannot_see_is_named(name: str, character: str | None) -> 
         ("\uff37eb", "web"),
         ("\u212aate", "kate"),
         ("stra\u00dfe", "STRASSE"),
+        ("@api", "api"),
+        (" \uff20 @Api ", "api"),
     ],
 )
 def test_labels_that_look_the_same_are_alike(a: str, b: str) -> None:
