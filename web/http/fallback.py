@@ -34,6 +34,9 @@ WRITE_BYTES_MIN = 64 * 1024
 _RESOLVED = frozenset(
     {b"transfer-encoding", b"content-length", b"expect", b"upgrade", b"http2-settings", b"te", b"trailer"}
 )
+_IF_ANY = (b"if-match", b"*")
+"""True of whatever is found, and of no matter where nothing is (RFC 9110, 13.2.1). Werkzeug takes it for a tag."""
+
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _EVENT_STREAM = b"\r\ncontent-type: text/event-stream\r\n"
 _UNLIMITED = 2**62
@@ -127,7 +130,7 @@ def write_request(request: Request) -> bytes:
     """The bytes of a complete request, framed in the simplest way."""
     body = request.body
     lines = [b"%s %s HTTP/%s" % (request.method.encode(), request.target, request.version.encode())]
-    lines += [b"%s: %s" % header for header in request.headers if header[0] not in _RESOLVED]
+    lines += [b"%s: %s" % header for header in request.headers if header[0] not in _RESOLVED and header != _IF_ANY]
     if body or request.method in _METHODS_WITH_BODY:
         lines.append(b"content-length: %d" % len(body))
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
