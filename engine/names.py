@@ -74,7 +74,7 @@ def unseen(name: str) -> str | None:
 
 
 def likeness(label: str) -> str:
-    """What labels that name the same share: NFKC and case folding (UAX #31, "NFKC_Casefold"), without a mention's `@`."""
+    """What labels of one meaning share: NFKC and case folding (UAX #31, "NFKC_Casefold"), and no `@` of a mention."""
     folded = unicodedata.normalize("NFKC", label).casefold()
     return _AROUND_A_LABEL.sub("", unicodedata.normalize("NFKC", folded))
 

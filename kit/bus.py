@@ -13,6 +13,10 @@ from kit.words import line
 STATELESS = "2026-07-28"
 HANDSHAKE = "2025-06-18"
 _ABOUT_US = {"name": "llm-bus-kit", "version": VERSION}
+_WHY = {
+    "archived": ", because the project is archived; its owner can unarchive it",
+    "suspended": ", because its owner is suspended",
+}
 _STRANGE = "the answer is not that of LLM Bus"
 
 
@@ -86,7 +90,7 @@ class Bus:
             kind = NoAnswer if str(error) == "timed out" else Doubt
             raise kind(f"the bus does not answer: {str(error) or type(error).__name__}") from error
         if status in (401, 403):
-            raise Doubt(f"the bus refuses the token: HTTP {status}")
+            raise Doubt(f"the bus refuses the token: HTTP {status}{_WHY.get(str(object_in(body).get('error')), '')}")
         if status == 429 or status // 100 not in (2, 4):
             raise Doubt(f"the bus answers HTTP {status}")
         if session := received.get("mcp-session-id"):

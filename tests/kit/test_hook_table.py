@@ -114,6 +114,12 @@ async def test_a_wrong_token_passes_and_is_not_told(tree: WorkTree) -> None:
     assert "wrong-one" not in tree.log()
 
 
+async def test_the_token_of_an_archived_project_passes_and_says_why(bus: Bus, tree: WorkTree) -> None:
+    async with bus.store.transaction() as connection:
+        await connection.execute("update projects set archived_at = now()")
+    await assert_passes_with_a_warning(tree, "HTTP 403, because the project is archived; its owner can unarchive it")
+
+
 async def test_a_token_that_no_header_can_hold_passes_and_is_not_told(tree: WorkTree) -> None:
     secret = "llmbus_secret\nX: y"
     await assert_passes_with_a_warning(tree, "what LLM_BUS_TOKEN holds is not a token of LLM Bus", LLM_BUS_TOKEN=secret)

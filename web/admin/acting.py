@@ -1,6 +1,6 @@
 """Commands that the owner sends from a page, under the bare handle, as an agent's tool would send them.
 
-The ledger names the owner's handle, and the project's rules apply to the owner too. The page gets the answer, or the
+The ledger names the owner's handle, and the project's rules apply to the owner, too. The page gets the answer, or the
 refusal to show.
 """
 
@@ -17,6 +17,10 @@ from web.identity.owners import OwnProject, in_person
 from web.mcp.sending import addressed, as_refusal, no_room
 from web.services import Services
 
+ARCHIVED = Refusal(
+    "forbidden", "This project is archived: it can be read, and nothing is written in it. Unarchive it in its settings."
+)
+
 _STATUSES = {"not_found": 404, "conflict": 409, "forbidden": 403, "busy": 429, "unavailable": 503}
 
 
@@ -26,7 +30,12 @@ def owner_in_person(project: OwnProject) -> Principal:
 
 
 async def act(context: AdminContext, project: ProjectRow, command: AnyCommand) -> Answer | Refusal:
-    """Carry out a command as the owner. Failures that a page can show are returned as refusals."""
+    """Carry out a command as the owner. Failures that a page can show are returned as refusals.
+
+    Nothing is written in an archived project, neither here nor by its tokens.
+    """
+    if project.archived:
+        return ARCHIVED
     return await as_refusal(_ask(context.services, owner_in_person(project), command))
 
 

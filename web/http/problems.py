@@ -44,7 +44,7 @@ BEARER_TOKENS = (
 )
 STRANGER = Problem.of(401, "invalid_token", f"the token is missing or does not work; {BEARER_TOKENS}")
 SUSPENDED = Problem.of(403, "suspended", "this token's owner is suspended; ask the operator of this server.")
-ARCHIVED = Problem.of(403, "archived", "this project is archived; its owner can unarchive it.")
+ARCHIVED = Problem.of(403, "archived", "this project is archived; its owner can unarchive it in its settings.")
 FOREIGN_HOST = Problem.of(
     403,
     "forbidden_host",
