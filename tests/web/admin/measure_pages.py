@@ -32,6 +32,7 @@ from web.admin import cookies
 from web.bench import load, processes
 from web.bench.generator import Load
 from web.bench.processes import Served
+from web.bench.results import Sample
 from web.errors import BenchFailed
 
 EMAIL = "bench@localhost"
@@ -237,10 +238,10 @@ async def open_pages(served: Served, project: int, cookie: str, *, fetching: boo
         nursery.cancel_scope.cancel()
 
 
-async def claims(served: Served, token: str) -> float:
-    """The median of a claim, in milliseconds."""
+async def claims(served: Served, token: str) -> Sample:
+    """Claims of one client, one after another."""
     claim = load.tool_load(served, "claim", token, seconds=WINDOW_SECONDS)
-    return (await load.measure(claim, served, Path("/tmp"))).p50_ms
+    return await load.measure(claim, served, Path("/tmp"))
 
 
 async def measure_rest(served: Served, furnished: Furnished, cookie: str) -> None:
@@ -255,7 +256,7 @@ async def measure_rest(served: Served, furnished: Furnished, cookie: str) -> Non
 
 async def measure_claims(served: Served, furnished: Furnished, cookie: str, *, fetching: bool) -> None:
     """Tell how much longer a claim takes beside open pages: windows with and without them, in turn."""
-    alone, beside, told = list[float](), list[float](), Opened()
+    alone, beside, told = list[Sample](), list[Sample](), Opened()
     await claims(served, furnished.token)
     for _ in range(WINDOWS):
         alone.append(await claims(served, furnished.token))
@@ -264,12 +265,17 @@ async def measure_claims(served: Served, furnished: Furnished, cookie: str, *, f
             beside.append(await claims(served, furnished.token))
         told.messages += opened.messages
         told.fetches += opened.fetches
-    ratio = statistics.median(beside) / statistics.median(alone)
-    pairs = statistics.median(after / before for before, after in zip(alone, beside, strict=True))
-    tell(f"a claim alone:  {written(alone)}")
-    tell(f"beside {OPEN_PAGES} pages: {written(beside)}")
-    tell(f"medians {100 * (ratio - 1):+.1f} %, pairs {100 * (pairs - 1):+.1f} %")
-    tell(f"a window's pages were told {told.messages / WINDOWS:.0f} times, fetched {told.fetches / WINDOWS:.0f} times")
+    compare("p50 of a claim", [sample.p50_ms for sample in alone], [sample.p50_ms for sample in beside])
+    compare("processor time", [sample.cpu_ms or 0.0 for sample in alone], [sample.cpu_ms or 0.0 for sample in beside])
+    tell(f"pages of a window: told {told.messages / WINDOWS:.0f} times, fetched {told.fetches / WINDOWS:.0f} times")
+
+
+def compare(name: str, alone: list[float], beside: list[float]) -> None:
+    """Tell a figure of each window, without and with open pages, and how much more it is with them."""
+    more = statistics.median(beside) / statistics.median(alone) - 1
+    in_pairs = statistics.median(after / before for before, after in zip(alone, beside, strict=True)) - 1
+    tell(f"{name} alone {written(alone)}\n{'beside':>{len(name) + 6}} {written(beside)}")
+    tell(f"{'':{len(name)}} {100 * more:+.1f} %; median of pairs {100 * in_pairs:+.1f} %")
 
 
 def written(windows: list[float]) -> str:
