@@ -6,7 +6,8 @@ a few are under way, and the others wait. `web.http.turns` cannot see to that: s
 
 The next page is of the client that had the fewest lately: owners who open a page now and then do not wait for the
 hundreds of addresses that ask all the time. A place is taken when the whole request has arrived and given back when the
-answer begins to be sent, so neither slow senders, slow readers nor event streams hold one. A page that takes longer
+answer begins to be sent, so neither slow senders, slow readers nor event streams hold one. No page is made for a client
+that left while it waited for its place. A page that takes longer
 than `HELD_SECONDS_MAX` waits for the database, not for the processor: `look` gives its place to the next.
 """
 
@@ -40,10 +41,15 @@ class Bulkhead:
         """Requests of each client, older ones in part."""
         self._halved_at = 0.0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next request waits."""
+        return len(self._held) >= self._places
+
     async def enter(self, client: Hashable) -> trio.Event:
         """Wait for a place; gives what `leave` takes. Cancelled, it holds nothing."""
         ticket = trio.Event()
-        if len(self._held) < self._places:
+        if not self.is_full:
             self._admit(client, ticket)
             return ticket
         self._waiting.setdefault(client, deque()).append(ticket)

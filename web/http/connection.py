@@ -33,6 +33,7 @@ from web.http.problems import Problem
 from web.http.request import BODY_BYTES_MAX, PROBE_PATHS, Request
 
 if TYPE_CHECKING:
+    from web.http.bulkhead import Bulkhead
     from web.http.serving import Server
 
 log = structlog.get_logger(__name__)
@@ -316,10 +317,17 @@ class Connection:
             if exchange.request.is_plain and self._server.has_fast_way:
                 return await self._server.app.answer(exchange)
             if (bulkhead := self._server.bulkhead_of(exchange.request)) is not None:
-                exchange.held.append(partial(bulkhead.leave, await bulkhead.enter(exchange.subscriber)))
+                await self._enter(bulkhead, exchange)
             return await self._server.fallback.serve(self, exchange)
         finally:
             exchange.give_back()
+
+    async def _enter(self, bulkhead: Bulkhead, exchange: Exchange) -> None:
+        """Wait for a place; raises `Disconnected` when the client left meanwhile."""
+        has_waited = bulkhead.is_full
+        exchange.held.append(partial(bulkhead.leave, await bulkhead.enter(exchange.subscriber)))
+        if has_waited and self._has_client_left():
+            raise Disconnected
 
     # Writing
 

@@ -117,16 +117,24 @@ async def test_who_stops_waiting_leaves_nothing_behind(nursery: trio.Nursery) ->
 
 
 class Site(Mirror):
-    """A stream of events that never ends, a page that never comes, and one that is longer than a socket's buffers."""
+    """A stream of events that never ends, a page that waits, and one that is longer than a socket's buffers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = list[str]()
+        self.freed = trio.Event()
 
     async def serve_asgi(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
+        self.asked.append(path)
         if path in ("/stream", "/long"):
             kind = b"text/event-stream" if path == "/stream" else b"text/html"
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
             await send({"type": "http.response.body", "body": b"x" * 4_000_000, "more_body": True})
-        if path in ("/stream", "/long", "/stuck"):
+        if path in ("/stream", "/long"):
             await trio.sleep_forever()
+        if path == "/stuck":
+            await self.freed.wait()
         await super().serve_asgi(exchange, scope, receive, send)
 
 
@@ -136,14 +144,17 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     return Server(Site(), Proxies(()))
 
 
-async def asked(server: Server, nursery: trio.Nursery, request: bytes) -> bytes:
-    """What has come of an answer once nothing more happens."""
+async def asked(server: Server, nursery: trio.Nursery, request: bytes, *, closes: bool = False) -> bytes:
+    """What has come of an answer once nothing more happens; the client closes then if it `closes`, or stays."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
     nursery.start_soon(Connection(server, ours, "").run)
     theirs.sendall(request)
     await wait_all_tasks_blocked()
+    if closes:
+        theirs.close()
+        return b""
     nursery.start_soon(kept, theirs)
     try:
         return theirs.recv(12)
@@ -177,6 +188,17 @@ async def test_a_page_waits_for_the_one_before_and_health_checks_and_endpoints_d
     assert await asked(server, nursery, page("/page")) == b""
     for path in ("/healthz", "/readyz", "/mcp", "/hook/claude-code"):
         assert await asked(server, nursery, page(path)) == b"HTTP/1.1 200"
+
+
+async def test_no_page_is_made_for_a_client_that_left_while_it_waited(nursery: trio.Nursery, server: Server) -> None:
+    site = server.app
+    assert isinstance(site, Site)
+    await asked(server, nursery, page("/stuck"))
+    await asked(server, nursery, page("/gone"), closes=True)
+    assert await asked(server, nursery, page("/stays")) == b""
+    site.freed.set()
+    await wait_all_tasks_blocked()
+    assert site.asked == ["/stuck", "/stays"]
 
 
 class Stern(Mirror):
