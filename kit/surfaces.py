@@ -99,11 +99,39 @@ def _segments(path: str) -> tuple[str, ...]:
     return tuple(part if part == "**" else re.sub(r"\*+", "*", part) for part in parts if part not in ("", "."))
 
 
-def _fits_name(part: str, name: str) -> bool:
-    """Whether a segment with wildcards names another: what stands between its stars is found from left to right.
+def _fits(pattern: Sequence[str], path: Sequence[str]) -> bool:
+    """Whether segments with `**` name a path: what stands between two `**` is found from left to right.
 
-    It is found by C: another agent chooses the segment, and the server asks for many of them.
+    It is found by C where it can be, as in a segment: other agents choose surfaces, and the server compares many.
     """
+    runs: list[list[str]] = [[]]
+    for part in pattern:
+        if part == "**":
+            runs.append([])
+        else:
+            runs[-1].append(part)
+    first, *others = runs
+    if not others:
+        return len(first) == len(path) and _are_at(first, path, 0)
+    at, end = len(first), len(path) - len(others[-1])
+    if at > end or not (_are_at(first, path, 0) and _are_at(others[-1], path, end)):
+        return False
+    for run in others[:-1]:
+        while not _are_at(run, path, at):
+            at += 1
+            if at + len(run) > end:
+                return False
+        at += len(run)
+    return at <= end
+
+
+def _are_at(run: list[str], path: Sequence[str], at: int) -> bool:
+    there = path[at : at + len(run)]
+    return len(there) == len(run) and all(map(_fits_name, run, there))
+
+
+def _fits_name(part: str, name: str) -> bool:
+    """Whether a segment with wildcards names another: what stands between two stars is found from left to right."""
     if part == name:
         return True
     first, *others = part.split("*")
@@ -130,20 +158,3 @@ def _place(run: str, name: str, begin: int, end: int) -> int:
 @lru_cache(maxsize=4096)
 def _as_pattern(run: str) -> re.Pattern[str]:
     return re.compile(".".join(map(re.escape, run.split("?"))), re.DOTALL)
-
-
-def _fits(pattern: Sequence[str], path: Sequence[str]) -> bool:
-    """Go along both; on a misfit let the last `**` take one segment more."""
-    at = position = taken = 0
-    last_wild = -1
-    while position < len(path):
-        if at < len(pattern) and pattern[at] == "**":
-            last_wild, taken, at = at, position, at + 1
-        elif at < len(pattern) and _fits_name(pattern[at], path[position]):
-            at, position = at + 1, position + 1
-        elif last_wild >= 0:
-            taken += 1
-            at, position = last_wild + 1, taken
-        else:
-            return False
-    return all(part == "**" for part in pattern[at:])

@@ -8,6 +8,7 @@ middle of a turn, and lets a turn go on once at its end, so hooks make no loop.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kit.clients import SESSION_END
@@ -120,19 +121,20 @@ def needs_look(known: Session, edited: list[str], now: float) -> bool:
 
 
 def overlaps(facts: Facts, known: Session, edited: list[str]) -> Iterator[str | None]:
-    """Leases of others at the edited paths; at paths that were edited before, only those that came since.
+    """Leases of others at the edited paths; then, at paths that were edited before, those that came since.
 
     Whatever does not overlap is None, so that the server can let others run in between.
     """
-    watched = [*known.leases, *edited]
-    for row in others_leases(facts) if watched else ():
-        for path in dict.fromkeys(watched):
-            mark = f"{row.get('actor')} {row.get('surface')} {path}"
-            if covers(str(row.get("surface")), path) and (path in edited or mark not in known.overlaps):
-                known.overlaps = [*known.overlaps, mark][-LEASES_MAX:]
-                yield told_lease(path, row)
-            else:
-                yield None
+    rows = others_leases(facts) if edited or known.leases else []
+    earlier = [path for path in known.leases if path not in edited]
+    for row, path in chain(product(rows, dict.fromkeys(edited)), product(rows, earlier)):
+        if not covers(str(row.get("surface")), path):
+            yield None
+            continue
+        mark = f"{row.get('actor')} {row.get('surface')} {path}"
+        is_news = path in edited or mark not in known.overlaps
+        known.overlaps = [*known.overlaps, mark][-LEASES_MAX:] if is_news else known.overlaps
+        yield told_lease(path, row) if is_news else None
 
 
 def to_lease(facts: Facts, known: Session, edited: list[str], now: float) -> Iterator[str | None]:

@@ -55,7 +55,7 @@ PATH_LENGTH_MAX = 500
 SLICE_SECONDS = 0.001
 """How long leases are compared with paths before others run."""
 
-COMPARING_SECONDS_MAX = 0.1
+COMPARING_SECONDS_MAX = 0.01
 """How long they are compared for one hook; what is left is not looked at. Other agents choose what they lease."""
 
 
