@@ -12,15 +12,13 @@ import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
+from web.cli.proxies import AROUND_PROXIES
 from web.errors import BusUnreachable, ToolRefused, WebError, leaves
 
 CALL_SECONDS_MAX = 75.0
 """Longer than the longest wait a tool offers."""
 
 CONNECT_SECONDS_MAX = 5.0
-
-AROUND_PROXIES = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
-"""HTTP_PROXY is for the world outside: a bus on this machine is asked directly, and its tokens stay here."""
 
 
 class BusClient:

@@ -15,7 +15,8 @@ from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from web.cli.bus_client import AROUND_PROXIES, CALL_SECONDS_MAX, CONNECT_SECONDS_MAX
+from web.cli.bus_client import CALL_SECONDS_MAX, CONNECT_SECONDS_MAX
+from web.cli.proxies import AROUND_PROXIES
 from web.cli.stdio_wire import stdio_streams
 from web.mcp.calls import described
 from web.mcp.offer import Context, offer
