@@ -43,8 +43,8 @@ MESSAGES_MAX = 100
 RETRY_MILLISECONDS = 500
 _RETRY = b"retry: %d\n\n" % RETRY_MILLISECONDS
 
-SENDS_PER_SECOND_MAX = 50.0
-"""To all open pages together, because each of them fetches itself after a send, which takes some milliseconds."""
+SENDS_PER_SECOND_MAX = 20.0
+"""To all open pages together, because each of them fetches itself after a send: some 10 ms of the processor."""
 
 STREAMS_PER_OWNER_MAX = 256
 """Open pages of one owner that are told; a further one tries again later."""

@@ -46,7 +46,12 @@ REST_SECONDS = 10
 WINDOWS = 12
 """With open pages, and as many without."""
 WINDOW_SECONDS = 3.0
+READERS_WINDOWS = 6
+READERS_WINDOW_SECONDS = 12.0
+"""Longer than 200 pages rest after they were told something."""
 SETTLING_SECONDS = 1.0
+READING_SECONDS_MAX = 30.0
+"""Until each page was fetched once."""
 PAUSE_SECONDS = 0.4
 """Between two fetches of a page, as in `live.js`."""
 
@@ -187,11 +192,12 @@ async def measure_pages(served: Served, furnished: Furnished, cookie: str, bound
 
 
 class Opened(msgspec.Struct):
-    """Streams that are open now, and what they told."""
+    """Streams that are open now, what they told, and whether each page was fetched since."""
 
     streams: int = 0
     messages: int = 0
     fetches: int = 0
+    are_read: trio.Event = msgspec.field(default_factory=trio.Event)
 
 
 @asynccontextmanager
@@ -210,6 +216,8 @@ async def open_pages(served: Served, project: int, cookie: str, *, fetching: boo
             async for _ in connection:
                 pass
         opened.fetches += 1
+        if opened.fetches == OPEN_PAGES:
+            opened.are_read.set()
 
     async def keep_up(news: trio.MemoryReceiveChannel[None]) -> None:
         async for _ in news:
@@ -238,9 +246,9 @@ async def open_pages(served: Served, project: int, cookie: str, *, fetching: boo
         nursery.cancel_scope.cancel()
 
 
-async def claims(served: Served, token: str) -> Sample:
+async def claims(served: Served, token: str, seconds: float) -> Sample:
     """Claims of one client, one after another."""
-    claim = load.tool_load(served, "claim", token, seconds=WINDOW_SECONDS)
+    claim = load.tool_load(served, "claim", token, seconds=seconds)
     return await load.measure(claim, served, Path("/tmp"))
 
 
@@ -257,17 +265,19 @@ async def measure_rest(served: Served, furnished: Furnished, cookie: str) -> Non
 async def measure_claims(served: Served, furnished: Furnished, cookie: str, *, fetching: bool) -> None:
     """Tell how much longer a claim takes beside open pages: windows with and without them, in turn."""
     alone, beside, told = list[Sample](), list[Sample](), Opened()
-    await claims(served, furnished.token)
-    for _ in range(WINDOWS):
-        alone.append(await claims(served, furnished.token))
+    windows, seconds = (READERS_WINDOWS, READERS_WINDOW_SECONDS) if fetching else (WINDOWS, WINDOW_SECONDS)
+    await claims(served, furnished.token, 1.0)
+    for _ in range(windows):
+        alone.append(await claims(served, furnished.token, seconds))
         async with open_pages(served, furnished.project, cookie, fetching=fetching) as opened:
-            await trio.sleep(SETTLING_SECONDS)
-            beside.append(await claims(served, furnished.token))
+            with trio.move_on_after(READING_SECONDS_MAX if fetching else SETTLING_SECONDS):
+                await opened.are_read.wait()
+            beside.append(await claims(served, furnished.token, seconds))
         told.messages += opened.messages
         told.fetches += opened.fetches
     compare("p50 of a claim", [sample.p50_ms for sample in alone], [sample.p50_ms for sample in beside])
     compare("processor time", [sample.cpu_ms or 0.0 for sample in alone], [sample.cpu_ms or 0.0 for sample in beside])
-    tell(f"pages of a window: told {told.messages / WINDOWS:.0f} times, fetched {told.fetches / WINDOWS:.0f} times")
+    tell(f"pages of a window: told {told.messages / windows:.0f} times, fetched {told.fetches / windows:.0f} times")
 
 
 def compare(name: str, alone: list[float], beside: list[float]) -> None:
