@@ -4,9 +4,10 @@ The palette (`keys.js`) shows the same list in a dialog; without script it is a 
 """
 
 import re
+from typing import Annotated
 from urllib.parse import urlencode
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from quart import Blueprint, render_template, request
 
 from engine.terms import ID_MAX
@@ -45,7 +46,7 @@ _NUMBER = re.compile(r"#?(\d{1,16})").fullmatch
 class Wanted(Struct, frozen=True, kw_only=True):
     """The words typed, and the current project."""
 
-    q: str | None = None
+    q: Annotated[str, Meta(max_length=100)] | None = None
     project: int | None = None
 
 
@@ -94,7 +95,11 @@ def matching(wanted: Wanted, projects: list[ProjectOverview], people: list[Found
     places += people
     if words:
         places += [_page(project, *page) for project in projects if project not in here for page in PAGES[1:]]
-    return [place for place in places if all(word in f"{place.name} {place.where}".casefold() for word in words)]
+    return [place for place in places if _has_all(words, f"{place.name} {place.where}".casefold())]
+
+
+def _has_all(words: list[str], text: str) -> bool:
+    return all(word in text for word in words)
 
 
 def by_words(wanted: Wanted, projects: list[ProjectOverview]) -> list[Found]:
