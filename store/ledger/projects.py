@@ -20,6 +20,7 @@ from store.people.names import (
 )
 from store.postgres.advisory_locks import lock_ledger
 from store.postgres.connection import Connection, Row
+from store.postgres.records import record
 
 DELETE_CHUNK_EVENTS = 50_000
 """Events deleted by one statement: a fraction of a second's work, so a ledger of any length meets no time limit."""
@@ -206,5 +207,4 @@ def _taken(slug: str) -> NameTaken:
 
 
 def _project(row: Row, *, created: bool = False) -> ProjectRow:
-    *fields, _ = ProjectRow.__struct_fields__
-    return ProjectRow(**dict(zip(fields, row, strict=True)), created=created)
+    return record(ProjectRow, (*row, created))

@@ -18,6 +18,7 @@ from msgspec import Struct
 from store.people import audit
 from store.people.names import checked_webhook_url
 from store.postgres.connection import Connection, Row
+from store.postgres.records import record
 
 Shape = Literal["json", "slack", "ntfy"]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
@@ -51,7 +52,7 @@ _REMOVE = "delete from webhooks where project_id = %s"
 
 _TARGET = """
 j.id, j.slug, j.name, j.liveness_window_seconds, j.stale_after_seconds, o.handle,
-w.url, w.shape, w.secret, w.told::text, w.failures, w.failure
+w.url, w.shape, w.secret, w.failures, w.failure, w.told::text
 """
 
 _ONE = f"""
@@ -122,9 +123,9 @@ class Target(Struct, frozen=True, kw_only=True):
     url: str
     shape: Shape
     secret: str
-    told: dict[str, datetime]
     failures: int
     failure: str | None
+    told: dict[str, datetime]
 
     def __repr__(self) -> str:
         return f"Target(id={self.id})"
@@ -138,8 +139,8 @@ async def find(connection: Connection, owner_id: int, project_id: int) -> Webhoo
     rows = await connection.fetch(_FIND, (owner_id, project_id))
     if not rows:
         return None
-    url, shape, failures, failure, sent_at = rows[0]
-    return WebhookRow(host=_host(url), shape=shape, failures=failures, failure=failure, sent_at=sent_at)
+    url, *fields = rows[0]
+    return record(WebhookRow, (_host(url), *fields))
 
 
 async def save(
@@ -208,5 +209,5 @@ def _host(url: str) -> str:
 
 
 def _target(row: Row) -> Target:
-    given = dict(zip(Target.__struct_fields__, row, strict=True))
-    return Target(**{**given, "told": _TOLD.decode(given["told"])})
+    *fields, told = row
+    return record(Target, (*fields, _TOLD.decode(told)))
