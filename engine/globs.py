@@ -68,7 +68,7 @@ def _paths_meet(a: Sequence[str], b: Sequence[str]) -> bool:
     if ANY_PATH in a and ANY_PATH in b:
         return _ends_meet(a, b) and _ends_meet(a[::-1], b[::-1])
     if ANY_PATH not in a and ANY_PATH not in b:
-        return len(a) == len(b) and all(map(_texts_meet, a, b))
+        return len(a) == len(b) and all(map(texts_meet, a, b))
     wild, fixed = (a, b) if ANY_PATH in a else (b, a)
     if wild.count(ANY_PATH) == 1:
         return len(fixed) >= len(wild) - 1 and _ends_meet(wild, fixed) and _ends_meet(wild[::-1], fixed[::-1])
@@ -82,7 +82,7 @@ def _paths_meet(a: Sequence[str], b: Sequence[str]) -> bool:
 
     def meeting(segment: str) -> int:
         others = names if is_glob(segment) else {*globs, segment} & places.keys()
-        return sum(places[name] for name in others if _texts_meet(segment, name))
+        return sum(places[name] for name in others if texts_meet(segment, name))
 
     def partners(segment: str, candidates: int) -> int:
         if segment not in met:
@@ -92,7 +92,7 @@ def _paths_meet(a: Sequence[str], b: Sequence[str]) -> bool:
     return _meet(a, b, ANY_PATH, partners)
 
 
-def _texts_meet(a: str, b: str) -> bool:
+def texts_meet(a: str, b: str) -> bool:
     """Whether two segments, neither of them `**`, can spell the same name.
 
     That the name is not empty needs no care: only `*` could be empty, and two of them agree on any other name too.
@@ -123,7 +123,7 @@ def _ends_meet(a: Sequence[str], b: Sequence[str]) -> bool:
     for mine, yours in zip(a, b, strict=False):
         if ANY_PATH in {mine, yours}:
             break
-        if not _texts_meet(mine, yours):
+        if not texts_meet(mine, yours):
             return False
     return True
 

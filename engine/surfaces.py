@@ -106,6 +106,11 @@ def alternatives(surface: str) -> int:
     return len(_paths(surface)[1])
 
 
+def names(surface: str) -> frozenset[str]:
+    """The names in all paths of a parsed surface, but for `**`."""
+    return frozenset(name for path in _paths(surface)[1] for name in path if name != globs.ANY_PATH)
+
+
 def namespace(surface: str) -> str:
     """What a parsed surface counts, such as `port:`; empty for a path of the repository."""
     return _paths(surface)[0]

@@ -7,7 +7,16 @@ import pytest
 from engine import picking, ranges, surfaces
 from tests.engine.project import encoded
 
-RANGES = ["port:3000-3012", "gpu:7-12", "gpu:07-12", "sim:ios/1-9", "sim:ios-1-9", "port:0-3"]
+RANGES = [
+    "port:3000-3012",
+    "port:{a,b}1-3",
+    "port:v1.x8-12",
+    "gpu:7-12",
+    "gpu:07-12",
+    "sim:ios/1-9",
+    "sim:ios-1-9",
+    "port:0-3",
+]
 
 OTHERS = [
     *(
@@ -21,6 +30,16 @@ OTHERS = [
         "port:1",
     ),
     *("gpu:7", "gpu:07", "gpu:008", "gpu:1-9", "gpu:9-8", "gpu:", "gpu:12/a", "sim:ios", "sim:ios/3", "sim:ios/3/x"),
+    *(
+        "port:3?0*",
+        "port:{3*1,*2,x}",
+        "port:{30*,3003-3005}",
+        "port:*/a",
+        "gpu:*8*/**",
+        "gpu.a:1*",
+        "sim:ios/?",
+        "sim:*s*",
+    ),
     *("sim:ios-2", "sim:ios/1-4", "sim:*/2", "sim:**", "port", "src/3", "**", "port:a3", "sim:ios/{1-2,7}"),
 ]
 
