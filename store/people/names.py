@@ -77,7 +77,9 @@ def checked_label(label: str) -> str:
     label = kept_label(_checked(label, "a participant's name", "label", LABEL_LENGTH_MAX))
     if "\\" in label or not label.strip("."):
         raise InvalidName(f"'{label}' looks like a path: choose a name without '\\' and not of dots.", field="label")
-    if label.casefold() in _SPEAKERS:
+    if not names.likeness(label):
+        raise InvalidName(f"'{label}' is only the mark of a mention: add a name.", field="label")
+    if names.likeness(label) in _SPEAKERS:
         raise InvalidName(f"'{label}' means whoever says it: choose a name that others can use.", field="label")
     if names.mixes_scripts(label):
         raise InvalidName(

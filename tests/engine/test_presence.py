@@ -89,7 +89,7 @@ def test_a_post_to_a_lane_reaches_those_who_registered_last(monkeypatch: pytest.
     assert [project.state.posts.unread(who.id) for who in (ben, cay)] == [0, 1]
 
 
-@pytest.mark.parametrize("lane", ["Web-App", "web_app", "webapp", "web app"])
+@pytest.mark.parametrize("lane", ["Web-App", "web_app", "webapp", "web app", "@web-app"])
 def test_a_lane_that_is_spelled_nearly_as_another_is_told(lane: str) -> None:
     project = Project()
     project.play([ben(Register(lane="web-app"))])

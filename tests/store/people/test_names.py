@@ -65,7 +65,23 @@ def test_what_is_no_email_is_refused(email: str) -> None:
 
 @pytest.mark.parametrize(
     "label",
-    ["", "   ", "a/b", "a" * 65, "a\nb", "a\x00b", "\u200b", "a\u200bb", "w\u0435b", "..", ".", "a\\b", "me", "Self"],
+    [
+        "",
+        "   ",
+        "a/b",
+        "a" * 65,
+        "a\nb",
+        "a\x00b",
+        "\u200b",
+        "a\u200bb",
+        "w\u0435b",
+        "..",
+        ".",
+        "a\\b",
+        "me",
+        "@Self",
+        "@",
+    ],
 )
 def test_what_is_no_label_is_refused(label: str) -> None:
     with pytest.raises(InvalidName):
