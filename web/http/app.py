@@ -29,6 +29,7 @@ from web.http.forms import FORM_BYTES_MAX, PageRequest
 from web.http.hosts import HostGuard
 from web.http.problems import Problem
 from web.http.request import MCP_PATHS, PROBE_PATHS
+from web.http.templates import SteppedEnvironment
 from web.mcp.calls import REFUSAL_SECONDS, Toolbox
 from web.mcp.endpoint import McpEndpoint
 from web.mcp.kernel import Kernel
@@ -139,6 +140,7 @@ def create_pages() -> QuartTrio:
     """The Quart side, without routes: blueprints bring those. People get pages for errors, programs get JSON."""
     pages = QuartTrio("web", static_folder=None)
     pages.request_class = PageRequest
+    pages.jinja_environment = SteppedEnvironment
     pages.config["MAX_CONTENT_LENGTH"] = FORM_BYTES_MAX
     # The router would redirect to a full URL of its own making, which behind a proxy with TLS is the wrong one.
     pages.url_map.strict_slashes = pages.url_map.merge_slashes = False

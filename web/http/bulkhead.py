@@ -1,8 +1,8 @@
 """A bulkhead: how many pages are made at once, and whose is made next.
 
-A page costs milliseconds of the processor, most of them in few long steps, and Trio runs every task that can run in
-each pass of its event loop. With hundreds of pages under way, each step of a claim would wait for all of them. So only
-a few are under way, and the others wait. `web.http.turns` cannot see to that: strangers come from many addresses.
+A page costs milliseconds of the processor, in short steps (`web.http.templates`), and Trio runs every task that can run
+in each pass of its event loop. With hundreds of pages under way, each step of a claim would wait for all of them. So
+only a few are under way, and the others wait. `web.http.turns` cannot see to that: strangers come from many addresses.
 
 The next page is of the client that had the fewest lately: owners who open a page now and then do not wait for the
 hundreds of addresses that ask all the time. A place is taken when the whole request has arrived and given back when the

@@ -6,25 +6,20 @@ A time gets three decimals, so that times sort as text.
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
-from time import perf_counter
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from actors import Limits
-from actors.pace import Pace
 from engine.vocabulary import Reply
+from web.steps import short_steps
 
 ITEMS_AT_ONCE = 16
 """So many items of a list are written in some microseconds; posts with a hundred acknowledgements in a millisecond."""
 
 CHARACTERS_AT_ONCE = 16_384
 """So much text is written in some microseconds."""
-
-_STEPS = Limits(slice_seconds_max=0.000_25)
-"""A call takes several passes of the event loop, and each waits for the longest step of every other one."""
 
 _TIME_ENDS = b'Z"'
 _TIME_BEGINS = (b'"at":"', b'"ts":"', b'_at":"', b'"last_seen":"')
@@ -59,7 +54,7 @@ async def encode_text_in_steps(text: str) -> Raw:
 
 async def _in_steps(parts: Iterable[bytes]) -> bytes:
     """The parts as one, put together once: copies of what is long take as long as its making."""
-    pace = Pace(_STEPS, perf_counter)
+    pace = short_steps()
     made: list[bytes] = []
     for part in parts:
         made.append(part)

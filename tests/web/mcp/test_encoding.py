@@ -11,6 +11,7 @@ from actors import Limits
 from engine.ledger import Events
 from engine.lookups import EventView
 from engine.vocabulary import Reply
+from web import steps
 from web.mcp import encoding
 from web.mcp.encoding import encode, encode_in_steps, encode_text_in_steps
 
@@ -65,7 +66,7 @@ async def test_a_long_text_is_the_same_as_one_that_is_written_at_once(text: str)
 
 
 async def test_others_run_while_a_long_answer_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "_STEPS", Limits(slice_seconds_max=0))
+    monkeypatch.setattr(steps, "STEP", Limits(slice_seconds_max=0))
     passes = 0
 
     async def count() -> None:
