@@ -99,7 +99,7 @@ class Client:
             if isinstance(arguments, str):
                 try:
                     arguments = json.loads(arguments)
-                except ValueError:
+                except (ValueError, RecursionError):
                     arguments = {"text": arguments}
             elif isinstance(arguments, dict) and isinstance(arguments.get("command"), list):
                 arguments = {**arguments, "command": _line_of(arguments["command"])}

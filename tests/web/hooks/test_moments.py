@@ -68,3 +68,10 @@ async def test_what_a_hook_asks_counts_as_calls(store: Store, conninfo: str) -> 
         refused = await edit(bus, token, *(f"src/{number}.py" for number in range(60)))
         assert (refused.status_code, refused.json()["error"]) == (429, "busy")
         assert "calls a second" in refused.json()["message"]
+
+
+@pytest.mark.parametrize("arguments", ["[" * 100_000, '{"a":' * 50_000])
+async def test_arguments_that_are_nested_too_deeply_are_no_error(bus: Bus, token: str, arguments: str) -> None:
+    await begin(bus, token)
+    answer = await tell(bus, token, "PostToolUse", tool_name="Write", tool_input=arguments)
+    assert (answer.status_code, answer.json()) == (200, {})
