@@ -106,6 +106,8 @@ def _why_unread(body: bytes) -> str:
         return f"is not JSON (at character {error.pos})" if body else "is empty"
     except _Unread as error:
         return str(error)
+    except RecursionError:  # it takes a little less depth than msgspec
+        return "is nested too deeply"
     return "has a number that is too large"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.postgres import Server
 from tests.web.bus import ENVELOPE, HANDSHAKE_REVISIONS, REVISIONS, Bus
+from web.mcp.jsonrpc import Unreadable, read_message
 from web.onboarding.texts import GUIDE, GUIDE_URI, INSTRUCTIONS
 
 MODERN = "2026-07-28"
@@ -279,3 +280,10 @@ async def test_the_old_hook_is_answered_at_its_revision_without_ceremony(bus: Bu
     assert (await bus.send(initialize("2024-11-05"), token)).status_code == 200
     claim = await bus.send(request("tools/call", {"name": "claim", "arguments": {"sequence": "adr"}}), token)
     assert json.loads(claim.json()["result"]["content"][0]["text"])["sequence"] == "adr"
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_a_body_of_any_depth_is_unreadable_and_no_error(opening: bytes) -> None:
+    """Python's parser gives up a few levels before msgspec."""
+    for depth in range(300, 1_100):
+        assert isinstance(read_message(opening * depth), Unreadable), depth
