@@ -23,7 +23,7 @@ async def test_it_is_plain_text_that_may_be_kept_for_a_while(bus: Bus) -> None:
     assert response.headers["cache-control"] == "public, max-age=300"
     again = await bus.http.get("/kit/install.sh", headers={"If-None-Match": response.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    for tag, status in (("*", 200), ("  * ", 200), ('"other"', 412)):
+    for tag, status in (("*", 200), ('"other"', 412)):
         assert (await bus.http.get("/kit/install.sh", headers={"If-Match": tag})).status_code == status
 
 
