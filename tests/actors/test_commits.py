@@ -266,7 +266,7 @@ async def test_a_call_that_comes_late_in_an_outage_waits_as_long_as_any_other(
     assert [type(outcome) for outcome in asked.outcomes] == [Unavailable]
     journal.down = False
     await trio.sleep(2)
-    assert [number(outcome) for outcome in asked.outcomes[1:]] == [1, 2, 3]
+    assert sorted(number(outcome) for outcome in asked.outcomes[1:]) == [1, 2, 3]
     journal.down = True
     await asked.ask(A, CLAIM)
     await trio.sleep(9)
