@@ -14,7 +14,7 @@ from actors.errors import Unavailable
 from actors.looking import Look, Looked
 from actors.mailbox import Request, Settled
 from actors.pace import Pace
-from actors.preparing import long_comparison_for, needed_posts
+from actors.preparing import is_prepared
 from engine.decision import Context, Decision
 from engine.errors import LedgerGap
 from engine.history import Head
@@ -65,7 +65,7 @@ class Deciding:
         or a long comparison.
         """
         for request in requests:
-            if self._work.answers and not self._is_prepared(request):
+            if self._work.answers and not is_prepared(self._state, request, self._now, self._wanted):
                 break
             self._work.answers.append((request, self._decide(request)))
             if pace.spent:
@@ -74,12 +74,6 @@ class Deciding:
         for request, _ in self._work.answers:
             request.stages.decided = now
         return self._work
-
-    def _is_prepared(self, request: Request) -> bool:
-        return (
-            self._wanted.issuperset(needed_posts(self._state, request))
-            and long_comparison_for(self._state, request, self._now) is None
-        )
 
     def _decide(self, request: Request) -> Settled | Unavailable:
         command = request.command

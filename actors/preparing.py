@@ -11,8 +11,10 @@ from actors.looking import Look
 from actors.mailbox import Request
 from actors.pace import Pace
 from engine.lookups import PostQuery, Recall
-from engine.project import long_comparison, needed
+from engine.project import TO_PREPARE, long_comparison, needed
 from engine.state import State
+
+_TO_PREPARE = TO_PREPARE | {Look}
 
 
 def needed_posts(state: State, request: Request) -> Sequence[int]:
@@ -31,9 +33,11 @@ def long_comparison_for(state: State, request: Request, now: datetime) -> Iterat
     return command.prepare(state, now) if isinstance(command, Look) else long_comparison(state, command)
 
 
-def is_prepared(state: State, request: Request, now: datetime) -> bool:
-    """Whether a command can be decided at once."""
-    return not needed_posts(state, request) and long_comparison_for(state, request, now) is None
+def is_prepared(state: State, request: Request, now: datetime, wanted: frozenset[int] | set[int] = frozenset()) -> bool:
+    """Whether a command can be decided at once, with the `wanted` posts at hand."""
+    return type(request.command) not in _TO_PREPARE or (
+        wanted.issuperset(needed_posts(state, request)) and long_comparison_for(state, request, now) is None
+    )
 
 
 async def recall(

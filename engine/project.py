@@ -9,7 +9,7 @@ Each rule gets the books of its concern. What crosses books is called here.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, assert_never, cast
+from typing import Any, assert_never, cast, get_args
 
 import msgspec
 from msgspec import Struct
@@ -36,6 +36,9 @@ from engine.tasks import TaskCommand, TaskEvent
 from engine.vocabulary import Event, EventData
 
 AnyCommand = SequenceCommand | PresenceCommand | PostCommand | LeaseCommand | TaskCommand | LedgerCommand | ReportCommit
+
+TO_PREPARE = frozenset((*get_args(PostCommand), *get_args(LeaseCommand)))
+"""The commands of which some need what `needed` or `long_comparison` gives, before they can be decided."""
 
 SNAPSHOT_VERSION = 5
 """Changes when an old snapshot can no longer be read. The state is then rebuilt from history."""

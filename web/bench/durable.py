@@ -20,6 +20,7 @@ from engine.sequences import Claim
 from store import open_store
 from web.bench.results import Sample, percentile
 from web.bench.seed import Project
+from web.cli.servers import make_collections_rare
 from web.logs import configure_logs
 
 
@@ -88,7 +89,8 @@ async def _directory(project: Project) -> AsyncIterator[Directory]:
 
 
 async def main(job: DurableClaims | Activation) -> Sample | list[float]:
-    """Do one job."""
+    """Do one job, with garbage collected as seldom as `llm-bus serve` does."""
+    make_collections_rare()
     match job:
         case DurableClaims():
             return await durable_claims(job)
