@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from kit.receipt import Receipt
 from kit.rules import repository_rules
 from kit.sequences import derived
 from kit.settings import TOKEN_VARIABLE, read_settings, travels_in_clear
-from kit.state import FOLDER_NAME
+from kit.state import FOLDER_NAME, alone_in
 
 DEFAULT_SERVER = "http://127.0.0.1:8787"
 LOGS = ("pending.log", "pending.log.1", "overrides.log", "overrides.log.1", ".gitignore")
@@ -35,6 +36,9 @@ LOGS = ("pending.log", "pending.log.1", "overrides.log", "overrides.log.1", ".gi
 PROGRAM_NAME, LAUNCHER_NAME = "kit.pyz", "python"
 KEPT_NAMES = ("installed.json", "shared.json", PROGRAM_NAME, LAUNCHER_NAME)
 """In the kit's folder: what is taken out with the edit or the receipt that it belongs to."""
+
+ALONE_SECONDS_MAX = 20.0
+"""How long to wait for another installer in the same repository."""
 
 _WIKI = ("index.md", "log.md", "overview.md")
 _MARKERS = ("<!-- llm-bus:begin -->", "<!-- llm-bus:end -->")
@@ -103,6 +107,11 @@ def install(directory: Path, wishes: Wishes) -> Outcome:
     Raises `Refused` before anything is changed, and `NotInGit`.
     """
     repository = Repository.around(directory)
+    with _alone(repository):
+        return _install(repository, wishes)
+
+
+def _install(repository: Repository, wishes: Wishes) -> Outcome:
     plan = _plan(repository, wishes)
     _refuse_unsafe(repository, plan, wishes, _in_clear(repository, wishes))
     work = _Work(repository)
@@ -125,8 +134,12 @@ def uninstall(directory: Path, wishes: Wishes | None = None) -> Outcome:
 
     What all work trees share goes with the last of them. Raises `Refused` and `NotInGit`.
     """
-    wishes = wishes or Wishes()
     repository = Repository.around(directory)
+    with _alone(repository):
+        return _uninstall(repository, wishes or Wishes())
+
+
+def _uninstall(repository: Repository, wishes: Wishes) -> Outcome:
     work = _Work(repository)
     # A connection that somebody else has written stays.
     token = "" if work.own.knows(Path(os.path.realpath(repository.root)) / _CONNECTION) else None
@@ -150,6 +163,15 @@ def uninstall(directory: Path, wishes: Wishes | None = None) -> Outcome:
             git_hook.aside(hook).rename(hook)
             work.outcome.changes.append(f"moved {git_hook.aside(hook).name} back to {hook.name}")
     return work.outcome
+
+
+@contextmanager
+def _alone(repository: Repository) -> Iterator[None]:
+    """Keep other installers out: each would take what another has written for what was there before."""
+    with alone_in(repository.shared, ALONE_SECONDS_MAX) as is_alone:
+        if not is_alone:
+            raise Refused("another installer is at work in this repository: try again when it has ended")
+        yield
 
 
 def _others_use(repository: Repository) -> bool:

@@ -35,6 +35,8 @@ LOG_BYTES_MAX = 1_000_000
 PAUSE_SECONDS = 30.0
 """How long hooks leave a bus alone that let a time limit pass."""
 
+PAUSE_BEFORE_LOCK_SECONDS = 0.05
+
 SESSION_SECONDS_MAX = 7 * 86_400.0
 """After this long without a word, a session has ended without saying so."""
 
@@ -189,10 +191,45 @@ def session_path(state: Path, session_id: str) -> Path:
     return state / "sessions" / hashlib.sha256(session_id.encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def lock(file: IO[str], *, wait: bool) -> None:
-    """Have a file to oneself until it is closed; raises `OSError` when another process has it and there is no wait."""
+def lock(file: IO[str] | int, *, wait: bool) -> None:
+    """Have a file or an open folder to oneself until it is closed.
+
+    Raises `OSError` when another process has it and there is no wait.
+    """
     if fcntl is not None:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+@contextmanager
+def alone_in(folder: Path, seconds_max: float) -> Iterator[bool]:
+    """Keep others who ask for this folder out of it; gives False when one is still in it after `seconds_max`.
+
+    Where folders cannot be locked, as on Windows and on some file systems, everybody is let in.
+    """
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield True
+        return
+    try:
+        yield _is_locked(opened, time.monotonic() + seconds_max)
+    finally:
+        os.close(opened)
+
+
+def _is_locked(folder: int, deadline: float) -> bool:
+    """Lock an open folder; whether nobody else has it, as far as can be told."""
+    while True:
+        try:
+            lock(folder, wait=False)
+        except BlockingIOError:
+            time.sleep(PAUSE_BEFORE_LOCK_SECONDS)
+        except OSError:
+            return True
+        else:
+            return True
+        if time.monotonic() >= deadline:
+            return False
 
 
 @contextmanager

@@ -1,14 +1,17 @@
 """Installing, installing again, and taking it out: what was there is there again, byte for byte."""
 
 import json
+import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from kit.edits import PROGRAM
 from kit.git import NotInGit
-from kit.install import Wishes, install, told, uninstall
+from kit.install import Refused, Wishes, install, told, uninstall
+from kit.state import lock
 from tests.kit.scratch import Identity, WorkTree, repository
 
 NOBODY = Identity("http://127.0.0.1:1/mcp", None)
@@ -47,6 +50,31 @@ def assert_leaves_no_trace(tree: WorkTree, *others: WorkTree) -> None:
     assert tree.tree() == between
     assert uninstall(tree.path).problems == []
     assert [place.tree() for place in (tree, *others)] == before
+
+
+async def test_installers_at_the_same_time_leave_no_trace(tree: WorkTree) -> None:
+    tree.write("AGENTS.md", "# Ours\n")
+    tree.write(".claude/settings.json", SETTINGS)
+    before = tree.tree()
+    with ThreadPoolExecutor() as together:
+        outcomes = list(together.map(lambda _: install(tree.path, Wishes()), range(4)))
+    assert sum(told(outcome) != ["nothing to change"] for outcome in outcomes) == 1
+    uninstall(tree.path)
+    assert tree.tree() == before
+
+
+async def test_an_installer_does_not_wait_for_ever_for_another(tree: WorkTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kit.install.ALONE_SECONDS_MAX", 0.0)
+    before = tree.tree()
+    another = os.open(tree.path / ".git", os.O_RDONLY)
+    try:
+        lock(another, wait=True)
+        for act in (install, uninstall):
+            with pytest.raises(Refused, match="another installer is at work"):
+                act(tree.path, Wishes())
+    finally:
+        os.close(another)
+    assert tree.tree() == before
 
 
 async def test_an_empty_repository(tree: WorkTree) -> None:
