@@ -40,10 +40,9 @@ def expect_database(settings: Settings) -> None:
         )
 
 
-async def on_store(
-    settings: Settings, work: Callable[[Store], Awaitable[Result]], *, makes_database: bool = False
-) -> Result:
-    """What `work` gives with the open store of an up-to-date database.
+@asynccontextmanager
+async def ready_database(settings: Settings, *, makes_database: bool = False) -> AsyncIterator[str]:
+    """The conninfo of an up-to-date database.
 
     Raises `EmbeddedUnavailable` where there is none, unless it `makes_database`.
     """
@@ -51,8 +50,18 @@ async def on_store(
         expect_database(settings)
     async with open_database(settings) as conninfo:
         await bring_up_to_date(conninfo)
-        async with open_store(conninfo, pool_size_max=1) as store:
-            return await work(store)
+        yield conninfo
+
+
+async def on_store(
+    settings: Settings, work: Callable[[Store], Awaitable[Result]], *, makes_database: bool = False
+) -> Result:
+    """What `work` gives with the open store of a `ready_database`."""
+    async with (
+        ready_database(settings, makes_database=makes_database) as conninfo,
+        open_store(conninfo, pool_size_max=1) as store,
+    ):
+        return await work(store)
 
 
 async def bring_up_to_date(conninfo: str) -> list[str]:

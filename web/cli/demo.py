@@ -16,7 +16,7 @@ from store.people import grants, owners
 from store.people.names import TEMPORARY_DOMAIN
 from store.people.temporary_owners import remove_temporary_owner
 from web.cli.bus_client import BusClient, connect
-from web.cli.database import bring_up_to_date, open_database
+from web.cli.database import ready_database
 from web.cli.demo_story import CAST, LEAD, Story
 from web.cli.temporary_servers import own_server
 from web.cli.terminal import box_up, note, say
@@ -26,7 +26,7 @@ from web.errors import BusUnreachable
 from web.onboarding.texts import mcp_url
 
 OWNER = f"demo@{TEMPORARY_DOMAIN}"
-"""The owner of demo projects: nobody's own participants get in the way, and all of it can be removed."""
+"""The owner of demo projects, which has no other participants and can be removed with all of them."""
 
 
 class Stage(Struct, frozen=True, kw_only=True):
@@ -43,8 +43,7 @@ class Stage(Struct, frozen=True, kw_only=True):
 
 async def perform_at_home(settings: Settings, pace_seconds: float) -> None:
     """Perform in a new demo project, on the server that runs here or, failing that, on one of our own."""
-    async with open_database(settings) as conninfo:
-        await bring_up_to_date(conninfo)
+    async with ready_database(settings, makes_database=True) as conninfo:
         async with open_store(conninfo) as store:
             project, tokens = await _hire(store)
         async with _server(settings, conninfo, tokens[LEAD]) as url:

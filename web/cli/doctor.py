@@ -89,7 +89,8 @@ async def examine(settings: Settings, report: Report, *, url: str | None, token:
     if url is None or settings.database_url is not None:
         await _examine_database(settings, report, round_trip=token is None)
     address = url or settings.known_url
-    if await check_server(address, report, is_expected=url is not None) and token is not None:
+    found = await check_server(address, report, is_expected=url is not None, known_as=settings.public_url)
+    if found and token is not None:
         await check_round_trip(address, token, report)
 
 
@@ -223,8 +224,11 @@ async def _check_ledgers(conninfo: str, report: Report) -> None:
         report(ok("ledger", "No ledger has a gap."))
 
 
-async def check_server(url: str, report: Report, *, is_expected: bool) -> bool:
-    """Whether a bus answers under `url` and is ready; `is_expected`: nobody there is a failure, not a remark."""
+async def check_server(url: str, report: Report, *, is_expected: bool, known_as: str | None = None) -> bool:
+    """Whether a bus answers under `url` and is ready; `is_expected`: nobody there is a failure, not a remark.
+
+    It may call itself `known_as`, when it is looked at from behind its proxy.
+    """
     async with httpx2.AsyncClient(base_url=url, timeout=HTTP_SECONDS_MAX, mounts=AROUND_PROXIES) as http:
         try:
             health = await http.get("/healthz")
@@ -247,7 +251,7 @@ async def check_server(url: str, report: Report, *, is_expected: bool) -> bool:
         if ready.status_code != httpx2.codes.OK:
             report(fail("server", "The server runs, but its database does not answer.", "Look at the database first."))
             return False
-        report(_announced_url(url, refusal))
+        report(_announced_url(url, known_as, refusal))
         return True
 
 
@@ -312,7 +316,7 @@ def _version(url: str, theirs: str) -> Finding:
     return warn("server", f"LLM Bus {theirs} answers at {url}; this is {ours}.", "Restart it to use this version.")
 
 
-def _announced_url(url: str, refusal: httpx2.Response) -> Finding:
+def _announced_url(url: str, known_as: str | None, refusal: httpx2.Response) -> Finding:
     """What the server tells a client without a token: where it is to be found, which must be where it was found."""
     announced = refusal.headers.get("www-authenticate", "")
     if refusal.status_code == httpx2.codes.FORBIDDEN:
@@ -320,7 +324,7 @@ def _announced_url(url: str, refusal: httpx2.Response) -> Finding:
     if refusal.status_code != httpx2.codes.UNAUTHORIZED or not announced.startswith("Bearer"):
         says = f"/mcp answers {refusal.status_code} to a client without a token; 401 was expected."
         return fail("server", says, "Look for a proxy in between that answers in its place.")
-    if f'"{url}/' not in announced:
+    if not any(f'"{address}/' in announced for address in (url, known_as)):
         says = f"The server does not call itself {url}: {announced}."
         return warn("server", says, "Set PUBLIC_URL to the address that clients use.")
     return ok("server", "/mcp asks for a token, as it should.")

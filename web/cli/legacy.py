@@ -1,4 +1,4 @@
-"""`llm-bus import-legacy`: from the TypeScript server to this one. What is carried over is `store.legacy`'s to say."""
+"""`llm-bus import-legacy`: from the TypeScript server to this one. `store.legacy` does the work."""
 
 import sys
 

@@ -6,7 +6,7 @@ import click
 import trio
 
 from store.transfer.prune import DAYS_MIN, PrunedNow, prune, unprune
-from web.cli.database import bring_up_to_date, expect_database, open_database
+from web.cli.database import ready_database
 from web.cli.options import Number, data_options, json_option
 from web.cli.terminal import counted, note, say, say_json
 from web.cli.transfer import progress_bar
@@ -46,9 +46,7 @@ def prune_ledger(project: str, directory: Path, days: float, *, as_json: bool, *
     """Move a PROJECT's old events into files in DIR."""
 
     async def run(settings: Settings) -> PrunedNow:
-        expect_database(settings)
-        async with open_database(settings) as conninfo:
-            await bring_up_to_date(conninfo)
+        async with ready_database(settings) as conninfo:
             with progress_bar("Exporting") as told:
                 return await prune(conninfo, project, directory, days=days, progress=told)
 
@@ -73,9 +71,7 @@ def unprune_ledger(project: str, directory: Path, *, as_json: bool, **flags: str
     """Bring a PROJECT's old events back from DIR."""
 
     async def run(settings: Settings) -> int:
-        expect_database(settings)
-        async with open_database(settings) as conninfo:
-            await bring_up_to_date(conninfo)
+        async with ready_database(settings) as conninfo:
             return await unprune(conninfo, project, directory)
 
     events = trio.run(run, read_settings(**flags))

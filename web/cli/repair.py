@@ -1,4 +1,4 @@
-"""`llm-bus repair`: show the gaps in ledgers and, when told to, close them. How is `store.ledger.repair`'s to say."""
+"""`llm-bus repair`: show the gaps in ledgers and, when told to, close them as `store.ledger.repair` does."""
 
 from itertools import groupby
 from math import inf
@@ -8,7 +8,7 @@ import trio
 
 from store.ledger.repair import Closed, Gap, close_gaps, find_gaps
 from store.postgres.connection import Connection
-from web.cli.database import bring_up_to_date, expect_database, open_database
+from web.cli.database import ready_database
 from web.cli.options import data_options, json_option
 from web.cli.terminal import note, say, say_json
 from web.config import Settings, read_settings
@@ -52,9 +52,7 @@ def _show(gaps: list[Gap], closed: dict[str, Closed], *, is_applied: bool) -> No
 
 
 async def _run(settings: Settings, is_applied: bool) -> tuple[list[Gap], dict[str, Closed]]:
-    expect_database(settings)
-    async with open_database(settings) as conninfo:
-        await bring_up_to_date(conninfo)
+    async with ready_database(settings) as conninfo:
         connection = await Connection.open(conninfo, statement_timeout_seconds=inf)
         try:
             async with connection.transaction():

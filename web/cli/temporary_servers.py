@@ -1,6 +1,6 @@
 """Temporary servers: one of our own in this process, on a free port of the loopback, that leaves nothing behind.
 
-The doctor's round trip and the demo need one where none runs; what they do with it is theirs.
+The doctor's round trip and the demo use one where no server runs.
 """
 
 from collections.abc import AsyncIterator

@@ -1,6 +1,6 @@
 """`llm-bus export` and `import`: a project out as files, and in again.
 
-Only the commands are here: what they read and write is `store.transfer.export`'s and `store.transfer.restore`'s.
+Only the commands are here; `store.transfer.export` writes the files, and `store.transfer.restore` reads them.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from store.transfer.export import Exported, export_project
 from store.transfer.export import Progress as Told
 from store.transfer.restore import Restored, import_project
-from web.cli.database import bring_up_to_date, expect_database, open_database
+from web.cli.database import bring_up_to_date, open_database, ready_database
 from web.cli.first_run import EMAIL
 from web.cli.options import data_options, json_option
 from web.cli.terminal import NOTES, note, say, say_json
@@ -50,9 +50,7 @@ def export(project: str, directory: Path, *, as_json: bool, **flags: str | None)
     """Write a PROJECT's ledger and state into DIR."""
 
     async def run(settings: Settings) -> Exported:
-        expect_database(settings)
-        async with open_database(settings) as conninfo:
-            await bring_up_to_date(conninfo)
+        async with ready_database(settings) as conninfo:
             with progress_bar("Exporting") as told:
                 return await export_project(conninfo, project, directory, told)
 

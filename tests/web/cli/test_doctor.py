@@ -219,7 +219,8 @@ async def test_a_server_on_this_machine_is_asked_around_the_proxy(monkeypatch: p
 def test_a_server_that_calls_itself_something_else_deserves_a_look(database: str) -> None:
     with serving("serve", "--database-url", database, "--public-url", "https://bus.example.com") as server:
         code, found, findings = examined("--url", server.url)
-    assert (code, found["server"]) == (0, "warn")
+        from_behind_its_proxy = examined("--url", server.url, PUBLIC_URL="https://bus.example.com")[1]
+    assert (code, found["server"], from_behind_its_proxy["server"]) == (0, "warn", "ok")
     assert "PUBLIC_URL" in findings[-1]["todo"]
 
 
