@@ -413,6 +413,7 @@ class _Work:
             before, wanted = receipt.before(path, current, edit), edit.add(current)
             if wanted is not None:
                 receipt.remember(path, before, wanted)
+                receipt.save()  # first, so that a killed installer leaves nothing that is taken for the user's
             self._write(path, current, wanted, receipt)
         except (CannotEdit, OSError) as reason:
             self.outcome.problems.append(f"left {self._shown(path)} alone: {reason}")

@@ -48,11 +48,13 @@ class Receipt:
         folder.mkdir(parents=True, exist_ok=True)
 
     def save(self) -> None:
-        """Write it down."""
+        """Write it down, all of it or nothing."""
         known = {"before": self._before, "left": self._left, "folders": self._folders}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        new = self.path.with_name(f"{self.path.name}.new")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(known, file, indent=1)
+        new.replace(self.path)
 
     def clear(self) -> None:
         """Forget it all, and remove the folders that were not there and are empty."""

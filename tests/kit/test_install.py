@@ -11,6 +11,7 @@ import pytest
 from kit.edits import PROGRAM
 from kit.git import NotInGit
 from kit.install import Refused, Wishes, install, told, uninstall
+from kit.receipt import Receipt
 from kit.state import lock
 from tests.kit.scratch import Identity, WorkTree, repository
 
@@ -59,6 +60,32 @@ async def test_installers_at_the_same_time_leave_no_trace(tree: WorkTree) -> Non
     with ThreadPoolExecutor() as together:
         outcomes = list(together.map(lambda _: install(tree.path, Wishes()), range(4)))
     assert sum(told(outcome) != ["nothing to change"] for outcome in outcomes) == 1
+    uninstall(tree.path)
+    assert tree.tree() == before
+
+
+@pytest.mark.parametrize("last", ["config", "pre-commit", "settings.json", "CLAUDE.md"])
+async def test_a_killed_installer_is_forgotten_with_the_next(
+    tree: WorkTree, last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException): ...
+
+    def write_and_die(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            written = file.write(content)
+        if path.name == last:
+            stopped.setattr(Receipt, "save", lambda _: None)
+            raise Killed
+        return written
+
+    tree.write(".claude/settings.json", SETTINGS)
+    before = tree.tree()
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Path, "write_bytes", write_and_die)
+        with pytest.raises(Killed):
+            install(tree.path, Wishes())
+    assert tree.tree() != before
+    install(tree.path, Wishes())
     uninstall(tree.path)
     assert tree.tree() == before
 
