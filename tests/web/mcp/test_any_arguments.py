@@ -130,7 +130,7 @@ async def test_any_call_is_answered_and_a_refused_one_writes_nothing(bus: Bus, t
     draw()
     for chosen in drawn:
         before = await bus.ledger_length(token)
-        with trio.fail_after(30):
+        with trio.fail_after(300):
             response = await bus.ask(token, "tools/call", {"name": tool.name, "arguments": chosen})
         assert response.status_code == 200, (chosen, response.text)
         result = response.json()["result"]
@@ -176,7 +176,7 @@ async def test_any_message_is_answered_or_refused_but_never_breaks_anything(
     draw()
     for message in drawn:
         headers = {} if revision is None else {"MCP-Protocol-Version": revision}
-        with trio.fail_after(30):
+        with trio.fail_after(300):
             response = await bus.send(message, token, headers)
         assert response.status_code in (200, 202, 400, 404), (message, response.text)
         assert b"-32603" not in response.content, message
