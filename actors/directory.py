@@ -23,7 +23,7 @@ from actors.errors import STOPPING, Busy, Crashed, Passivated, Unavailable
 from actors.journal import Journal
 from actors.limits import Limits
 from actors.looking import Happening, Look, Looked, Prepare, Stir, nobody
-from actors.mailbox import Request, Stages
+from actors.mailbox import Request, Settled, Stages
 from actors.pace import Stopwatch
 from actors.project import ProjectActor
 from actors.retrying import Backoff, doubled
@@ -119,27 +119,30 @@ class Directory:
             actor = self._find(caller.project_id)
             cursor = await self._cursor(actor, caller) if isinstance(command, WhatsNew) else None
             claim = await self._claim(caller, command) if isinstance(command, VoidClaim) else None
+            request = Request(caller, command, addressee, cursor, claim, since, patient)
             try:
-                request = Request(caller, command, addressee, cursor, claim, since, patient)
-                settled = await actor.submit(request)
+                settled: Settled | None = await actor.submit(request)
+                while settled is not None:
+                    if stages is not None:
+                        stages.append(request.stages)
+                    outcome, until = settled.outcome, deadline
+                    since = settled.seq if since is None else since
+                    match outcome:
+                        case Refusal():
+                            return outcome
+                        case Pending():
+                            until = min(deadline, self._trio_time(outcome.until))
+                        case Decision():
+                            cursor = outcome.cursor if cursor is None else cursor
+                            reply = await self._complete(caller.project_id, outcome.reply)
+                            answer = Answer(reply, settled.unread, outcome.advances)
+                            if reply.is_news or not patient:
+                                return answer
+                    # The cursor stays: any event that could move it further ends this wait.
+                    request = Request(caller, command, addressee, cursor, claim, since, patient)
+                    settled = await actor.submit_on_news(request, outcome.awaits, settled.seq, until)
             except Passivated:
                 continue
-            if stages is not None:
-                stages.append(request.stages)
-            outcome, until = settled.outcome, deadline
-            since = settled.seq if since is None else since
-            match outcome:
-                case Refusal():
-                    return outcome
-                case Pending():
-                    until = min(deadline, self._trio_time(outcome.until))
-                case Decision():
-                    reply = await self._complete(caller.project_id, outcome.reply)
-                    answer = Answer(reply, settled.unread, outcome.advances)
-                    if reply.is_news or not patient:
-                        return answer
-            with trio.move_on_at(until):
-                await actor.changed(outcome.awaits, settled.seq)
         return answer
 
     async def follow_up(self, caller: Principal, answer: Answer) -> None:

@@ -64,7 +64,8 @@ class Request(Struct, eq=False):
 
     async def settled(self) -> Settled:
         """Wait for the result. Raises it when it is an error."""
-        await self.done.wait()
+        if self.result is None:
+            await self.done.wait()
         if isinstance(self.result, Settled):
             return self.result
         assert self.result is not None  # noqa: S101 - settle() sets it before done

@@ -56,6 +56,7 @@ Callers use `submit` and `changed` from their own tasks; `run` is the actor's li
 
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
+from functools import partial
 from math import inf
 
 import structlog
@@ -117,7 +118,6 @@ class ProjectActor:
         self._snapshots = Snapshots(project_id, journal, limits, totals, Pace(limits, stopwatch), self._replica)
         self._batch: list[Request] = []
         self._phases = Phases()
-        self._meeting_until = -inf
         self._wrote = False
         self._in_round = False
         self._left: Work | None = None
@@ -136,30 +136,24 @@ class ProjectActor:
         Cancelling the caller cancels its wait, not the accepted command. Raises `Busy` when the mailbox is full,
         `Passivated` when the actor is gone, `Unavailable` and `Crashed` when it failed.
         """
-        if self.closed:
-            raise Passivated
-        request.stages.accepted = trio.current_time()
-        if self._phases.now is Phase.RESTING and not (self._in_round or self._mailbox.wakes):
-            self._in_round = True
-            self._mailbox.hold()
-            self._rounds.add(self)
-        try:
-            self._mailbox.put(request)
-        except Busy:
-            self._totals.refused_busy += 1
-            raise
+        self._accept(request)
         return await request.settled()
 
-    async def changed(self, topics: Collection[Topic], after: int) -> None:
-        """Wait until an event above number `after` that has one of these topics is durable.
+    async def submit_on_news(
+        self, request: Request, topics: Collection[Topic], after: int, until: float
+    ) -> Settled | None:
+        """The same once an event above number `after` that has one of these topics is durable, or earlier.
 
-        May return early: ask again and see. Returns at once when the actor is closing.
+        None if there is none until `until`, in Trio's time.
         """
-        if self.closed or self._replica.state is None:
-            return
-        if self._replica.stale:
-            self._mailbox.prod()  # what was heard of before the wait began may end it
-        await self._news.changed(topics, after)
+        if not self._hears_news():
+            return await self.submit(request)
+        return await self._news.submit(request, self._accept, topics, after, until)
+
+    async def changed(self, topics: Collection[Topic], after: int) -> None:
+        """Wait as `News.changed` says. Returns at once when the actor is closing."""
+        if self._hears_news():
+            await self._news.changed(topics, after)
 
     @property
     def last(self) -> int | None:
@@ -180,13 +174,7 @@ class ProjectActor:
 
     async def posts(self, query: PostQuery) -> Found[PostRecord]:
         """The posts that match, remembered or read from the ledger. Raises what the journal raises."""
-        recent = self._replica.recent
-        if (found := recent.find_posts(query)) is None:
-            times_cleared = recent.times_cleared
-            found = await self._journal.posts(self.project_id, query)
-            if times_cleared == recent.times_cleared:
-                recent.add_posts(query, found)
-        return found
+        return await self._replica.recent.posts(query, partial(self._journal.posts, self.project_id))
 
     def heard(self) -> None:
         """Another server may have written: read before the next answer, and wake whom its events concern."""
@@ -229,6 +217,20 @@ class ProjectActor:
         """Write behind who called lately, and read who called at other servers."""
         await self._readers.exchange(self._clock())
 
+    def _accept(self, request: Request) -> None:
+        if self.closed:
+            raise Passivated
+        request.stages.accepted = trio.current_time()
+        if self._phases.now is Phase.RESTING and not (self._in_round or self._mailbox.wakes):
+            self._in_round = True
+            self._mailbox.hold()
+            self._rounds.add(self)
+        try:
+            self._mailbox.put(request)
+        except Busy:
+            self._totals.refused_busy += 1
+            raise
+
     # The actor's own life.
 
     async def run(self) -> None:
@@ -267,7 +269,7 @@ class ProjectActor:
         backoff = Backoff(self._limits)
         commit = Commit(self.project_id, self._journal, self._limits, self._totals)
         left, self._left = self._left, None
-        commit.in_turn = left is None and self._meets_others(trio.current_time()) and self._wrote
+        commit.in_turn = left is None and self._replica.meets_others(trio.current_time()) and self._wrote
         while True:
             try:
                 failure, self._failure = self._failure, None
@@ -288,7 +290,7 @@ class ProjectActor:
                 self._cursors.forget()
                 if isinstance(error, Contended):
                     self._totals.conflicts += 1
-                    self._meet()
+                    self._replica.meet(trio.current_time())
                 if self._give_up(error, backoff):
                     return
                 await backoff.pause(immediately=isinstance(error, Contended))
@@ -310,11 +312,11 @@ class ProjectActor:
             state, page = await self._replica.up_to_date(page), None
             await self._readers.read_once(self._clock())
             if self._replica.foreign:
-                self._meet()
+                self._replica.meet(trio.current_time())
             if commit.unsettled and (happened := await self._happened(commit, state)) is not None:
                 return happened
             work = await self._decide(state)
-            if work.events and self._meets_others(trio.current_time()) and not commit.in_turn:
+            if work.events and self._replica.meets_others(trio.current_time()) and not commit.in_turn:
                 self._replica.take_back()
                 return None
         if work.events or work.cursors:
@@ -433,7 +435,7 @@ class ProjectActor:
     def _decide_at_once(self, now: datetime, pace: Pace) -> Work | None:
         """The batch, decided; None when something must come first."""
         state, moment = self._replica.state, trio.current_time()
-        if state is None or self._replica.must_read or self.closed or self._meets_others(moment):
+        if state is None or self._replica.must_read or self.closed or self._replica.meets_others(moment):
             return None
         self._take(1, moment)
         if not (self._batch and self._readers.was_read and is_prepared(state, self._batch[0], now)):
@@ -465,16 +467,13 @@ class ProjectActor:
             self._mailbox.prod()
         self._mailbox.release()
 
-    # Meeting other servers, and news.
+    # News.
 
-    def _meets_others(self, now: float) -> bool:
-        """Whether another server wrote to this project lately, and may do so again."""
-        return now < self._meeting_until and not self._journal.alone
-
-    def _meet(self) -> None:
-        """Another server writes to this project: take turns for a while."""
-        self._replica.foreign = False
-        self._meeting_until = trio.current_time() + self._limits.meeting_seconds
+    def _hears_news(self) -> bool:
+        """Whether a wait may begin here. What was heard of before is read first: it may end the wait."""
+        if self._replica.stale:
+            self._mailbox.prod()
+        return not self.closed and self._replica.state is not None
 
     def _tell(self, event: Event) -> None:
         self._news.tell(event)

@@ -4,7 +4,7 @@ Only durable events are added, in order. A reader who asks for more than is reme
 inbox that were read there are remembered, too, because posts never change.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from actors.limits import Limits
 from engine.events import view
@@ -24,12 +24,12 @@ class Recent:
         self._events: dict[int, Event | EventView] = {}
         self._post_bytes_left = limits.recent_post_bytes
         self._posts: dict[int, Event] = {}
-        self.times_cleared = 0
+        self._times_cleared = 0
         """What was read of the ledger before the last time may be gone from it."""
 
     def clear(self) -> None:
         """Forget everything: the state is rebuilt."""
-        self.times_cleared += 1
+        self._times_cleared += 1
         self._events.clear()
         while self._posts:
             self._forget_post()
@@ -56,6 +56,17 @@ class Recent:
             return None
         return Found(self._view(number) for number in numbers)
 
+    async def posts(
+        self, query: PostQuery, read: Callable[[PostQuery], Awaitable[Found[PostRecord]]]
+    ) -> Found[PostRecord]:
+        """The posts that match, remembered or read, and then remembered. Raises what `read` raises."""
+        if (found := self.find_posts(query)) is None:
+            times_cleared = self._times_cleared
+            found = await read(query)
+            if times_cleared == self._times_cleared:
+                self._add_posts(query, found)
+        return found
+
     def find_posts(self, query: PostQuery) -> Found[PostRecord] | None:
         """The posts that match; None if not all of them are remembered."""
         if query.ids is None or query.with_acks:
@@ -65,7 +76,7 @@ class Recent:
             return None
         return Found(PostRecord(event=self._posts[post_id]) for post_id in wanted[: query.limit])
 
-    def add_posts(self, query: PostQuery, found: Iterable[PostRecord]) -> None:
+    def _add_posts(self, query: PostQuery, found: Iterable[PostRecord]) -> None:
         """Remember what a query found in the ledger, if such queries are answered from here."""
         if query.ids is not None and not query.with_acks:
             for record in found:

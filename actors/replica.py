@@ -10,6 +10,7 @@ this version does not know, which it passes over (`passed_over`). Deciding, comm
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from math import inf
 from time import perf_counter
 
 import structlog
@@ -33,7 +34,7 @@ class Replica:
     """A project's state in memory, and what is known about its ledger.
 
     `came` is called with every event that was read after the first rebuild, and `began` with the last event of a
-    rebuilt state. `foreign` tells whether any of them was another server's, and is reset by its reader. `doubtful`:
+    rebuilt state. `foreign` tells whether any of them was another server's; `meet` resets it. `doubtful`:
     events were read that are perhaps not yet on the synchronous standby; it is reset by who proves that they are.
     """
 
@@ -47,6 +48,7 @@ class Replica:
         self.stale = True
         self.recording = False
         self.foreign = False
+        self._meeting_until = -inf
         self.doubtful = False
         self.passed_over = False
         self.gap: LedgerGap | None = None
@@ -55,6 +57,15 @@ class Replica:
         self.recent = Recent(limits)
         self.came: Callable[[Event], None] = lambda event: None
         self.began: Callable[[State], None] = lambda state: None
+
+    def meet(self, now: float) -> None:
+        """Another server writes to this project: take turns for a while."""
+        self.foreign = False
+        self._meeting_until = now + self._limits.meeting_seconds
+
+    def meets_others(self, now: float) -> bool:
+        """Whether another server wrote to this project lately, and may do so again."""
+        return now < self._meeting_until and not self._journal.alone
 
     @property
     def must_read(self) -> bool:

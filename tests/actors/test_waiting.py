@@ -150,6 +150,52 @@ async def test_many_wait_for_one_event(autojump_clock: MockClock, directory: Dir
     assert directory.statistics().waiting == 0
 
 
+async def test_a_wait_whose_time_ends_while_its_command_is_committed_is_answered_by_that(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    await ask(directory, A, Lease(surface="src/a", ttl_seconds=600))
+    asked = Asked(directory, nursery)
+    await asked.ask(B, Lease(surface="src/a", wait_seconds=30))
+    await trio.sleep(29)
+    journal.before_append.extend([trio.lowlevel.checkpoint, partial(trio.sleep, 5)])
+    await ask(directory, A, Release(surface="src/a"))
+    await trio.sleep(10)
+    (answer,) = asked.outcomes
+    assert isinstance(answer, Answer)
+    assert isinstance(answer.reply, GrantedLease)
+    assert answer.reply.others == []
+    assert [row.event.data.type for row in journal.ledger.rows[PROJECT]] == ["lease", "release", "lease"]
+
+
+async def test_those_for_whom_the_mailbox_has_no_room_when_they_are_woken_hear_so(
+    autojump_clock: MockClock, open_directory: OpenDirectory, nursery: trio.Nursery
+) -> None:
+    directory = await open_directory(mailbox_share_max=2)
+    asked = Asked(directory, nursery)
+    for _ in range(3):
+        await asked.ask(B, INBOX)
+    await ask(directory, A, Post(to_actor="b", body="hi"))
+    await wait_all_tasks_blocked()
+    assert sorted(type(outcome).__name__ for outcome in asked.outcomes) == ["Answer", "Answer", "Busy"]
+    assert directory.statistics().waiting == 0
+
+
+async def test_a_wait_that_begins_as_its_actor_closes_goes_on_at_the_next_one(
+    autojump_clock: MockClock, directory: Directory, nursery: trio.Nursery
+) -> None:
+    await ask(directory, A, CLAIM)
+    asked = Asked(directory, nursery)
+    nursery.start_soon(asked._ask, B, INBOX)
+    while directory.statistics().totals.commands < 2:
+        await trio.lowlevel.checkpoint()
+    directory._actors[PROJECT].close()
+    await wait_all_tasks_blocked()
+    assert directory.statistics().waiting == 1
+    await ask(directory, A, Post(to_actor="b", body="hi"))
+    await wait_all_tasks_blocked()
+    assert len(asked.outcomes) == 1
+
+
 async def test_nobody_is_woken_by_what_they_do_not_wait_for(
     autojump_clock: MockClock, directory: Directory, nursery: trio.Nursery
 ) -> None:
