@@ -9,11 +9,14 @@ a common tag to find a ref that nobody used means all of its posts. So the filte
 fewer than `RARE_MAX` events, those are collected and the others applied to them. Where all are common, the one whose
 events lie furthest apart is walked, over `WALKED_MAX` events at most; then the search says how far back it came.
 
+Finished tasks are looked for among those of the rarest filter, too, but to the end: a list of tasks has no next page.
+
 Words are found block by block of the ledger, by an index of their own (`store.ledger.words`).
 
 Events are numbered in the order of their times, so a bound in time is looked up once, as a bound in number.
 """
 
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -176,26 +179,44 @@ select e.participation_id, e.actor, e.data ->> 'formatted', exists (select {_OF_
 
 _OF_TASK = "from events e where e.project_id = %(project)s and (e.data ->> 'task_id')::bigint = task.id and e.type"
 
-_FINISHED = """
-select (e.data ->> 'task_id')::bigint as id from events e
- where e.project_id = %(project)s and e.type in ('task_ship', 'task_cancel')
-   and (e.data ->> 'task_id')::bigint > %(above)s
-   and (e.data ->> 'task_id')::bigint < %(below)s
- order by 1 desc"""
+_TASK_ID = "(e.data ->> 'task_id')::bigint"
 
-_BY_LANE = """
-select (e.data ->> 'task_id')::bigint as id from events e
- where e.project_id = %(project)s and e.type = 'task_create' and e.data ->> 'lane' = %(lane)s
-   and (e.data ->> 'task_id')::bigint > %(above)s
-   and (e.data ->> 'task_id')::bigint < %(below)s
- order by 1 desc"""
+_TASK_FILTERS = {
+    "owner": ("e.type in ('task_create', 'task_assign') and e.data ->> 'owner' = %(owner)s", _TASK_ID),
+    "lane": ("e.type = 'task_create' and e.data ->> 'lane' = %(lane)s", _TASK_ID),
+    "status": ("e.type = 'task_cancel'", "e.seq"),
+}
+"""The event of a task that meets a field of a `TaskQuery`, and the order of the index that finds it.
 
-_BY_OWNER = """
-select distinct (e.data ->> 'task_id')::bigint as id from events e
- where e.project_id = %(project)s and e.type in ('task_create', 'task_assign') and e.data ->> 'owner' = %(owner)s
-   and (e.data ->> 'task_id')::bigint > %(above)s
-   and (e.data ->> 'task_id')::bigint < %(below)s
- order by 1 desc"""
+Most tasks ship, so of the statuses only `cancelled` narrows a search.
+"""
+
+_FINISHED = ("e.type in ('task_ship', 'task_cancel')", _TASK_ID)
+
+_TASK_CONDITIONS = {
+    "owner": "coalesce(assigned.owner, created.owner) = %(owner)s",
+    "lane": "created.lane = %(lane)s",
+    "status": "ended.type = case %(status)s when 'done' then 'task_ship' else 'task_cancel' end",
+}
+"""What each field asks of a task in `_TASKS`."""
+
+_NOT_ASSIGNED_SINCE = f"""not exists (
+       select from events later
+        where later.project_id = %(project)s and (later.data ->> 'task_id')::bigint = {_TASK_ID}
+          and later.seq > e.seq and later.type = 'task_assign' offset 0)"""
+
+_COUNTED_TASKS = """(select count(*) from (
+       select from events e where e.project_id = %(project)s and {condition}
+        order by {order} desc limit %(rare_max)s) as probed)"""
+
+_CANDIDATES = f"""
+select {_TASK_ID} as id from events e
+ where e.project_id = %(project)s and {{condition}}
+   and {_TASK_ID} > %(above)s and {_TASK_ID} < %(below)s
+ order by {{order}} desc"""  # noqa: S608 - put together from constants
+
+# No index has cancelled tasks in the order of their numbers; only few are sorted.
+_SORTED = "select id from ({candidates} offset 0) as found order by id desc"
 
 # Task by task from the newest on, until there are enough; "offset 0" keeps it from being a join of everything.
 _TASKS = f"""
@@ -292,20 +313,37 @@ async def find_claim(connection: Connection, project_id: int, sequence: str, num
 
 async def find_finished_tasks(connection: Connection, project_id: int, query: TaskQuery) -> list[FinishedTask]:
     """The finished tasks that match, newest first."""
-    candidates = _BY_OWNER if query.owner is not None else _BY_LANE if query.lane is not None else _FINISHED
-    conditions = ["true"]
-    if query.owner is not None:
-        conditions.append("coalesce(assigned.owner, created.owner) = %(owner)s")
-    if query.lane is not None:
-        conditions.append("created.lane = %(lane)s")
-    if query.status is not None:
-        conditions.append("ended.type = case %(status)s when 'done' then 'task_ship' else 'task_cancel' end")
-    statement = _TASKS.format(candidates=candidates, conditions=" and ".join(conditions))
     parameters = {"project": project_id, **msgspec.structs.asdict(query)}
+    walked = await _walked_for_tasks(connection, query, parameters)
+    condition, order = _FINISHED if walked is None else _TASK_FILTERS[walked]
+    if walked == "owner":
+        condition = f"{condition} and {_NOT_ASSIGNED_SINCE}"
+    candidates = _CANDIDATES.format(condition=condition, order=order)
+    if walked == "status":
+        candidates = _SORTED.format(candidates=candidates)
+    others = [field for field in _TASK_CONDITIONS if field != walked and getattr(query, field) is not None]
+    conditions = _all_of(["true", *(_TASK_CONDITIONS[field] for field in others)])
     return [
         FinishedTask(task_id=task_id, title=title, lane=lane, owner=owner, status=status)
-        for task_id, title, lane, owner, status in await connection.fetch(statement, parameters)
+        for task_id, title, lane, owner, status in await connection.fetch(
+            _TASKS.format(candidates=candidates, conditions=conditions), parameters
+        )
     ]
+
+
+async def _walked_for_tasks(connection: Connection, query: TaskQuery, parameters: dict[str, Any]) -> str | None:
+    """The field whose tasks are walked: the rarest, or the owner or the lane where all are common; None for all."""
+    narrow = [field for field in ("owner", "lane") if getattr(query, field) is not None]
+    if query.status == "cancelled":
+        narrow.append("status")
+    if len(narrow) > 1 or narrow == ["status"]:
+        filters = [_TASK_FILTERS[field] for field in narrow]
+        probes = ", ".join(_COUNTED_TASKS.format(condition=each, order=order) for each, order in filters)
+        (counts,) = await connection.fetch(f"select {probes}", {**parameters, "rare_max": RARE_MAX})
+        count, rarest = min(zip(counts, narrow, strict=True), key=itemgetter(0))
+        if count < RARE_MAX:
+            return rarest
+    return next((field for field in narrow if field != "status"), None)
 
 
 async def _find_by_id(
