@@ -4,7 +4,7 @@ The engine does not authenticate: it gets a `Principal` that the bearer token pr
 somebody, the `Addressee` that `resolve` found in the project's `Roster`. Tokens and owners are in `store.people`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -70,6 +70,11 @@ def resolve(name: str, roster: Roster) -> Addressee | Refusal:
     alike = [known for known in roster.labels if likeness(known) == likeness(label)]
     if len(alike) == 1:
         return Addressee(roster.labels[alike[0]], f"{roster.handle}/{alike[0]}")
-    close = nearest(label, roster.labels)
+    return no_participant(label, roster.labels)
+
+
+def no_participant(label: str, known: Iterable[str]) -> Refusal:
+    """The refusal of a label that is none of a project's, with the near one if there is one."""
+    close = nearest(label, known)
     meant = "" if close is None else f"perhaps you mean '{close}'; "
     return not_found(f"no participant '{label}' in this project; {meant}list_participants shows who there is.")

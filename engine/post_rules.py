@@ -24,7 +24,6 @@ from engine.lookups import (
     goes_on_before,
     within_a_page,
 )
-from engine.nearest import nearest
 from engine.open_posts import OpenPost, PostBook
 from engine.posts import (
     Ack,
@@ -40,7 +39,7 @@ from engine.posts import (
     PostView,
     ReadPosts,
 )
-from engine.presence import PresenceBook
+from engine.presence import PresenceBook, lane_close_to
 from engine.ready_tasks import ReadyTask, ready_after
 from engine.ready_tasks import topics as task_topics
 from engine.refusals import Refusal, conflict, invalid, not_found
@@ -103,7 +102,7 @@ def post(book: PostBook, keys: KeyBook, presence: PresenceBook, command: Post, c
             return not_found(f"no post {command.reply_to} to reply to.")
         posted = replace(posted, thread=thread)
     nobody_in_lane = command.to_lane is not None and not presence.in_lane(command.to_lane)
-    close = nearest(command.to_lane, presence.lanes()) if command.to_lane is not None and nobody_in_lane else None
+    close = lane_close_to(presence, command.to_lane)
     reply = _posted_post(context.seq + 1, context.at, close, nobody_in_lane=nobody_in_lane)
     if command.key is not None:
         posted = replace(posted, nearest_lane=close)

@@ -1,7 +1,8 @@
 """Who is active, and in which lane. Registration is an event; liveness is not."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import ClassVar, assert_never
 
 from msgspec import UNSET, Struct, UnsetType
@@ -10,7 +11,7 @@ from engine import terms
 from engine.decision import Context, Decision
 from engine.fields import Shown
 from engine.history import Liveness
-from engine.nearest import spelled_alike
+from engine.nearest import nearest, spelled_alike
 from engine.refusals import Refusal, invalid
 from engine.undo import Index, Ordered, Table, Undo
 from engine.vocabulary import Command, Event, EventData, Reply, Topic
@@ -78,9 +79,10 @@ class ActiveRow(Struct, frozen=True, kw_only=True):
 
 
 class Active(Reply, frozen=True, kw_only=True):
-    """Who called lately, latest first."""
+    """Who called lately, latest first. With nobody in a lane that is unknown, the near one is told."""
 
     active: list[ActiveRow]
+    nearest_lane: str | UnsetType = UNSET
 
 
 class Touched(Reply, frozen=True, kw_only=True):
@@ -133,7 +135,7 @@ class PresenceBook:
         presence = self._by_reader.get(reader)
         return None if presence is None else presence.lane
 
-    def lanes(self) -> Iterable[str]:
+    def lanes(self) -> Collection[str]:
         """Every lane that somebody is in."""
         return self._by_lane
 
@@ -191,6 +193,13 @@ def lane_spelled_alike(book: PresenceBook, lane: str | None) -> str | None:
     return None if lane is None or book.in_lane(lane) else spelled_alike(lane, book.lanes())
 
 
+def lane_close_to(book: PresenceBook, lane: str | None, also: Collection[str] = ()) -> str | None:
+    """The lane that somebody may have meant by one that nobody is in, and that is not among the `also` known ones."""
+    if lane is None or lane == UNSET_LANE or lane in also or book.in_lane(lane):
+        return None
+    return nearest(lane, chain(book.lanes(), also))
+
+
 def who_is_active(book: PresenceBook, seen: Mapping[int, Liveness], command: WhoIsActive, context: Context) -> Decision:
     """Who called within the window, latest first: the first `ACTIVE_SHOWN_MAX` of them."""
     window = timedelta(seconds=command.within_seconds or context.caller.liveness_window_seconds)
@@ -203,4 +212,5 @@ def who_is_active(book: PresenceBook, seen: Mapping[int, Liveness], command: Who
             rows.append(ActiveRow(actor=liveness.actor, lane=lane, status=status, last_seen=liveness.at))
     rows.sort(key=lambda row: row.actor)
     rows.sort(key=lambda row: row.last_seen, reverse=True)
-    return Decision(reply=Active(active=rows[:ACTIVE_SHOWN_MAX]))
+    close = None if rows else lane_close_to(book, command.lane)
+    return Decision(reply=Active(active=rows[:ACTIVE_SHOWN_MAX], nearest_lane=close or UNSET))

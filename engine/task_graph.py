@@ -8,7 +8,7 @@ Every index holds ranks, `(priority, id)`: the highest priority and the newest t
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from heapq import nlargest
 from typing import Any
@@ -106,6 +106,10 @@ class TaskBook:
     def dump(self) -> list[Task]:
         """The records that make this book again, with `last_id`: every unfinished task, by id."""
         return [self._by_id[task_id] for task_id in sorted(self._by_id)]
+
+    def lanes(self) -> Collection[str]:
+        """Every lane that has an unfinished task."""
+        return self._by_lane
 
     def load(self, records: Iterable[Task], last_id: int = 0) -> None:
         """Put dumped records into an empty book; in as many parts as needed."""

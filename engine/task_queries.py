@@ -24,6 +24,7 @@ from engine.lookups import (
     TaskQuery,
 )
 from engine.posts import Posted
+from engine.presence import PresenceBook, lane_close_to
 from engine.refusals import Refusal, invalid, not_found
 from engine.task_graph import Task, TaskBook
 from engine.tasks import (
@@ -56,7 +57,7 @@ _ENDS: dict[str, TaskStatus] = {"task_ship": "done", "task_cancel": "cancelled"}
 Seen = Mapping[int, Liveness]
 
 
-def list_tasks(book: TaskBook, seen: Seen, command: ListTasks, context: Context) -> Decision:
+def list_tasks(book: TaskBook, presence: PresenceBook, seen: Seen, command: ListTasks, context: Context) -> Decision:
     """Tasks that match every filter. Finished ones are looked up in history; they count as normally urgent."""
     found = (
         []
@@ -64,10 +65,11 @@ def list_tasks(book: TaskBook, seen: Seen, command: ListTasks, context: Context)
         else book.find(command.status, command.owner, command.lane, ready=command.ready, limit=command.limit)
     )
     rows = [_row(book, seen, task, context) for task in found]
+    close = lane_close_to(presence, command.lane, book.lanes())
     is_full = len(found) == command.limit
     only_unfinished = command.ready or command.status not in {None, *_FINISHED}
     if only_unfinished or not book.finished or (is_full and found[-1].priority > PRIORITY_NORMAL):
-        return Decision(reply=Tasks(tasks=rows))
+        return Decision(reply=_listed(rows, close))
     query = TaskQuery(
         upto=context.seq,
         above=found[-1].id if is_full and found[-1].priority == PRIORITY_NORMAL else 0,
@@ -76,7 +78,7 @@ def list_tasks(book: TaskBook, seen: Seen, command: ListTasks, context: Context)
         lane=command.lane,
         limit=command.limit,
     )
-    return Decision(reply=TaskLookup(query, lambda finished: _merged(rows, finished, command.limit)))
+    return Decision(reply=TaskLookup(query, lambda finished: _listed(_merged(rows, finished, command.limit), close)))
 
 
 def read(
@@ -147,9 +149,13 @@ def _row(book: TaskBook, seen: Seen, task: Task, context: Context) -> TaskRow:
     )
 
 
-def _merged(rows: list[TaskRow], finished: list[FinishedTask], limit: int) -> Tasks:
+def _listed(rows: list[TaskRow], close: str | None) -> Tasks:
+    return Tasks(tasks=rows, nearest_lane=UNSET if rows or close is None else close)
+
+
+def _merged(rows: list[TaskRow], finished: list[FinishedTask], limit: int) -> list[TaskRow]:
     done = [TaskRow(**msgspec.structs.asdict(task), blockers=[]) for task in finished]
-    return Tasks(tasks=sorted([*rows, *done], key=_place, reverse=True)[:limit])
+    return sorted([*rows, *done], key=_place, reverse=True)[:limit]
 
 
 def _place(row: TaskRow) -> tuple[int, int]:

@@ -82,7 +82,7 @@ def decide(
             return cancel(book, command, context)
         case ListTasks():
             if command.task_id is None:
-                return task_queries.list_tasks(book, seen, command, context)
+                return task_queries.list_tasks(book, presence, seen, command, context)
             return task_queries.read(book, seen, command, command.task_id, context)
         case _:
             assert_never(command)

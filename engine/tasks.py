@@ -259,9 +259,10 @@ class TaskRow(Struct, frozen=True, kw_only=True):
 
 
 class Tasks(Reply, frozen=True, kw_only=True):
-    """Tasks, the most urgent first, then the newest."""
+    """Tasks, the most urgent first, then the newest. With none in a lane that is unknown, the near one is told."""
 
     tasks: list[TaskRow]
+    nearest_lane: str | UnsetType = UNSET
 
 
 class BlockerSince(Struct, frozen=True, kw_only=True):

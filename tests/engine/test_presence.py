@@ -6,7 +6,7 @@ import pytest
 from engine.history import Liveness
 from engine.posts import Post
 from engine.presence import Register, Registered, Touch, WhoIsActive
-from engine.tasks import TaskCreate
+from engine.tasks import ListTasks, TaskCreate, TaskShip, TaskStart
 from tests.engine.project import T0, Person, Project, Refused, ada, after, asked, ben, cay, check
 
 
@@ -97,3 +97,27 @@ def test_a_lane_that_is_spelled_nearly_as_another_is_told(lane: str) -> None:
     assert asked(project, ada(Register(lane=lane)))["nearest_lane"] == "web-app"
     assert "nearest_lane" not in asked(project, ada(Register(lane=lane)))
     assert "nearest_lane" not in asked(project, ada(TaskCreate(title="t", lane="web-apps")))
+
+
+@pytest.mark.parametrize(("lane", "near"), [("wep-app", "web-app"), ("doks", "docs"), ("ops", None)])
+def test_a_filter_by_a_lane_that_nobody_is_in_tells_the_near_one(lane: str, near: str | None) -> None:
+    project = Project()
+    project.play([ben(Register(lane="web-app")), ben(TaskCreate(title="t", lane="docs"))])
+    project.play([ben(TaskCreate(title="t")), ben(TaskStart(task_id=2)), ben(TaskShip(task_id=2))])
+    told = {} if near is None else {"nearest_lane": near}
+    for status in (None, "done", "in_progress"):
+        assert asked(project, ada(ListTasks(lane=lane, status=status))) == {"tasks": [], **told}
+    expected = told if near == "web-app" else {}
+    assert asked(project, ada(WhoIsActive(lane=lane))) == {"active": [], **expected}
+
+
+def test_a_filter_by_a_known_lane_tells_no_other() -> None:
+    project = Project()
+    project.play([ben(Register(lane="web")), cay(Register(lane="webs")), cay(Register(lane="unset"))])
+    project.play([ben(TaskCreate(title="t", lane="wib")), ben(TaskCreate(title="t", lane="wob"))])
+    project.play([ben(TaskStart(task_id=2)), ben(TaskShip(task_id=2))])
+    for lane in ("web", "wib"):
+        assert asked(project, ada(ListTasks(lane=lane, status="blocked"))) == {"tasks": []}
+    assert "nearest_lane" not in asked(project, ada(ListTasks(lane="wob")))
+    for lane in ("web", "(unset)"):
+        assert asked(project, ada(WhoIsActive(lane=lane))) == {"active": []}

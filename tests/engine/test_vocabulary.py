@@ -159,7 +159,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
     (LatestClaimRows, "sequences"),
     (ClaimRow, "sequence number formatted by at void"),
     (RegisteredLane, "actor lane status registered_at nearest_lane"),
-    (Active, "active"),
+    (Active, "active nearest_lane"),
     (ActiveRow, "actor lane status last_seen"),
     (PostedPost, "post_id event_id created_at nobody_in_lane nearest_lane"),
     (Posts, "posts omitted searched_back_to ready_tasks"),
@@ -179,7 +179,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
     (LeaseRow, "surface actor expires_at expires_in_seconds note mode"),
     (TaskState, "task_id status nearest_lane"),
     (AssignedTask, "task_id owner status"),
-    (Tasks, "tasks"),
+    (Tasks, "tasks nearest_lane"),
     (TaskRow, "task_id title lane owner status blockers priority waits_for stale"),
     (OneTask, "tasks"),
     (

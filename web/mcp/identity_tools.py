@@ -7,11 +7,12 @@ Their arguments, results and handlers. Who may call them is said in `web.mcp.too
 from datetime import datetime
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from actors import Answer
 from engine import terms
-from engine.identity import OWNER, Principal
+from engine.identity import OWNER, Principal, no_participant
+from engine.nearest import nearest
 from engine.refusals import Refusal, not_found
 from engine.vocabulary import Reply
 from store.people.grants import Kind, Provisioned
@@ -130,11 +131,12 @@ class Credentials(Reply, frozen=True, kw_only=True):
 
 
 class RevokedTokens(Reply, frozen=True, kw_only=True):
-    """How many tokens stopped working."""
+    """How many tokens stopped working. For a participant who is unknown, the near one is told."""
 
     project: str
     participant: str
     revoked: int
+    nearest_participant: str | UnsetType = UNSET
 
 
 class InviteCode(Reply, frozen=True, kw_only=True):
@@ -222,9 +224,7 @@ async def rotate(services: Services, exchange: Exchange, caller: Principal, name
         caller.project_id, named.participant_name, by=caller.actor, lead=exchange.token_hash
     )
     if rotated is None:
-        return not_found(
-            f"no participant '{named.participant_name}' in this project; list_participants shows who there is."
-        )
+        return no_participant(named.participant_name, await _labels(services, caller))
     return Answer(_credentials(services, caller, rotated), unread)
 
 
@@ -234,7 +234,19 @@ async def revoke(services: Services, exchange: Exchange, caller: Principal, name
     count = await services.people.revoke(
         caller.project_id, named.participant_name, by=caller.actor, lead=exchange.token_hash
     )
-    return Answer(RevokedTokens(project=caller.project, participant=named.participant_name, revoked=count), unread)
+    labels = [] if count else await _labels(services, caller)
+    close = None if named.participant_name in labels else nearest(named.participant_name, labels)
+    revoked = RevokedTokens(
+        project=caller.project,
+        participant=named.participant_name,
+        revoked=count,
+        nearest_participant=close or UNSET,
+    )
+    return Answer(revoked, unread)
+
+
+async def _labels(services: Services, caller: Principal) -> list[str]:
+    return [row.name for row in await services.people.participants(caller.project_id)]
 
 
 async def create_invite(services: Services, exchange: Exchange, caller: Principal, wanted: CreateInvite) -> Answer:

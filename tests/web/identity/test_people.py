@@ -80,6 +80,17 @@ async def test_whom_the_project_does_not_know_cannot_be_rotated_and_has_nothing_
     assert revoked == {"project": "demo", "participant": "ghost", "revoked": 0}
 
 
+async def test_the_near_one_of_whom_the_project_does_not_know_is_told(bus: Bus, token: str) -> None:
+    await bus.mint("scout")
+    await bus.mint("scouts")
+    assert "perhaps you mean 'scout'; " in await bus.refusal(token, "admin_rotate", participant_name="scuot")
+    revoked = await bus.call(token, "admin_revoke", participant_name="scuot")
+    assert (revoked["revoked"], revoked["nearest_participant"]) == (0, "scout")
+    for count in (1, 0):
+        revoked = await bus.call(token, "admin_revoke", participant_name="scout")
+        assert revoked == {"project": "demo", "participant": "scout", "revoked": count}
+
+
 async def test_an_invite_comes_with_what_to_paste(bus: Bus, token: str) -> None:
     invite = await bus.call(token, "create_invite", uses=3)
     assert set(invite) == {"code", "expires_at", "redeem_url", "invite_prompt"}
