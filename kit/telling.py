@@ -140,10 +140,11 @@ def overlaps(facts: Facts, known: Session, edited: list[str]) -> Iterator[str | 
 def to_lease(facts: Facts, known: Session, edited: list[str], now: float) -> Iterator[str | None]:
     """Edited paths that the hook is to lease: those that the agent has no lease of its own for.
 
-    None comes after each comparison with a lease, so that the server can let others run in between.
+    None comes before each path and after each comparison with a lease, so that the server can let others run.
     """
     mine = [row for row in (facts.leases() if edited else ()) if facts.is_mine(row.get("actor"))]
     for path in edited:
+        yield None
         surface = as_surface(path)
         exact = next((row for row in mine if row.get("surface") == surface), None)
         is_covered = False

@@ -8,13 +8,11 @@ as after a restart of the server, nothing is said in the middle of a turn and no
 
 import posixpath
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
-import trio
 from msgspec import Struct
 
 from engine.identity import Principal
@@ -41,9 +39,11 @@ from kit.telling import (
     unread_at_end,
 )
 from web.hooks.sessions import KnownSession, Sessions
+from web.http.bulkhead import Bulkhead
 from web.http.exchange import Exchange
 from web.mcp.arguments import Parser
 from web.services import Services
+from web.steps import short_steps
 
 ROOTS_MAX = 20
 """Work trees of one repository."""
@@ -51,12 +51,16 @@ ROOTS_MAX = 20
 PATH_LENGTH_MAX = 500
 """Of a root, and of an edited path below it. Longer ones are passed over."""
 
+PATH_DEPTH_MAX = 32
+"""Directories above an edited file, below the root. Deeper files are passed over: a comparison takes the square."""
 
-SLICE_SECONDS = 0.001
-"""How long leases are compared with paths before others run."""
+COMPARING_AT_ONCE_MAX = 1
+"""Hooks whose paths are compared with leases at once. The steps of more would add up in each pass of the event loop,
+and others' calls wait for all of them. A hook waits for nothing while it has its place."""
 
-COMPARING_SECONDS_MAX = 0.01
-"""How long they are compared for one hook; what is left is not looked at. Other agents choose what they lease."""
+COMPARING_STEPS_MAX = 20
+"""Short steps for one hook, of a quarter of a millisecond each: so many with the leases of others, and so many with the
+caller's own. What is left is not looked at: other agents choose what they lease."""
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -93,6 +97,7 @@ class Moments:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._sessions = Sessions()
+        self._comparing = Bulkhead(COMPARING_AT_ONCE_MAX)
         self._lease, self._surface = Parser(Lease), Parser(WhoHolds)
 
     async def answer(self, client: Client, exchange: Exchange, given: Mapping[str, Any]) -> object | Refusal:
@@ -138,19 +143,35 @@ class Moments:
         facts = await self._look(exchange, leases=known.minds_leases, paths=paths)
         moment.told += new_posts(facts, known.memory)
         compared = overlaps(facts, known.memory, paths) if known.minds_leases else iter(())
-        async with aclosing(_in_slices(compared)) as found:
-            findings = findings_of([told async for told in found])
+        findings = findings_of(await self._compare(exchange, compared))
         if known.auto_lease:
             await self._lease_edited(exchange, facts, known.memory, paths)
         return findings
 
     async def _lease_edited(self, exchange: Exchange, facts: Facts, memory: Session, paths: list[str]) -> None:
-        async with aclosing(_in_slices(to_lease(facts, memory, paths, time.time()))) as wanted:
-            async for path in wanted:
-                lease = self._lease.parse({**lease_of(path), "by": "hook"})
-                if not isinstance(lease, Refusal):
-                    await self._ask(exchange, lease)
-                    memory.leases[path] = time.time()
+        for path in await self._compare(exchange, to_lease(facts, memory, paths, time.time())):
+            lease = self._lease.parse({**lease_of(path), "by": "hook"})
+            if len(memory.leases) < LEASES_MAX and not isinstance(lease, Refusal):
+                await self._ask(exchange, lease)
+                memory.leases[path] = time.time()
+
+    async def _compare(self, exchange: Exchange, compared: Iterator[str | None]) -> list[str]:
+        """What is not None, as far as `COMPARING_STEPS_MAX` go; others run after each step."""
+        found, steps = list[str](), 0
+        place = await self._comparing.enter(exchange.token_hash)
+        try:
+            pace = short_steps()
+            for one in compared:
+                if one is not None:
+                    found.append(one)
+                if pace.spent:
+                    steps += 1
+                    if steps == COMPARING_STEPS_MAX:
+                        break
+                    await pace.give_way()
+        finally:
+            self._comparing.leave(place)
+        return found
 
     async def _end_turn(self, exchange: Exchange, moment: Moment) -> list[str]:
         facts = await self._look(exchange, leases=False)
@@ -193,21 +214,6 @@ class Moments:
         return reply
 
 
-async def _in_slices(compared: Iterator[str | None]) -> AsyncGenerator[str, None]:
-    """What is not None, for at most `COMPARING_SECONDS_MAX` of comparing; others run after each slice."""
-    left, began = COMPARING_SECONDS_MAX, time.perf_counter()
-    for found in compared:
-        if found is None and time.perf_counter() - began < SLICE_SECONDS:
-            continue
-        left -= time.perf_counter() - began
-        if found is not None:
-            yield found
-        await trio.lowlevel.checkpoint()
-        began = time.perf_counter()
-        if left <= 0:
-            return
-
-
 def _reader(caller: Principal) -> tuple[int, int]:
     return caller.project_id, caller.id
 
@@ -227,6 +233,7 @@ def _paths_below(roots: tuple[str, ...], moment: Moment) -> list[str]:
     for name in moment.client.paths(moment.event, moment.given)[:LEASES_MAX]:
         path = posixpath.normpath(posixpath.join(here, name))
         root = next((root for root in roots if path.startswith(f"{root}/")), None)
-        if root is not None and len(path) - len(root) <= PATH_LENGTH_MAX:
-            found.append(path[len(root) + 1 :])
+        below = "" if root is None else path[len(root) + 1 :]
+        if below and len(below) < PATH_LENGTH_MAX and below.count("/") <= PATH_DEPTH_MAX:
+            found.append(below)
     return found

@@ -1,5 +1,7 @@
 """What agents' hooks cost the server is bounded, whatever other agents lease and however much a hook reports."""
 
+from collections.abc import Iterator
+from time import perf_counter
 from typing import Any
 
 import httpx2
@@ -9,6 +11,9 @@ import trio
 from engine.leases import LEASES_PER_HOLDER_MAX, LEASES_SHOWN_MAX
 from store import Store
 from tests.web.bus import Bus, running_bus
+from web.hooks import moments
+from web.hooks.moments import COMPARING_AT_ONCE_MAX, COMPARING_STEPS_MAX, PATH_DEPTH_MAX
+from web.steps import STEP
 
 SECONDS_MAX = 60
 """Hundreds of times what it takes, and a tenth of what it took."""
@@ -31,22 +36,26 @@ async def edit(bus: Bus, token: str, *paths: str) -> httpx2.Response:
     return await tell(bus, token, "PostToolUse", tool_name="apply_patch", tool_input={"input": patch})
 
 
-@pytest.mark.parametrize("surface", ["*{}b", "*?a{}b", "**/{}b"])
-async def test_wide_leases_of_another_agent_hold_the_server_up_for_no_time(bus: Bus, token: str, surface: str) -> None:
+@pytest.mark.parametrize(
+    ("surface", "leased", "edited"),
+    [
+        ("*{}b", ["a"] * 75, "a" * 245),
+        ("*?a{}b", ["a"] * 75, "a" * 245),
+        ("**/{}b", ["a/"] * 10, "a/" * PATH_DEPTH_MAX),
+    ],
+)
+async def test_wide_leases_of_another_agent_hold_the_server_up_for_no_time(
+    bus: Bus, token: str, surface: str, leased: list[str], edited: str
+) -> None:
     """Comparing these took 12 minutes, during which nobody else was served."""
     other = await bus.mint("other")
     assert LEASES_PER_HOLDER_MAX >= LEASES_SHOWN_MAX
     for number in range(LEASES_SHOWN_MAX):
-        await bus.call(
-            other,
-            "lease",
-            surface=surface.format(("a" if surface[1] != "*" else "a/") * (75 + number // 10) + f"{number % 10}"),
-        )
+        longer = "".join([*leased, *leased[:1] * (number // 10)])
+        await bus.call(other, "lease", surface=surface.format(f"{longer}{number % 10}"))
     await begin(bus, token)
     with trio.fail_after(SECONDS_MAX):
-        assert (
-            await edit(bus, token, *(("a" if surface[1] != "*" else "a/") * 245 + str(n) for n in range(64)))
-        ).status_code == 200
+        assert (await edit(bus, token, *(f"{edited}{n}" for n in range(64)))).status_code == 200
     assert (await bus.http.get("/healthz")).status_code == 200
 
 
@@ -68,6 +77,43 @@ async def test_what_a_hook_asks_counts_as_calls(store: Store, conninfo: str) -> 
         refused = await edit(bus, token, *(f"src/{number}.py" for number in range(60)))
         assert (refused.status_code, refused.json()["error"]) == (429, "busy")
         assert "calls a second" in refused.json()["message"]
+
+
+async def test_hooks_that_come_together_are_compared_few_at_a_time(
+    bus: Bus, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The comparisons of all of them took their steps in every pass, and others' calls waited for all these steps."""
+    steps: list[int] = []
+    at_once: list[int] = []
+
+    def endless(*_given: object) -> Iterator[None]:
+        hook = len(steps)
+        steps.append(0)
+        while True:
+            steps[hook] += 1
+            at_once.append(sum(taken < COMPARING_STEPS_MAX for taken in steps))
+            until = perf_counter() + STEP.slice_seconds_max
+            while perf_counter() < until:
+                pass
+            yield None
+
+    monkeypatch.setattr(moments, "overlaps", endless)
+    await begin(bus, token)
+    with trio.fail_after(SECONDS_MAX):
+        async with trio.open_nursery() as nursery:
+            for number in range(5):
+                nursery.start_soon(edit, bus, token, f"src/{number}.py")
+    assert max(at_once) <= COMPARING_AT_ONCE_MAX
+    assert steps == [COMPARING_STEPS_MAX] * 5
+
+
+async def test_a_file_below_very_many_directories_is_passed_over(bus: Bus, token: str) -> None:
+    other = await bus.mint("other")
+    await bus.call(other, "lease", surface="a/**")
+    await begin(bus, token)
+    deepest = "a/" * PATH_DEPTH_MAX + "x.py"
+    assert "other" in (await edit(bus, token, deepest)).text
+    assert (await edit(bus, token, f"a/{deepest}")).json() == {}
 
 
 @pytest.mark.parametrize("arguments", ["[" * 100_000, '{"a":' * 50_000])
