@@ -366,7 +366,7 @@ def test_a_pick_among_many_leases_is_prepared_in_steps() -> None:
     unprepared = bytecodes_run(project, *ada(command))
     project.play([ada(Release(surface="port:3003"))])
     assert len(list(steps)) == 3
-    assert bytecodes_run(project, *ada(command)) < unprepared / 20
+    assert bytecodes_run(project, *ada(command)) < unprepared / 10
     assert asked(project, ada(command))["surface"] == "port:3004"
     assert long_comparison(Project().state, command) is None
     assert long_comparison(project.state, Lease(surface="src", pick_one=True)) is None
