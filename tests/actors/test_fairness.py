@@ -21,6 +21,7 @@ from engine.sequences import Claim, ListSequences
 from engine.vocabulary import Event, EventData
 from tests.actors.breakable_journal import BreakableJournal
 from tests.actors.conftest import DAWN, A, Asked, B, C, clock, principal
+from tests.passes import counted_passes
 
 CLAIM = Claim(sequence="adr")
 
@@ -123,28 +124,22 @@ async def test_other_tasks_run_while_a_surface_is_compared_with_many_leases(
 ) -> None:
     for number in range(50):
         await slow_directory.ask(A, Lease(surface=f"{{a*b,c*d,e*f,g*h,i*j,k*l,m*n,o*p{number}}}/x"))
-    overlap, passes, compared_in = surfaces.overlap, 0, list[int]()
+    overlap, compared_in = surfaces.overlap, list[int]()
 
-    def overlap_slowly(a: str, b: str) -> bool:
-        work.now += 0.001
-        compared_in.append(passes)
-        return overlap(a, b)
+    async with counted_passes() as passes, trio.open_nursery() as callers:
 
-    async def keep_passing() -> None:
-        nonlocal passes
-        while True:
-            await trio.lowlevel.checkpoint()
-            passes += 1
+        def overlap_slowly(a: str, b: str) -> bool:
+            work.now += 0.001
+            compared_in.append(passes.count)
+            return overlap(a, b)
 
-    monkeypatch.setattr(surfaces, "overlap", overlap_slowly)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(keep_passing)
+        monkeypatch.setattr(surfaces, "overlap", overlap_slowly)
         for surface in ("*x*", "*y*"):  # the second one waits for a batch of its own
-            nursery.start_soon(slow_directory.ask, B, WhoHolds(surface=surface))
+            callers.start_soon(slow_directory.ask, B, WhoHolds(surface=surface))
         with trio.fail_after(60):
             while len(compared_in) < 100:
                 await trio.lowlevel.checkpoint()
-        nursery.cancel_scope.cancel()
+        callers.cancel_scope.cancel()
     assert max(compared_in.count(number) for number in compared_in) <= 11, "a slice, and the comparison that ended it"
 
 
@@ -200,24 +195,15 @@ def test_nobody_fills_the_mailbox_alone() -> None:
 
 
 async def test_others_run_the_more_often_the_longer_a_slice_took() -> None:
-    now, passes = 0.0, 0
+    now = 0.0
     pace = Pace(Limits(slice_seconds_max=0.002, passes_per_second=1000), lambda: now)
-
-    async def count() -> None:
-        nonlocal passes
-        while True:
-            passes += 1
-            await trio.lowlevel.checkpoint()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(count)
+    async with counted_passes() as passes:
         for seconds, expected in ((0.001, 0), (0.002, 2), (0.05, 50)):
             pace.begin()
             now += seconds
-            before = passes
+            before = passes.count
             await pace.give_way_when_spent()
-            assert abs(passes - before - expected) <= 1
-        nursery.cancel_scope.cancel()
+            assert abs(passes.count - before - expected) <= 1
 
 
 async def test_those_who_called_last_are_remembered_and_the_others_forgotten(journal: BreakableJournal) -> None:

@@ -1,11 +1,11 @@
 """How pages are rendered."""
 
 import pytest
-import trio
 from jinja2 import UndefinedError
 from quart_trio import QuartTrio
 
 from actors import Limits
+from tests.passes import counted_passes
 from web import steps
 from web.http.app import create_pages
 from web.http.templates import SteppedEnvironment
@@ -22,20 +22,10 @@ def environment() -> SteppedEnvironment:
 async def test_others_run_while_a_page_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "STEP", Limits(slice_seconds_max=0))
     template = environment().from_string(ROWS)
-    passes = 0
-
-    async def count() -> None:
-        nonlocal passes
-        while True:
-            passes += 1
-            await trio.lowlevel.checkpoint()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(count)
+    async with counted_passes() as passes:
         page = await template.render_async(numbers=range(100))
-        nursery.cancel_scope.cancel()
     assert page == "".join(f"<b>{number}</b>" for number in range(100))
-    assert passes >= 100
+    assert passes.count >= 100
 
 
 async def test_a_mistake_in_a_template_is_raised() -> None:

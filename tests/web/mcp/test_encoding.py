@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-import trio
 
 from actors import Limits
 from engine.ledger import Events
 from engine.lookups import EventView
 from engine.vocabulary import Reply
+from tests.passes import counted_passes
 from web import steps
 from web.mcp import encoding
 from web.mcp.encoding import encode, encode_in_steps, encode_text_in_steps
@@ -67,18 +67,8 @@ async def test_a_long_text_is_the_same_as_one_that_is_written_at_once(text: str)
 
 async def test_others_run_while_a_long_answer_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "STEP", Limits(slice_seconds_max=0))
-    passes = 0
-
-    async def count() -> None:
-        nonlocal passes
-        while True:
-            passes += 1
-            await trio.lowlevel.checkpoint()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(count)
+    async with counted_passes() as passes:
         await encode_in_steps(Events(events=events(100 * encoding.ITEMS_AT_ONCE)))
-        assert passes >= 100
+        assert passes.count >= 100
         await encode_text_in_steps("x" * 100 * encoding.CHARACTERS_AT_ONCE)
-        assert passes >= 200
-        nursery.cancel_scope.cancel()
+        assert passes.count >= 200
