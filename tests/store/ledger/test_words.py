@@ -40,6 +40,12 @@ SEARCHES: dict[str, tuple[str, dict[str, Any], list[int]]] = {
 }
 
 
+async def lexemes(connection: Connection, text: str) -> set[str]:
+    """What the index has of an event with this text, in the third block of a project."""
+    asked = "select unnest(tsvector_to_array(words_by_block(1, 2 * 8192, jsonb_build_object('body', %s::text))))"
+    return {lexeme for (lexeme,) in await connection.fetch(asked, (text,))}
+
+
 @pytest.fixture
 async def connection(conninfo: str) -> AsyncIterator[Connection]:
     query(conninfo, generate(PROJECT, EVENTS))
@@ -57,6 +63,28 @@ async def search(connection: Connection, text: str, **fields: Any) -> tuple[list
     asked = EventQuery(**{"upto": EVENTS, "limit": LIMIT, **fields})
     found: Found[Any] = await find_words(connection, PROJECT, asked, said)
     return [event.id for event in found], found.searched_back_to
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The Storage-Format, ok.",
+        "e-mail: a_b 5.5 v2.0/x",
+        "É ÉLAN naïve Straße",
+        "漢字・かな Привет",
+        "",
+        "...",
+        "x" * 900,
+    ],
+)
+async def test_a_word_is_the_same_in_a_short_and_in_a_long_text(connection: Connection, text: str) -> None:
+    short, long = [await lexemes(connection, said) for said in (text, f"{text} {'filler ' * 200}")]
+    assert long - short <= {"p1b2w", "p1b2wfiller"}
+    assert short <= long
+
+
+async def test_a_word_that_is_too_long_for_an_index_is_left_out(connection: Connection) -> None:
+    assert await lexemes(connection, f"a {'x' * 30_000} b") >= {"p1b2wa", "p1b2wb"}
 
 
 async def test_words_are_found_from_the_newest_on(connection: Connection) -> None:
