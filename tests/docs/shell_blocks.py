@@ -2,8 +2,8 @@
 
 A block is a fence of `sh`. It is run unless a comment right before it says why it cannot be here:
 `<!-- not run: needs systemd -->`. A line that starts a server is run beside the others, which go on once it listens.
-A fence of `text` right after a block is what the block prints; `…` in it stands for anything. Lines that say what is
-under way are left out.
+A fence of `text` right after a block is what the block prints; `…` in it stands for anything, and on a line of its own
+for any lines or none. Lines that say what is under way are left out.
 """
 
 import re
@@ -60,8 +60,8 @@ class Block(Struct, frozen=True, kw_only=True):
         """Whether it printed what the page says."""
         if self.prints is None:
             return True
-        wanted = ".*".join(re.escape(part) for part in self.prints.strip().split("…"))
-        return re.fullmatch(wanted, without_progress(output).strip(), re.DOTALL) is not None
+        wanted = "".join(map(_pattern_of, self.prints.strip().splitlines()))
+        return re.fullmatch(wanted, f"{without_progress(output).strip()}\n", re.DOTALL) is not None
 
 
 def blocks_of(page: str) -> list[Block]:
@@ -88,6 +88,10 @@ def outputs_of(printed: str) -> dict[int, str]:
     """What each block printed, by its line, from what the script did."""
     _, *parts = _SECTION.split(printed)
     return dict(zip(map(int, parts[::2]), parts[1::2], strict=True))
+
+
+def _pattern_of(line: str) -> str:
+    return r"(?:.*\n)?" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + r"\n"
 
 
 def _without_indent(text: str, indent: str) -> str:

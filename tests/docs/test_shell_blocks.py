@@ -156,6 +156,13 @@ def test_a_page_need_not_show_what_is_printed_only_on_a_slow_machine() -> None:
     assert not block.is_answered_by("Starting PostgreSQL in /data …\nSomething is old.\n")
 
 
+def test_dots_on_a_line_of_their_own_stand_for_any_lines_or_none() -> None:
+    block = Block(line=1, language="sh", text="make up\n", prints="…\nCreated.\n…\nlistening on …\n")
+    assert block.is_answered_by("Created.\nlistening on 8787\n")
+    assert block.is_answered_by("One.\nTwo.\nCreated.\nThree.\nlistening on 8787\n")
+    assert not block.is_answered_by("One.\nlistening on 8787\n")
+
+
 def test_a_block_that_fails_ends_the_page(tmp_path: Path) -> None:
     done = run(blocks_of("```sh\ncat nothing\n```\n\n```sh\necho here\n```\n"), tmp_path, tmp_path)
     assert done.returncode != 0

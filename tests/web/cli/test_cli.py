@@ -11,7 +11,7 @@ import click
 import pytest
 
 from tests.postgres import Server, query
-from tests.web.command_line import LLM_BUS, Finished, llm_bus
+from tests.web.command_line import LLM_BUS, Finished, llm_bus, without_progress
 from web.cli import entry as cli
 from web.cli.first_run import project_here
 
@@ -36,7 +36,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     def run(*arguments: str | Path) -> Finished:
         code = cli.run([*map(str, arguments)])
         said = capsys.readouterr()
-        return Finished(arguments, code, said.out, said.err)
+        return Finished(arguments, code, said.out, without_progress(said.err))
 
     return run
 
