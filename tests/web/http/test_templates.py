@@ -25,7 +25,7 @@ async def test_others_run_while_a_page_is_rendered(monkeypatch: pytest.MonkeyPat
     async with counted_passes() as passes:
         page = await template.render_async(numbers=range(100))
     assert page == "".join(f"<b>{number}</b>" for number in range(100))
-    assert passes.count >= 100
+    assert passes.count >= 90
 
 
 async def test_a_mistake_in_a_template_is_raised() -> None:

@@ -69,6 +69,6 @@ async def test_others_run_while_a_long_answer_is_written(monkeypatch: pytest.Mon
     monkeypatch.setattr(steps, "STEP", Limits(slice_seconds_max=0))
     async with counted_passes() as passes:
         await encode_in_steps(Events(events=events(100 * encoding.ITEMS_AT_ONCE)))
-        assert passes.count >= 100
+        assert passes.count >= 90
         await encode_text_in_steps("x" * 100 * encoding.CHARACTERS_AT_ONCE)
-        assert passes.count >= 200
+        assert passes.count >= 180
