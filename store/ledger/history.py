@@ -11,7 +11,7 @@ events lie furthest apart is walked, over `WALKED_MAX` events at most; then the 
 
 Finished tasks are looked for among those of the rarest filter, too, but to the end: a list of tasks has no next page.
 
-Words are found block by block of the ledger, by an index of their own (`store.ledger.words`).
+Free text is found by an index of its own (`store.ledger.free_text`).
 
 Events are numbered in the order of their times, so a bound in time is looked up once, as a bound in number.
 """
@@ -37,7 +37,6 @@ from engine.lookups import (
     TaskQuery,
 )
 from engine.vocabulary import Event
-from store.ledger import words
 from store.postgres.connection import Connection, Row
 from store.postgres.prepared import Prepared
 
@@ -79,25 +78,6 @@ _COLLECTED = "(select * from events e where {conditions} order by e.seq desc off
 _WALKED = "(select * from events e where {conditions} order by e.seq desc limit %(walked_max)s)"
 
 _LAST_WALKED = "select e.seq from events e where {conditions} order by e.seq desc offset %(walked_max)s - 1 limit 1"
-
-# The newest and the oldest block in which something meets one filter.
-_BLOCKS = f"""
-select (select e.seq / {words.BLOCK_EVENTS} from events e where {{conditions}} order by e.seq desc limit 1),
-       (select e.seq / {words.BLOCK_EVENTS} from events e where {{conditions}} order by e.seq limit 1)
-"""  # noqa: S608 - put together from constants
-
-# Block by block, the newest first, until there are enough. Their numbers alone are collected and only what is shown is
-# read: a common word is in most events of a block.
-_WITH_WORDS = f"""(
-select shown.*
-  from (select found.seq
-          from generate_series(%(newest_block)s::bigint, %(oldest_block)s::bigint, -1) as block
-         cross join lateral (
-               select e.seq from {words.SAID_IN_BLOCK} as e where {{conditions}}
-                order by e.seq desc limit %(limit)s) as found
-         limit %(limit)s) as newest
- cross join lateral (select * from events where project_id = %(project)s and seq = newest.seq limit 1) as shown)
-"""  # noqa: S608 - put together from constants
 
 # A post's body is never shown here, so it is not sent either; the engine decides what else stays hidden.
 _EVENTS = """
@@ -243,31 +223,55 @@ class Place(Struct, frozen=True):
 
 async def find_events(connection: Connection, project_id: int, query: EventQuery) -> Found[EventView]:
     """The events that match, newest first unless the query says otherwise."""
-    base, filters, parameters = _asked(project_id, query)
+    base, filters, parameters = asked(project_id, query)
     # Nobody asks for the oldest by several filters.
     place = Place("events") if query.oldest_first else await _place(connection, base, filters, [], parameters)
-    direction = "asc" if query.oldest_first else "desc"
-    statement = _EVENTS.format(source=place.source, conditions=_all_of(base + filters), direction=direction)
-    found = await connection.fetch_each(statement, parameters, _event_view)
+    found = await events_of(connection, place.source, base + filters, parameters, oldest_first=query.oldest_first)
     back_to = None if len(found) == query.limit else await _last_walked(connection, [place], parameters)
     return Found(found, back_to)
 
 
-async def find_words(connection: Connection, project_id: int, query: EventQuery, said: str) -> Found[EventView]:
-    """The newest events that match and have the words of `said`, a `words.query_of`."""
-    base, filters, parameters = _asked(project_id, query)
-    statements = [_BLOCKS.format(conditions=_all_of([*base, each])) for each in filters or ["true"]]
-    spans = [span for each in statements for span in await connection.fetch(each, parameters)]
-    if (None, None) in spans:
-        return Found()
-    newest, oldest = min(newest for newest, _ in spans), max(oldest for _, oldest in spans)
-    last = max(oldest, newest - words.BLOCKS_MAX + 1)
-    parameters.update(words=said, newest_block=newest, oldest_block=last)
-    source = _WITH_WORDS.format(conditions=_all_of(base + filters))
-    async with words.by_index(connection):
-        statement = _EVENTS.format(source=source, conditions="true", direction="desc")
-        found = await connection.fetch_each(statement, parameters, _event_view)
-    return Found(found, last * words.BLOCK_EVENTS if last > oldest and len(found) < query.limit else None)
+def asked(project_id: int, query: EventQuery) -> tuple[list[str], list[str], dict[str, Any]]:
+    """The conditions that bound a search, those of its filters, and the parameters of both."""
+    base = ["e.project_id = %(project)s", "e.seq <= %(upto)s"]
+    parameters: dict[str, Any] = {"project": project_id, "upto": query.upto, "limit": query.limit}
+    if query.after:  # said only when it says something: PostgreSQL takes every bound for a narrow one
+        base.append("e.seq > %(after)s")
+        parameters["after"] = query.after
+    base += _given(query, _EVENT_BOUNDS, parameters)
+    filters = _given(query, _EVENT_FILTERS, parameters)
+    if query.number is not None:
+        filters.remove(_EVENT_FILTERS["sequence"])
+    return base, filters, parameters
+
+
+async def events_of(
+    connection: Connection,
+    source: str,
+    conditions: list[str],
+    parameters: dict[str, Any],
+    *,
+    oldest_first: bool = False,
+) -> list[EventView]:
+    """The events of a part of SQL that meet the conditions, without bodies: the newest, or the oldest."""
+    direction = "asc" if oldest_first else "desc"
+    statement = _EVENTS.format(source=source, conditions=_all_of(conditions), direction=direction)
+    return await connection.fetch_each(statement, parameters, _event_view)
+
+
+async def rarest(
+    connection: Connection, base: list[str], filters: list[str], parameters: dict[str, Any], rare_max: int
+) -> tuple[str, bool]:
+    """The filter whose events lie furthest apart, and whether there are fewer than `rare_max` of them."""
+    probes = ", ".join(_PROBE.format(conditions=_all_of([*base, each])) for each in filters)
+    (counts,) = await connection.fetch(f"select {probes}", {**parameters, "rare_max": rare_max})
+    count, only = min(zip(counts, filters, strict=True))
+    return only, count < 0
+
+
+def collected(base: list[str], rare: str) -> str:
+    """The events of a rare filter, as a source for `events_of`."""
+    return _COLLECTED.format(conditions=_all_of([*base, rare]))
 
 
 async def find_posts(connection: Connection, project_id: int, query: PostQuery) -> Found[PostRecord]:
@@ -379,12 +383,10 @@ async def _place(
         return Place("events")
     fewest = filters
     if len(filters) > 1:
-        probes = ", ".join(_PROBE.format(conditions=_all_of([*base, each])) for each in filters)
-        (counts,) = await connection.fetch(f"select {probes}", {**parameters, "rare_max": RARE_MAX})
-        count, only = min(zip(counts, filters, strict=True))
+        only, is_rare = await rarest(connection, base, filters, parameters, RARE_MAX)
         fewest = [only]
-        if count < 0:
-            return Place(_COLLECTED.format(conditions=_all_of([*base, only])))
+        if is_rare:
+            return Place(collected(base, only))
     walked = _all_of(base + fewest)
     parameters["walked_max"] = WALKED_MAX
     return Place(_WALKED.format(conditions=walked), walked)
@@ -399,20 +401,6 @@ async def _last_walked(connection: Connection, places: list[Place], parameters: 
         for (seq,) in await connection.fetch(_LAST_WALKED.format(conditions=place.walked), parameters)
     ]
     return max(ends, default=None)
-
-
-def _asked(project_id: int, query: EventQuery) -> tuple[list[str], list[str], dict[str, Any]]:
-    """The conditions that bound a search, those of its filters, and the parameters of both."""
-    base = ["e.project_id = %(project)s", "e.seq <= %(upto)s"]
-    parameters: dict[str, Any] = {"project": project_id, "upto": query.upto, "limit": query.limit}
-    if query.after:  # said only when it says something: PostgreSQL takes every bound for a narrow one
-        base.append("e.seq > %(after)s")
-        parameters["after"] = query.after
-    base += _given(query, _EVENT_BOUNDS, parameters)
-    filters = _given(query, _EVENT_FILTERS, parameters)
-    if query.number is not None:
-        filters.remove(_EVENT_FILTERS["sequence"])
-    return base, filters, parameters
 
 
 def _all_of(conditions: list[str]) -> str:

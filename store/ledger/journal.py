@@ -24,8 +24,9 @@ from engine.history import EMPTY, Batch, Head, Kept, Liveness, Stored
 from engine.lookups import ClaimFact, EventQuery, EventView, FinishedTask, Found, PostQuery, PostRecord, TaskQuery
 from engine.vocabulary import Event
 from store.errors import ConnectionLost, StatementFailed, StoreUnavailable, UniqueTaken
-from store.ledger import history, losses, pruned
+from store.ledger import free_text, history, losses, pruned
 from store.ledger.appends import Append, Appends, Checked
+from store.ledger.free_text import WordQuery
 from store.ledger.peers import Peers
 from store.ledger.rows import encode_rows
 from store.ledger.searches import Searches
@@ -331,14 +332,14 @@ class PostgresJournal:
                 await connection.execute(_UPSERT_LIVENESS, parameters, prepare=True)
         self.tell(project_id)
 
-    async def events(self, project_id: int, query: EventQuery, words: str | None = None) -> Found[EventView]:
+    async def events(self, project_id: int, query: EventQuery, said: WordQuery | None = None) -> Found[EventView]:
         """The events that match, without post bodies, read by index; raises `TooSlow` also.
 
-        With `words` (a `store.ledger.words.query_of`) the newest that have them.
+        With `said` the newest that have these words.
         """
         async with self._searches.session(project_id) as connection:
-            if words is not None:
-                return await history.find_words(connection, project_id, query, words)
+            if said is not None:
+                return await free_text.find(connection, project_id, query, said)
             return await history.find_events(connection, project_id, query)
 
     async def posts(self, project_id: int, query: PostQuery) -> Found[PostRecord]:

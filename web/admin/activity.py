@@ -20,7 +20,7 @@ from quart.wrappers import Response
 from engine import terms
 from engine.events import EVENT_TYPES, EventType
 from engine.lookups import EventQuery, EventView, Found
-from store.ledger import words
+from store.ledger import free_text, words
 from store.ledger.words import Names
 from store.people.owners import OwnerRow
 from web.admin import forms
@@ -165,7 +165,7 @@ async def _found(context: AdminContext, project_id: int, wanted: Filters | None,
     if wanted is None:
         return Found()
     searched = None
-    if wanted.q is not None and (searched := words.query_of(wanted.q)) is None:
+    if wanted.q is not None and (searched := free_text.query_of(wanted.q)) is None:
         return Found()
     return await context.store.journal.events(project_id, wanted.query(current_owner(), limit), searched)
 

@@ -1,4 +1,4 @@
-"""Words are found from the newest block of events on, each block by the index, and no search asks too many blocks."""
+"""Words are found from the newest on, by blocks of an index or among the few events of a filter; both are bounded."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from engine.lookups import EventQuery, Found
-from store.ledger import words
-from store.ledger.history import find_words
+from store.ledger import free_text
 from store.postgres.connection import Connection
 from tests.postgres import query
 from tests.store.history_of_many import generate
@@ -36,6 +35,9 @@ SEARCHES: dict[str, tuple[str, dict[str, Any], list[int]]] = {
     "by two filters": ("needle", {"actor": "ann/agent-11", "type": "post"}, [11]),
     "by filters that never meet": ("needle", {"actor": "ann/agent-11", "type": "seed"}, []),
     "common": ("word", {}, list(range(29_991, 29_991 - 10 * LIMIT, -10))),
+    "two common ones": ("sub wor", {}, list(range(29_991, 29_991 - 10 * LIMIT, -10))),
+    "in other letters": ("NEEDLE rare", {}, [20_001, 11]),
+    "in the middle of a word": ("eedle", {"actor": "ann/agent-11"}, []),
     "common, of few": ("word", {"tag": "tag-1"}, [n for n in range(29_991, 0, -10) if n % 7 == 0 and n % 90 == 1]),
 }
 
@@ -58,10 +60,10 @@ async def connection(conninfo: str) -> AsyncIterator[Connection]:
 
 async def search(connection: Connection, text: str, **fields: Any) -> tuple[list[int], int | None]:
     """The numbers of what was found, and how far back the search came."""
-    said = words.query_of(text)
+    said = free_text.query_of(text)
     assert said is not None
     asked = EventQuery(**{"upto": EVENTS, "limit": LIMIT, **fields})
-    found: Found[Any] = await find_words(connection, PROJECT, asked, said)
+    found: Found[Any] = await free_text.find(connection, PROJECT, asked, said)
     return [event.id for event in found], found.searched_back_to
 
 
@@ -87,46 +89,80 @@ async def test_a_word_that_is_too_long_for_an_index_is_left_out(connection: Conn
     assert await lexemes(connection, f"a {'x' * 30_000} b") >= {"p1b2wa", "p1b2wb"}
 
 
-async def test_words_are_found_from_the_newest_on(connection: Connection) -> None:
+@pytest.mark.parametrize("few_max", [1, free_text.FEW_MAX], ids=["by blocks", "among few"])
+async def test_words_are_found_from_the_newest_on(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, few_max: int
+) -> None:
+    monkeypatch.setattr(free_text, "FEW_MAX", few_max)
     for name, (text, fields, numbers) in SEARCHES.items():
         assert await search(connection, text, **fields) == (numbers[:LIMIT], None), name
     assert await search(connection, "needle", upto=0) == ([], None)
 
 
+async def paged(connection: Connection, text: str, **fields: Any) -> tuple[list[int], int]:
+    """What is found in all, and in how many pages."""
+    found, upto, pages = list[int](), EVENTS, 0
+    while True:
+        numbers, back_to = await search(connection, text, **{**fields, "upto": upto})
+        found, pages = [*found, *numbers], pages + 1
+        if back_to is None:
+            return found, pages
+        upto = back_to - 1
+
+
 async def test_a_search_that_asks_many_blocks_ends_early_and_goes_on_where_it_ended(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(words, "BLOCKS_MAX", 1)
-    found, upto, pages = list[int](), EVENTS, 0
-    while True:
-        numbers, back_to = await search(connection, "needle", upto=upto)
-        found, pages = [*found, *numbers], pages + 1
-        if back_to is None:
-            break
-        upto = back_to - 1
-    assert (found, pages) == ([20_001, 11], 1 + EVENTS // words.BLOCK_EVENTS)
+    monkeypatch.setattr(free_text, "BLOCKS_MAX", 1)
+    assert await paged(connection, "needle") == ([20_001, 11], 1 + EVENTS // free_text.BLOCK_EVENTS)
+
+
+async def test_a_search_whose_filter_drops_many_events_ends_early_and_goes_on_where_it_ended(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(free_text, "FEW_MAX", 1)
+    monkeypatch.setattr(free_text, "READ_MAX", 1_000)
+    assert await paged(connection, "word", type="claim") == ([], 2)
+    of_a_tag = [number for number in range(29_991, 0, -10) if number % 7 == 0 and number % 90 == 11]
+    assert await paged(connection, "word", tag="tag-11") == (of_a_tag, 2)
 
 
 class Planned(Explaining):
     """A session that shows what the search itself did; what prepares it is done."""
 
     async def fetch(self, statement: str, parameters: Any = ()) -> list[Any]:
+        if "as said" in statement:
+            self.plan += await self._explained(statement, parameters)
         return await self._inner.fetch(statement, parameters)
 
     def transaction(self) -> AbstractAsyncContextManager[None]:
         return self._inner.transaction()
 
 
+async def plan_of(connection: Connection, text: str, **fields: Any) -> str:
+    """What a search read."""
+    planned, said = Planned(connection), free_text.query_of(text)
+    assert said is not None
+    await free_text.find(planned, PROJECT, EventQuery(upto=EVENTS, limit=LIMIT, **fields), said)  # type: ignore[arg-type]
+    return planned.plan
+
+
 async def test_of_a_common_word_no_more_is_read_than_is_in_its_newest_block(connection: Connection) -> None:
-    planned, said = Planned(connection), words.query_of("word")
-    assert said is not None
-    await find_words(planned, PROJECT, EventQuery(upto=EVENTS, limit=LIMIT), said)  # type: ignore[arg-type]
-    assert "events_by_words" in planned.plan, planned.plan
-    assert entries_read(planned.plan) <= words.BLOCK_EVENTS // 10 + 2 * LIMIT, planned.plan
+    plan = await plan_of(connection, "word")
+    assert "events_by_words" in plan, plan
+    assert entries_read(plan) <= free_text.BLOCK_EVENTS // 10 + 2 * LIMIT, plan
 
 
-async def test_no_block_is_asked_for_what_a_filter_rules_out(connection: Connection) -> None:
-    planned, said = Planned(connection), words.query_of("word")
-    assert said is not None
-    await find_words(planned, PROJECT, EventQuery(upto=EVENTS, actor="ann/nobody", limit=LIMIT), said)  # type: ignore[arg-type]
-    assert planned.plan == ""
+async def test_of_a_common_word_and_a_filter_that_few_events_meet_those_are_read(connection: Connection) -> None:
+    for fields in ({"actor": "ann/agent-2"}, {"actor": "ann/nobody"}, {"type": "claim", "actor": "ann/agent-2"}):
+        plan = await plan_of(connection, "word", **fields)
+        assert "events_by_words" not in plan, plan
+        assert entries_read(plan) <= EVENTS // 50, plan
+
+
+async def test_of_a_common_word_and_a_common_filter_that_never_meet_a_bounded_number_is_read(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(free_text, "READ_MAX", 100)
+    plan = await plan_of(connection, "word", type="claim")
+    assert entries_read(plan) <= free_text.BLOCK_EVENTS // 10 + 2 * LIMIT, plan
