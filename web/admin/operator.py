@@ -10,6 +10,7 @@ from quart.wrappers import Response
 
 from store.ledger import overview
 from store.people import owners, sessions
+from store.postgres.connection import Connection
 from store.postgres.durability import risks
 from store.postgres.facts import facts
 from store.transfer import backup_log
@@ -82,9 +83,8 @@ def operator_pages(context: AdminContext) -> Blueprint:
             return await refusal_page(
                 409, "That is you", "You cannot suspend yourself: nobody might be left to restore you."
             )
-        if not await people.change(store.write(owners.suspend, owner_id, by=operator.handle), owner_id=owner_id):
+        if not await people.change(store.write(_suspend, owner_id, by=operator.handle), owner_id=owner_id):
             abort(404)
-        await context.store.write(sessions.close_all_sessions, owner_id)
         return see_other(PATH)
 
     @pages.post("/owners/<int:owner_id>/restore")
@@ -94,6 +94,14 @@ def operator_pages(context: AdminContext) -> Blueprint:
         return see_other(PATH)
 
     return pages
+
+
+async def _suspend(connection: Connection, owner_id: int, *, by: str) -> bool:
+    """Suspend an owner and end their sessions; False when there is no such owner."""
+    if not await owners.suspend(connection, owner_id, by=by):
+        return False
+    await sessions.close_all_sessions(connection, owner_id)
+    return True
 
 
 async def _owners_page(context: AdminContext, form: forms.Form[Listed]) -> str:

@@ -7,8 +7,9 @@ import httpx2
 import pytest
 import trio
 
-from store.errors import TransferRefused
-from store.people import links, minting
+from store.errors import ConnectionLost, TransferRefused
+from store.people import links, minting, sessions
+from store.postgres.connection import Connection
 from store.transfer.backup import back_up
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.event_stream import opened
@@ -66,6 +67,18 @@ async def test_a_suspended_owners_tokens_and_sessions_stop_at_once_and_come_back
     assert await operator.change(f"{base}/restore") == "/admin/operator"
     assert (await bus.call(token, "claim", sequence="adr"))["number"] == 2
     assert (await ada.get("/admin/")).status_code == 303, "a closed session stays closed"
+
+
+async def test_an_owner_whose_sessions_could_not_be_closed_is_not_suspended(
+    bus: Bus, operator: AdminClient, ada: AdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupted(connection: Connection, owner_id: int) -> int:
+        raise ConnectionLost("the session was cut")
+
+    monkeypatch.setattr(sessions, "close_all_sessions", interrupted)
+    refused = await operator.post(f"/admin/operator/owners/{ada.owner.id}/suspend")
+    assert refused.status_code == 503
+    assert (await ada.get("/admin/")).status_code == 200
 
 
 async def test_a_suspended_owners_waits_end_at_once(bus: Bus, operator: AdminClient, ada: AdminClient) -> None:
