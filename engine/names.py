@@ -10,8 +10,13 @@ import unicodedata
 
 import regex
 
-_UNSEEN = regex.compile(r"[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800--\ ]", regex.VERSION1)
-"""Controls, direction marks, zero-width characters, every space but the common one, and the blank Braille pattern."""
+_BLANK = r"\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800"
+"""Controls, direction marks, zero-width characters, every space, and the blank Braille pattern."""
+
+_UNSEEN = regex.compile(rf"[{_BLANK}--\ ]", regex.VERSION1)
+"""Every blank but the common space."""
+
+_SEEN = regex.compile(rf"[^{_BLANK}]", regex.VERSION1)
 
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 """NUL, and halves of surrogate pairs."""
@@ -55,7 +60,7 @@ def says_nothing(name: str) -> bool:
 
 def is_blank(text: str) -> bool:
     """Whether a reader sees nothing of a text."""
-    return not _UNSEEN.sub("", text).strip()
+    return _SEEN.search(text) is None
 
 
 def is_text(text: str) -> bool:
