@@ -95,11 +95,8 @@ class Application:
                 return cors.PREFLIGHT
         return await self._mcp.refuse(exchange)
 
-    async def answer(self, exchange: Exchange) -> Answer | EventStream | Problem:
-        """Answer a plain request to an endpoint, which `refuse` has let pass."""
-        return await self._answer(exchange, exchange.request.body)
-
-    async def _answer(self, exchange: Exchange, body: bytes) -> Answer | EventStream | Problem:
+    async def answer(self, exchange: Exchange, body: bytes) -> Answer | EventStream | Problem:
+        """Answer a request to an endpoint, which `refuse` has let pass."""
         if (too_much := self._fair_use.refuse_body(exchange.token_hash, len(body))) is not None:
             refusal, exchange.retry_after_seconds = too_much
             await trio.sleep(REFUSAL_SECONDS)
@@ -114,7 +111,7 @@ class Application:
         try:
             if exchange.request.is_to_endpoint:
                 body = await asgi.read_body(receive)
-                await _respond(send, exchange, await self._answer(exchange, body))
+                await _respond(send, exchange, await self.answer(exchange, body))
             else:
                 await self._pages(scope, receive, send)  # type: ignore[arg-type]  # Quart has its own names for ASGI
         except Disconnected:

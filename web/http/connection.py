@@ -205,11 +205,11 @@ class Connection:
         self._too_late, self._late_at = problems.TOO_SLOW, exchange.started + ARRIVAL_SECONDS_MAX
         try:
             if not self._server.is_forwarded(exchange, self.peer):
-                stays_open = await self._serve_and_follow_up(exchange)
+                stays_open = await self._answer_and_send(exchange)
             else:
                 with self._server.places.request(exchange.client) as admitted:
                     refusal = None if admitted else problems.TOO_BUSY
-                    stays_open = await self._serve_and_follow_up(exchange, refusal)
+                    stays_open = await self._answer_and_send(exchange, refusal)
         except (Disconnected, trio.BrokenResourceError):
             exchange.status, exchange.outcome, exchange.is_answered = CLIENT_GONE, "disconnected", True
             raise
@@ -230,8 +230,14 @@ class Connection:
         finally:
             self._server.app.record(exchange)
 
-    async def _serve_and_follow_up(self, exchange: Exchange, refusal: Problem | None = None) -> bool:
-        stays_open = await self._answer_and_send(exchange, refusal)
+    async def _answer_and_send(self, exchange: Exchange, refusal: Problem | None = None) -> bool:
+        answer = refusal or await self._supervised(exchange)
+        if isinstance(answer, bool):
+            stays_open = answer and exchange.request.keeps_alive
+        elif isinstance(answer, EventStream):
+            stays_open = await self._send_stream(exchange, answer)
+        else:
+            stays_open = await self._send_answer(exchange, answer)
         if exchange.is_answered and exchange.afterwards is not None and not self._has_client_left():
             await exchange.afterwards()
         return stays_open
@@ -244,14 +250,6 @@ class Connection:
             return False
         except OSError:
             return True
-
-    async def _answer_and_send(self, exchange: Exchange, refusal: Problem | None) -> bool:
-        answer = refusal or await self._supervised(exchange)
-        if isinstance(answer, bool):
-            return answer and exchange.request.keeps_alive
-        if isinstance(answer, EventStream):
-            return await self._send_stream(exchange, answer)
-        return await self._send_answer(exchange, answer)
 
     async def _supervised(self, exchange: Exchange) -> Answer | EventStream | Problem | bool:
         """What the request comes to; an exception that nobody foresaw becomes a 500 whose id is in the log."""
@@ -315,7 +313,7 @@ class Connection:
         exchange.held.append(partial(turns.end, client))
         try:
             if exchange.request.is_plain and self._server.has_fast_way:
-                return await self._server.app.answer(exchange)
+                return await self._server.app.answer(exchange, exchange.request.body)
             if (bulkhead := self._server.bulkhead_of(exchange.request)) is not None:
                 await self._enter(bulkhead, exchange)
             return await self._server.fallback.serve(self, exchange)

@@ -111,17 +111,13 @@ class Exchange:
     @property
     def request_id(self) -> str:
         """The id under which the log has this request: the client's `X-Request-ID` when well-formed, or a new one."""
-        if not self._request_id:
-            self._request_id = self.given_id or token_hex(8)
+        if not self.named_id:
+            self._request_id = token_hex(8)
         return self._request_id
 
     @property
-    def given_id(self) -> str:
-        """The client's well-formed `X-Request-ID`, or an empty string."""
-        given = self.request.header(b"x-request-id")
-        return given.decode() if given is not None and _WELL_FORMED_ID(given) else ""
-
-    @property
     def named_id(self) -> str:
-        """The id if there is one already: nobody needs an id for a request that went well."""
-        return self._request_id or self.given_id
+        """The id if there is one already, or an empty string: nobody needs one for a request that went well."""
+        if not self._request_id and (given := self.request.header(b"x-request-id")) and _WELL_FORMED_ID(given):
+            self._request_id = given.decode()
+        return self._request_id

@@ -58,7 +58,7 @@ class Application(Protocol):
         """The answer, when the head alone settles it; the body is not read then."""
         ...
 
-    async def answer(self, exchange: Exchange) -> Answer | EventStream | Problem:
+    async def answer(self, exchange: Exchange, body: bytes) -> Answer | EventStream | Problem:
         """Answer a plain request whose body is complete."""
         ...
 

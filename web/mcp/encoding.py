@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, inspect
 from msgspec.structs import replace
 
 from engine.vocabulary import Reply
@@ -35,13 +35,13 @@ def encode(value: Any) -> bytes:
 async def encode_in_steps(reply: Reply) -> bytes:
     """The same for a reply, whose long lists are written in steps."""
     lists: dict[str, list[Any]] = {}
-    for name, encoded_name in _names(type(reply)):
+    for name, encoded_name in _lists(type(reply)):
         value = getattr(reply, name)
         if isinstance(value, list) and len(value) > ITEMS_AT_ONCE:
             lists[encoded_name] = value
     if not lists:
         return encode(reply)
-    rest = replace(reply, **{name: [] for name, encoded_name in _names(type(reply)) if encoded_name in lists})
+    rest = replace(reply, **{name: [] for name, encoded_name in _lists(type(reply)) if encoded_name in lists})
     return await _in_steps(_parts(msgspec.json.decode(encode(rest), type=dict[str, Raw]), lists))
 
 
@@ -84,9 +84,17 @@ def _items(items: list[Any]) -> Iterator[bytes]:
 
 
 @cache
-def _names(kind: type[Reply]) -> tuple[tuple[str, str], ...]:
-    """The fields of a kind of reply, each with its name in JSON."""
-    return tuple(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
+def _lists(kind: type[Reply]) -> tuple[tuple[str, str], ...]:
+    """The fields of a kind of reply that may be lists, each with its name in JSON."""
+    struct = inspect.type_info(kind)
+    assert isinstance(struct, inspect.StructType)  # noqa: S101 - every reply is a struct
+    return tuple((field.name, field.encode_name) for field in struct.fields if _may_be_list(field.type))
+
+
+def _may_be_list(info: inspect.Type) -> bool:
+    if isinstance(info, inspect.UnionType):
+        return any(map(_may_be_list, info.types))
+    return isinstance(info, inspect.ListType)
 
 
 def _in_milliseconds(encoded: bytes) -> bytes:

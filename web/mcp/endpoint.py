@@ -10,10 +10,10 @@ A client of the handshake era (2024-11-05 to 2025-11-25) names its revision in a
 """
 
 from functools import partial
+from time import perf_counter
 
 import mcp_types as types
 import structlog
-import trio
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import (
     ERROR_CODE_HTTP_STATUS,
@@ -82,12 +82,12 @@ class McpEndpoint:
         if request.method != "POST":
             return problems.POST_ONLY.with_header(b"allow", b"POST")
         exchange.token_hash = b""
-        token_hash, began = hash_of(request.header(b"authorization")), trio.current_time()
+        token_hash, began = hash_of(request.header(b"authorization")), perf_counter()
         try:
             grant = None if token_hash is None else await self._authenticator.authenticate(token_hash)
         except StoreUnavailable:
             return problems.STORE_SILENT
-        exchange.look_up_seconds = trio.current_time() - began
+        exchange.look_up_seconds = perf_counter() - began
         if token_hash is None or grant is None:
             return self._stranger
         exchange.principal, exchange.token_hash = grant.principal, token_hash

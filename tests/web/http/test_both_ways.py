@@ -32,9 +32,9 @@ class Mirror:
     async def refuse(self, _: Exchange) -> Problem | None:
         return None
 
-    async def answer(self, exchange: Exchange) -> Answer | Problem:
+    async def answer(self, exchange: Exchange, body: bytes) -> Answer | Problem:
         request = exchange.request
-        return Answer(200, self._mirror(request.method, request.target, request.body))
+        return Answer(200, self._mirror(request.method, request.target, body))
 
     async def serve_asgi(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         body = await asgi.read_body(receive)

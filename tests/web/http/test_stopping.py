@@ -34,7 +34,7 @@ class Work:
     async def refuse(self, exchange: Exchange) -> Problem | Answer | None:
         return None
 
-    async def answer(self, exchange: Exchange) -> Answer | Problem:
+    async def answer(self, exchange: Exchange, body: bytes) -> Answer | Problem:
         self.begun += 1
         await trio.lowlevel.checkpoint()
         self.done += 1
