@@ -67,7 +67,7 @@ conformance: $(VENV)/.installed-dev ## The protocol's own conformance suite; nee
 
 package: $(VENV)/.installed-package ## Build wheel and sdist into dist, list what they need, and install them everywhere.
 	rm -rf dist $(VENV)/bill
-	$(BIN)/python -m build --quiet --outdir dist
+	$(BIN)/python -m tests.package.distributions
 	$(PYTHON) -m venv --without-pip $(VENV)/bill
 	$(BIN)/python -m pip --disable-pip-version-check --python $(VENV)/bill/bin/python install --quiet --constraint constraints.txt dist/*.whl
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/llm-bus.cdx.json $(VENV)/bill

@@ -76,19 +76,6 @@ class Prepared:
         self._workers.shutdown(cancel_futures=True)
 
 
-def build(target: Path) -> tuple[Path, Path]:
-    """The wheel and the source distribution, made from what git knows of this checkout."""
-    source = target / "source"
-    files = run("git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
-    for name in filter(None, files):
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, source / name)
-    run(sys.executable, "-m", "build", "--outdir", target, source)
-    [wheel], [sdist] = target.glob("*.whl"), target.glob("*.tar.gz")
-    return wheel, sdist
-
-
 def neighbour(target: Path) -> Path:
     """A wheel that brings our folders' names into an environment."""
     wheel = target / "neighbour-1.0-py3-none-any.whl"

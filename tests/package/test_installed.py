@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.package import environments
-from tests.package.environments import NEIGHBOURS, ROOT, Environment, Prepared, Table, run
+from tests.package import distributions, environments
+from tests.package.environments import NEIGHBOURS, Environment, Prepared, Table, run
 from tests.postgres import own_directory
 
 pytestmark = pytest.mark.package
@@ -27,8 +27,9 @@ WAYS = ["pip-3.11", "pip-3.12", "pip-3.13", "pip-3.14", "pip-sdist", "pipx", "uv
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return environments.build(tmp_path_factory.mktemp("dist"))
+def built() -> tuple[Path, Path]:
+    """What `make package` has just built."""
+    return distributions.built()
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def table() -> Iterator[Table]:
     """What ran where; written at the end."""
     table = Table()
     yield table
-    table.write(ROOT / "dist" / "environments.md")
+    table.write(distributions.DIST / "environments.md")
 
 
 @pytest.fixture
