@@ -3,7 +3,6 @@
 `doctor` and `demo` use it so that what they show is what an agent gets. It opens connections and keeps no state.
 """
 
-import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
@@ -12,13 +11,8 @@ import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
-from web.cli.proxies import AROUND_PROXIES
+from web.cli.bus_http import AROUND_PROXIES, CALL_SECONDS_MAX, CALL_TIMEOUT, refusal, unreachable
 from web.errors import BusUnreachable, ToolRefused, WebError, leaves
-
-CALL_SECONDS_MAX = 75.0
-"""Longer than the longest wait a tool offers."""
-
-CONNECT_SECONDS_MAX = 5.0
 
 
 class BusClient:
@@ -59,39 +53,30 @@ class BusClient:
 @asynccontextmanager
 async def connect(mcp_url: str, token: str) -> AsyncIterator[BusClient]:
     """Connect as an agent does; raises `BusUnreachable` with a sentence when that fails."""
-    timeout = httpx2.Timeout(CALL_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
     headers = {"Authorization": f"Bearer {token}"}
-    refusal: str | None = None
+    refused: str | None = None
 
     async def note_refusal(response: httpx2.Response) -> None:
-        nonlocal refusal
-        refusal = await _refusal(response)
+        nonlocal refused
+        if not response.is_success:
+            with suppress(httpx2.HTTPError):
+                await response.aread()
+        refused = refusal(response)
 
     try:
         with _translated():
             hooks = {"response": [note_refusal]}
             async with httpx2.AsyncClient(
-                headers=headers, timeout=timeout, event_hooks=hooks, mounts=AROUND_PROXIES
+                headers=headers, timeout=CALL_TIMEOUT, event_hooks=hooks, mounts=AROUND_PROXIES
             ) as http:
                 transport = streamable_http_client(mcp_url, http_client=http)
                 async with Client(transport, read_timeout_seconds=CALL_SECONDS_MAX) as client:
                     yield BusClient(client)
     except BusUnreachable as error:
-        if refusal is None:
+        if refused is None:
             raise
         # The SDK's client does not tell which error the server returned.
-        raise BusUnreachable(f"the bus at {mcp_url} {refusal}") from error
-
-
-async def _refusal(response: httpx2.Response) -> str | None:
-    """What the server says where it refuses a whole request; None where it does not, or says nothing."""
-    if response.status_code == httpx2.codes.UNAUTHORIZED:
-        return "does not know this token."
-    if response.is_success:
-        return None
-    with suppress(httpx2.HTTPError, ValueError, LookupError, TypeError):
-        return f"says: {json.loads(await response.aread())['error_description']}"
-    return None
+        raise BusUnreachable(f"the bus at {mcp_url} {refused}") from error
 
 
 @contextmanager
@@ -100,21 +85,12 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (httpx2.HTTPError, MCPError) as error:
-        raise _unreachable(error) from error
+        raise unreachable(error) from error
     except BaseExceptionGroup as group:
         match list(leaves(group)):
             case [WebError() as ours, *_]:
                 raise ours from group
             case [(httpx2.HTTPError() | MCPError()) as cause, *_]:
-                raise _unreachable(cause) from group
+                raise unreachable(cause) from group
             case _:
                 raise
-
-
-def _unreachable(cause: Exception) -> BusUnreachable:
-    if isinstance(cause, httpx2.ConnectError):
-        return BusUnreachable(
-            f"nobody answers at {cause.request.url}. Start a server with 'llm-bus up', or give another address: --url "
-            "or LLM_BUS_URL."
-        )
-    return BusUnreachable(f"no proper answer from the bus: {str(cause).rstrip('.') or type(cause).__name__}.")

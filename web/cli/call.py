@@ -1,14 +1,18 @@
-"""`llm-bus call`: one tool call as a participant, for scripts and for a look by hand."""
+"""`llm-bus call`: one tool call as a participant, for scripts and for a look by hand.
+
+It is one POST that needs no handshake (docs/decisions/0003-sessionless-endpoint.md). The SDK's client would take longer
+to import than the call takes.
+"""
 
 import sys
 from difflib import get_close_matches
 from typing import Any
 
 import click
+import httpx2
 import msgspec
-import trio
 
-from web.cli.bus_client import connect
+from web.cli.bus_http import AROUND_PROXIES, CALL_TIMEOUT, REVISION, refusal, unreachable
 from web.cli.options import json_option, url_option
 from web.cli.terminal import RESULTS, printable_json, say, say_json
 from web.config import read_bus_url, read_token
@@ -35,8 +39,14 @@ def call(tool: str | None, arguments: str | None, url: str | None, *, as_json: b
     """Call a TOOL as the participant of LLM_BUS_TOKEN."""
     token = read_token()
     if token is None:
-        raise click.UsageError("the token of a participant is missing: set LLM_BUS_TOKEN.")
-    answer = trio.run(_ask, mcp_url(url or read_bus_url()), token, tool, _parse(arguments))
+        raise click.UsageError(
+            "the token of a participant is missing: set LLM_BUS_TOKEN. 'llm-bus token mint' makes one."
+        )
+    asked = _parse(arguments)
+    headers = {"Authorization": f"Bearer {token}", "MCP-Protocol-Version": REVISION}
+    with httpx2.Client(headers=headers, timeout=CALL_TIMEOUT, mounts=AROUND_PROXIES) as http:
+        bus = _Bus(http, mcp_url(url or read_bus_url()))
+        answer = bus.tool_names() if tool is None else bus.call(tool, asked)
     if as_json:
         say_json(answer)
     elif isinstance(answer, list):
@@ -50,20 +60,51 @@ def call(tool: str | None, arguments: str | None, url: str | None, *, as_json: b
             say(text)
 
 
-async def _ask(address: str, token: str, tool: str | None, arguments: dict[str, Any]) -> dict[str, Any] | list[str]:
-    """The tool's answer; without a tool, the tools' names. A name that no tool has is looked up after the refusal."""
-    async with connect(address, token) as client:
-        if tool is None:
-            return await client.tool_names()
+class _Bus:
+    """A bus, asked as the participant of the token that `http` sends. `BusUnreachable` is raised as by `BusClient`."""
+
+    def __init__(self, http: httpx2.Client, address: str) -> None:
+        self._http = http
+        self._address = address
+
+    def tool_names(self) -> list[str]:
+        match self._ask("tools/list", {}):
+            case {"result": {"tools": [*tools]}}:
+                return [tool["name"] for tool in tools]
+            case answer:
+                raise _improper(answer)
+
+    def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The tool's result; raises `ToolRefused` with the bus's sentence, or with the name of a tool that is near."""
+        match self._ask("tools/call", {"name": tool, "arguments": arguments}):
+            case {"result": {"isError": True, "content": [*parts]}}:
+                raise ToolRefused(" ".join(part.get("text", "") for part in parts))
+            case {"result": {"structuredContent": dict() as result}}:
+                return result
+            case answer:
+                if tool in (names := self.tool_names()):
+                    raise _improper(answer)
+                near = get_close_matches(tool, names, n=1)
+                hint = f"Did you mean {near[0]}?" if near else "'llm-bus call' lists them."
+                raise ToolRefused(f"there is no tool '{tool}'. {hint}")
+
+    def _ask(self, method: str, params: dict[str, Any]) -> Any:
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         try:
-            return await client.call(tool, **arguments)
-        except BusUnreachable:
-            names = await client.tool_names()
-            if tool in names:
-                raise
-        near = get_close_matches(tool, names, n=1)
-        hint = f"Did you mean {near[0]}?" if near else "'llm-bus call' lists them."
-        raise ToolRefused(f"there is no tool '{tool}'. {hint}")
+            response = self._http.post(self._address, json=message)
+            if (said := refusal(response)) is not None:
+                raise BusUnreachable(f"the bus at {self._address} {said}")
+            return response.json()
+        except (httpx2.HTTPError, ValueError) as error:
+            raise unreachable(error) from error
+
+
+def _improper(answer: object) -> BusUnreachable:
+    match answer:
+        case {"error": {"message": str() as message}}:
+            return BusUnreachable(f"no proper answer from the bus: {message.rstrip('.')}.")
+        case _:
+            return BusUnreachable("no proper answer from the bus.")
 
 
 def _parse(arguments: str | None) -> dict[str, Any]:

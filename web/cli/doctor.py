@@ -27,8 +27,8 @@ from store.postgres.connection import Connection
 from store.postgres.pool import POOL_SIZE_MAX
 from web import VERSION
 from web.cli.bus_client import BusClient, connect
+from web.cli.bus_http import AROUND_PROXIES
 from web.cli.database import open_database
-from web.cli.proxies import AROUND_PROXIES
 from web.cli.temporary_servers import temporary_bus
 from web.config import Settings
 from web.errors import BusUnreachable, ToolRefused

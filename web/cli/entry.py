@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from io import TextIOWrapper
 
 import click
+from click.shell_completion import CompletionItem
 
 from store.errors import InvalidName, StoreError
 from web import VERSION
@@ -19,49 +20,53 @@ from web.errors import ConfigurationError, WebError, leaves
 
 _SECTIONS = {
     "Run a server": {
-        "up": "web.cli.servers:up",
-        "serve": "web.cli.servers:serve",
-        "migrate": "web.cli.owners:migrate",
-        "repair": "web.cli.repair:repair",
+        "up": ("web.cli.servers:up", "Start here: a server with nothing prepared."),
+        "serve": ("web.cli.servers:serve", "The same server for production."),
+        "migrate": ("web.cli.owners:migrate", "Apply the migrations that are missing."),
+        "repair": ("web.cli.repair:repair", "Show gaps in ledgers, and close them."),
     },
     "See what is going on": {
-        "status": "web.cli.status:status",
-        "watch": "web.cli.watch:watch",
-        "adherence": "web.cli.adherence:show_adherence",
-        "doctor": "web.cli.doctor_and_demo:doctor",
-        "demo": "web.cli.doctor_and_demo:demo",
-        "bench": "web.bench.command:bench",
+        "status": ("web.cli.status:status", "See what is going on."),
+        "watch": ("web.cli.watch:watch", "Watch a PROJECT live."),
+        "adherence": ("web.cli.adherence:show_adherence", "Count who keeps to the protocol in a PROJECT."),
+        "doctor": ("web.cli.doctor_and_demo:doctor", "Find what is wrong, and say what to do."),
+        "demo": ("web.cli.doctor_and_demo:demo", "Watch five agents work together."),
+        "bench": ("web.bench.command:bench", "Measure the bus, and what it is measured against."),
     },
     "People and agents": {
-        "owner": "web.cli.owners:owner",
-        "project": "web.cli.projects:project",
-        "token": "web.cli.tokens:token",
-        "invite": "web.cli.invites:invite",
-        "admin-link": "web.cli.admin_link:admin_link",
+        "owner": ("web.cli.owners:owner", "Humans who own projects."),
+        "project": ("web.cli.projects:project", "Projects, each with a ledger and participants."),
+        "token": ("web.cli.tokens:token", "Tokens, by which agents and humans take part."),
+        "invite": ("web.cli.invites:invite", "Invites, by which others join by themselves."),
+        "admin-link": ("web.cli.admin_link:admin_link", "Print a link that signs the owner EMAIL in, once."),
     },
     "Be an agent": {
-        "connect": "web.cli.connect:connect",
-        "call": "web.cli.call:call",
-        "stdio": "web.cli.stdio:stdio",
-        "join": "web.cli.kit:join_bus",
-        "worktree": "web.cli.kit:worktree",
-        "kit": "web.cli.kit:kit",
+        "connect": ("web.cli.connect:connect", "Print how to connect a CLIENT."),
+        "call": ("web.cli.call:call", "Call a TOOL as the participant of LLM_BUS_TOKEN."),
+        "stdio": ("web.cli.stdio:stdio", "Be an MCP server over stdin and stdout."),
+        "join": ("web.cli.kit:join_bus", "Redeem an invite and prepare this work tree for a session."),
+        "worktree": ("web.cli.kit:worktree", "Add a work tree for a session, with an identity."),
+        "kit": ("web.cli.kit:kit", "What makes agents keep to the protocol, for repositories."),
     },
     "Keep and move data": {
-        "backup": "web.cli.backup:backup",
-        "restore": "web.cli.backup:restore",
-        "upgrade-database": "web.cli.backup:upgrade_database",
-        "export": "web.cli.transfer:export",
-        "import": "web.cli.transfer:import_",
-        "prune": "web.cli.prune:prune_ledger",
-        "unprune": "web.cli.prune:unprune_ledger",
-        "import-legacy": "web.cli.legacy:legacy",
+        "backup": ("web.cli.backup:backup", "Write the whole database into FILE, and verify it."),
+        "restore": ("web.cli.backup:restore", "Put a backup FILE into an empty database, and verify it."),
+        "upgrade-database": (
+            "web.cli.backup:upgrade_database",
+            "Bring the embedded database to this version's PostgreSQL.",
+        ),
+        "export": ("web.cli.transfer:export", "Write a PROJECT's ledger and state into DIR."),
+        "import": ("web.cli.transfer:import_", "Restore an export from DIR into an empty database."),
+        "prune": ("web.cli.prune:prune_ledger", "Move a PROJECT's old events into files in DIR."),
+        "unprune": ("web.cli.prune:unprune_ledger", "Bring a PROJECT's old events back from DIR."),
+        "import-legacy": ("web.cli.legacy:legacy", "Carry over everything from the TypeScript server."),
     },
     "Other": {
-        "completion": "web.cli.completion:completion",
+        "completion": ("web.cli.completion:completion", "Print the completion script for a SHELL."),
     },
 }
-_COMMANDS = {name: place for section in _SECTIONS.values() for name, place in section.items()}
+_COMMANDS = {name: entry for section in _SECTIONS.values() for name, entry in section.items()}
+"""Where each command is, and the first sentence of its help: to list them all imports none."""
 
 _EPILOG = """\b
 Start here, with nothing prepared:
@@ -84,12 +89,13 @@ class _Commands(click.Group):
     """Imports a command when it is asked for; what is not installed is not listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name, place in _COMMANDS.items() if find_spec(place.partition(":")[0])]
+        return [name for name, (place, _) in _COMMANDS.items() if find_spec(place.partition(":")[0])]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        place, _ = _COMMANDS[cmd_name]
+        module, _, attribute = place.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
@@ -106,9 +112,14 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         here = self.list_commands(ctx)
         for title, section in _SECTIONS.items():
-            commands = {name: self.get_command(ctx, name) for name in section if name in here}
+            listed = [(name, summary) for name, (_, summary) in section.items() if name in here]
             with formatter.section(title):
-                formatter.write_dl([(name, each.get_short_help_str(78)) for name, each in commands.items() if each])
+                formatter.write_dl(listed)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        here = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=_COMMANDS[name][1]) for name in here), *options]
 
 
 @click.group(

@@ -8,9 +8,9 @@ from store import open_store, pending
 from store.embedded import has_cluster
 from store.ledger import peers
 from web.cli.admin_link import owner_link, show_way_in
+from web.cli.bus_http import AROUND_PROXIES
 from web.cli.database import open_database
 from web.cli.first_run import FirstRun
-from web.cli.proxies import AROUND_PROXIES
 from web.cli.terminal import note
 from web.config import Settings
 from web.errors import AlreadyRunning

@@ -14,10 +14,10 @@ from store import Store
 from store.ledger.named import NamedProject
 from store.people import participants
 from store.postgres import vitals
+from web.cli.bus_http import AROUND_PROXIES
 from web.cli.database import on_store
 from web.cli.options import HOURS_MAX, Number, data_options, json_option, port_option
 from web.cli.projects import all_projects, describe, show_projects
-from web.cli.proxies import AROUND_PROXIES
 from web.cli.terminal import say, say_json, table
 from web.config import Settings, read_settings
 

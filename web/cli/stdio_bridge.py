@@ -15,8 +15,7 @@ from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from web.cli.bus_client import CALL_SECONDS_MAX, CONNECT_SECONDS_MAX
-from web.cli.proxies import AROUND_PROXIES
+from web.cli.bus_http import AROUND_PROXIES, CALL_TIMEOUT, REVISION
 from web.cli.stdio_wire import stdio_streams
 from web.mcp.calls import described
 from web.mcp.offer import Context, offer
@@ -24,7 +23,6 @@ from web.mcp.resources import REFUSED
 from web.mcp.tools import TOOLS
 from web.onboarding.texts import TOKEN_VARIABLE, mcp_url
 
-_REVISION = "2025-11-25"
 _WORK_ON = "Go on with your work, tell your human, and claim before you merge."
 _ASK = (
     "Ask your human or a lead of the project for a place: a lead calls create_invite or admin_provision, the server's "
@@ -35,9 +33,8 @@ _ASK = (
 
 async def serve_stdio(bus_url: str, token: str | None) -> None:
     """Serve one MCP client on standard input and output until its input ends."""
-    timeout = httpx2.Timeout(CALL_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
     async with (
-        httpx2.AsyncClient(timeout=timeout, mounts=AROUND_PROXIES) as http,
+        httpx2.AsyncClient(timeout=CALL_TIMEOUT, mounts=AROUND_PROXIES) as http,
         stdio_streams() as (requests, responses),
     ):
         server = bridge(http, bus_url, token)
@@ -47,7 +44,7 @@ async def serve_stdio(bus_url: str, token: str | None) -> None:
 def bridge(http: httpx2.AsyncClient, bus_url: str, token: str | None) -> Server[dict[str, Any]]:
     """The bus as a server of the SDK, to be run on any wire; its calls go to `bus_url` by `http`."""
     url = mcp_url(bus_url)
-    headers = {"Authorization": f"Bearer {token}", "MCP-Protocol-Version": _REVISION}
+    headers = {"Authorization": f"Bearer {token}", "MCP-Protocol-Version": REVISION}
 
     async def call_tool(_: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         if token is None:

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -91,6 +92,22 @@ def test_help_lists_the_commands_with_examples(command: Command) -> None:
     assert "llm-bus up" in done.stdout
     _, _, below_usage = done.stdout.partition("\n")
     assert "..." not in below_usage, "a line is cut off"
+
+
+def test_the_list_of_commands_has_the_first_sentence_of_each_ones_help() -> None:
+    context = click.Context(cli.cli)
+    own = {name: cli.cli.get_command(context, name) for name in cli.cli.list_commands(context)}
+    listed = {each.value: each.help for each in cli.cli.shell_complete(context, "")}
+    assert listed == {name: command and command.get_short_help_str(limit=200) for name, command in own.items()}
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("call", "--help"), ("connect", "--help")], ids=" ".join)
+def test_what_a_command_does_not_need_is_not_loaded(arguments: tuple[str, ...]) -> None:
+    script = "import sys; from web.cli import entry; entry.run(sys.argv[1:]); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, check=True, text=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "web.cli.entry" in loaded
+    assert not loaded & {"mcp", "quart", "web.server"}
 
 
 def test_a_command_that_is_not_there_is_named_with_one_that_is(command: Command) -> None:
