@@ -11,7 +11,7 @@ import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
-from web.cli.bus_http import AROUND_PROXIES, CALL_SECONDS_MAX, CALL_TIMEOUT, refusal, unreachable
+from web.cli.bus_http import AROUND_PROXIES, CALL_SECONDS_MAX, CALL_TIMEOUT, bearer, refusal, unreachable
 from web.errors import BusUnreachable, ToolRefused, WebError, leaves
 
 
@@ -53,7 +53,6 @@ class BusClient:
 @asynccontextmanager
 async def connect(mcp_url: str, token: str) -> AsyncIterator[BusClient]:
     """Connect as an agent does; raises `BusUnreachable` with a sentence when that fails."""
-    headers = {"Authorization": f"Bearer {token}"}
     refused: str | None = None
 
     async def note_refusal(response: httpx2.Response) -> None:
@@ -67,7 +66,7 @@ async def connect(mcp_url: str, token: str) -> AsyncIterator[BusClient]:
         with _translated():
             hooks = {"response": [note_refusal]}
             async with httpx2.AsyncClient(
-                headers=headers, timeout=CALL_TIMEOUT, event_hooks=hooks, mounts=AROUND_PROXIES
+                headers=bearer(token), timeout=CALL_TIMEOUT, event_hooks=hooks, mounts=AROUND_PROXIES
             ) as http:
                 transport = streamable_http_client(mcp_url, http_client=http)
                 async with Client(transport, read_timeout_seconds=CALL_SECONDS_MAX) as client:

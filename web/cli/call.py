@@ -12,7 +12,7 @@ import click
 import httpx2
 import msgspec
 
-from web.cli.bus_http import AROUND_PROXIES, CALL_TIMEOUT, REVISION, refusal, unreachable
+from web.cli.bus_http import AROUND_PROXIES, CALL_TIMEOUT, REVISION, bearer, refusal, unreachable
 from web.cli.options import json_option, url_option
 from web.cli.terminal import RESULTS, printable_json, say, say_json
 from web.config import read_bus_url, read_token
@@ -43,7 +43,7 @@ def call(tool: str | None, arguments: str | None, url: str | None, *, as_json: b
             "the token of a participant is missing: set LLM_BUS_TOKEN. 'llm-bus token mint' makes one."
         )
     asked = _parse(arguments)
-    headers = {"Authorization": f"Bearer {token}", "MCP-Protocol-Version": REVISION}
+    headers = bearer(token) | {"MCP-Protocol-Version": REVISION}
     with httpx2.Client(headers=headers, timeout=CALL_TIMEOUT, mounts=AROUND_PROXIES) as http:
         bus = _Bus(http, mcp_url(url or read_bus_url()))
         answer = bus.tool_names() if tool is None else bus.call(tool, asked)
@@ -95,8 +95,10 @@ class _Bus:
             if (said := refusal(response)) is not None:
                 raise BusUnreachable(f"the bus at {self._address} {said}")
             return response.json()
-        except (httpx2.HTTPError, ValueError) as error:
+        except httpx2.HTTPError as error:
             raise unreachable(error) from error
+        except ValueError:
+            raise BusUnreachable(f"no bus answers at {self._address} (HTTP {response.status_code}).") from None
 
 
 def _improper(answer: object) -> BusUnreachable:

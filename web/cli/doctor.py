@@ -27,7 +27,7 @@ from store.postgres.connection import Connection
 from store.postgres.pool import POOL_SIZE_MAX
 from web import VERSION
 from web.cli.bus_client import BusClient, connect
-from web.cli.bus_http import AROUND_PROXIES
+from web.cli.bus_http import AROUND_PROXIES, reason
 from web.cli.database import open_database
 from web.cli.temporary_servers import temporary_bus
 from web.config import Settings
@@ -234,7 +234,11 @@ async def check_server(url: str, report: Report, *, is_expected: bool, known_as:
             health = await http.get("/healthz")
         except httpx2.HTTPError as error:
             blame = fail if is_expected else warn
-            report(blame("server", f"Nobody answers at {url} ({error}).", "Start it: llm-bus up, or llm-bus serve."))
+            report(
+                blame(
+                    "server", f"Nobody answers at {url} ({reason(error)}).", "Start it: llm-bus up, or llm-bus serve."
+                )
+            )
             return False
         if (version := _version_in(health)) is None:
             report(fail("server", f"What answers at {url} is not LLM Bus.", "Use another --port, or correct the URL."))

@@ -15,7 +15,7 @@ from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from web.cli.bus_http import AROUND_PROXIES, CALL_TIMEOUT, REVISION
+from web.cli.bus_http import AROUND_PROXIES, CALL_TIMEOUT, REVISION, can_be_sent, reason
 from web.cli.stdio_wire import stdio_streams
 from web.mcp.calls import described
 from web.mcp.offer import Context, offer
@@ -49,15 +49,14 @@ def bridge(http: httpx2.AsyncClient, bus_url: str, token: str | None) -> Server[
     async def call_tool(_: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         if token is None:
             return _refusal("forbidden", f"{TOKEN_VARIABLE} is not set: {bus_url} cannot tell who you are. {_ASK}")
-        if not (token.isascii() and token.isprintable()):  # no header can hold it, and the error would tell it
+        if not can_be_sent(token):
             return _refusal("forbidden", f"what {TOKEN_VARIABLE} holds is not a token. {_ASK}")
         asked = {"name": params.name, "arguments": params.arguments or {}}
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
         try:
             response = await http.post(url, json=message, headers=headers)
         except httpx2.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            return _refusal("unavailable", f"no answer from the bus at {url} ({reason}). {_WORK_ON}")
+            return _refusal("unavailable", f"no answer from the bus at {url} ({reason(error)}). {_WORK_ON}")
         return _read(response, url)
 
     async def call_for_text(context: Context, tool: str, arguments: dict[str, Any]) -> str:

@@ -212,6 +212,21 @@ def test_columns_line_up_where_characters_are_wide(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == "name  lane\n漢字  a\nada   b\n"
 
 
+@pytest.mark.parametrize("token", ["llmbus_é", "llmbus_a\nb"], ids=["letters", "lines"])
+def test_what_cannot_be_a_token_is_refused_and_not_shown(token: str) -> None:
+    done = llm_bus("call", "whoami", "--url", "http://127.0.0.1:9", LLM_BUS_TOKEN=token)
+    expected = "llm-bus: what LLM_BUS_TOKEN holds is not a token: it has characters that no token has.\n"
+    assert (done.returncode, done.stderr) == (2, expected)
+
+
+def test_an_address_that_speaks_no_tls_is_told(server: Running, token: str) -> None:
+    address = server.url.replace("http:", "https:")
+    called = llm_bus("call", "whoami", "--url", address, LLM_BUS_TOKEN=token)
+    assert called.returncode == 1
+    assert f"no TLS at {address}/mcp" in called.stderr
+    assert "WRONG_VERSION_NUMBER" in llm_bus("doctor", "--url", address).stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
