@@ -81,6 +81,7 @@ select j.id, j.name, {_ROW}
   from invites i join projects j on j.id = i.project_id
  where j.owner_id = %s and i.revoked_at is null and i.uses < i.uses_max and {_MAKER_MAY}
    and i.expires_at > now() and i.expires_at < now() + make_interval(hours => %s)
+   and i.expires_at - now() < now() - i.created_at
  order by i.expires_at limit %s
 """  # noqa: S608  # made of literals
 
@@ -271,7 +272,10 @@ async def list_open(connection: Connection, project_id: int) -> list[InviteRow]:
 
 
 async def lapsing(connection: Connection, owner_id: int, *, hours: int) -> list[tuple[int, str, InviteRow]]:
-    """The owner's invites that still let somebody in and end within so many hours, with their projects."""
+    """The owner's invites that still let somebody in and end soon, with their projects.
+
+    Soon: within so many hours, and most of an invite's time is over. One that was just made needs nobody.
+    """
     rows = await connection.fetch(_LAPSING, (owner_id, hours, LISTED_MAX))
     return [(project_id, name, record(InviteRow, row)) for project_id, name, *row in rows]
 

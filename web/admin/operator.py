@@ -81,7 +81,9 @@ def operator_pages(context: AdminContext) -> Blueprint:
         operator = current_owner()
         if owner_id == operator.id:
             return await refusal_page(
-                409, "That is you", "You cannot suspend yourself: nobody might be left to restore you."
+                409,
+                "You cannot suspend yourself",
+                "Nobody might be left to restore you. Ask another operator to do it.",
             )
         if not await people.change(store.write(_suspend, owner_id, by=operator.handle), owner_id=owner_id):
             abort(404)

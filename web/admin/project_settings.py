@@ -8,7 +8,7 @@ from quart.typing import ResponseReturnValue
 
 from engine import terms
 from store.errors import InvalidName
-from store.ledger import projects
+from store.ledger import projects, webhooks
 from store.ledger.projects import ProjectRow
 from store.people import quotas
 from store.people.names import PROJECT_NAME_LENGTH_MAX, REF_URL_LENGTH_MAX
@@ -159,6 +159,7 @@ async def _settings_page(context: AdminContext, project: ProjectRow, form: forms
         name_length_max=PROJECT_NAME_LENGTH_MAX,
         used=await context.store.read(quotas.used, current_owner().id),
         quotas=context.settings.quotas,
+        webhook=await context.store.read(webhooks.find, current_owner().id, project.id),
     )
 
 

@@ -53,7 +53,7 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
     "revoke": ({"participant": "scout", "revoked": 2}, "revoked 2 tokens of scout"),
     "invite": (
         {"participant": None, "email": None, "lane": None, "is_admin": False, "uses": 3, "ttl_hours": 24},
-        "created an invite for anyone with its code: 3 uses, 24 h",
+        "created an invite for anyone with its code (3 uses, 24 h)",
     ),
     "invite_revoke": ({"participant": "scout", "invite_id": 7}, "revoked the invite #7 for scout"),
     "redeem": ({"participant": "scout", "invite_id": 7}, "joined as scout with the invite #7"),

@@ -48,6 +48,9 @@ async def test_what_needs_the_owner_is_named_and_counted_in_the_title(bus: Bus, 
     await bus.call(api, "lease", surface="src/cart/**")
     await bus.call(web, "lease", surface="src/cart/totals.py")
     await ada.change("/admin/projects/1/invites", participant_name="soon", kind="agent", uses=1, ttl_hours=2)
+    assert "soon to shop" not in text_of(await ada.page("/admin/")), "most of its time is left"
+    async with bus.store.transaction() as connection:
+        await connection.execute("update invites set created_at = now() - interval '3 hours'")
     page = await ada.page("/admin/")
     said = text_of(page)
     assert "<title>(4) Home" in page
@@ -79,7 +82,7 @@ async def test_a_name_from_right_to_left_stands_apart_from_what_is_beside_it(bus
     there = await project_of(bus, ada)
     for view in ("board", "table"):
         assert f"#1 <bdi>{title}</bdi>" in await ada.page(f"{there}/tasks", view=view)
-    assert f"<bdi>ada/{name}</bdi> 1" in await ada.page(f"{there}/activity")
+    assert f"<bdi>ada/{name}</bdi> <span>1</span>" in await ada.page(f"{there}/activity")
 
 
 async def test_projects_come_by_activity_in_pages(bus: Bus, ada: AdminClient) -> None:
