@@ -340,8 +340,10 @@ def _git(directory: Path, *arguments: str, given: bytes | None = None) -> bytes 
 
 def _run(directory: Path, arguments: Iterable[str], given: bytes | None) -> subprocess.CompletedProcess[bytes]:
     command = [b"git", *map(_encoded, (*SAFELY, *CONSTANTLY)), b"-C", os.fsencode(directory), *map(_encoded, arguments)]
+    # A client that commits with --literal-pathspecs, as Magit does, hands that on: our ":(literal)" would be a name.
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_PATHSPECS")}
     return subprocess.run(  # noqa: S603 - git as the user's PATH finds it, and no shell
-        command, capture_output=True, check=False, timeout=SECONDS_MAX, input=given or b""
+        command, capture_output=True, check=False, timeout=SECONDS_MAX, input=given or b"", env=environment
     )
 
 

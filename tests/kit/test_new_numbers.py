@@ -56,6 +56,16 @@ async def test_what_any_commit_has_is_not_new(bus: Bus, alice: WorkTree, bob: Wo
     assert (await alice.hook("--staged")).code == 1
 
 
+async def test_a_client_that_takes_paths_literally_is_served(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+    await with_bobs_branch(bus, alice, bob)
+    await alice.run("sh", "-ec", f"git checkout -q bobs && git rm -q {BOBS} && git commit -qm gone && git checkout -q main")
+    await alice.git("reflog", "expire", "--expire=now", "--all")
+    await alice.stage(BOBS)
+    for name in ("GIT_LITERAL_PATHSPECS", "GIT_ICASE_PATHSPECS"):  # the first is what Magit commits with
+        ran = await alice.hook("--staged", **{name: "1"})
+        assert (ran.code, ran.err) == (0, "")
+
+
 async def test_a_file_that_keeps_its_number_may_be_renamed_and_moved(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
     await with_bobs_branch(bus, alice, bob)
     await alice.git("merge", "--quiet", "bobs")
