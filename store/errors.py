@@ -13,6 +13,7 @@
     │   └── ConnectionLost   the connection went while a statement ran: it happened or it did not
     ├── SchemaTooNew         the environment: a newer version of this program migrated the database
     ├── MigrationBlocked     the environment: another process holds the migrations' lock for too long
+    ├── EncodingUnfit        the environment: the database cannot hold every text; the sentence says what to do
     ├── PoolerUnfit          the environment: a pooler in between shares sessions; the sentence says what to do
     ├── EmbeddedUnavailable  the environment: the embedded PostgreSQL is not installed or does not start
     ├── TransferRefused      the caller's fault: what cannot be exported or imported; the sentence says why
@@ -80,6 +81,10 @@ class SchemaTooNew(StoreError):
 
 class MigrationBlocked(StoreError):
     """Another process holds the migrations' lock for too long; the sentence names it."""
+
+
+class EncodingUnfit(StoreError):
+    """The database has an encoding that cannot hold every text; the sentence says what to do."""
 
 
 class PoolerUnfit(StoreError):

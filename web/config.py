@@ -220,7 +220,11 @@ def _secret(environ: Mapping[str, str], variable: str) -> str | None:
 
 def _database_url(text: str | None) -> str | None:
     if text is not None and not is_conninfo(text):  # not shown: it may hold a password
-        raise ConfigurationError("DATABASE_URL is neither a postgresql:// URL nor key=value pairs.")
+        raise ConfigurationError(
+            "DATABASE_URL is neither a postgresql:// URL nor key=value pairs. Leave out quotes around it, a driver "
+            "(postgresql+psycopg://) and parameters that libpq does not know (schema=public), and write special "
+            "characters of a password as %XX."
+        )
     return text
 
 

@@ -36,6 +36,9 @@ _doubting = trio.CapacityLimiter(2)
 DOUBT_SECONDS = 2.0
 """After so much silence a statement is either slow or its connection is dead; it is time to find out which."""
 
+ENCODING: ConnDict = {"client_encoding": "UTF8"}
+"""Text is UTF-8 here whatever the database, the role or the environment says."""
+
 KEEPALIVES: ConnDict = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 8000}
 """libpq's defaults leave this to the kernel, which needs two hours; what the conninfo says takes precedence."""
 
@@ -188,8 +191,8 @@ async def open_session(conninfo: str, *, timeout_seconds: float) -> TrioConnecti
     Raises:
         psycopg.OperationalError: no address answered; the text names what went wrong at each.
     """
-    params = {**KEEPALIVES, **conninfo_to_dict(conninfo)}
-    timeout_seconds = float(params.get("connect_timeout") or timeout_seconds)
+    params = {**KEEPALIVES, **conninfo_to_dict(conninfo), **ENCODING}
+    timeout_seconds = _wanted_seconds(params) or timeout_seconds
     failures: list[str] = []
     for attempt in await _attempts(params, failures):
         with trio.move_on_after(timeout_seconds):
@@ -220,6 +223,15 @@ async def backend_works(conninfo: str, backend_pid: int) -> bool | None:
     return None
 
 
+def _wanted_seconds(params: ConnDict) -> int:
+    """The `connect_timeout` of an address; 0 when it has none, or one that is no limit for libpq."""
+    written = str(params.get("connect_timeout") or 0)
+    try:
+        return max(0, int(written))
+    except ValueError:
+        raise psycopg.OperationalError(f"connect_timeout is {written!r}, which is no number of seconds") from None
+
+
 async def _attempts(params: ConnDict, failures: list[str]) -> list[ConnDict]:
     """One set of parameters for each address, as libpq would try them one after another."""
     if not params.get("host") or params.get("hostaddr"):
@@ -233,9 +245,12 @@ async def _attempts(params: ConnDict, failures: list[str]) -> list[ConnDict]:
         if "@" in host:  # its beginning is the end of a password: not to be shown
             failures.append("a host holds an '@'; in a URL, write the one of a password as %40")
             continue
+        if not port.isdigit():  # nor this
+            failures.append("a port is no number; in a URL, write '/', '?' and '#' of a password as %2F, %3F and %23")
+            continue
         try:
             answers = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter of a name that cannot be one
             failures.append(f"cannot resolve {host!r}: {error}")
             continue
         found += ({**one, "hostaddr": str(address[0])} for *_, address in answers)

@@ -16,6 +16,7 @@ from store.errors import LockTimeout, MigrationBlocked, SchemaTooNew
 from store.postgres.advisory_locks import MIGRATIONS_LOCK
 from store.postgres.connection import Connection
 from store.postgres.poolers import check_sessions
+from store.postgres.vitals import check_encoding
 
 LOCK_SECONDS_MAX = 60.0
 """How long another process may migrate before we give up waiting."""
@@ -70,10 +71,12 @@ async def migrate(conninfo: str, *, lock_seconds_max: float = LOCK_SECONDS_MAX) 
         SchemaTooNew: a newer version of the program has been here.
         MigrationBlocked: another process migrated for longer than `lock_seconds_max`.
         PoolerUnfit: a pooler in between does not leave us sessions of our own.
+        EncodingUnfit: the database cannot hold every text.
     """
     await check_sessions(conninfo)
     connection = await Connection.open(conninfo, statement_timeout_seconds=inf)
     try:
+        await check_encoding(connection)
         async with connection.transaction():
             await _lock(connection, lock_seconds_max)
             await connection.execute(_CREATE_RECORD)

@@ -1,14 +1,20 @@
-"""The health of a database: version, role, clock. Reads only, and needs no schema."""
+"""The health of a database: version, encoding, role, clock. Reads only, and needs no schema."""
 
 from datetime import datetime
 
 import trio
 from msgspec import Struct
 
+from store.errors import EncodingUnfit
 from store.postgres.connection import Connection
 
 VERSION_MIN, VERSION_MAX = 15, 18
 """The major versions of PostgreSQL that this program is tested with."""
+
+ENCODING = "UTF8"
+"""The only encoding of a database in which every text of an agent can be kept."""
+
+_ENCODING = "select current_setting('server_encoding')"
 
 _VITALS = """
 select current_setting('server_version_num')::integer / 10000,
@@ -36,9 +42,10 @@ class Vitals(Struct, frozen=True, kw_only=True):
 
 
 async def examine(conninfo: str) -> Vitals:
-    """Read the vitals of a database; raises `StoreUnavailable` when it does not answer."""
+    """Read the vitals of a database; raises `StoreUnavailable` when it does not answer, and `EncodingUnfit`."""
     connection = await Connection.open(conninfo)
     try:
+        await check_encoding(connection)
         began = trio.current_time()
         ((major_version, version, now, is_read_only, name),) = await connection.fetch(_VITALS)
         return Vitals(
@@ -51,3 +58,13 @@ async def examine(conninfo: str) -> Vitals:
         )
     finally:
         connection.close()
+
+
+async def check_encoding(connection: Connection) -> None:
+    """Raise `EncodingUnfit` unless the database can hold every text."""
+    ((encoding,),) = await connection.fetch(_ENCODING)
+    if encoding != ENCODING:
+        raise EncodingUnfit(
+            f"the database has the encoding {encoding}, which cannot hold every text. Make one with "
+            f"'createdb --encoding={ENCODING} --template=template0 NAME', and name it in DATABASE_URL."
+        )

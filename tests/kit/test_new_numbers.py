@@ -58,7 +58,9 @@ async def test_what_any_commit_has_is_not_new(bus: Bus, alice: WorkTree, bob: Wo
 
 async def test_a_client_that_takes_paths_literally_is_served(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
     await with_bobs_branch(bus, alice, bob)
-    await alice.run("sh", "-ec", f"git checkout -q bobs && git rm -q {BOBS} && git commit -qm gone && git checkout -q main")
+    await alice.run(
+        "sh", "-ec", f"git checkout -q bobs && git rm -q {BOBS} && git commit -qm gone && git checkout -q main"
+    )
     await alice.git("reflog", "expire", "--expire=now", "--all")
     await alice.stage(BOBS)
     for name in ("GIT_LITERAL_PATHSPECS", "GIT_ICASE_PATHSPECS"):  # the first is what Magit commits with

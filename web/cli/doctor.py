@@ -17,7 +17,7 @@ from msgspec import Struct
 from store import pending
 from store.embedded import has_cluster
 from store.embedded.disk import DiskStatistics
-from store.errors import EmbeddedUnavailable, SchemaTooNew, StatementTimeout, StoreError
+from store.errors import EmbeddedUnavailable, EncodingUnfit, SchemaTooNew, StatementTimeout, StoreError
 from store.ledger import losses
 from store.ledger.repair import find_gaps
 from store.opening import affordable_pool_size
@@ -127,6 +127,9 @@ async def check_database(conninfo: str, report: Report) -> bool:
     """Whether the database answers and can be used by this version as it is."""
     try:
         found = await vitals.examine(conninfo)
+    except EncodingUnfit as error:
+        report(fail("database", str(error), "Make that database, and correct DATABASE_URL."))
+        return False
     except StoreError as error:
         report(fail("database", str(error), "Start PostgreSQL, or correct DATABASE_URL: host, port, name, password."))
         return False

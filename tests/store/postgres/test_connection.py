@@ -30,6 +30,14 @@ async def test_values_come_back_as_they_went(conninfo: str) -> None:
     connection.close()
 
 
+async def test_text_is_utf_8_whatever_the_database_and_the_address_say(conninfo: str) -> None:
+    query(conninfo, f"alter database {conninfo_to_dict(conninfo)['dbname']} set client_encoding = 'LATIN1'")
+    for address in (conninfo, f"{conninfo} client_encoding=LATIN1"):
+        connection = await Connection.open(address)
+        assert await connection.fetch("select %s::text, octet_length(%s)", ("é🦆", "é🦆")) == [("é🦆", 6)]
+        connection.close()
+
+
 async def test_a_unique_violation_leaves_the_session_usable(conninfo: str) -> None:
     connection = await Connection.open(conninfo)
     await connection.execute(INSERT_CURSOR, (1,))
@@ -221,6 +229,25 @@ async def test_a_name_is_resolved_and_its_addresses_tried(conninfo: str) -> None
 async def test_nobody_there_is_unavailable(conninfo: str, host: str) -> None:
     with pytest.raises(StoreUnavailable):
         await Connection.open(make_conninfo(conninfo, host=host, port=1))
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("postgresql://.../bus", "cannot resolve '...'"),
+        ("postgresql://user:a/b@host/bus", "%2F"),
+        ("host=/nowhere connect_timeout=soon", "connect_timeout is 'soon'"),
+    ],
+)
+async def test_an_address_that_cannot_be_is_a_sentence(address: str, said: str) -> None:
+    with pytest.raises(StoreUnavailable) as refused:
+        await Connection.open(address)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+async def test_a_connect_timeout_that_is_no_limit_for_libpq_is_none_here(conninfo: str, seconds: int) -> None:
+    (await Connection.open(f"{conninfo} connect_timeout={seconds}")).close()
 
 
 async def test_a_server_that_never_answers_is_unavailable_in_time(conninfo: str) -> None:

@@ -9,11 +9,12 @@ from psycopg.conninfo import make_conninfo
 
 from store import migrate as apply
 from store import pending
-from store.errors import MigrationBlocked, SchemaTooNew, StoreUnavailable
+from store.errors import EncodingUnfit, MigrationBlocked, SchemaTooNew, StoreUnavailable
 from store.postgres.advisory_locks import MIGRATIONS_LOCK
 from store.postgres.connection import Connection
 from store.postgres.migrate import Migration, known
 from tests.postgres import Server, query
+from web.cli.doctor import Finding, check_database
 
 pytestmark = pytest.mark.usefixtures("bounded")
 
@@ -31,6 +32,20 @@ async def test_an_empty_database_gets_them_all_in_order(empty: str) -> None:
     assert await pending(empty) == names
     assert await apply(empty) == names
     assert query(empty, "select name from schema_migrations order by number") == [(name,) for name in names]
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+async def test_a_database_that_cannot_hold_every_text_is_refused(postgres: Server, encoding: str) -> None:
+    query(postgres.conninfo, f"create database narrow template template0 encoding '{encoding}' locale 'C'")
+    conninfo = make_conninfo(postgres.conninfo, dbname="narrow")
+    try:
+        with pytest.raises(EncodingUnfit, match=f"{encoding}.*createdb --encoding=UTF8"):
+            await apply(conninfo)
+        findings: list[Finding] = []
+        assert not await check_database(conninfo, findings.append)
+        assert [finding.verdict for finding in findings] == ["fail"]
+    finally:
+        postgres.drop_database(conninfo)
 
 
 async def test_a_migrated_database_gets_nothing_more(conninfo: str) -> None:
