@@ -24,6 +24,11 @@ def code(text: object) -> str:
     return f"`{text}`"
 
 
+def prose(text: str) -> str:
+    """A sentence of the program's: what stands in angle brackets is shown, and is no tag."""
+    return text.replace("<", "\\<")
+
+
 def block(text: str, language: str = "text") -> str:
     """A block of code."""
     return f"```{language}\n{text}\n```"

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from engine.fields import described
 from engine.refusals import Code
-from tests.docs.reference.markdown import code, json_block, page, table
+from tests.docs.reference.markdown import code, json_block, page, prose, table
 from tests.docs.reference.shapes import default_in_words, fields_below, first_line, type_in_words
 from tests.docs.reference.story import Call
 from tests.docs.reference.words import CODES, WordsMissing, check
@@ -69,7 +69,7 @@ def _list_of_tools() -> str:
     parts = []
     for group in GROUPS:
         link = f"tools/{group.name}.md"
-        rows = [(f"[{code(tool.name)}]({link}#{tool.name})", tool.description) for tool in _tools_of(group)]
+        rows = [(f"[{code(tool.name)}]({link}#{tool.name})", prose(tool.description)) for tool in _tools_of(group)]
         parts.append(f"## [{group.title}]({link})\n\n{group.introduction}\n\n" + table(["tool", "what it does"], rows))
     tree = "\n".join(["```{toctree}", ":hidden:", "", *(f"tools/{group.name}" for group in GROUPS), "```"])
     return page("Tools", INTRODUCTION, *parts, _resources(), _prompts(), "## Refusals", codes, tree)
@@ -109,7 +109,7 @@ def _section(tool: Tool, calls: Sequence[Call]) -> str:
     result = [(code(name), kind) for name, kind in fields_below(shown.shape)]
     parts = [
         f"## {tool.name}",
-        tool.description,
+        prose(tool.description),
         _traits(tool),
         table(["argument", "what it takes", "meaning"], arguments) or "It takes no arguments.",
         f"**Result.** {first_line(shown.shape)}",
