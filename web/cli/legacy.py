@@ -9,7 +9,7 @@ from store.legacy import Carried, import_legacy
 from store.postgres.passwords import is_conninfo
 from web.cli.database import bring_up_to_date, open_database
 from web.cli.options import data_options, json_option, without_password
-from web.cli.terminal import note, say, say_json
+from web.cli.terminal import counted, note, say, say_json
 from web.cli.transfer import progress_bar
 from web.config import Settings, read_legacy_database_url, read_settings
 
@@ -50,8 +50,9 @@ def legacy(given: str | None, *, as_json: bool, **flags: str | None) -> None:
         say_json(done)
         return
     say(
-        f"Carried over {done.owners:,} owners, {done.projects:,} projects, {done.participants:,} participants, "
-        f"{done.tokens:,} tokens and {done.events:,} events."
+        f"Carried over {counted(done.owners, 'owner')}, {counted(done.projects, 'project')}, "
+        f"{counted(done.participants, 'participant')}, {counted(done.tokens, 'token')} and "
+        f"{counted(done.events, 'event')}."
     )
     for remark in done.remarks:
         note(remark)

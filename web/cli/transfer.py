@@ -17,7 +17,7 @@ from store.transfer.restore import Restored, import_project
 from web.cli.database import bring_up_to_date, open_database, ready_database
 from web.cli.first_run import EMAIL
 from web.cli.options import data_options, json_option
-from web.cli.terminal import NOTES, note, say, say_json
+from web.cli.terminal import NOTES, counted, note, say, say_json
 from web.config import Settings, read_settings
 
 _EXPORT_EPILOG = """\b
@@ -58,7 +58,7 @@ def export(project: str, directory: Path, *, as_json: bool, **flags: str | None)
     if as_json:
         say_json(done)
         return
-    say(f"Exported {done.handle}/{done.slug} to {directory}: {done.events:,} events, {done.added:,} of them new.")
+    say(f"Exported {done.handle}/{done.slug} to {directory}: {counted(done.events, 'event')}, {done.added:,} new.")
 
 
 @click.command("import", epilog=_IMPORT_EPILOG)
@@ -81,7 +81,7 @@ def import_(directory: Path, email: str, *, as_json: bool, **flags: str | None) 
         return
     say(
         f"Imported {done.handle}/{done.slug} for {done.email}: "
-        f"{done.events:,} events, {done.participants:,} participants."
+        f"{counted(done.events, 'event')}, {counted(done.participants, 'participant')}."
     )
     note(f"Tokens are minted anew: llm-bus token mint --owner {done.email} --project {done.slug} --participant NAME")
 

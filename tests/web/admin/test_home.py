@@ -93,4 +93,4 @@ async def test_projects_come_by_activity_in_pages(bus: Bus, ada: AdminClient) ->
     assert text_of(first).index("p07") < text_of(first).index("p21")
     assert "p00" in text_of(second)
     assert "p07" not in text_of(second)
-    assert "1 events in the last 24 hours" in first
+    assert "1 event in the last 24 hours" in first

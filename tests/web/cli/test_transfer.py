@@ -51,9 +51,9 @@ async def test_a_project_leaves_and_comes_back_and_its_work_goes_on(
     await work(database)
     done = llm_bus("export", "demo", tmp_path / "one", "--database-url", database)
     assert done.returncode == 0, done
-    assert done.stdout == f"Exported ada/demo to {tmp_path / 'one'}: 25 events, 25 of them new.\n"
+    assert done.stdout == f"Exported ada/demo to {tmp_path / 'one'}: 25 events, 25 new.\n"
     again = llm_bus("export", "ada/demo", tmp_path / "one", "--database-url", database)
-    assert "25 events, 0 of them new" in again.stdout
+    assert "25 events, 0 new" in again.stdout
     back = llm_bus("import", tmp_path / "one", "--owner", "ada@new.example", "--database-url", another)
     assert back.stdout == "Imported ada/demo for ada@new.example: 25 events, 2 participants.\n"
     assert "token mint --owner ada@new.example --project demo" in back.stderr
