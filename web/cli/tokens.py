@@ -27,6 +27,7 @@ token is printed once; only its SHA-256 is kept. A second one works beside the f
 \b
   llm-bus token mint --owner you@example.com --project shop --participant agent-1 --admin
   llm-bus token mint --owner you@example.com --project shop --participant ci --json
+  export LLM_BUS_TOKEN=$(llm-bus token mint --quiet --owner … --project … --participant …)
 \b
 The printed address is PUBLIC_URL, or that of the server on this machine.
 """
@@ -45,6 +46,7 @@ def token() -> None:
 @click.option("--lane", metavar="L", help="Their usual lane.")
 @click.option("--admin", is_flag=True, default=None, help="A lead: may let others in and put them out.")
 @click.option("--create", is_flag=True, help="Create it even if the name resembles another.")
+@click.option("--quiet", is_flag=True, help="Print the token and nothing else.")
 @json_option
 @public_url_option
 @port_option
@@ -58,6 +60,7 @@ def mint_token(
     *,
     admin: bool | None,
     create: bool,
+    quiet: bool,
     as_json: bool,
     **flags: str | None,
 ) -> None:
@@ -74,8 +77,12 @@ def mint_token(
     url = settings.public_url or settings.local_url
     if as_json:
         say_json(_described(minted, url))
+    elif quiet:
+        say(minted.provisioned.token)
+        _show_hindrances(minted)
     else:
         _show(minted, url)
+        _show_hindrances(minted)
 
 
 @token.command("list", epilog="Example: llm-bus token list shop")
@@ -145,6 +152,10 @@ def _show(minted: Minted, url: str) -> None:
     role = "lead" if new.is_admin else new.kind
     note(f"{minted.owner.handle}/{new.participant}: {role} in project {minted.project.slug}.")
     card("The token is shown only now.", connect_lines(url, new.token))
+
+
+def _show_hindrances(minted: Minted) -> None:
+    """Say why the token does not work yet, if it does not."""
     if minted.project.archived:
         name = f"{minted.owner.handle}/{minted.project.slug}"
         note(f"{name} is archived: the token works once 'llm-bus project unarchive {name}' has opened it.")

@@ -1,6 +1,7 @@
 """The commands that show what goes on in a database, and those that call a bus as a participant."""
 
 import json
+import re
 import subprocess
 import urllib.error
 import urllib.request
@@ -198,6 +199,12 @@ def test_watching_ends_with_the_project(server: Running, database: str, token: s
         query(database, "delete from projects where slug = 'brief'")
         assert without_progress(watching.communicate()[1]) == "llm-bus: ann/brief was deleted.\n"
     assert watching.returncode == 1
+
+
+def test_a_script_gets_the_token_alone(database: str) -> None:
+    minted = llm_bus("token", "mint", *ADA, "--quiet", "--database-url", database)
+    assert re.fullmatch(r"llmbus_\w{8}_[\w-]+\n", minted.stdout)
+    assert minted.stderr == ""
 
 
 def test_what_others_wrote_does_not_steer_the_terminal() -> None:
