@@ -23,8 +23,14 @@ FINDS_PYTHON = '{python}="${{{program}%kit.pyz}}python"; [ -x "${python}" ] || {
 HOOK_PATH = "/hook/"
 """What every address of ours that a client's hook asks has in it."""
 
-_BYTE_ORDER_MARKS = ("\ufeff", "\udcff", "\udcfe")
-"""How UTF-8 with a mark, and UTF-16, begin; bytes that are no UTF-8 are surrogates."""
+_UTF_16 = ("\udcff", "\udcfe")
+"""How UTF-16 begins; bytes that are no UTF-8 are surrogates."""
+
+_BYTE_ORDER_MARKS = ("\ufeff", *_UTF_16)
+
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half a surrogate pair, as JSON escapes it and as Python holds it."""
 
 _FORMER_PROGRAM = ".llm-bus/llm_bus_hook.py"
 
@@ -89,9 +95,11 @@ class Block:
     first_line: str = ""
 
     def add(self, text: str | None) -> str:
-        """The block brought up to date where it is, or put in."""
+        """The block brought up to date where it is, or put in; raises `CannotEdit` for text in UTF-16."""
         if text is None:
             return f"{self.first_line}{self._block}"
+        if text.startswith(_UTF_16):
+            raise CannotEdit("it is UTF-16: save it as UTF-8, then install again")
         newline = "\r\n" if "\r\n" in text else "\n"
         block = self._block.replace("\n", newline)
         if found := self._find(text):
@@ -243,6 +251,8 @@ def _parse(text: str | None) -> dict[str, Any]:
     except ValueError as error:
         told = f"it is not JSON: {error}; take comments and trailing commas out, then install again"
         raise CannotEdit(told) from error
+    except RecursionError as error:
+        raise CannotEdit("it is nested too deeply") from error
     if not isinstance(settings, dict) or not isinstance(settings.get("hooks", {}), dict):
         raise CannotEdit("it is not an object with an object of hooks")
     if not all(isinstance(entries, list) for entries in settings.get("hooks", {}).values()):
@@ -251,10 +261,15 @@ def _parse(text: str | None) -> dict[str, Any]:
 
 
 def _print(settings: dict[str, Any], like: str | None) -> str:
-    """JSON, indented as the file was."""
+    """JSON, indented as the file was; raises `CannotEdit` where that would not say the same, or be no JSON."""
     found = re.search(r'^([ \t]+)"', like or "", re.MULTILINE)
     newline = "\r\n" if "\r\n" in (like or "") else "\n"
-    printed = json.dumps(settings, ensure_ascii=False, indent=found.group(1) if found else 2)
+    try:
+        printed = json.dumps(settings, ensure_ascii=False, allow_nan=False, indent=found.group(1) if found else 2)
+    except ValueError as error:
+        raise CannotEdit("it has a number that is too large for JSON") from error
+    if _ESCAPED_HALF.search(like or "") and _HALF.search(printed):
+        raise CannotEdit("it has half a surrogate pair")
     return f"{printed}\n".replace("\n", newline)
 
 

@@ -305,6 +305,27 @@ async def test_settings_that_are_no_json_are_left_alone(tree: WorkTree) -> None:
     assert "created AGENTS.md" in outcome.changes
 
 
+UNPRINTABLE = {"1e400": "number", '"\\ud800"': "half", "[" * 5000 + "]" * 5000: "nested"}
+
+
+@pytest.mark.parametrize("value", UNPRINTABLE)
+async def test_settings_that_could_not_be_written_back_are_left_alone(tree: WorkTree, value: str) -> None:
+    text = f'{{"model": {value}}}'
+    tree.write(".claude/settings.json", text)
+    [problem] = install(tree.path, Wishes()).problems
+    assert problem.startswith("left .claude/settings.json alone: it ")
+    assert UNPRINTABLE[value] in problem
+    assert (tree.path / ".claude/settings.json").read_text() == text
+
+
+async def test_rules_in_utf_16_are_left_alone(tree: WorkTree) -> None:
+    rules = tree.path / "CLAUDE.md"
+    rules.write_text("rules", encoding="utf-16")  # as PowerShell 5 writes it
+    [problem] = install(tree.path, Wishes()).problems
+    assert problem == "left CLAUDE.md alone: it is UTF-16: save it as UTF-8, then install again"
+    assert rules.read_text("utf-16") == "rules"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 async def test_settings_in_another_encoding_are_left_alone(tree: WorkTree, encoding: str) -> None:
     settings = tree.path / ".claude/settings.json"
