@@ -36,6 +36,10 @@ class Work(Struct):
     answers: list[tuple[Request, Settled | Unavailable]] = []
 
 
+_NOTHING_RECALLED = Recall()
+"""For all batches that need no posts: only posts in it would be changed."""
+
+
 class Deciding:
     """One batch being decided on one state. `run` may be called once; `saw` hears of each caller before its command."""
 
@@ -43,10 +47,10 @@ class Deciding:
         self,
         state: State,
         now: datetime,
-        recall: Recall,
-        wanted: set[int],
         gap: LedgerGap | None,
         saw: Callable[[Principal, datetime], object],
+        recall: Recall = _NOTHING_RECALLED,
+        wanted: frozenset[int] | set[int] = frozenset(),
     ) -> None:
         self._state = state
         self._saw = saw

@@ -82,7 +82,7 @@ from actors.statistics import Totals
 from actors.waiting import News
 from engine.errors import Contended, JournalError
 from engine.history import Stored
-from engine.lookups import EventQuery, EventView, Found, PostQuery, PostRecord, Recall
+from engine.lookups import EventQuery, EventView, Found, PostQuery, PostRecord
 from engine.state import State
 from engine.vocabulary import Event, Topic
 
@@ -349,7 +349,7 @@ class ProjectActor:
             await compare(state, self._batch[0], self._clock(), self._pace)
         self._pace.begin()
         self._replica.begin()
-        deciding = Deciding(state, self._clock(), recalled, wanted, self._replica.gap, self._readers.saw)
+        deciding = Deciding(state, self._clock(), self._replica.gap, self._readers.saw, recalled, wanted)
         return deciding.run(self._batch, self._pace)
 
     async def _is_proven(self, *, just_read: bool) -> bool:
@@ -366,7 +366,7 @@ class ProjectActor:
         for request, settled in work.answers:
             request.stages.answered, request.stages.wrote = now, wrote
             request.settle(settled)
-        if undecided := [request for request in self._batch if not request.done.is_set()]:
+        if undecided := [request for request in self._batch if request.result is None]:
             self._mailbox.put_back(undecided)
         self._batch.clear()
         self._wrote, self._active_at = bool(work.events), now
@@ -403,10 +403,13 @@ class ProjectActor:
 
     # Rounds.
 
-    def decide_in_round(self, now: datetime, pace: Pace) -> Work | None:
-        """Decide what waits: what is to be written; None when there is nothing to be written in a round."""
+    def decide_in_round(self, now: datetime, moment: float, pace: Pace) -> Work | None:
+        """Decide what waits: what is to be written; None when there is nothing to be written in a round.
+
+        `now` and, in Trio's time, `moment` are when the slice began.
+        """
         try:
-            work = self._decide_at_once(now, pace)
+            work = self._decide_at_once(now, moment, pace)
             if work is None:
                 self._leave_round()
             elif work.events and not work.cursors:
@@ -432,9 +435,9 @@ class ProjectActor:
         except Exception as error:  # noqa: BLE001 - as in `decide_in_round`
             self._leave_round(failure=error)
 
-    def _decide_at_once(self, now: datetime, pace: Pace) -> Work | None:
+    def _decide_at_once(self, now: datetime, moment: float, pace: Pace) -> Work | None:
         """The batch, decided; None when something must come first."""
-        state, moment = self._replica.state, trio.current_time()
+        state = self._replica.state
         if state is None or self._replica.must_read or self.closed or self._replica.meets_others(moment):
             return None
         self._take(1, moment)
@@ -442,9 +445,7 @@ class ProjectActor:
             return None
         self._phases.enter(Phase.DECIDING)
         self._replica.begin()
-        return Deciding(state, now, Recall(), set(), self._replica.gap, self._readers.saw).run(
-            self._drawn(moment), pace
-        )
+        return Deciding(state, now, self._replica.gap, self._readers.saw).run(self._drawn(moment), pace)
 
     def _drawn(self, now: float) -> Iterator[Request]:
         """The batch, filled as it is asked for: when the slice is spent, others still wait in the mailbox's order."""

@@ -30,8 +30,11 @@ class Joining(Protocol):
 
     project_id: int
 
-    def decide_in_round(self, now: datetime, pace: Pace) -> Work | None:
-        """Decide what waits: what is to be written; None when there is nothing to be written in a round."""
+    def decide_in_round(self, now: datetime, moment: float, pace: Pace) -> Work | None:
+        """Decide what waits: what is to be written; None when there is nothing to be written in a round.
+
+        `now` and, in Trio's time, `moment` are when the slice began.
+        """
         ...
 
     def end_round(self, work: Work, failure: Exception | None, now: float) -> None:
@@ -110,10 +113,10 @@ class Rounds:
         if not self._joining:
             return
         self._pace.begin()
-        now = self._clock()
+        now, moment = self._clock(), trio.current_time()
         while self._joining and not self._pace.spent:
             actor = self._joining.popleft()
-            if (work := actor.decide_in_round(now, self._pace)) is not None:
+            if (work := actor.decide_in_round(now, moment, self._pace)) is not None:
                 self._decided.append((actor, work))
         if self._joining:
             self._gives_way = True

@@ -32,11 +32,15 @@ select %(project)s::bigint, key::bigint, value::bigint from begun, jsonb_each_te
     on conflict (project_id, participation_id) do update set seq = excluded.seq where cursors.seq < excluded.seq
 """
 
-# Every append begins with two questions. `follows`: is the event before the first one there, with the time that the
-# writer knows? A database that lost its tail in a failover lacks it, or has another one in its place. `registered`: is
-# this server's registration still held, so that the lock cannot be had? Only then do the other servers know that
-# somebody may write. What is written is joined to `begun`, so that nothing is written unless both hold and the writer
-# lock was had.
+# Whether this server's registration is still held, so that the lock cannot be had. Only then do the other servers know
+# that somebody may write.
+_REGISTERED = f"""
+(%(registration)s::int is null or not pg_try_advisory_xact_lock({PEERS_LOCK}, %(registration)s::int))
+""".strip()
+
+# Every append begins with two questions: `registered`, and `follows`: is the event before the first one there, with the
+# time that the writer knows? A database that lost its tail in a failover lacks it, or has another one in its place.
+# What is written is joined to `begun`, so that nothing is written unless both hold and the writer lock was had.
 _BEGIN = f"""
 checked as materialized (
     select %(first)s::bigint is null or %(first)s::bigint = 1
@@ -44,12 +48,11 @@ checked as materialized (
                        where project_id = %(project)s::bigint and seq = %(first)s::bigint - 1
                          and (%(predecessor_at)s::timestamptz is null or at = %(predecessor_at)s::timestamptz)
                      ) as follows,
-           %(registration)s::int is null
-           or not pg_try_advisory_xact_lock(%(peers)s::int, %(registration)s::int) as registered
+           {_REGISTERED} as registered
 ),
 begun as materialized (
-    select case when %(lock)s::int is not null
-           then pg_advisory_xact_lock(%(lock)s::int, {project_key("%(project)s")})::text end
+    select case when %(locks)s::bool
+           then pg_advisory_xact_lock({WRITER_LOCK}, {project_key("%(project)s")})::text end
       from checked where follows and registered
 )
 """  # noqa: S608  # made of literals
@@ -67,8 +70,7 @@ APPEND = {
 # the projects for which nothing was written.
 _APPEND_GROUP = Prepared(f"""
 with registration as materialized (
-    select %(registration)s::int is null
-           or not pg_try_advisory_xact_lock(%(peers)s::int, %(registration)s::int) as registered
+    select {_REGISTERED} as registered
 ),
 checked as materialized (
     select a.project, registered,
@@ -81,7 +83,7 @@ checked as materialized (
 ),
 begun as materialized (
     select *, case when follows and registered
-              then pg_try_advisory_xact_lock(%(lock)s::int, {project_key("project")}) else false end as locked
+              then pg_try_advisory_xact_lock({WRITER_LOCK}, {project_key("project")}) else false end as locked
       from checked
 ),
 written as (
@@ -104,9 +106,8 @@ select %(project)s::bigint, e.seq, e.at, e.actor, e."by", e.type, e.data, %(writ
                           or exists (select from events
                                       where project_id = %(project)s::bigint and seq = %(first)s::bigint - 1
                                         and at = %(predecessor_at)s::timestamptz))
-                     and (%(registration)s::int is null
-                          or not pg_try_advisory_xact_lock(%(peers)s::int, %(registration)s::int))
-               then pg_try_advisory_xact_lock(%(lock)s::int, {project_key("%(project)s")}) end)
+                     and {_REGISTERED}
+               then pg_try_advisory_xact_lock({WRITER_LOCK}, {project_key("%(project)s")}) end)
 """)  # noqa: S608  # made of literals
 
 
@@ -159,8 +160,7 @@ class Appends:
             "project": append.project,
             "first": append.first,
             "predecessor_at": append.predecessor_at,
-            "lock": None if append.events is None or turn is not None else WRITER_LOCK,
-            "peers": PEERS_LOCK,
+            "locks": append.events is not None and turn is None,
             "registration": registration,
             "writer": self._writer,
             "events": append.events,
@@ -178,12 +178,7 @@ class Appends:
         If both questions about such a project were answered with yes, another server is writing to it. Raises what a
         `Connection` raises. `UniqueTaken` and `StatementFailed` are the fault of one append; nothing was written then.
         """
-        common: dict[str, Parameter] = {
-            "writer": self._writer,
-            "lock": WRITER_LOCK,
-            "peers": PEERS_LOCK,
-            "registration": registration,
-        }
+        common: dict[str, Parameter] = {"writer": self._writer, "registration": registration}
         async with self._pool.connection() as connection:
             if len(appends) == 1 and await connection.write(_APPEND_BATCH, common | _batch(appends[0])):
                 return {}

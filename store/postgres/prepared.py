@@ -39,13 +39,13 @@ BEGIN, COMMIT = Prepared("begin"), Prepared("commit")
 
 def _encode(value: Parameter) -> bytes | None:
     match value:
-        case None:
-            return None
+        case int():
+            return b"%d" % value
+        case None | bytes():
+            return value
         case datetime():
             return value.isoformat().encode()
-        case bytes():
-            return value
         case tuple():
             return b"{%b}" % ",".join(map(str, value)).encode()
         case _:
-            return str(value).encode()
+            return value.encode()

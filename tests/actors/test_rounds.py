@@ -261,7 +261,7 @@ class Joined:
         self.deciding = deciding
         self.ended: list[Exception | None] = []
 
-    def decide_in_round(self, now: datetime, pace: Pace) -> Work | None:
+    def decide_in_round(self, now: datetime, moment: float, pace: Pace) -> Work | None:
         """Work, unless that fails."""
         self.deciding()
         return Work(EMPTY)
