@@ -52,6 +52,7 @@ def logged(log_format: LogFormat, monkeypatch: pytest.MonkeyPatch) -> Iterator[i
     stream = io.StringIO()
     monkeypatch.setattr(logs, "_sink", None)
     configure_logs(log_format, stream)
+    structlog.configure(cache_logger_on_first_use=False)  # a logger that is kept writes to the log of its first test
     yield stream
     structlog.reset_defaults()
     structlog.configure(**before)

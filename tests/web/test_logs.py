@@ -12,6 +12,8 @@ from trio.testing import wait_all_tasks_blocked
 from tests.web.bus import Bus
 from web.config import LogFormat
 
+log = structlog.get_logger(__name__)
+
 
 async def lines_of(logged: io.StringIO, count: int) -> str:
     """The log once it has so many lines of requests."""
@@ -58,3 +60,9 @@ def test_what_goes_wrong_is_told_with_a_traceback(logged: io.StringIO, log_forma
     written = logged.getvalue()
     assert written.count("Traceback") == 2
     assert secret not in written
+
+
+@pytest.mark.parametrize("test", ["first", "second"])
+def test_every_test_hears_a_logger_of_a_module(logged: io.StringIO, test: str) -> None:
+    log.warning("something", test=test)
+    assert test in logged.getvalue()
