@@ -137,6 +137,6 @@ class Journal(Protocol):
         """Who claimed this number of the sequence; None when nobody did."""
         ...
 
-    async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
+    async def finished_tasks(self, project_id: int, query: TaskQuery) -> Found[FinishedTask]:
         """The finished tasks that match, newest first, read by index."""
         ...

@@ -36,8 +36,8 @@ Item = TypeVar("Item", bound=Struct)
 class Found(list[Item]):
     """What a search found, in order.
 
-    `searched_back_to`: the search looked at as many events as one may, down to the one of this number; older ones may
-    match, too. None: it looked at all of them.
+    `searched_back_to`: the search looked at as many events (or finished tasks) as one may, down to the one of this
+    number; older ones may match, too. None: it looked at all of them.
     """
 
     def __init__(self, items: Iterable[Item] = (), searched_back_to: int | None = None) -> None:
@@ -174,7 +174,7 @@ class TaskLookup(Struct, frozen=True):
     """A question about finished tasks, and what makes a reply of the answer, or the next question."""
 
     query: TaskQuery
-    complete: "Callable[[list[FinishedTask]], Reply | Lookup]"
+    complete: "Callable[[Found[FinishedTask]], Reply | Lookup]"
 
 
 class PostLookup(Struct, frozen=True):

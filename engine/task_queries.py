@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from engine.decision import Context, Decision, Pending
 from engine.history import Liveness
@@ -16,12 +16,14 @@ from engine.lookups import (
     EventQuery,
     EventView,
     FinishedTask,
+    Found,
     Lookup,
     PostLookup,
     PostQuery,
     PostRecord,
     TaskLookup,
     TaskQuery,
+    goes_on_before,
 )
 from engine.posts import Posted
 from engine.presence import PresenceBook, lane_close_to
@@ -42,7 +44,7 @@ from engine.tasks import (
     WholeTask,
     topic_of,
 )
-from engine.terms import TaskStatus
+from engine.terms import ID_MAX, TaskStatus
 from engine.vocabulary import EventData, Reply
 
 HISTORY_SHOWN_MAX = 50
@@ -57,28 +59,38 @@ _ENDS: dict[str, TaskStatus] = {"task_ship": "done", "task_cancel": "cancelled"}
 Seen = Mapping[int, Liveness]
 
 
-def list_tasks(book: TaskBook, presence: PresenceBook, seen: Seen, command: ListTasks, context: Context) -> Decision:
+def list_tasks(
+    book: TaskBook, presence: PresenceBook, seen: Seen, command: ListTasks, context: Context
+) -> Decision | Refusal:
     """Tasks that match every filter. Finished ones are looked up in history; they count as normally urgent."""
+    only_unfinished = command.ready or command.status not in {None, *_FINISHED}
+    if only_unfinished and command.before is not None:
+        return invalid("before goes through finished tasks: leave it out, or ask for status done or cancelled.")
     found = (
         []
-        if command.status in _FINISHED
+        if command.status in _FINISHED or command.before is not None
         else book.find(command.status, command.owner, command.lane, ready=command.ready, limit=command.limit)
     )
     rows = [_row(book, seen, task, context) for task in found]
     close = lane_close_to(presence, command.lane, book.lanes())
     is_full = len(found) == command.limit
-    only_unfinished = command.ready or command.status not in {None, *_FINISHED}
     if only_unfinished or not book.finished or (is_full and found[-1].priority > PRIORITY_NORMAL):
         return Decision(reply=_listed(rows, close))
     query = TaskQuery(
         upto=context.seq,
         above=found[-1].id if is_full and found[-1].priority == PRIORITY_NORMAL else 0,
+        below=ID_MAX + 1 if command.before is None else command.before,
         status=command.status,
         owner=command.owner,
         lane=command.lane,
         limit=command.limit,
     )
-    return Decision(reply=TaskLookup(query, lambda finished: _listed(_merged(rows, finished, command.limit), close)))
+
+    def with_finished(finished: Found[FinishedTask]) -> Reply:
+        merged = _merged(rows, finished, command.limit)
+        return _listed(merged, close, goes_on_before(finished, len(rows) + len(finished) - len(merged)))
+
+    return Decision(reply=TaskLookup(query, with_finished))
 
 
 def read(
@@ -149,8 +161,8 @@ def _row(book: TaskBook, seen: Seen, task: Task, context: Context) -> TaskRow:
     )
 
 
-def _listed(rows: list[TaskRow], close: str | None) -> Tasks:
-    return Tasks(tasks=rows, nearest_lane=UNSET if rows or close is None else close)
+def _listed(rows: list[TaskRow], close: str | None, goes_on: int | UnsetType = UNSET) -> Tasks:
+    return Tasks(tasks=rows, nearest_lane=UNSET if rows or close is None else close, searched_back_to=goes_on)
 
 
 def _merged(rows: list[TaskRow], finished: list[FinishedTask], limit: int) -> list[TaskRow]:

@@ -132,13 +132,22 @@ class ListTasks(Command, frozen=True, kw_only=True):
     ready: Annotated[
         bool, Meta(description="Only unfinished tasks whose dependencies have all shipped or were cancelled.")
     ] = False
+    before: Annotated[
+        terms.Id | None, Meta(description="Only finished tasks with a smaller id: the way to the next page.")
+    ] = None
     limit: terms.PageLimit = 50
     wait_seconds: Annotated[terms.WaitSeconds, Meta(description="With a task: wait this long for its next change.")] = 0
 
     @property
     def filters(self) -> tuple[str, ...]:
         """The arguments that choose among several tasks, as far as they are given."""
-        given = {"status": self.status, "owner": self.owner, "lane": self.lane, "ready": self.ready or None}
+        given = {
+            "status": self.status,
+            "owner": self.owner,
+            "lane": self.lane,
+            "ready": self.ready or None,
+            "before": self.before,
+        }
         return tuple(name for name, value in given.items() if value is not None)
 
 
@@ -259,10 +268,15 @@ class TaskRow(Struct, frozen=True, kw_only=True):
 
 
 class Tasks(Reply, frozen=True, kw_only=True):
-    """Tasks, the most urgent first, then the newest. With none in a lane that is unknown, the near one is told."""
+    """Tasks, the most urgent first, then the newest. With none in a lane that is unknown, the near one is told.
+
+    `searched_back_to` is there only when the search for finished tasks ended early: it looked at those down to this
+    id, and goes on with `before` this one.
+    """
 
     tasks: list[TaskRow]
     nearest_lane: str | UnsetType = UNSET
+    searched_back_to: int | UnsetType = UNSET
 
 
 class BlockerSince(Struct, frozen=True, kw_only=True):

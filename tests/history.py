@@ -9,6 +9,7 @@ from engine.lookups import (
     ACKS_SHOWN_MAX,
     ClaimFact,
     FinishedTask,
+    Found,
     PostQuery,
     PostRecord,
     TaskQuery,
@@ -18,7 +19,7 @@ from engine.tasks import TaskAssigned, TaskCancelled, TaskCreated, TaskShipped
 from engine.vocabulary import Event
 
 
-def finished_tasks(events: Iterable[Event], query: TaskQuery) -> list[FinishedTask]:
+def finished_tasks(events: Iterable[Event], query: TaskQuery) -> Found[FinishedTask]:
     """The finished tasks that match, newest first."""
     known: dict[int, FinishedTask] = {}
     finished = set[int]()
@@ -43,7 +44,7 @@ def finished_tasks(events: Iterable[Event], query: TaskQuery) -> list[FinishedTa
         and query.owner in {None, known[task_id].owner}
         and query.lane in {None, known[task_id].lane}
     ]
-    return found[: query.limit]
+    return Found(found[: query.limit])
 
 
 def claim_of(events: Iterable[Event], sequence: str, number: int) -> ClaimFact | None:

@@ -9,7 +9,7 @@ a common tag to find a ref that nobody used means all of its posts. So the filte
 fewer than `RARE_MAX` events, those are collected and the others applied to them. Where all are common, the one whose
 events lie furthest apart is walked, over `WALKED_MAX` events at most; then the search says how far back it came.
 
-Finished tasks are looked for among those of the rarest filter, too, but to the end: a list of tasks has no next page.
+Finished tasks are looked for among those of the rarest filter, too, at most `TASKS_WALKED_MAX`.
 
 Free text is found by an index of its own (`store.ledger.free_text`).
 
@@ -45,6 +45,9 @@ RARE_MAX = 1_000
 
 WALKED_MAX = 20_000
 """How many events of a common filter a search with others looks at: a tenth of a second's work for PostgreSQL."""
+
+TASKS_WALKED_MAX = 5_000
+"""How many tasks a search looks at, each in some 5 µs: it finds how they began, who had them last, how they ended."""
 
 _EVENT_FILTERS = {
     "actor": "e.actor = %(actor)s",
@@ -180,11 +183,6 @@ _TASK_CONDITIONS = {
 }
 """What each field asks of a task in `_TASKS`."""
 
-_NOT_ASSIGNED_SINCE = f"""not exists (
-       select from events later
-        where later.project_id = %(project)s and (later.data ->> 'task_id')::bigint = {_TASK_ID}
-          and later.seq > e.seq and later.type = 'task_assign' offset 0)"""
-
 _COUNTED_TASKS = """(select count(*) from (
        select from events e where e.project_id = %(project)s and {condition}
         order by {order} desc limit %(rare_max)s) as probed)"""
@@ -193,12 +191,17 @@ _CANDIDATES = f"""
 select {_TASK_ID} as id from events e
  where e.project_id = %(project)s and {{condition}}
    and {_TASK_ID} > %(above)s and {_TASK_ID} < %(below)s
- order by {{order}} desc"""  # noqa: S608 - put together from constants
+ order by {{order}} desc limit %(walked_max)s"""  # noqa: S608 - put together from constants
 
 # No index has cancelled tasks in the order of their numbers; only few are sorted.
-_SORTED = "select id from ({candidates} offset 0) as found order by id desc"
+_SORTED = "select id from ({candidates}) as found order by id desc"
 
-# Task by task from the newest on, until there are enough; "offset 0" keeps it from being a join of everything.
+# Whoever had a task twice has two events of it. PostgreSQL drops the second one as it comes, without sorting.
+_ONCE = "select distinct on (id) id from ({candidates}) as found order by id desc"
+
+_LAST_CANDIDATE = "select id from ({candidates}) as found order by id desc offset %(walked_max)s - 1"
+
+# Task by task from the newest on, until there are enough. "offset 0" keeps it from being a join of everything.
 _TASKS = f"""
 select task.id, created.title, created.lane, coalesce(assigned.owner, created.owner),
        case ended.type when 'task_ship' then 'done' else 'cancelled' end
@@ -315,24 +318,32 @@ async def find_claim(connection: Connection, project_id: int, sequence: str, num
     return None
 
 
-async def find_finished_tasks(connection: Connection, project_id: int, query: TaskQuery) -> list[FinishedTask]:
+async def find_finished_tasks(connection: Connection, project_id: int, query: TaskQuery) -> Found[FinishedTask]:
     """The finished tasks that match, newest first."""
-    parameters = {"project": project_id, **msgspec.structs.asdict(query)}
+    parameters = {"project": project_id, "walked_max": TASKS_WALKED_MAX, **msgspec.structs.asdict(query)}
     walked = await _walked_for_tasks(connection, query, parameters)
     condition, order = _FINISHED if walked is None else _TASK_FILTERS[walked]
+    walk = candidates = _CANDIDATES.format(condition=condition, order=order)
     if walked == "owner":
-        condition = f"{condition} and {_NOT_ASSIGNED_SINCE}"
-    candidates = _CANDIDATES.format(condition=condition, order=order)
-    if walked == "status":
-        candidates = _SORTED.format(candidates=candidates)
-    others = [field for field in _TASK_CONDITIONS if field != walked and getattr(query, field) is not None]
-    conditions = _all_of(["true", *(_TASK_CONDITIONS[field] for field in others)])
-    return [
-        FinishedTask(task_id=task_id, title=title, lane=lane, owner=owner, status=status)
-        for task_id, title, lane, owner, status in await connection.fetch(
-            _TASKS.format(candidates=candidates, conditions=conditions), parameters
-        )
+        candidates = _ONCE.format(candidates=walk)
+    elif walked == "status":
+        candidates = _SORTED.format(candidates=walk)
+    # Whoever was given a task may not have it any more.
+    others = [
+        field
+        for field in _TASK_CONDITIONS
+        if (field != walked or field == "owner") and getattr(query, field) is not None
     ]
+    conditions = _all_of(["true", *(_TASK_CONDITIONS[field] for field in others)])
+    rows = await connection.fetch(_TASKS.format(candidates=candidates, conditions=conditions), parameters)
+    found = [
+        FinishedTask(task_id=task_id, title=title, lane=lane, owner=owner, status=status)
+        for task_id, title, lane, owner, status in rows
+    ]
+    if len(found) == query.limit:
+        return Found(found)
+    last = await connection.fetch(_LAST_CANDIDATE.format(candidates=walk), parameters)
+    return Found(found, last[0][0] if last else None)
 
 
 async def _walked_for_tasks(connection: Connection, query: TaskQuery, parameters: dict[str, Any]) -> str | None:

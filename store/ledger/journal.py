@@ -352,7 +352,7 @@ class PostgresJournal:
         async with self._searches.session(project_id) as connection:
             return await history.find_claim(connection, project_id, sequence, number)
 
-    async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
+    async def finished_tasks(self, project_id: int, query: TaskQuery) -> Found[FinishedTask]:
         """The finished tasks that match, newest first; raises `TooSlow` also."""
         async with self._searches.session(project_id) as connection:
             return await history.find_finished_tasks(connection, project_id, query)

@@ -103,7 +103,7 @@ class BreakableJournal(MemoryJournal):
         await self._search()
         return await super().claim(project_id, sequence, number)
 
-    async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
+    async def finished_tasks(self, project_id: int, query: TaskQuery) -> Found[FinishedTask]:
         await self._search()
         return await super().finished_tasks(project_id, query)
 

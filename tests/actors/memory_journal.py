@@ -213,7 +213,7 @@ class MemoryJournal:
         await trio.lowlevel.checkpoint()
         return claim_of((row.event for row in self.ledger.rows[project_id]), sequence, number)
 
-    async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
+    async def finished_tasks(self, project_id: int, query: TaskQuery) -> Found[FinishedTask]:
         await trio.lowlevel.checkpoint()
         return finished_tasks((row.event for row in self.ledger.rows[project_id]), query)
 

@@ -3,15 +3,25 @@
 from datetime import UTC, datetime
 
 import pytest
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from engine import lookups
 from engine.decision import Decision
 from engine.events import view as shown
 from engine.ledger import Events, QueryEvents
-from engine.lookups import EventLookup, EventQuery, EventView, Found, PostLookup, within_a_page
+from engine.lookups import (
+    EventLookup,
+    EventQuery,
+    EventView,
+    FinishedTask,
+    Found,
+    PostLookup,
+    TaskLookup,
+    within_a_page,
+)
 from engine.posts import Posts, ReadPosts
 from engine.sequences import Claimed
+from engine.tasks import ListTasks, TaskCancel, TaskCreate, Tasks
 from engine.vocabulary import Event
 from tests.engine.project import Project, lea
 
@@ -63,6 +73,23 @@ def test_a_search_that_ended_early_says_where_it_goes_on(monkeypatch: pytest.Mon
     reply = outcome.reply.complete(found)
     assert isinstance(reply, Events)
     assert (reply.events, reply.searched_back_to) == (found[: 2 if length == 300 else 1], goes_on)
+
+
+@pytest.mark.parametrize(("limit", "goes_on"), [(3, 5), (1, UNSET)])
+def test_a_search_of_finished_tasks_that_ended_early_says_where_it_goes_on(
+    limit: int, goes_on: int | UnsetType
+) -> None:
+    """Not where the page is full: it then goes on after the last one that is shown."""
+    project = Project()
+    ended = lea(TaskCancel(task_id=1, reason="not needed"))
+    project.play([lea(TaskCreate(title="one")), lea(TaskCreate(title="two")), ended])
+    outcome = project.decide(lea.principal, ListTasks(limit=limit))
+    assert isinstance(outcome, Decision)
+    assert isinstance(outcome.reply, TaskLookup)
+    finished = FinishedTask(task_id=1, title="one", lane=None, owner=None, status="cancelled")
+    reply = outcome.reply.complete(Found([finished], searched_back_to=5))
+    assert isinstance(reply, Tasks)
+    assert reply.searched_back_to == goes_on
 
 
 def test_a_search_of_posts_that_ended_early_says_where_it_goes_on() -> None:

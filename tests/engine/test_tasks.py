@@ -387,6 +387,9 @@ def test_tasks_are_listed_newest_first_with_what_they_wait_for() -> None:
         (ListTasks(ready=True, lane="qa", limit=1), [7]),
         (ListTasks(status="done", ready=True), []),
         (ListTasks(status="assigned", owner="kim/ada"), [3]),
+        (ListTasks(before=5), [1]),
+        (ListTasks(before=1), []),
+        (ListTasks(before=5, status="done", limit=1), [1]),
     ],
 )
 def test_a_list_of_tasks_has_those_that_match_every_filter(command: ListTasks, task_ids: list[int]) -> None:
@@ -437,6 +440,8 @@ def test_the_id_of_a_shipped_task_is_not_given_again_after_a_restart() -> None:
     [
         (ListTasks(task_id=1, status="done", lane="qa"), "leave status and lane out"),
         (ListTasks(task_id=1, ready=True), "leave ready out"),
+        (ListTasks(before=9, ready=True), "before goes through finished tasks"),
+        (ListTasks(before=9, status="open"), "before goes through finished tasks"),
         (TaskStart(task_id=1, lane="qa"), "leave lane out"),
     ],
 )

@@ -179,7 +179,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
     (LeaseRow, "surface actor expires_at expires_in_seconds note mode"),
     (TaskState, "task_id status nearest_lane"),
     (AssignedTask, "task_id owner status"),
-    (Tasks, "tasks nearest_lane"),
+    (Tasks, "tasks nearest_lane searched_back_to"),
     (TaskRow, "task_id title lane owner status blockers priority waits_for stale"),
     (OneTask, "tasks"),
     (

@@ -216,7 +216,7 @@ class FaultyJournal:
         await self._read()
         return await self._inner.claim(project_id, sequence, number)
 
-    async def finished_tasks(self, project_id: int, query: TaskQuery) -> list[FinishedTask]:
+    async def finished_tasks(self, project_id: int, query: TaskQuery) -> Found[FinishedTask]:
         await self._read()
         return await self._inner.finished_tasks(project_id, query)
 

@@ -15,7 +15,7 @@ from quart.typing import ResponseReturnValue
 from engine import task_queries, terms
 from engine.decision import Context
 from engine.identity import Principal
-from engine.lookups import FinishedTask, Recall, TaskQuery
+from engine.lookups import FinishedTask, Found, Recall, TaskQuery
 from engine.project import AnyCommand
 from engine.refusals import Refusal
 from engine.state import State
@@ -222,7 +222,7 @@ async def _index_page(context: AdminContext, project: ProjectRow, form: forms.An
     look, journal = context.services.directory.look, context.store.journal
     given = {name: text for name, text in form.typed.items() if text.strip() and name not in {"view", "below"}}
     values: dict[str, object] = {"view": filters.view, "given": given, "query": urlencode(given)}
-    finished: list[FinishedTask] = []
+    finished = Found[FinishedTask]()
     if filters.view == "graph":
         subgraph = await look(project.id, lambda state, now: task_picture.subgraph_of(state.tasks))
         values |= {"picture": task_picture.drawn(subgraph), "listing": None}
@@ -243,8 +243,9 @@ async def _index_page(context: AdminContext, project: ProjectRow, form: forms.An
                 limit=limit + 1,
             )
             finished = await journal.finished_tasks(project.id, query)
-            values |= {"finished_more": len(finished) > limit}
-            finished = finished[:limit]
+            last = finished[limit - 1].task_id if len(finished) > limit else finished.searched_back_to
+            values |= {"older": last, "searched_back_to": finished.searched_back_to}
+            del finished[limit:]
     return await render_template(
         "tasks.html",
         place="projects",

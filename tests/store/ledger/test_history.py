@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
+import msgspec
 import pytest
 
-from engine.lookups import ACKS_COUNTED_MAX, ACKS_SHOWN_MAX, EventQuery, Found, PostQuery, TaskQuery
+from engine.lookups import ACKS_COUNTED_MAX, ACKS_SHOWN_MAX, EventQuery, FinishedTask, Found, PostQuery, TaskQuery
+from engine.terms import ID_MAX
 from store.ledger.history import find_claim, find_events, find_finished_tasks, find_posts
 from store.postgres.connection import Connection
 from store.postgres.pool import Pool
@@ -21,7 +23,7 @@ ROWS_READ_PER_ROW_MAX = 8
 READS_MAX = 100
 """And how many more, whatever it returns."""
 
-WALKED, PAGE = 200, 30
+WALKED, TASKS_WALKED, PAGE = 200, 200, 30
 """How many events a walk is allowed here, and how many are asked for at once."""
 
 SHORT_WALK = 20
@@ -91,6 +93,7 @@ class Explaining:
 def few_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("store.ledger.history.RARE_MAX", 100)
     monkeypatch.setattr("store.ledger.history.WALKED_MAX", WALKED)
+    monkeypatch.setattr("store.ledger.history.TASKS_WALKED_MAX", TASKS_WALKED)
 
 
 def entries_read(plan: str) -> int:
@@ -156,7 +159,6 @@ TASK_SEARCHES: dict[str, dict[str, Any]] = {
     "lane, cancelled": {"lane": "lane-3", "status": "cancelled"},
     "a common owner in no lane": {"owner": "ann/agent-3", "lane": "nothing"},
     "a common lane of nobody": {"owner": "ann/nobody", "lane": "lane-3"},
-    "an owner whose tasks others got": {"owner": "ann/agent-30"},
 }
 
 
@@ -166,6 +168,43 @@ async def test_searches_of_shipped_tasks_walk_an_index(explaining: Explaining, c
     for name, fields in TASK_SEARCHES.items():
         await find_finished_tasks(explaining, 2, TaskQuery(**{"upto": 30_000, "limit": 50, **fields}))  # type: ignore[arg-type]
         check(f"tasks by {name}", explaining, limit=50, probed=100 * len(fields))
+
+
+COMMON_TASKS: dict[str, dict[str, Any]] = {
+    "an owner and a lane that never meet": {"owner": "ann/agent-30", "lane": "lane-3"},
+    "an owner and a lane": {"owner": "ann/agent-3", "lane": "lane-3"},
+    "an owner whose tasks others got": {"owner": "ann/agent-30"},
+    "cancelled among very many": {"status": "cancelled"},
+}
+
+
+async def test_two_common_filters_of_tasks_are_walked_in_pages_that_miss_nothing(
+    explaining: Explaining, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query(conninfo, TASKS_MAKE)
+    monkeypatch.setattr("store.ledger.history.RARE_MAX", 2)
+    connection = await Connection.open(conninfo)
+    try:
+        for name, fields in COMMON_TASKS.items():
+            asked = TaskQuery(**{"upto": 30_000, "limit": 20_000, **fields})
+            with monkeypatch.context() as unbounded:
+                unbounded.setattr("store.ledger.history.TASKS_WALKED_MAX", 20_000)
+                whole = await find_finished_tasks(connection, 2, asked)
+            found, below, pages = list[FinishedTask](), ID_MAX, 0
+            while True:
+                page = await find_finished_tasks(connection, 2, msgspec.structs.replace(asked, below=below))
+                found, pages = [*found, *page], pages + 1
+                if page.searched_back_to is None:
+                    break
+                below = page.searched_back_to
+            assert (found, whole.searched_back_to) == (whole, None), name
+            assert pages > 1, name
+    finally:
+        connection.close()
+    for name in ("an owner and a lane that never meet", "an owner whose tasks others got"):
+        fields = COMMON_TASKS[name]
+        await find_finished_tasks(explaining, 2, TaskQuery(**{"upto": 30_000, "limit": 50, **fields}))  # type: ignore[arg-type]
+        check(name, explaining, limit=50, probed=6 * TASKS_WALKED)
 
 
 async def test_a_post_that_very_many_acknowledged_is_read_by_its_first_acknowledgements(
