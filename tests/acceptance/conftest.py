@@ -1,7 +1,6 @@
-"""A server as its users run it: the installed command in a process of its own, a project minted by that command."""
+"""A server as its users run it: the installed command in a process of its own."""
 
 import itertools
-import json
 import selectors
 import shutil
 import subprocess
@@ -12,6 +11,8 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
+from store.opening import open_store
+from store.people import minting
 from tests import npm
 from tests.postgres import Server
 
@@ -79,19 +80,14 @@ def address_printed_by(server: subprocess.Popen[bytes], log: Path) -> str:
 
 
 @pytest.fixture
-def project(bus: Bus, numbers: Iterator[int]) -> Project:
+async def project(bus: Bus, numbers: Iterator[int]) -> Project:
     slug = handle = f"story-{next(numbers)}"
-    minted = {who: mint(bus, slug, handle, who, *flags) for who, *flags in (("lead", "--admin"), ("scout",))}
-    return Project(slug, handle, {who: answer["token"] for who, answer in minted.items()})
-
-
-def mint(bus: Bus, slug: str, handle: str, participant: str, *flags: str) -> dict[str, str]:
-    identity = ["--owner", f"{handle}@example.com", "--project", slug, "--participant", participant]
-    command = [LLM_BUS, "token", "mint", *identity, *flags, "--json", "--database-url", bus.database_url]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=COMMAND_TIMEOUT_SECONDS, text=True)
-    assert done.returncode == 0, done.stderr
-    answer: dict[str, str] = json.loads(done.stdout)
-    return answer
+    tokens = {}
+    async with open_store(bus.database_url, pool_size_max=1) as store:
+        for who in ("lead", "scout"):
+            minted = await store.write(minting.mint, f"{handle}@example.com", slug, who, is_admin=who == "lead")
+            tokens[who] = minted.provisioned.token
+    return Project(slug, handle, tokens)
 
 
 @pytest.fixture(scope="session")
