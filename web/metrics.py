@@ -3,7 +3,7 @@
 Every label has a bounded set of values; nothing that a client chooses freely becomes one.
 """
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -70,7 +70,7 @@ class Metrics:
         outcome = exchange.final_outcome
         self._requests.counts[tool, outcome] += 1
         if not exchange.is_stream:
-            self._requests.times(tool).observe(perf_counter() - exchange.started)
+            self._requests.seconds[tool].observe(perf_counter() - exchange.started)
         if outcome == "internal" or exchange.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             what = exchange.tool or exchange.request.path
             failure = Failure(at=datetime.now(UTC), request_id=exchange.request_id, what=what, status=exchange.status)
@@ -103,13 +103,8 @@ class _Requests(Collector):
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
         """By tool and outcome."""
-        self.seconds: dict[str, Distribution] = {}
-
-    def times(self, tool: str) -> Distribution:
-        """How long requests of a tool took."""
-        if tool not in self.seconds:
-            self.seconds[tool] = distribution(_SECONDS)
-        return self.seconds[tool]
+        self.seconds: defaultdict[str, Distribution] = defaultdict(lambda: distribution(_SECONDS))
+        """How long they took, by tool."""
 
     def describe(self) -> list[Metric]:
         return []
