@@ -5,6 +5,7 @@ themselves (`web.hooks.moments`). The token is the same as for `/mcp`, and so is
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from web.http.answer import Answer
 from web.http.exchange import Exchange
 from web.http.problems import HEADERS, Problem
 from web.mcp.arguments import Parser
+from web.mcp.jsonrpc import without_halves
 from web.mcp.sending import TOO_LATE, in_time
 from web.services import Services
 
@@ -28,6 +30,9 @@ Handler = Callable[[Exchange, Mapping[str, Any]], Awaitable[object | Refusal]]
 """Answers one hook; what it returns becomes JSON."""
 
 UNKNOWN_CLIENT = Problem.of(404, "unknown_client", "there is no hook of this name.")
+
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _STATUS: Mapping[Code, int] = {
     "invalid": 400,
@@ -81,10 +86,11 @@ class HookEndpoint:
 
 
 def _object(body: bytes) -> dict[str, Any] | Refusal:
-    try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return invalid("send the hook's input: one JSON object.")
+    with suppress(*_UNREADABLE):
+        return _OBJECT.decode(body)
+    with suppress(*_UNREADABLE):
+        return _OBJECT.decode(without_halves(body))  # what a tool has read or written may have half an emoji
+    return invalid("send the hook's input: one JSON object.")
 
 
 def _refused(exchange: Exchange, refusal: Refusal) -> Answer:

@@ -78,7 +78,7 @@ def _read_leniently(body: bytes) -> Message | Unreadable:
 
     Such halves become NUL characters: those no tool accepts either, so the caller hears which argument to change.
     """
-    whole = _ESCAPED.sub(lambda found: _ESCAPED_NUL if found[1] else found[0], body.removeprefix(codecs.BOM_UTF8))
+    whole = without_halves(body.removeprefix(codecs.BOM_UTF8))
     try:
         message = _DECODER.decode(whole)
     except msgspec.ValidationError as error:
@@ -91,6 +91,11 @@ def _read_leniently(body: bytes) -> Message | Unreadable:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Unreadable(_unread(_why_unread(whole)))
     return Unreadable(_wrong("id")) if isinstance(message.id, str) and "\0" in message.id else message
+
+
+def without_halves(body: bytes) -> bytes:
+    """JSON with a NUL character for each half of a surrogate pair that it escapes, which msgspec does not read."""
+    return _ESCAPED.sub(lambda found: _ESCAPED_NUL if found[1] else found[0], body)
 
 
 def _why_unread(body: bytes) -> str:

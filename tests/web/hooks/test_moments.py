@@ -1,5 +1,6 @@
 """What agents' hooks cost the server is bounded, whatever other agents lease and however much a hook reports."""
 
+import json
 from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
@@ -121,3 +122,13 @@ async def test_arguments_that_are_nested_too_deeply_are_no_error(bus: Bus, token
     await begin(bus, token)
     answer = await tell(bus, token, "PostToolUse", tool_name="Write", tool_input=arguments)
     assert (answer.status_code, answer.json()) == (200, {})
+
+
+async def test_a_file_with_half_an_emoji_is_leased_as_any_other(bus: Bus, token: str) -> None:
+    await begin(bus, token)
+    given = {"file_path": f"{ROOT}/src/a.py", "content": "\ud83d"}
+    hook = {"hook_event_name": "PostToolUse", "cwd": ROOT, "session_id": "1", "tool_name": "Write", "tool_input": given}
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    answer = await bus.http.post("/hook/claude-code", content=json.dumps(hook), headers=headers)
+    assert answer.status_code == 200
+    assert [lease["surface"] for lease in (await bus.call(token, "who_holds"))["leases"]] == ["src/a.py"]
