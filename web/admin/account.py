@@ -1,7 +1,7 @@
 """The owner's account: the handle, which the first visit confirms, and the open sessions."""
 
 from msgspec import Struct
-from quart import Blueprint, abort, render_template, request
+from quart import Blueprint, abort, g, render_template, request
 from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
 
@@ -9,7 +9,7 @@ from store.errors import InvalidName
 from store.people import links, owners, sessions
 from web.admin import cookies, forms
 from web.admin.context import AdminContext
-from web.admin.visitor import PREFIX, current_owner, current_session, for_newcomers, inside, see_other
+from web.admin.visitor import CHANGES, PREFIX, current_owner, current_session, for_newcomers, inside, see_other
 
 PATH = f"{PREFIX}/account"
 
@@ -72,6 +72,8 @@ def _leave(context: AdminContext) -> Response:
 
 async def _page(context: AdminContext, form: forms.AnyForm) -> str:
     session = current_session()
+    if current_owner().handle_confirmed:
+        g.live = CHANGES
     return await render_template(
         "account.html",
         place="account",

@@ -73,6 +73,12 @@ def live_pages(context: AdminContext) -> Blueprint:
     async def changes() -> Response:
         return answer(OwnersChanges(context, current_owner().id))
 
+    @pages.get("/operator/stream")
+    async def of_all_owners() -> Response:
+        if not current_owner().is_operator:
+            abort(404)
+        return answer(OwnersChanges(context, None))
+
     @pages.get("/projects/<int:project_id>/stream")
     async def stream(project_id: int) -> Response:
         project = await the_project(context, project_id)
@@ -113,7 +119,7 @@ def _reader(context: AdminContext) -> Reader:
 class _Told:
     """What all streams of pages have: whose they are, the changes that they note, and what they say at the end."""
 
-    def __init__(self, context: AdminContext, owner_id: int) -> None:
+    def __init__(self, context: AdminContext, owner_id: int | None) -> None:
         self._context = context
         self._owner_id = owner_id
         self._changes = Noticed()
@@ -162,7 +168,7 @@ class OneProject(_Told):
 
 
 class OwnersChanges(_Told):
-    """Changes that are in no ledger, for pages that show nothing else."""
+    """Changes that are in no ledger, for pages that show nothing else; those of every owner without an `owner_id`."""
 
     async def begin(self) -> bytes:
         """When to open the next stream."""
@@ -181,6 +187,7 @@ class OwnersProjects(_Told):
 
     def __init__(self, context: AdminContext, owner_id: int) -> None:
         super().__init__(context, owner_id)
+        self._of_owner = owner_id
         self._stir = Stir()
         self._projects = ExitStack()
 
@@ -206,7 +213,7 @@ class OwnersProjects(_Told):
 
     async def _listen_to_projects(self) -> None:
         """Note what happens in the owner's current projects."""
-        projects = await self._context.store.read(overview.dashboard, self._owner_id)
+        projects = await self._context.store.read(overview.dashboard, self._of_owner)
         listening = self._context.services.directory.listening([project.id for project in projects])
         self._projects.close()
         self._stir = self._projects.enter_context(listening)

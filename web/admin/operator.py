@@ -4,7 +4,7 @@ Suspending refuses an owner's tokens and closes their sessions; nothing is delet
 answer 404.
 """
 
-from quart import Blueprint, abort, render_template, request
+from quart import Blueprint, abort, g, render_template, request
 from quart.typing import ResponseReturnValue
 from quart.wrappers import Response
 
@@ -20,7 +20,7 @@ from web.admin.context import AdminContext
 from web.admin.finding import found
 from web.admin.paging import Listed
 from web.admin.refusals import refusal_page
-from web.admin.visitor import PREFIX, current_owner, see_other
+from web.admin.visitor import PREFIX, Live, current_owner, see_other
 
 PATH = f"{PREFIX}/operator"
 
@@ -107,7 +107,7 @@ async def _suspend(connection: Connection, owner_id: int, *, by: str) -> bool:
 
 
 async def _owners_page(context: AdminContext, form: forms.Form[Listed]) -> str:
-    wanted = form.fields or Listed()
+    g.live, wanted = Live(stream=f"{PATH}/stream", after=None), form.fields or Listed()
     # One more than is shown tells whether there is a next page.
     listed = await context.store.read(
         overview.owners, part=wanted.q or "", limit=PAGE_OWNERS + 1, offset=wanted.offset(PAGE_OWNERS)

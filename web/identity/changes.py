@@ -1,7 +1,7 @@
-"""News of changes that are in no ledger: members, tokens, invites and settings of an owner's projects.
+"""News of changes that are in no ledger: members, tokens, invites, settings and sessions of an owner.
 
-Open pages listen (`web.admin.live`). Each such change is in the audit trail, whose trigger tells all servers, this one
-included.
+Open pages listen (`web.admin.live`). Triggers on the audit trail, on sessions and on webhooks tell all servers, also
+this one.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,11 +47,11 @@ class Changes:
     def __init__(self, clock: Callable[[], float] = trio.current_time) -> None:
         self._clock = clock
         self._told_at = clock()  # a server that has just begun has not heard what came before
-        self._listening: dict[int, set[Noticed]] = {}
+        self._listening: dict[int | None, set[Noticed]] = {}
 
     @contextmanager
-    def listening(self, owner_id: int) -> Iterator[Noticed]:
-        """Note this owner's changes while the block runs."""
+    def listening(self, owner_id: int | None) -> Iterator[Noticed]:
+        """Note this owner's changes while the block runs, or every owner's when it is None."""
         noticed = Noticed()
         self._listening.setdefault(owner_id, set()).add(noticed)
         try:
@@ -69,7 +69,7 @@ class Changes:
     def tell(self, owner_id: int | None) -> None:
         """Tell the listeners of this owner; all listeners when it is None."""
         self._told_at = self._clock()
-        owners = list(self._listening) if owner_id is None else [owner_id]
+        owners = list(self._listening) if owner_id is None else [owner_id, None]
         for each in owners:
             for noticed in self._listening.get(each, ()):
                 noticed.note()

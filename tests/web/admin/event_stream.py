@@ -78,10 +78,15 @@ async def connected(url: str, *, is_narrow: bool = False) -> AsyncIterator[trio.
 
 @asynccontextmanager
 async def opened(
-    client: AdminClient, of: int | Literal["changes"] | None, *, last: int | None = None, is_narrow: bool = False
+    client: AdminClient,
+    of: int | Literal["changes", "operator"] | None,
+    *,
+    last: int | None = None,
+    is_narrow: bool = False,
 ) -> AsyncIterator[EventStream]:
-    """A project's stream, the one of changes or the first page's, as a browser opens it that heard `last` last."""
-    path = "stream" if of is None else "stream/changes" if of == "changes" else f"projects/{of}/stream"
+    """A project's stream or another one (None: the first page's), as a browser opens it that heard `last` last."""
+    others = {None: "stream", "changes": "stream/changes", "operator": "operator/stream"}
+    path = f"projects/{of}/stream" if isinstance(of, int) else others[of]
     url = urlsplit(str(client.http.base_url))
     lines = [
         f"GET /admin/{path} HTTP/1.0",

@@ -40,7 +40,12 @@ FIXED: dict[str, str | int] = {"provider": "google", "filename": "admin.css"}
 """Arguments that are no ids."""
 
 
-STREAMS = {"/admin/stream", "/admin/stream/changes", "/admin/projects/<int:project_id>/stream"}
+STREAMS = {
+    "/admin/stream",
+    "/admin/stream/changes",
+    "/admin/operator/stream",
+    "/admin/projects/<int:project_id>/stream",
+}
 """What answers its owner with a stream that does not end by itself."""
 
 PAGELESS = {

@@ -2,11 +2,13 @@
 
 import json
 import math
+from functools import partial
 
 import pytest
 import trio
 
 from store import Store
+from store.ledger import webhooks
 from store.people import sessions
 from tests.web.admin.admin_client import AdminClient, signed_in
 from tests.web.admin.event_stream import opened
@@ -170,6 +172,27 @@ async def test_a_stream_begins_with_what_was_changed_just_before(
         assert await stream.message() == {"retry": "500"}
         await ada.change("/admin/projects", slug="later")
         assert await stream.message() == {"event": "changed", "data": "{}"}
+
+
+async def test_sessions_and_deliveries_are_told_to_their_owner_and_changes_of_all_to_operators(
+    bus: Bus, ada: AdminClient, operator: AdminClient, project_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "JUST_NOW_SECONDS", 0.0)
+    save = partial(webhooks.save, url="https://example.com/hook", shape="json", by="test")
+    await bus.store.write(save, ada.owner.id, project_id)
+    target = await bus.store.write(partial(webhooks.take_for_test, by="test"), ada.owner.id, project_id)
+    assert target is not None
+    async with opened(ada, "changes") as own, opened(operator, "operator") as of_all:
+        for stream in (own, of_all):
+            assert await stream.message() == {"retry": "500"}
+        phone = await bus.store.write(sessions.open_session, ada.owner.id, user_agent="phone", replacing=None)
+        for stream in (own, of_all):
+            assert await stream.message() == {"event": "changed", "data": "{}"}
+        await bus.store.write(sessions.close_session, phone.id)
+        assert await own.message() == {"event": "changed", "data": "{}"}
+        await bus.store.write(partial(webhooks.settle_test, failure="no answer"), target)
+        assert await own.message() == {"event": "changed", "data": "{}"}
+    assert (await ada.get("/admin/operator/stream")).status_code == 404
 
 
 async def test_the_first_page_hears_of_a_project_that_was_made_after_it_was_opened(bus: Bus, ada: AdminClient) -> None:
