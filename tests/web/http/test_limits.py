@@ -12,6 +12,7 @@ from store import Store
 from tests.postgres import Server
 from tests.web.bus import Bus, running_bus
 from web.http import connection, request
+from web.http.hosts import HostGuard
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 
@@ -265,6 +266,26 @@ async def test_the_public_name_and_allowed_hosts_are_ours(store: Store, conninfo
         for host in ("bus.example.com", "bus.example.com:443", "other.example"):
             assert (await bus.http.get("/metrics", headers={"Host": host})).status_code == 200
         assert (await bus.http.get("/metrics", headers={"Host": "third.example"})).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "sent"),
+    [
+        ("m\u00fcnchen.example", "xn--mnchen-3ya.example"),
+        ("bus.example.com.", "bus.example.com"),
+        ("bus.example.com", "bus.example.com."),
+        ("[2001:db8:0::1]", "[2001:DB8::1]:8787"),
+    ],
+)
+def test_a_name_of_ours_may_be_spelled_otherwise_by_clients(host: str, sent: str) -> None:
+    for guard in (HostGuard(f"https://{host}"), HostGuard("https://other.example", [host])):
+        assert guard.allows_host(sent.encode())
+        assert not guard.allows_host(b"third.example")
+
+
+def test_an_origin_may_have_letters_of_any_language() -> None:
+    guard = HostGuard("https://other.example", allowed_origins=["https://m\u00fcnchen.\u0440\u0444:8787"])
+    assert guard.allows_origin(b"https://xn--mnchen-3ya.xn--p1ai:8787")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
