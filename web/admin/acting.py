@@ -4,6 +4,7 @@ The ledger names the owner's handle, and the project's rules apply to the owner,
 refusal to show.
 """
 
+import msgspec
 from quart import render_template
 
 from actors import Answer
@@ -21,6 +22,9 @@ ARCHIVED = Refusal(
     "forbidden", "This project is archived: it can be read, and nothing is written in it. Unarchive it in its settings."
 )
 
+_PAGES = {"list_participants": "the page Members", "list_sequences": "the page Numbers", "list_tasks": "the page Tasks"}
+"""What shows an owner the same as these tools."""
+
 _STATUSES = {"not_found": 404, "conflict": 409, "forbidden": 403, "busy": 429, "unavailable": 503}
 
 
@@ -36,7 +40,8 @@ async def act(context: AdminContext, project: ProjectRow, command: AnyCommand) -
     """
     if project.archived:
         return ARCHIVED
-    return await as_refusal(_ask(context.services, owner_in_person(project), command))
+    answer = await as_refusal(_ask(context.services, owner_in_person(project), command))
+    return _naming_pages(answer) if isinstance(answer, Refusal) else answer
 
 
 def status_of(refusal: Refusal) -> int:
@@ -48,6 +53,14 @@ async def refused_page(project: ProjectRow, refusal: Refusal, back: str) -> tupl
     """The page for a refused command whose form was only a button; `back` is the page with the button."""
     page = await render_template("refused.html", place="projects", project=project, refusal=refusal, back=back)
     return page, status_of(refusal)
+
+
+def _naming_pages(refusal: Refusal) -> Refusal:
+    """The refusal with pages in the place of the tools that agents would call."""
+    message = refusal.message
+    for tool, page in _PAGES.items():
+        message = message.replace(tool, page)
+    return msgspec.structs.replace(refusal, message=message)
 
 
 async def _ask(services: Services, caller: Principal, command: AnyCommand) -> Answer | Refusal:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from store.ledger import history
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import links_of, text_of, wrong_in
 from tests.web.bus import Bus
@@ -46,7 +47,7 @@ async def test_a_task_lives_by_the_owners_hand(bus: Bus, ada: AdminClient, token
 async def test_a_refusal_is_shown_where_it_was_met(bus: Bus, ada: AdminClient, token: str) -> None:
     refused = await ada.post(TASKS, title="Totals", owner="nobody", depends_on="7")
     assert refused.status_code == 404
-    assert "No participant 'nobody'" in text_of(refused.text)
+    assert "No participant 'nobody' in this project; the page Members shows who there is." in text_of(refused.text)
     assert 'value="Totals"' in refused.text
     refused = await ada.post(TASKS, title=" ", depends_on="seven")
     assert refused.status_code == 400
@@ -82,6 +83,26 @@ async def test_the_board_and_the_table_show_what_the_filters_want(bus: Bus, ada:
         mine = text_of(await ada.page(TASKS, view=view, owner="ada/api", status="assigned"))
         assert re.findall(r"#\d", mine) == ["#4"]
     assert (await ada.get(TASKS, below="somewhere")).status_code == 400
+
+
+async def test_a_search_that_looked_at_many_finished_tasks_goes_on_from_there(
+    bus: Bus, ada: AdminClient, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for title, lane in (("old", "core"), ("new", "web")):
+        await bus.call(token, "task_create", title=title, lane=lane, owner="api")
+    for task_id in (1, 2):
+        await bus.call(token, "task_start", task_id=task_id)
+        await bus.call(token, "task_ship", task_id=task_id)
+    monkeypatch.setattr(history, "RARE_MAX", 1)
+    monkeypatch.setattr(history, "TASKS_WALKED_MAX", 1)
+    asked = {"status": "done", "owner": "ada/api", "lane": "core"}
+    listed = await bus.call(token, "list_tasks", **asked)
+    assert listed == {"tasks": [], "searched_back_to": 2}
+    assert [row["task_id"] for row in (await bus.call(token, "list_tasks", before=2, **asked))["tasks"]] == [1]
+    page = await ada.page(TASKS, view="table", **asked)
+    assert "Nothing found down to #2" in text_of(page)
+    (older,) = [link for link in links_of(page) if "below=" in link]
+    assert "#1 old" in text_of(await ada.page(f"{TASKS}{older}"))
 
 
 async def test_a_long_table_has_pages(bus: Bus, ada: AdminClient, token: str) -> None:

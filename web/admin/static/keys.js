@@ -17,7 +17,7 @@ class Palette {
     this.dialog.setAttribute("aria-label", "Go to");
     this.field = document.createElement("input");
     this.field.type = "search";
-    this.field.placeholder = "Project, page, participant or #number";
+    this.field.placeholder = "Page, name or #number";
     this.field.setAttribute("aria-label", "Go to");
     this.field.autocomplete = "off";
     this.list = document.createElement("div");
