@@ -1,6 +1,8 @@
 """Standard input and output as the streams of an MCP server: one JSON-RPC message a line, read as over HTTP.
 
 A line that is no message is answered at once, with its id or null; its client would otherwise wait until it gives up.
+What was asked just before the end of the input is still answered, as in `echo … | llm-bus stdio`, unless it waits for
+news.
 """
 
 import sys
@@ -22,9 +24,39 @@ from web.mcp.leniency import call_meant
 LINE_BYTES_MAX = 1_000_000
 """As long as a body over HTTP."""
 
+LAST_ANSWERS_SECONDS_MAX = 1.0
+"""How long the end of the input waits for the answers under way. Clients kill a program that does not end in two."""
+
 _TOO_LONG = types.ErrorData(code=types.INVALID_REQUEST, message=f"Invalid request: over {LINE_BYTES_MAX} bytes")
 
 Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
+
+
+class Unanswered:
+    """The requests under way."""
+
+    def __init__(self) -> None:
+        self._ids: set[Any] = set()
+        self._changed = trio.Event()
+
+    def arrived(self, message: types.JSONRPCRequest | types.JSONRPCNotification) -> None:
+        """Note a request, or that the client no longer waits for one."""
+        if isinstance(message, types.JSONRPCRequest):
+            self._ids.add(message.id)
+        elif message.method == "notifications/cancelled":
+            self.left((message.params or {}).get("requestId"))
+
+    def left(self, request_id: object) -> None:
+        """Note an answer."""
+        if isinstance(request_id, int | str):
+            self._ids.discard(request_id)
+        self._changed.set()
+
+    async def all_answered(self) -> None:
+        """Wait until no request is under way."""
+        while self._ids:
+            self._changed = trio.Event()
+            await self._changed.wait()
 
 
 @asynccontextmanager
@@ -32,15 +64,19 @@ async def stdio_streams() -> AsyncIterator[Streams]:
     """What the client asks, until its input ends, and where the answers go."""
     arrived, requests = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     responses, leaving = anyio.create_memory_object_stream[SessionMessage](0)
+    unanswered = Unanswered()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_write, leaving, sys.stdout.buffer)
-        nursery.start_soon(_read, sys.stdin.buffer, arrived, responses.clone())
+        nursery.start_soon(_write, leaving, sys.stdout.buffer, unanswered)
+        nursery.start_soon(_read, sys.stdin.buffer, arrived, responses.clone(), unanswered)
         async with responses:
             yield requests, responses
 
 
 async def _read(
-    stdin: BinaryIO, arrived: MemoryObjectSendStream[Any], responses: MemoryObjectSendStream[SessionMessage]
+    stdin: BinaryIO,
+    arrived: MemoryObjectSendStream[Any],
+    responses: MemoryObjectSendStream[SessionMessage],
+    unanswered: Unanswered,
 ) -> None:
     async with arrived, responses:
         while line := await trio.to_thread.run_sync(_next_line, stdin):
@@ -50,14 +86,18 @@ async def _read(
             if isinstance(message, types.JSONRPCError):
                 await responses.send(SessionMessage(message))
             else:
+                unanswered.arrived(message)
                 await arrived.send(SessionMessage(message))
+        with trio.move_on_after(LAST_ANSWERS_SECONDS_MAX):
+            await unanswered.all_answered()
 
 
-async def _write(leaving: MemoryObjectReceiveStream[SessionMessage], stdout: BinaryIO) -> None:
+async def _write(leaving: MemoryObjectReceiveStream[SessionMessage], stdout: BinaryIO, unanswered: Unanswered) -> None:
     async with leaving:
         async for response in leaving:
             line = response.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
             await trio.to_thread.run_sync(_send, stdout, line)
+            unanswered.left(getattr(response.message, "id", None))
 
 
 def _next_line(stdin: BinaryIO) -> bytes:

@@ -156,6 +156,14 @@ async def test_calls_run_beside_each_other_and_the_end_of_input_ends_them_all(bu
         await is_waiting(bus, 0)
 
 
+async def test_what_is_asked_just_before_the_end_of_the_input_is_answered(bus: Bus, token: str) -> None:
+    async with started(LLM_BUS_URL=bus.url, LLM_BUS_TOKEN=token) as child:
+        await child.call(2, "claim", sequence="adr")
+        code, rest = await child.end()
+        assert code == 0
+        assert [message["result"]["structuredContent"]["number"] for message in rest] == [1]
+
+
 async def test_without_a_token_the_tools_are_listed_and_a_call_tells_how_to_get_one() -> None:
     async with bridged("https://bus.example.com", None) as client:
         assert len((await client.list_tools()).tools) == len(TOOLS)
