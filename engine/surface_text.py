@@ -20,11 +20,11 @@ _PLACE = re.compile(
           | \#L\d+ (?: C\d+ )? (?: -L\d+ (?: C\d+ )? )?              # a.py#L10-L20
           | \(\d+ , [ ]? \d+\)                                       # a.ts(10,5)
           | [ ]+ \[ (?: lines? [ ] )? \d+ (?: [-\u2013]\d+ )? \]             # a.py [10-20]
-          | ,? [ ]+ \(? lines? [ ] \d+ (?: (?: [ ]?[-\u2013][ ]? | [ ]to[ ] )\d+ )? \)?    # a.py (lines 10-20)
+          | ,? [ ]+ \(? lines? (?: [ ] | [ ]?:[ ]? ) \d+ (?: (?: [ ]?[-\u2013][ ]? | [ ]to[ ] )\d+ )? \)?
         )$""",
     re.VERBOSE,
 )
-_PART = re.compile(r"(\.\w+)(?:#[^/]*|::.*)$")  # README.md#install  test_a.py::test_it
+_PART = re.compile(r"(\.\w+)(?:#[^/]*|::.*|\(\d+\)| L\d+(?:-L?\d+)?)$")  # a.md#install  a.py::test_it  a.ts(10)
 
 _SEVERAL = re.compile(
     r"""[\r\n,;\uff0c\uff1b\u3001] | \S\u2192\S
@@ -59,7 +59,7 @@ _BEHIND = re.compile(
     re.VERBOSE,
 )
 _WHOLE = re.compile(
-    r"^(?:the )?(?:whole|entire) (?:repo(?:sitory)?|codebase|project|tree)$|^everything$"
+    r"^(?:the )?(?:whole|entire) (?:repo(?:sitory)?|codebase|project|tree)$|^everything$|^all (?:the )?(?:files|code)$"
     r"|^(?:the )?repo(?:sitory)? root$|^(?:the )?root of the repo(?:sitory)?$",
     re.IGNORECASE,
 )

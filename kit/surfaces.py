@@ -23,7 +23,7 @@ _WILD = re.compile(r"""[^\w/.()\[\]'&+= -]|^[('\[-]|['\])]$""")
 """What has a meaning in surfaces, or is refused there. `?` stands for it, as for any one character."""
 
 _ODD = re.compile(
-    r"""\.[A-Za-z]\w*[ ] | \.\w*\[ | \.\w+[)\]] | '/' | '[ ] | [/][ ] | [ ]/ | ^[ ] | [ ]$ | ^\+ | \.\+/ | \[\w-\w
+    r"""\.[A-Za-z]\w*[ ] | \.\w*\[ | \.\w+[()\]] | '/' | '[ ] | [/][ ] | [ ]/ | ^[ ] | [ ]$ | ^\+ | \.\+/ | \[\w-\w
       | [ ]\[[^/]*\d\]$ | [ ] (?= [(&+-] | and[ ] | or[ ] | etc | lines?[ ] | directory
            | folder | dir$ | module | package )
       | ^(?: the | all | any | every | in | under | below | of | inside | files? | paths? | folders? | director(?:y|ies)

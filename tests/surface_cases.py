@@ -83,7 +83,13 @@ READ_AS = {
     "Makefile:3": "Makefile",
     "a.py:10": "a.py",
     "src/a.ts(10,5)": "src/a.ts",
+    "src/a.ts(10)": "src/a.ts",
+    "src/a.py L10-L20": "src/a.py",
     "src/a.py line 10": "src/a.py",
+    "src/a.py line:10": "src/a.py",
+    "src/a.py, lines: 10-20": "src/a.py",
+    "docs/report (1)": "docs/report (1)",
+    "docs/report(1).md": "docs/report(1).md",
     "src/a.py (lines 10-20)": "src/a.py",
     "src/a.py, lines 10\u201320": "src/a.py",
     "src/a.py lines 10 to 20": "src/a.py",
@@ -200,6 +206,7 @@ REFUSED = {
     # the whole repository in words
     "everything": "'.' for the whole",
     "The whole repository": "'.' for the whole",
+    "all files": "'.' for the whole",
     "repo root": "'.' for the whole",
     # words and marks around a path
     "src/a.py (new)": "words behind it",
