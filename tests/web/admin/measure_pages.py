@@ -61,7 +61,7 @@ PAGE_BYTES = 200_000
 
 # In the order: a word of a thousand events; one of 10,000; one of 100,000; its beginning; three that are in one event;
 # none; two common ones that never meet; with an accent; marks alone; as long as may be; a common word and a filter
-# that always meet, seldom, never since few events meet the filter, never although many do; a rare word and a filter.
+# that always meet, seldom, never since few events meet the filter, never since they are in other blocks; others.
 SEARCHES = (
     *("module", "task", "handoff", "hand", "handoff+number+77777", "nowhere", "task+handoff", "caf%C3%A9"),
     *("%27%7C%26%21", "a" * 200, "handoff&type=post", "handoff&actor=member-7", "handoff&actor=member-nobody"),
