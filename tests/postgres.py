@@ -12,7 +12,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -47,6 +47,8 @@ class Server:
         self.data_dir = data_dir
         self.binaries = binaries
         self._names = (f"test_{number}" for number in itertools.count(1))
+        self._session: psycopg.Connection | None = None
+        self._lock = threading.Lock()
 
     def create_database(self) -> str:
         """A fresh, migrated database's conninfo."""
@@ -59,8 +61,25 @@ class Server:
         self.run(f"drop database {psycopg.conninfo.conninfo_to_dict(conninfo)['dbname']} with (force)")
 
     def run(self, statement: str) -> None:
-        with psycopg.connect(self.conninfo, autocommit=True) as session:
-            session.execute(statement.encode())
+        """Run a statement on a session that is kept: for each new one PostgreSQL starts a process."""
+        with self._lock:
+            session = self._open_session()
+            try:
+                session.execute(statement.encode())
+            except psycopg.OperationalError:
+                if not session.closed:
+                    raise
+                self._open_session().execute(statement.encode())  # a test had ended it, or the server
+
+    def close(self) -> None:
+        """End the session."""
+        if self._session is not None:
+            self._session.close()
+
+    def _open_session(self) -> psycopg.Connection:
+        if self._session is None or self._session.closed:
+            self._session = psycopg.connect(self.conninfo, autocommit=True)
+        return self._session
 
 
 def query(conninfo: str, statement: str, parameters: tuple[object, ...] | None = None) -> list[tuple[object, ...]]:
@@ -107,7 +126,8 @@ def running_server(data_dir: Path, binaries: Path | None = None) -> Iterator[Ser
     try:
         if not started:
             raise RuntimeError("PostgreSQL did not start; its error is above")
-        yield Server(started[0], data_dir, binaries)
+        with closing(Server(started[0], data_dir, binaries)) as server:
+            yield server
     finally:
         for token, done in portal:
             token.run_sync_soon(done.set)
