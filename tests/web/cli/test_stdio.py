@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -23,6 +24,16 @@ from web.mcp.tools import TOOLS
 from web.onboarding.texts import GUIDE, GUIDE_URI, INSTRUCTIONS
 
 SECONDS_MAX = 300
+
+PATIENT = f"""
+import sys
+from llm_bus.__main__ import main
+from web.cli import stdio_wire
+stdio_wire.LAST_ANSWERS_SECONDS_MAX = {SECONDS_MAX}
+sys.argv[1:] = ["stdio"]
+main()
+"""
+"""The command as on a machine that may take its time for the last answers."""
 
 HELLO = {
     "jsonrpc": "2.0",
@@ -118,14 +129,14 @@ class Child:
 
 
 @asynccontextmanager
-async def started(**given: str) -> AsyncIterator[Child]:
+async def started(*command: str, **given: str) -> AsyncIterator[Child]:
     """The command, greeted; killed at the end unless it ended before."""
     with trio.fail_after(SECONDS_MAX):
         async with trio.open_nursery() as nursery:
             run = partial(
                 trio.run_process, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(**given), check=False
             )
-            process = await nursery.start(run, [LLM_BUS, "stdio"])
+            process = await nursery.start(run, command or [LLM_BUS, "stdio"])
             child = Child(process)
             await child.send(HELLO)
             assert (await child.receive())["result"]["serverInfo"]["name"] == "llm-bus"
@@ -157,7 +168,7 @@ async def test_calls_run_beside_each_other_and_the_end_of_input_ends_them_all(bu
 
 
 async def test_what_is_asked_just_before_the_end_of_the_input_is_answered(bus: Bus, token: str) -> None:
-    async with started(LLM_BUS_URL=bus.url, LLM_BUS_TOKEN=token) as child:
+    async with started(sys.executable, "-c", PATIENT, LLM_BUS_URL=bus.url, LLM_BUS_TOKEN=token) as child:
         await child.call(2, "claim", sequence="adr")
         code, rest = await child.end()
         assert code == 0
