@@ -202,7 +202,8 @@ def test_watching_ends_with_the_project(server: Running, database: str, token: s
 
 
 def test_a_script_gets_the_token_alone(database: str) -> None:
-    minted = llm_bus("token", "mint", *ADA, "--quiet", "--database-url", database)
+    of_its_own = ("--owner", "ann@example.com", "--project", "scripts", "--participant", "cron")
+    minted = llm_bus("token", "mint", *of_its_own, "--quiet", "--database-url", database)
     assert re.fullmatch(r"llmbus_\w{8}_[\w-]+\n", minted.stdout)
     assert minted.stderr == ""
 
