@@ -46,6 +46,9 @@ _RETRY = b"retry: %d\n\n" % RETRY_MILLISECONDS
 SENDS_PER_SECOND_MAX = 20.0
 """To all open pages together, because each of them fetches itself after a send: some 10 ms of the processor."""
 
+LOOK_AGAIN_SECONDS = 5.0
+"""The page about the server fetches itself this often."""
+
 STREAMS_PER_OWNER_MAX = 256
 """Open pages of one owner that are told; a further one tries again later."""
 
@@ -78,6 +81,12 @@ def live_pages(context: AdminContext) -> Blueprint:
         if not current_owner().is_operator:
             abort(404)
         return answer(OwnersChanges(context, None))
+
+    @pages.get("/operator/server/stream")
+    async def of_the_server() -> Response:
+        if not current_owner().is_operator:
+            abort(404)
+        return answer(ServersFigures(context, None))
 
     @pages.get("/projects/<int:project_id>/stream")
     async def stream(project_id: int) -> Response:
@@ -180,6 +189,15 @@ class OwnersChanges(_Told):
             await trio.sleep(math.inf)
         await trio.sleep(GATHER_SECONDS)
         return CHANGED if self._changes.take() else b""
+
+
+class ServersFigures(OwnersChanges):
+    """For the page about the server: no event announces that a pool or a disk fills, so the page looks at intervals."""
+
+    async def next(self) -> bytes:
+        """That the page should look again."""
+        await trio.sleep(LOOK_AGAIN_SECONDS)
+        return CHANGED
 
 
 class OwnersProjects(_Told):

@@ -44,6 +44,7 @@ def operator_pages(context: AdminContext) -> Blueprint:
 
     @pages.get("/server")
     async def server() -> str:
+        g.live = Live(stream=f"{PATH}/server/stream", after=None)
         services, settings = context.services, context.settings
         return await render_template(
             "server.html",

@@ -79,13 +79,18 @@ async def connected(url: str, *, is_narrow: bool = False) -> AsyncIterator[trio.
 @asynccontextmanager
 async def opened(
     client: AdminClient,
-    of: int | Literal["changes", "operator"] | None,
+    of: int | Literal["changes", "operator", "server"] | None,
     *,
     last: int | None = None,
     is_narrow: bool = False,
 ) -> AsyncIterator[EventStream]:
     """A project's stream or another one (None: the first page's), as a browser opens it that heard `last` last."""
-    others = {None: "stream", "changes": "stream/changes", "operator": "operator/stream"}
+    others = {
+        None: "stream",
+        "changes": "stream/changes",
+        "operator": "operator/stream",
+        "server": "operator/server/stream",
+    }
     path = f"projects/{of}/stream" if isinstance(of, int) else others[of]
     url = urlsplit(str(client.http.base_url))
     lines = [

@@ -44,6 +44,7 @@ STREAMS = {
     "/admin/stream",
     "/admin/stream/changes",
     "/admin/operator/stream",
+    "/admin/operator/server/stream",
     "/admin/projects/<int:project_id>/stream",
 }
 """What answers its owner with a stream that does not end by itself."""
