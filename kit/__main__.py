@@ -28,7 +28,10 @@ def main():  # type: ignore[no-untyped-def]  # noqa: D103 - annotations came aft
 
 
 if __name__ == "__main__":
-    code = main()  # type: ignore[no-untyped-call]
+    try:
+        code = main()  # type: ignore[no-untyped-call]
+    except KeyboardInterrupt:
+        code = 130
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()

@@ -29,7 +29,9 @@ _PATHS = ("file_path", "notebook_path", "filePath", "path", "absolute_path")
 _SHELLS = re.compile(r"shell|bash|exec_command|terminal", re.IGNORECASE)
 _COMMANDS = ("command", "cmd", "text")
 _FOLDERS = ("workdir", "directory", "dir_path")
-_EDITS = re.compile(r"write|edit|patch|replace|create|str_replace|notebook|insert", re.IGNORECASE)
+_EDITS = re.compile(r"write|edit|patch|replace|create|insert", re.IGNORECASE)
+_LOOKS = "view"
+"""The command with which a tool that edits files only shows one."""
 
 
 def _paths_in(tool: str, given: Mapping[str, Any]) -> Iterator[str]:
@@ -42,13 +44,15 @@ def _paths_in(tool: str, given: Mapping[str, Any]) -> Iterator[str]:
         command = next((given[name] for name in _COMMANDS if isinstance(given.get(name), str)), "")
         folder = next((given[name] for name in _FOLDERS if isinstance(given.get(name), str)), "")
         yield from (posixpath.join(folder, path) for path in changed_paths(command))
-    elif not tool or _EDITS.search(tool):
+    elif (not tool or _EDITS.search(tool)) and given.get("command") != _LOOKS:
         yield from [given[name] for name in _PATHS if isinstance(given.get(name), str)][:1]
 
 
 def _line_of(command: list[Any]) -> str:
-    """A list of words as one line of shell; what `sh -c` is given is that line."""
+    """A list of words as one line of shell; what `sh -c` is given is that line, and a patch is its own text."""
     words = [str(word) for word in command]
+    if patch := next((word for word in words if word.startswith(_IS_PATCH)), None):
+        return patch
     if len(words) == 3 and words[1] in ("-c", "-lc"):
         return words[2]
     return " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)

@@ -118,11 +118,11 @@ def _uninstall(given: argparse.Namespace) -> int:
 
 
 def _worktree(given: argparse.Namespace) -> int:
-    return _say_prepared(add_worktree(Path.cwd(), given.name), as_json=given.json)
+    return _say_prepared(add_worktree(Path(), given.name), as_json=given.json)
 
 
 def _audit(given: argparse.Namespace) -> int:
-    found = audit(Path.cwd(), given.range)
+    found = audit(Path(), given.range)
     _say({"findings": [asdict(finding) for finding in found]}, told_findings(found), as_json=given.json)
     return NOT_WELL if found else 0
 

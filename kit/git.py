@@ -91,9 +91,7 @@ class Repository:
     @classmethod
     def around(cls, directory: Path) -> Repository:
         """The repository that a directory is in; raises `NotInGit`."""
-        start = Path(os.path.realpath(directory))
-        while not start.is_dir() and start != start.parent:
-            start = start.parent
+        start = _existing_folder(directory)
         asked = ("--show-toplevel", "--absolute-git-dir", "--git-common-dir")
         shown = _ask(start, "rev-parse", *asked).split(b"\n")
         if len(shown) != len(asked) + 1:  # a path with a line break
@@ -313,6 +311,18 @@ def _names_in(tree: bytes, hash_bytes: int) -> Iterator[bytes]:
         entry, _, rest = tree.partition(b"\0")
         yield entry.partition(b" ")[2]
         tree = rest[hash_bytes:]
+
+
+def _existing_folder(directory: Path) -> Path:
+    """A directory or the first one above it that is there; raises `NotInGit` for what no path can be."""
+    try:
+        start = Path(os.path.realpath(directory))
+        while not start.is_dir() and start != start.parent:
+            start = start.parent
+    except (OSError, ValueError) as error:  # such as a working directory that was removed, or a zero byte
+        why = error.strerror if isinstance(error, OSError) else "no path can have these characters"
+        raise NotInGit(f"the directory cannot be read: {why}") from error
+    return start
 
 
 def _ask(directory: Path, *arguments: str) -> bytes:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def check_staged(report: Report) -> None:
     """Check what is about to be committed; raises `Doubt` and `NotInGit`."""
-    repository = Repository.around(Path.cwd())
+    repository = Repository.around(Path())
     report.belongs_to(repository)
     changes = repository.staged()
     if changes is None:
@@ -30,14 +30,14 @@ def check_staged(report: Report) -> None:
 
 def check_incoming(report: Report) -> None:
     """Look at what a merge or a mailed patch brings in; raises the same."""
-    repository = Repository.around(Path.cwd())
+    repository = Repository.around(Path())
     report.belongs_to(repository)
     tell_of_incoming(repository, read_settings(repository), report)
 
 
 def report_committed() -> None:
     """Report the commit that was just made; raises `NotInGit`."""
-    report_commit(Repository.around(Path.cwd()))
+    report_commit(Repository.around(Path()))
 
 
 def check_file(report: Report, path: Path) -> None:

@@ -38,6 +38,8 @@ from kit.words import clean, line, write
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kit.clients import Client
+
 
 RUN_SECONDS_MAX = SECONDS_MAX
 """For everything: the interpreter's start, git, the name of the server, every request; 1.5 s with the end."""
@@ -80,10 +82,8 @@ def main(arguments: Sequence[str]) -> int:
     if _is_anothers(options):
         return 0
     if options.wake:
-        from kit.wake import wait_for_news  # noqa: PLC0415 - of one moment only
-
-        return wait_for_news(CLIENTS[options.client], _read_hook_input(tolerant=True))
-    report = Report(root=Path.cwd())
+        return _wait(CLIENTS[options.client])
+    report = Report(root=Path())
     is_check = options.staged or options.incoming or options.committed or options.file
     moment = None if is_check else Moment(CLIENTS[options.client], options.event, {})
     if moment is not None:
@@ -106,6 +106,16 @@ def main(arguments: Sequence[str]) -> int:
     return _conclude_check(report, options.exit_code)
 
 
+def _wait(client: Client) -> int:
+    """Wait for what wakes an idle agent; the exit code. Nobody reads what goes wrong, so it ends without a word."""
+    from kit.wake import wait_for_news  # noqa: PLC0415 - of one moment only
+
+    try:
+        return wait_for_news(client, _read_hook_input(tolerant=True))
+    except Exception:  # noqa: BLE001 - the supervisor, as `_supervise`
+        return 0
+
+
 def _is_anothers(options: Options) -> bool:
     """Whether another client has started a hook of Claude Code's, and has hooks of its own, or would wait for this one.
 
@@ -113,7 +123,7 @@ def _is_anothers(options: Options) -> bool:
     """
     if options.client != "claude-code" or "COPILOT_CLI" not in os.environ:
         return False
-    root = Path(os.environ.get("COPILOT_PROJECT_DIR") or Path.cwd())
+    root = Path(os.environ.get("COPILOT_PROJECT_DIR") or ".")
     return options.wake or (root / COPILOT_HOOKS).is_file()
 
 

@@ -30,7 +30,7 @@ def here(moment: Moment) -> Path:
     """Where the agent works."""
     roots = moment.given.get("workspace_roots")
     named = moment.given.get("cwd") or (roots[0] if isinstance(roots, list) and roots else None)
-    return Path(str(named or Path.cwd()))
+    return Path(str(named or "."))
 
 
 def project_of(moment: Moment) -> Repository:

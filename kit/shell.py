@@ -32,7 +32,14 @@ _UNTOLD = re.compile(r"[$`*?{~\0\n]|^/dev/|\.(?:log|out|pid|tmp)$")
 _ASSIGNED = re.compile(r"\w+=")
 _BEFORE_PROGRAM = ("sudo", "command", "env", "nohup", "time", "exec", "then", "do", "else", "!", "{")
 _CHANGES_ALL = ("tee", "touch", "rm", "unlink")
-_EDITS_IN_PLACE = ("sed", "gsed", "perl", "ruby")
+_EDITS_IN_PLACE = {
+    "sed": re.compile("-[^ef]*i"),
+    "gsed": re.compile("-[^ef]*i"),
+    "perl": re.compile("-[^MmIxFCeE]*i"),
+    "ruby": re.compile("-[^rIxFCeEKTW]*i"),
+}
+"""Programs with an option `-i`, perhaps behind others in one word; not behind those that take the rest of the word."""
+
 _OF_GIT = {"mv": "mv", "rm": "rm", "restore": "rm"}
 """Commands of git that change files as another program does."""
 
@@ -114,7 +121,7 @@ def _program(words: list[str]) -> tuple[str, list[str]]:
 
 def _changed(program: str, arguments: list[str]) -> list[str]:
     if program in _EDITS_IN_PLACE:
-        return _edited_in_place(arguments)
+        return _edited_in_place(_EDITS_IN_PLACE[program], arguments)
     named = [word for word in arguments if not word.startswith("-")]
     if program in _CHANGES_ALL:
         return named
@@ -131,7 +138,7 @@ def _put_at(source: str, target: str) -> str:
     return posixpath.normpath(posixpath.join(target, name)) if is_folder else target
 
 
-def _edited_in_place(arguments: list[str]) -> list[str]:
+def _edited_in_place(option: re.Pattern[str], arguments: list[str]) -> list[str]:
     """The files of `sed -i` and `perl -pi`: what is no option, and no script."""
     named: list[str] = []
     in_place = has_script = False
@@ -140,7 +147,7 @@ def _edited_in_place(arguments: list[str]) -> list[str]:
         if word.startswith("--"):
             in_place = in_place or word.startswith("--in-place")
         elif word.startswith("-") and len(word) > 1:
-            in_place = in_place or "i" in word
+            in_place = in_place or option.match(word) is not None
             if word.endswith(("e", "f")):
                 has_script = True
                 next(rest, None)

@@ -1,10 +1,13 @@
 """What Claude Code, and through it a model, gets from the hook."""
 
 import json
+import os
 import re
+import signal
 from typing import Any
 
 import pytest
+import trio
 
 from tests.kit.bad_servers import Relay, bad_server, hanging
 from tests.kit.scratch import CONFIG, HOOK, WorkTree
@@ -119,10 +122,50 @@ async def test_the_project_is_where_claude_was_started_wherever_it_stands(
     assert ran.code == 2
 
 
-@pytest.mark.parametrize("sent", [b"", b"{", b"[]", b'{"tool_input": 7}', b'{"hook_event_name": "Stop"}'])
+STRANGE = [
+    b"",
+    b"{",
+    b"[]",
+    b'{"tool_input": 7}',
+    b'{"hook_event_name": "Stop"}',
+    b'{"hook_event_name": "SessionStart", "cwd": "a\\u0000b"}',
+    b'{"hook_event_name": "SessionStart", "cwd": "\\ud800"}',
+    b'{"hook_event_name": "SessionStart", "cwd": "/' + 5_000 * b"a" + b'"}',
+]
+
+
+@pytest.mark.parametrize("sent", STRANGE)
 async def test_whatever_else_it_is_sent_passes(alice: WorkTree, sent: bytes) -> None:
     ran = await alice.run(alice.who.python, HOOK, stdin=sent)
     assert (ran.code, ran.out) == (0, "")
+
+
+@pytest.mark.parametrize("sent", STRANGE[-3:])
+async def test_whatever_else_it_is_sent_does_not_wait_for_an_idle_agent(alice: WorkTree, sent: bytes) -> None:
+    ran = await alice.run(alice.who.python, HOOK, "--wake", stdin=sent)
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+
+
+@pytest.mark.parametrize("flag", ["--wake", "--staged", "--client=codex"])
+async def test_a_run_without_input_or_in_a_removed_directory_passes_in_a_sentence(alice: WorkTree, flag: str) -> None:
+    gone = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"'
+    for script in (gone, 'exec "$0" "$@" <&-'):
+        ran = await alice.run("sh", "-c", script, alice.who.python, "-I", HOOK, flag)
+        assert (ran.code, ran.out) == (0, "")
+        assert "Traceback" not in ran.err
+        assert "Error" not in ran.err
+
+
+async def test_an_interrupted_run_ends_without_a_traceback(alice: WorkTree) -> None:
+    async def interrupting(_: trio.SocketStream) -> None:
+        os.kill(int((alice.path / "pid").read_text("ascii")), signal.SIGINT)
+
+    async with bad_server(interrupting) as endpoint:
+        alice.configure(endpoint=endpoint)
+        await alice.stage(ADR_1)
+        started = 'echo $$ > pid; exec "$0" "$@"'
+        ran = await alice.run("sh", "-c", started, alice.who.python, HOOK, "--staged")
+    assert (ran.code, ran.out, ran.err) == (130, "", "")
 
 
 async def test_a_new_session_is_told_what_it_holds_and_owes(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:

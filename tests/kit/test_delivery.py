@@ -126,6 +126,17 @@ async def test_ignored_files_are_not_leased(bus: Bus, alice: WorkTree) -> None:
     assert await leases_of(bus, alice) == {}
 
 
+def test_the_paths_of_an_edit_are_told_from_those_of_a_look() -> None:
+    patch = ["apply_patch", "*** Begin Patch\n*** Add File: docs/it's.md\n+x"]
+    paths = CLIENTS["codex"].paths
+    assert paths("PostToolUse", {"tool_name": "shell", "tool_input": {"command": patch}}) == ["docs/it's.md"]
+    for tool, given in (
+        ("NotebookRead", {"notebook_path": "a.ipynb"}),
+        ("str_replace_based_edit_tool", {"command": "view", "path": "a.py"}),
+    ):
+        assert paths("PostToolUse", {"tool_name": tool, "tool_input": given}) == []
+
+
 async def test_what_is_written_through_a_link_is_leased_where_it_is(bus: Bus, alice: WorkTree) -> None:
     alice.write("src/a.py")
     (alice.path / "a.py").symlink_to("src/a.py")

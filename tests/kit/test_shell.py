@@ -11,6 +11,11 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("sed -i.bak -e 's/x/y/' -e 's/z/w/' a.py", ["a.py"]),
     ("sed --in-place s/a/b/ a.py", ["a.py"]),
     ("perl -pi -e 's/a/b/' a.pl", ["a.pl"]),
+    ("sed -ri.bak s/a/b/ a.py", ["a.py"]),
+    ("ruby -i -ne 'print' a.rb", ["a.rb"]),
+    ("perl -Mstrict -Ilib -ne 'print if /a/' a.txt", []),
+    ("ruby -rdigest -e 'puts 1' a.txt", []),
+    ("sed -n -e '/i/p' -ffind.sed a.py", []),
     ("sed -n 1,5p a.py", []),
     ("grep -i word a.py", []),
     # written
