@@ -1,16 +1,19 @@
 """Fixtures that every package's tests share: a real PostgreSQL, and databases in it."""
 
 import gc
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from typing import Any
 
 import httpcore2
 import pytest
+import structlog
 from werkzeug.routing import Rule
 
 from store.opening import Store, open_store
 from tests.postgres import Server, fresh_database, own_directory, running_server
+from web import logs
 
 gc.set_threshold(50_000)  # collecting thousands of tests takes a fifth less time so
 
@@ -43,6 +46,33 @@ def _compiled_once(compile_builder: Callable[..., Any]) -> Callable[..., Any]:
         return compiled[parts]
 
     return look
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_logger_is_kept() -> Iterator[None]:
+    """Let every logger ask how logs are configured now.
+
+    One that is kept writes where, and from the level on, that the test wanted which used it first.
+    """
+    configure = structlog.configure
+
+    def without_keeping(**wanted: Any) -> None:
+        configure(**{**wanted, "cache_logger_on_first_use": False})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", without_keeping)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undo what a test configures of logs, as some commands do that tests run in this process."""
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    monkeypatch.setattr(logs, "_sink", logs._sink)
+    yield
+    structlog.configure(**before)
+    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture(scope="session")

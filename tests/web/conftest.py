@@ -1,16 +1,13 @@
 """A running server on a fresh database, and what it logs."""
 
-import io
-import logging
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
 
 import pytest
-import structlog
 
 from store import Store
 from tests.web.bus import Bus, running_bus
-from web import logs
+from tests.web.log import Log
 from web.config import LogFormat
 from web.logs import configure_logs
 from web.mcp.arguments import Parser
@@ -44,16 +41,8 @@ def log_format() -> LogFormat:
 
 
 @pytest.fixture
-def logged(log_format: LogFormat, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """Where this test's logs go; afterwards they go where they went."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    before = structlog.get_config()
-    stream = io.StringIO()
-    monkeypatch.setattr(logs, "_sink", None)
-    configure_logs(log_format, stream)
-    structlog.configure(cache_logger_on_first_use=False)  # a logger that is kept writes to the log of its first test
-    yield stream
-    structlog.reset_defaults()
-    structlog.configure(**before)
-    root.handlers[:], root.level = handlers, level
+def logged(log_format: LogFormat) -> Log:
+    """Where this test's logs go."""
+    log = Log()
+    configure_logs(log_format, log)
+    return log

@@ -6,29 +6,21 @@ import logging
 
 import pytest
 import structlog
-import trio
-from trio.testing import wait_all_tasks_blocked
 
 from tests.web.bus import Bus
+from tests.web.log import Log
 from web.config import LogFormat
+from web.logs import configure_logs, request_sink
 
 log = structlog.get_logger(__name__)
 
 
-async def lines_of(logged: io.StringIO, count: int) -> str:
-    """The log once it has so many lines of requests."""
-    with trio.fail_after(20):
-        while logged.getvalue().count("outcome") < count:
-            await wait_all_tasks_blocked(0.02)
-    return logged.getvalue()
-
-
-async def test_a_call_is_one_line_without_secrets(logged: io.StringIO, bus: Bus, token: str) -> None:
+async def test_a_call_is_one_line_without_secrets(logged: Log, bus: Bus, token: str) -> None:
     await bus.call(token, "post", to_lane="docs", body="the body of this post")
     await bus.http.get("/healthz?secret=in-the-query")
     await bus.refusal(token, "admin_rotate", participant_name="ghost")
     made = await bus.call(token, "admin_provision", participant_name="scout")
-    written = await lines_of(logged, 4)
+    written = await logged.once_it_has("outcome", 4)
     lines = [line for line in map(json.loads, written.splitlines()) if line["event"] == "request"]
     assert [(line["path"], line["status"], line["outcome"], line.get("tool")) for line in lines] == [
         ("/mcp", 200, "ok", "post"),
@@ -42,15 +34,15 @@ async def test_a_call_is_one_line_without_secrets(logged: io.StringIO, bus: Bus,
 
 
 @pytest.mark.parametrize("log_format", ["text"])
-async def test_nobody_forges_a_line_or_a_field(logged: io.StringIO, bus: Bus) -> None:
+async def test_nobody_forges_a_line_or_a_field(logged: Log, bus: Bus) -> None:
     await bus.http.get("/a%0Astatus=200%20outcome=%22ok%22/\u2028x")
-    (line,) = (await lines_of(logged, 1)).splitlines()
+    (line,) = (await logged.once_it_has("outcome")).splitlines()
     assert line.count(" status=") == 1
     assert " status=404 " in line
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_what_goes_wrong_is_told_with_a_traceback(logged: io.StringIO, log_format: LogFormat) -> None:
+def test_what_goes_wrong_is_told_with_a_traceback(logged: Log, log_format: LogFormat) -> None:
     secret = "in-a-local-variable"
     try:
         int(secret[:2])
@@ -63,6 +55,25 @@ def test_what_goes_wrong_is_told_with_a_traceback(logged: io.StringIO, log_forma
 
 
 @pytest.mark.parametrize("test", ["first", "second"])
-def test_every_test_hears_a_logger_of_a_module(logged: io.StringIO, test: str) -> None:
-    log.warning("something", test=test)
+def test_every_test_hears_a_logger_of_a_module(logged: Log, test: str) -> None:
+    log.info("something", test=test)
     assert test in logged.getvalue()
+    # As a command does that a test runs in this process.
+    configure_logs("text", io.StringIO(), level=logging.WARNING)
+    log.warning("something else")
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.WARNING])
+def test_what_a_test_configures_ends_with_it(level: int) -> None:
+    assert request_sink() is None
+    with structlog.testing.capture_logs() as heard:
+        log.info("something")
+    assert [line["event"] for line in heard] == ["something"]
+    configure_logs("text", io.StringIO(), level=level)
+
+
+async def test_a_wait_in_vain_shows_what_was_logged(logged: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.web.log.LOGGED_SECONDS_MAX", 0)
+    log.info("something", what="else")
+    with pytest.raises(pytest.fail.Exception, match=r"not logged 2 times(?s:.*)else"):
+        await logged.once_it_has("something", 2)

@@ -12,7 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from store import Store
 from tests.web.bus import ENVELOPE, running_bus
-from web import VERSION, tracing
+from web import VERSION
 from web.tracing import named_trace, open_tracing
 
 CALLERS_TRACE, CALLERS_SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -146,8 +146,6 @@ def test_without_the_extra_there_are_no_traces_and_a_warning_says_how_to_get_the
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
-    # A logger that other tests have used may have kept where these logged to.
-    monkeypatch.setattr(tracing, "log", structlog.get_logger())
     with structlog.testing.capture_logs() as logged:
         assert open_tracing("http://127.0.0.1:1") is None
     assert "llm-bus[otel]" in logged[0]["remedy"]

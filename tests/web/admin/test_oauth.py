@@ -1,6 +1,5 @@
 """Signing in with a provider: whom it lets in, and all that must not be let in with it."""
 
-import io
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,13 +8,13 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
 
 from store import Store
 from store.people import owners, sessions
 from tests.postgres import query
 from tests.web.admin.fake_providers import FakeGitHub, openid_process, served
 from tests.web.bus import Bus, running_bus
+from tests.web.log import Log
 from web.admin import providers
 from web.admin.cookies import SESSION
 from web.admin.providers import GitHub, ProvidersOf
@@ -255,14 +254,12 @@ async def test_a_provider_that_says_nothing_is_given_up(
         nursery.cancel_scope.cancel()
 
 
-async def test_nothing_secret_is_logged(logged: io.StringIO, bus: Bus, stranger: httpx2.AsyncClient) -> None:
+async def test_nothing_secret_is_logged(logged: Log, bus: Bus, stranger: httpx2.AsyncClient) -> None:
     await added(bus)
     back = await agree(await leave(stranger))
     assert (await stranger.get(back)).status_code == 303
     await stranger.get("/admin/link?token=one-time")
-    with trio.fail_after(20):
-        while "/admin/link" not in (said := logged.getvalue()):
-            await wait_all_tasks_blocked(0.02)
+    said = await logged.once_it_has("/admin/link")
     assert "/admin/oauth/oidc/callback" in said
     params = parse_qs(urlsplit(back).query)
     for secret in (params["code"][0], params["state"][0], stranger.cookies[SESSION], CLIENT.secret, "one-time"):

@@ -1,7 +1,6 @@
 """An odd request gets a sentence and never a traceback, on every route."""
 
 import gzip
-import io
 import json
 import struct
 
@@ -10,7 +9,7 @@ import trio
 
 from store import Store
 from tests.web.bus import Bus, running_bus
-from tests.web.test_logs import lines_of
+from tests.web.log import Log
 from web.http import serving
 from web.http.listener import listen
 
@@ -145,7 +144,7 @@ async def test_a_page_of_an_allowed_origin_may_call(store: Store, conninfo: str)
 
 @pytest.mark.parametrize("given", ["abc-123", "bad id", "x" * 65, None])
 async def test_what_nobody_foresaw_is_a_500_with_an_id_that_the_log_has(
-    bus: Bus, token: str, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch, given: str | None
+    bus: Bus, token: str, logged: Log, monkeypatch: pytest.MonkeyPatch, given: str | None
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
@@ -158,14 +157,14 @@ async def test_what_nobody_foresaw_is_a_500_with_an_id_that_the_log_has(
     named = response.headers["x-request-id"]
     assert named in response.json()["error"]["message"]
     assert (named == given) == (given == "abc-123")
-    lines = [json.loads(line) for line in (await lines_of(logged, 1)).splitlines()]
+    lines = [json.loads(line) for line in (await logged.once_it_has("outcome")).splitlines()]
     assert {line.get("request_id") for line in lines} == {named}
     assert lines[-1]["outcome"] == "internal"
 
 
 @pytest.mark.parametrize("resets", [False, True])
 async def test_a_client_that_leaves_before_its_body_is_there_is_one_line(
-    bus: Bus, token: str, logged: io.StringIO, *, resets: bool
+    bus: Bus, token: str, logged: Log, *, resets: bool
 ) -> None:
     stream = await trio.open_tcp_stream("127.0.0.1", int(bus.url.rpartition(":")[2]))
     head = (
@@ -176,13 +175,13 @@ async def test_a_client_that_leaves_before_its_body_is_there_is_one_line(
     if resets:
         stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, struct.pack("ii", 1, 0))
     await stream.aclose()
-    (line,) = (await lines_of(logged, 1)).splitlines()
+    (line,) = (await logged.once_it_has("outcome")).splitlines()
     assert json.loads(line)["outcome"] == "disconnected"
 
 
-async def test_what_is_no_request_is_recorded_too(bus: Bus, logged: io.StringIO) -> None:
+async def test_what_is_no_request_is_recorded_too(bus: Bus, logged: Log) -> None:
     assert await status_of(bus, "\x16\x03\x01") == 400
-    (line,) = map(json.loads, (await lines_of(logged, 1)).splitlines())
+    (line,) = map(json.loads, (await logged.once_it_has("outcome")).splitlines())
     assert (line["status"], line["outcome"], line["method"]) == (400, "malformed", "-")
     assert 'llm_bus_requests_total{outcome="malformed",tool="http"} 1.0' in (await bus.http.get("/metrics")).text
 

@@ -11,7 +11,8 @@ from typing import Any
 import trio
 from msgspec import Struct
 
-HEARD_SECONDS_MAX = 60
+HEARD_SECONDS_MAX = 300
+"""Several times the minute after which a webhook is due again that a server took and did not settle."""
 FIELD_END = b"\r\n"
 
 

@@ -1,7 +1,5 @@
 """A webhook from the owner's form to the receiver: what newly needs the owner is told, once, and signed."""
 
-import io
-
 import pytest
 import trio
 
@@ -12,10 +10,10 @@ from tests.postgres import query
 from tests.web.admin.admin_client import AdminClient, signed_in
 from tests.web.admin.reading import copied, text_of
 from tests.web.bus import Bus, running_bus
+from tests.web.log import Log
 from tests.web.webhooks.receiver import Receiver
 
 QUIET_SECONDS = 0.5
-LOGGED_SECONDS_MAX = 90
 """Several looks."""
 
 FORGET = "update webhooks set told = '{}', due_at = now()"
@@ -200,14 +198,12 @@ async def test_a_server_that_allows_no_private_addresses_sends_nothing_there(
 
 
 async def test_neither_secret_nor_address_is_on_a_page_in_the_trail_or_in_the_log(
-    logged: io.StringIO, bus: Bus, ada: AdminClient, receiver: Receiver, conninfo: str
+    logged: Log, bus: Bus, ada: AdminClient, receiver: Receiver, conninfo: str
 ) -> None:
     token, there, secret = await set_up(bus, ada, receiver)
     receiver.status = 500
     await bus.call(token, "post", to_actor="ada", body="Hello")
-    with trio.fail_after(LOGGED_SECONDS_MAX):
-        while "webhook not delivered" not in logged.getvalue():  # noqa: ASYNC110 - the log tells nobody
-            await trio.sleep(0.05)
+    await logged.once_it_has("webhook not delivered")
     pages = [await ada.page(path) for path in (there, there.removesuffix("/webhook") + "/settings", "/admin/audit")]
     trail = str(query(conninfo, "select detail::text from audit"))
     for said in (*pages, trail, logged.getvalue(), (await bus.http.get("/metrics")).text):
