@@ -6,9 +6,9 @@ only a few are under way, and the others wait. `web.http.turns` cannot see to th
 
 The next page is of the client that had the fewest lately: owners who open a page now and then do not wait for the
 hundreds of addresses that ask all the time. A place is taken when the whole request has arrived and given back when the
-answer begins to be sent, so neither slow senders, slow readers nor event streams hold one. No page is made for a client
-that left while it waited for its place. A page that takes longer than `HELD_SECONDS_MAX` waits for the database, not
-for the processor: `look` gives its place to the next.
+answer begins to be sent, so neither slow senders, slow readers nor event streams hold one. A client that closed its side
+while it waited has left, or only has nothing more to send; its page is made when nobody else waits. A page that takes
+longer than `HELD_SECONDS_MAX` waits for the database, not for the processor: `look` gives its place to the next.
 
 Hooks of agent clients compare paths with leases in the same way (`web.hooks.moments`), by token.
 """
@@ -29,6 +29,10 @@ HELD_SECONDS_MAX = 1.0
 
 HALF_LIFE_SECONDS = 5.0
 """After this, a page counts half when it is decided whose is next."""
+
+
+_LAST: Hashable = object()
+"""All clients that have stepped back."""
 
 
 class Bulkhead:
@@ -62,6 +66,11 @@ class Bulkhead:
             raise
         return ticket
 
+    async def step_back(self, ticket: trio.Event) -> trio.Event:
+        """Give a place to those who wait, and wait until nobody else wants one. Cancelled, it holds nothing."""
+        self.leave(ticket)
+        return await self.enter(_LAST)
+
     def leave(self, ticket: trio.Event) -> None:
         """Give a place back, unless that was done before."""
         if self._held.pop(ticket, None) is not None:
@@ -75,7 +84,7 @@ class Bulkhead:
 
     def _admit_next(self) -> None:
         if self._waiting:
-            client = min(self._waiting, key=self._lately.__getitem__)
+            client = min(self._waiting, key=lambda each: (each is _LAST, self._lately[each]))
             ticket = self._waiting[client][0]
             self._forget(client, ticket)
             self._admit(client, ticket)

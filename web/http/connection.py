@@ -321,11 +321,15 @@ class Connection:
             exchange.give_back()
 
     async def _enter(self, bulkhead: Bulkhead, exchange: Exchange) -> None:
-        """Wait for a place; raises `Disconnected` when the client left meanwhile."""
+        """Wait for a place; a client that closed its side meanwhile gets one after all others.
+
+        It may only have closed its sending half, and reads its answer.
+        """
         has_waited = bulkhead.is_full
-        exchange.held.append(partial(bulkhead.leave, await bulkhead.enter(exchange.subscriber)))
+        ticket = await bulkhead.enter(exchange.subscriber)
         if has_waited and self._has_client_left():
-            raise Disconnected
+            ticket = await bulkhead.step_back(ticket)
+        exchange.held.append(partial(bulkhead.leave, ticket))
 
     # Writing
 

@@ -144,17 +144,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     return Server(Site(), Proxies(()))
 
 
-async def asked(server: Server, nursery: trio.Nursery, request: bytes, *, closes: bool = False) -> bytes:
-    """What has come of an answer once nothing more happens; the client closes then if it `closes`, or stays."""
+async def asked(server: Server, nursery: trio.Nursery, request: bytes) -> bytes:
+    """What has come of an answer once nothing more happens; the client stays."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
     nursery.start_soon(Connection(server, ours, "").run)
     theirs.sendall(request)
     await wait_all_tasks_blocked()
-    if closes:
-        theirs.close()
-        return b""
     nursery.start_soon(kept, theirs)
     try:
         return theirs.recv(12)
@@ -190,15 +187,26 @@ async def test_a_page_waits_for_the_one_before_and_health_checks_and_endpoints_d
         assert await asked(server, nursery, page(path)) == b"HTTP/1.1 200"
 
 
-async def test_no_page_is_made_for_a_client_that_left_while_it_waited(nursery: trio.Nursery, server: Server) -> None:
+async def test_a_client_that_closed_its_sending_half_while_it_waited_is_answered_after_the_others(
+    nursery: trio.Nursery, server: Server
+) -> None:
     site = server.app
     assert isinstance(site, Site)
     await asked(server, nursery, page("/stuck"))
-    await asked(server, nursery, page("/gone"), closes=True)
-    assert await asked(server, nursery, page("/stays")) == b""
-    site.freed.set()
-    await wait_all_tasks_blocked()
-    assert site.asked == ["/stuck", "/stays"]
+    ours, theirs = socket.socketpair()
+    with theirs:
+        for end in (ours, theirs):
+            end.setblocking(False)
+        nursery.start_soon(Connection(server, ours, "").run)
+        theirs.sendall(page("/half-closed"))
+        theirs.shutdown(socket.SHUT_WR)
+        await wait_all_tasks_blocked()
+        for path in ("/stays", "/stays-too"):
+            assert await asked(server, nursery, page(path)) == b""
+        site.freed.set()
+        await wait_all_tasks_blocked()
+        assert site.asked == ["/stuck", "/stays", "/stays-too", "/half-closed"]
+        assert theirs.recv(12) == b"HTTP/1.1 200"
 
 
 class Stern(Mirror):
