@@ -152,7 +152,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         ),
         data_dir=Path(expanduser(given("data_dir", "LLM_BUS_DATA_DIR") or platformdirs.user_data_dir("llm-bus"))),
         disk_reserve_mib=_natural("DISK_RESERVE_MIB", given("disk_reserve_mib") or str(RESERVE_BYTES >> 20)),
-        host=given("host") or "127.0.0.1",
+        host=_host(given("host") or "127.0.0.1"),
         port=_port(given("port") or str(PORT)),
         public_url=_base_if_given("PUBLIC_URL", given("public_url")),
         allowed_hosts=_allowed_hosts(given("allowed_hosts") or ""),
@@ -226,6 +226,11 @@ def _database_url(text: str | None) -> str | None:
             "characters of a password as %XX."
         )
     return text
+
+
+def _host(text: str) -> str:
+    """A name or an address; one of IPv6 may have brackets, as in URLs."""
+    return text[1:-1] if text.startswith("[") and text.endswith("]") and ":" in text else text
 
 
 def _port(text: str) -> int:

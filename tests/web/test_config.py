@@ -39,6 +39,12 @@ def test_the_environment_is_heard_and_flags_go_before_it() -> None:
     )
 
 
+@pytest.mark.parametrize("address", ["::1", "::", "fe80::1%eth0"])
+def test_an_address_of_ipv6_may_have_the_brackets_that_it_has_in_urls(address: str) -> None:
+    for settings in (read_settings({"HOST": f"[{address}]"}), read_settings({}, host=f"[{address}]")):
+        assert settings == read_settings({"HOST": address})
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

@@ -24,6 +24,7 @@ def what_listens(host: str, port: int) -> Listener:
     """Look at an address of this machine; at port 0, any free one, there is nothing."""
     if port == 0:
         return "nothing"
+    host = host.strip("[]")
     name = _EVERYWHERE.get(host, host)
     try:
         socket.create_connection((name, port), timeout=ANSWER_SECONDS_MAX).close()
