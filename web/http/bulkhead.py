@@ -6,9 +6,9 @@ only a few are under way, and the others wait. `web.http.turns` cannot see to th
 
 The next page is of the client that had the fewest lately: owners who open a page now and then do not wait for the
 hundreds of addresses that ask all the time. A place is taken when the whole request has arrived and given back when the
-answer begins to be sent, so neither slow senders, slow readers nor event streams hold one. A client that closed its side
-while it waited has left, or only has nothing more to send; its page is made when nobody else waits. A page that takes
-longer than `HELD_SECONDS_MAX` waits for the database, not for the processor: `look` gives its place to the next.
+answer begins to be sent, so neither slow senders, slow readers nor event streams hold one. A client that closed its
+side while it waited has left, or only has nothing more to send: its page is made when nobody else waits. A page that
+takes longer than `HELD_SECONDS_MAX` waits for the database, not for the processor: `look` gives its place to the next.
 
 Hooks of agent clients compare paths with leases in the same way (`web.hooks.moments`), by token.
 """
