@@ -26,7 +26,10 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
     Capitals and accents make no difference, and a name of the same letters in another order is close.
     """
-    wanted, plain = _plain(name), {_plain(other): other for other in _of_like_length(name, known)}
+    plain = {_plain(other): other for other in _of_like_length(name, known)}
+    if not plain:  # the name may be longer than any, and long to compare
+        return None
+    wanted = _plain(name)
     same_letters = [other for other in plain if sorted(other) == sorted(wanted)]
     close = get_close_matches(wanted, same_letters or plain, n=1, cutoff=0 if same_letters else _CLOSE)
     return plain[close[0]] if close else None

@@ -19,7 +19,7 @@ from web.http.answer import Answer
 from web.http.exchange import Exchange
 from web.http.problems import HEADERS, Problem
 from web.mcp.arguments import Parser
-from web.mcp.jsonrpc import without_halves
+from web.mcp.jsonrpc import is_manifold, without_halves
 from web.mcp.sending import TOO_LATE, in_time
 from web.services import Services
 
@@ -31,6 +31,10 @@ Handler = Callable[[Exchange, Mapping[str, Any]], Awaitable[object | Refusal]]
 
 UNKNOWN_CLIENT = Problem.of(404, "unknown_client", "there is no hook of this name.")
 
+SKIMMED_BYTES_MAX = 10_000
+"""Longer values are passed over in an input that may hold very many of them."""
+
+_PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -86,11 +90,28 @@ class HookEndpoint:
 
 
 def _object(body: bytes) -> dict[str, Any] | Refusal:
+    if is_manifold(body):
+        with suppress(*_UNREADABLE):
+            return _skimmed(body)
     with suppress(*_UNREADABLE):
         return _OBJECT.decode(body)
     with suppress(*_UNREADABLE):
         return _OBJECT.decode(without_halves(body))  # what a tool has read or written may have half an emoji
     return invalid("send the hook's input: one JSON object.")
+
+
+def _skimmed(body: bytes) -> dict[str, Any]:
+    """A hook's input without its long values: they may hold very many values, and a path is in none of them."""
+    short: dict[str, Any] = {}
+    for name, written in _PARTS.decode(body).items():
+        if len(written) <= SKIMMED_BYTES_MAX:
+            short[name] = msgspec.json.decode(written)
+        elif bytes(written).startswith(b"{"):
+            inner = _PARTS.decode(written)
+            short[name] = {
+                key: msgspec.json.decode(part) for key, part in inner.items() if len(part) < SKIMMED_BYTES_MAX
+            }
+    return short
 
 
 def _refused(exchange: Exchange, refusal: Refusal) -> Answer:

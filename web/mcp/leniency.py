@@ -28,6 +28,8 @@ import msgspec
 from mcp.shared.exceptions import MCPError
 from msgspec import Struct
 
+from web.mcp.jsonrpc import is_manifold
+
 STRAYS: Mapping[str, str] = {
     "random_string": "Cursor, which gives tools without arguments a dummy one",
     "task_progress": "Cline, with every call (cline/cline#8256, #10426)",
@@ -114,7 +116,7 @@ def call_meant(params: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _object(text: str) -> Any:
     try:
-        return json.loads(text)
+        return text if is_manifold(text.encode("utf-8", "replace")) else json.loads(text)
     except (ValueError, RecursionError):
         return text
 

@@ -124,6 +124,14 @@ async def test_arguments_that_are_nested_too_deeply_are_no_error(bus: Bus, token
     assert (answer.status_code, answer.json()) == (200, {})
 
 
+@pytest.mark.parametrize("content", ["a,b\n" * 30_000, [[]] * 30_000], ids=["text", "lists"])
+async def test_a_file_of_very_many_values_is_leased_as_any_other(bus: Bus, token: str, content: object) -> None:
+    await begin(bus, token)
+    given = {"content": content, "file_path": f"{ROOT}/src/a.py"}
+    assert (await tell(bus, token, "PostToolUse", tool_name="Write", tool_input=given)).status_code == 200
+    assert [lease["surface"] for lease in (await bus.call(token, "who_holds"))["leases"]] == ["src/a.py"]
+
+
 async def test_a_file_with_half_an_emoji_is_leased_as_any_other(bus: Bus, token: str) -> None:
     await begin(bus, token)
     given = {"file_path": f"{ROOT}/src/a.py", "content": "\ud83d"}

@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.postgres import Server
 from tests.web.bus import ENVELOPE, HANDSHAKE_REVISIONS, REVISIONS, Bus
-from web.mcp.jsonrpc import Unreadable, read_message
+from web.mcp.jsonrpc import TOO_MANIFOLD, VALUES_MAX, Message, Unreadable, read_message
 from web.onboarding.texts import GUIDE, GUIDE_URI, INSTRUCTIONS
 
 MODERN = "2026-07-28"
@@ -165,7 +166,7 @@ async def test_an_envelope_with_a_part_missing_is_refused(bus: Bus, token: str, 
         (b"\xff\xfe", -32700),
         (b"NaN", -32700),
         (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":NaN}}', -32700),
-        (b'{"deep":' + b"[" * 100_000, -32700),
+        (b'{"deep":' + b"[" * 10_000, -32700),
         (b"[]", -32600),
         (b"null", -32600),
         (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', -32600),
@@ -201,7 +202,7 @@ async def test_a_body_that_is_not_one_message_is_refused(bus: Bus, token: str, b
         (b"", "the body is empty"),
         (b'{"jsonrpc":"2.0","id":NaN,"method":"ping"}', "the body has NaN, which is not JSON"),
         (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":%s}}' % (b"9" * 10_000), "more than 4000 digits"),
-        (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":%s}' % (b'{"a":' * 100_000), "nested too deeply"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":%s}' % (b'{"a":' * 10_000), "nested too deeply"),
         (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":1e999}}', "a number that is too large"),
         (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"%s"' % (b"a" * 200_000), "the body is not JSON"),
         (b'"\\ud800"', "must be one JSON-RPC request"),
@@ -287,3 +288,14 @@ def test_a_body_of_any_depth_is_unreadable_and_no_error(opening: bytes) -> None:
     """Python's parser gives up a few levels before msgspec."""
     for depth in range(300, 1_100):
         assert isinstance(read_message(opening * depth), Unreadable), depth
+
+
+@pytest.mark.parametrize("value", ["[]", "{}", "0", '"a":0'])
+def test_a_body_of_very_many_values_is_refused_before_it_is_read(value: str) -> None:
+    opening, closing = ("{", "}") if ":" in value else ("[", "]")
+    many, few = (opening + ",".join([value] * number) + closing for number in (2 * VALUES_MAX, VALUES_MAX // 3))
+    call = '{"jsonrpc": "2.0", "id": "1", "method": "tools/call", "params": {"name": "claim", "arguments": %s}}'
+    assert read_message((call % f'{{"note": {many}}}').encode()) == Unreadable(TOO_MANIFOLD, "1")
+    assert read_message(b"[" * 2 * VALUES_MAX) == Unreadable(TOO_MANIFOLD)
+    assert isinstance(read_message((call % f'{{"note": {few}}}').encode()), Message)
+    assert isinstance(read_message((call % msgspec.json.encode("x" * 9 * VALUES_MAX).decode()).encode()), Message)
