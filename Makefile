@@ -84,10 +84,10 @@ clients: $(VENV)/.installed-dev ## Connect real agent clients, a gigabyte of the
 docs: $(VENV)/.installed-dev ## Build the documents as a static site in build/docs; warnings are errors.
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/docs
 
-reference: $(VENV)/.installed-dev ## Write docs/reference anew, from the code and from what a bus answers.
+reference: $(VENV)/.installed-dev ## Write docs/reference, from the code and from what a bus answers.
 	$(BIN)/python -m tests.docs.reference
 
-constraints: ## Write constraints.txt anew, from what pip chooses today.
+constraints: ## Write constraints.txt, from what pip chooses today.
 	rm -rf $(VENV)/resolve
 	$(PYTHON) -m venv $(VENV)/resolve
 	$(VENV)/resolve/bin/python -m pip --disable-pip-version-check install --quiet -e '.[dev,docs]'

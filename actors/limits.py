@@ -42,7 +42,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Calls that may wait for news of one project; the next is refused as busy."""
 
     news_kept_events: int = 1_024
-    """How many of the last events an actor can name the topics of. Who begins to wait after more asks again."""
+    """How many of the last events an actor can name the topics of. A wait that begins after more asks again."""
 
     recent_events: int = 512
     """How many of the last events an actor remembers as they are shown, some 300 kB: who has seen all but these is

@@ -16,7 +16,7 @@ from engine.identity import Principal
 log = structlog.get_logger(__name__)
 
 SHOWN = timedelta(seconds=86_400)
-"""Who called longer ago is never shown (`engine.terms.WindowSeconds`)."""
+"""Readers who called longer ago are never shown (`engine.terms.WindowSeconds`)."""
 
 
 class LastCalls:

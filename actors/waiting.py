@@ -21,7 +21,7 @@ from engine.vocabulary import Event, Topic
 
 
 class News:
-    """Who waits for what in one project."""
+    """The waits of one project, by topic."""
 
     def __init__(self, limits: Limits) -> None:
         self._watchers_max = limits.watchers_max

@@ -12,16 +12,17 @@ from engine.vocabulary import EventData, Reply, Topic
 
 
 class Context(Struct, frozen=True, kw_only=True):
-    """Who asks, when, and what the state cannot know.
+    """The caller, the time, and what the state does not hold.
 
     `seq` is the number of the ledger's last event, so the next one gets `seq + 1`. `now` is the time of day, UTC in
     whole milliseconds: deadlines are compared with it. `at` is the time that this decision's events get: `now`, or the
     last event's time when that is later.
 
     `cursor` is the last event that `whats_new` showed the caller. `since` was the ledger's last event when a call that
-    waits was decided first; None then. `addressee` is whom the command's `addressee_name` means. `claim` is the claim
-    of the number that the command names, as history tells it. `recall` has the posts that `engine.project.needed` asked
-    for. `patient`: the caller can wait and will ask again, so a lease need not be granted into a conflict yet.
+    waits was decided first; None then. `addressee` is the participant that the command's `addressee_name` means.
+    `claim` is the claim of the number that the command names, as history tells it. `recall` has the posts that
+    `engine.project.needed` asked for. `patient`: the caller can wait and will ask again, so a lease need not be granted
+    into a conflict yet.
     """
 
     caller: Principal
@@ -36,7 +37,7 @@ class Context(Struct, frozen=True, kw_only=True):
     patient: bool = False
 
     def named(self) -> Addressee:
-        """Whom the command's `addressee_name` means.
+        """The participant that the command's `addressee_name` means.
 
         Raises `MissingAddressee` when the sender of the command did not resolve it.
         """

@@ -1,4 +1,4 @@
-"""Who is calling, and whom a name means.
+"""The caller, and how names of participants are resolved.
 
 The engine does not authenticate: it gets a `Principal` that the bearer token proved and, where a command names
 somebody, the `Addressee` that `resolve` found in the project's `Roster`. Tokens and owners are in `store.people`.
@@ -45,14 +45,14 @@ class Addressee(Struct, frozen=True):
 
 
 class Roster(Struct, frozen=True, kw_only=True):
-    """Who belongs to a project: the owner's handle, and the participation id of every label."""
+    """The members of a project: the owner's handle, and the participation id of every label."""
 
     handle: str
     labels: Mapping[str, int]
 
 
 def resolve(name: str, roster: Roster) -> Addressee | Refusal:
-    """Find whom `name` means: `label`, `handle/label`, or the bare handle for the owner in person.
+    """Find the participant that `name` means: `label`, `handle/label`, or the bare handle for the owner in person.
 
     Handles are case-insensitive. A label is exact; failing that, it is the only one that looks the same. `@` before a
     name is that of a mention. A label equal to the handle wins over the owner, who is then reached through the web

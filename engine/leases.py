@@ -270,7 +270,7 @@ def release(book: LeaseBook, command: Release, context: Context) -> Decision | R
 
 
 def end_lease(book: LeaseBook, command: EndLease, context: Context) -> Decision | Refusal:
-    """End somebody's active lease; the event says whose, by whom, and why."""
+    """End somebody's active lease; the event has the holder, who ended it, and the reason."""
     if not context.caller.is_admin:
         return forbidden("only leads and the project's owner end the lease of somebody else.")
     if (held := book.find(command.lease_id, context.now)) is None:

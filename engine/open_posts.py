@@ -259,7 +259,7 @@ class PostBook:
         del self._by_id[post_id]
 
     def _evict(self, post_id: int) -> None:
-        """Let the oldest post go, whoever owes it. Inboxes keep its id, which counts no more (`_gone_of`)."""
+        """Drop the oldest post, even if it is still owed. Inboxes keep its id, which counts no more (`_gone_of`)."""
         self._owed.pop(post_id)
         self._close(post_id)
         self._gone[None] = post_id

@@ -50,7 +50,7 @@ SLICE_RECORDS = 200
 def decide(state: State, command: AnyCommand, context: Context) -> Outcome:
     """What `command` comes to in this state, for this caller, now.
 
-    Raises `MissingAddressee` when the command names somebody and the context does not say whom it means.
+    Raises `MissingAddressee` when the command names somebody and the context has no addressee.
     """
     if isinstance(command, SequenceCommand):
         return sequences.decide(state.sequences, state.keys, command, context)

@@ -4,7 +4,7 @@ Gap-free holds because a number is decided on a state that includes every earlie
 event is durable. A number that nobody will use is voided: it stays taken, so it is never given again. An archived
 sequence gives no numbers until a lead takes it back.
 
-Old claims are not kept in memory. Whose a number is comes from history, as `Context.claim`.
+Old claims are not kept in memory. `Context.claim` has the claim of a number, read from history.
 """
 
 from collections.abc import Iterable

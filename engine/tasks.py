@@ -157,7 +157,7 @@ class TaskEventData(EventData, frozen=True, kw_only=True):
     task_id: Shown[int]
 
     def topics(self, by: int) -> tuple[Topic, ...]:
-        """The task, and work for whoever waits for some."""
+        """The task, and work for callers that wait for any task."""
         return (topic_of(self.task_id), WORK) if self.type in _MAKES_READY else (topic_of(self.task_id),)
 
 

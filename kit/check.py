@@ -189,7 +189,7 @@ def conflicting_leases(ledger: Ledger, paths: list[str]) -> list[str]:
 
 
 def kind_of(ledger: Ledger, claim: dict[str, Any] | None) -> str:
-    """By whom the number of a new file was claimed: `claimed` (by the agent), `by_hook` or `unclaimed`."""
+    """How the number of a new file was claimed: `claimed` (by the agent), `by_hook` or `unclaimed`."""
     if claim is None or not ledger.is_mine(claim.get("actor")):
         return "unclaimed"
     payload = claim.get("payload")

@@ -72,7 +72,7 @@ class Retired:
 
 @dataclass(frozen=True)
 class Seed:
-    """A file to begin with. Whatever is there already is better."""
+    """The first content of a file. A file that exists is left as it is."""
 
     content: str
 

@@ -223,7 +223,7 @@ class Repository:
     def names_on_branches(self, folder: str) -> Iterator[tuple[str, str]]:
         """Each name that a branch has directly in a folder (with a slash at its end), with the branch.
 
-        Not those of this branch's own former states, such as what was pushed before a commit was made anew.
+        Not those of this branch's own former states, such as what was pushed before a commit was amended or rebased.
         """
         refs = {oid: name for oid, name in self._refs.items() if not name.startswith("refs/tags/")}
         branches = {oid: name for oid, name in refs.items() if oid not in self._own_former_states}

@@ -61,7 +61,7 @@ def folder_in(root: Path) -> Path | None:
 
 
 def runs_for_husky(folder: Path) -> bool:
-    """Whether husky runs what lies in a folder: with sh, whatever its first line and mode. It makes `_` anew often."""
+    """Whether husky runs the hooks in a folder: with sh, whatever their first line and mode. It often rewrites `_`."""
     return folder.joinpath("_", "h").is_file()
 
 

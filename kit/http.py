@@ -1,8 +1,8 @@
 """HTTP/1.1 as the kit needs it: one kept connection, one POST after another, bounded answers.
 
 Python's own client costs more to import than all that a hook does besides, so this is written on sockets. It knows
-lengths, chunks and answers that end with the connection; it follows no redirects. Whatever a server sends, a request
-ends by its deadline, and the answer has a bound.
+lengths, chunks and answers that end with the connection; it follows no redirects. A request ends by its
+deadline and its answer has a bound, whatever the server sends.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Malformed(OSError):
 
 
 class Connection:
-    """A connection that is made at the first request, and anew after one that failed.
+    """A connection that is made at the first request, and again after one that failed.
 
     `timeout_seconds` is for a whole request, from connecting to the last byte of its answer.
     """

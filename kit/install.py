@@ -1,7 +1,7 @@
 """The installer of the kit: puts it into a repository, brings it up to date, and takes it out again.
 
 `llm-bus kit install` and `curl …/kit/install.sh | sh` both end here, and so does the copy in `.git` when it is asked
-to install itself anew. Every change is an edit (`kit.edits`), and a receipt in `.git` says what was there before.
+to install itself again. Every change is an edit (`kit.edits`), and a receipt in `.git` says what was there before.
 Uninstalling restores the former bytes where a file is as it was left, and takes out only what is ours elsewhere.
 
 Nothing is written before everything was looked at: a link, a target outside of the work tree or a file that cannot be

@@ -30,7 +30,7 @@ ANSWER_BYTES_MAX = 100_000
 
 @dataclass(frozen=True)
 class Prepared:
-    """A work tree that is ready for a session: where, for whom, and what was changed there.
+    """A work tree that is ready for a session: where it is, its participant, and what was changed there.
 
     `variable` is the name of the variable that clients read the token from; `branch` was made with the work tree.
     """

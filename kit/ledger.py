@@ -117,7 +117,7 @@ class Ledger:
         return found
 
     def committers_without_claim(self) -> dict[str, str]:
-        """By whom commits with unclaimed numbers, or around the guard, were made: by short hash."""
+        """The authors of commits with unclaimed numbers, or around the guard, by short hash."""
         found = {}
         with suppress(Doubt):  # an older bus has no reports
             answer = self.bus.call("query_events", type="commit_check", limit=EVENTS_MAX)

@@ -38,7 +38,7 @@ class Manager:
     name: str
     generates: str
     runs_config: bool
-    """Whether its generated hook reads the configuration anew at each commit."""
+    """Whether its generated hook reads the configuration at each commit."""
     configs: tuple[str, ...]
 
     def missing_config(self, root: Path) -> str | None:

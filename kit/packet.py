@@ -90,7 +90,7 @@ def _awaiting(ledger: Ledger) -> list[str]:
 
 
 def _who(ledger: Ledger) -> tuple[str, list[str]]:
-    """Who the caller is, with its lane, and a line about who else is active."""
+    """The caller with its lane, and a line about the others who are active."""
     rows: list[dict[str, Any]] = []
     with suppress(Doubt):  # an older bus may lack the tool
         rows = rows_of(ledger.bus.call("who_is_active"), "active")

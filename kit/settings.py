@@ -70,7 +70,7 @@ class Settings:
                 token = git_dir.joinpath("llm-bus", TOKEN_FILE).read_text("ascii").strip()
         if not token:
             raise Doubt(f"there is no token: {name} is not set")
-        # Whatever else the variable holds must not leave this machine.
+        # Any other value of the variable must not leave this machine.
         if not re.fullmatch(rf"{TOKEN_PREFIX}[A-Za-z0-9_-]+", token):
             raise Doubt(f"what {name} holds is not a token of LLM Bus, which begins with {TOKEN_PREFIX}")
         return token

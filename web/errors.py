@@ -6,8 +6,8 @@
     ├── AlreadyRunning       the environment: an LLM Bus with other data has the port; the message says what to do
     ├── BusUnreachable       the environment: as a client of the bus, no proper answer came
     ├── BenchFailed          the environment: a benchmark could not be run to its end; the message says why
-    ├── CannotSignIn         the operator's fault: a link for whom or where it could not work; the message says why
-    ├── IdentityRefused      the visitor's fault or the provider's: whom it names may not come in; the sentence to show
+    ├── CannotSignIn         the operator's fault: no link for that owner or address; the message says why
+    ├── IdentityRefused      the visitor's fault or the provider's: this identity may not sign in
     ├── ProviderSilent       the environment: a provider of identities does not answer, or makes no sense
     ├── NotDelivered         the environment: a webhook's receiver did not take a message; the sentence for its owner
     ├── ToolRefused          as a client of the bus, it said no: the tool's own sentence
@@ -67,7 +67,7 @@ class CannotSignIn(WebError):
 
 
 class IdentityRefused(WebError):
-    """Whom a provider of identities names may not come in; the message is the sentence to show."""
+    """The person that an identity provider named may not sign in; the message is the sentence to show."""
 
 
 class ProviderSilent(WebError):

@@ -85,7 +85,7 @@ class Crowd:
 
 
 class Reader(Struct, frozen=True, kw_only=True):
-    """For whom a stream is open. `seconds_max`: it ends then, and the reader asks for the next one."""
+    """The reader of a stream. `seconds_max`: the stream ends then, and the reader opens the next one."""
 
     who: Hashable
     places_max: int

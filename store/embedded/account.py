@@ -40,9 +40,9 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 def account_for(cluster: Path) -> Account | None:
-    """Who runs the server of this cluster: its owner, or for a new one the first account that will do.
+    """The account that runs the server of this cluster: its owner, or for a new one the first that will do.
 
-    None when we are not root: then it is us.
+    None when we are not root: then it is our own account.
     """
     if os.geteuid() != 0:
         return None

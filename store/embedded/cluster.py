@@ -247,7 +247,7 @@ class Cluster:
         return await self._answers()
 
     async def _answers(self) -> bool:
-        # Whoever runs in there is asked, not its pid file: pids are used again, and files survive their writers.
+        # Ask the server that runs there, not its pid file: pids are used again, and files survive their writers.
         try:
             connection = await Connection.open(self.conninfo)
         except StoreUnavailable:

@@ -40,7 +40,7 @@ _TEXTS = """data ->> 'subject', data ->> 'title', data ->> 'note', data ->> 'sta
 _HAS_WORDS = """words_by_block(project_id, seq, data)
         @@ replace(%(words)s, '@', word_prefix(%(project)s, {block}))::tsquery"""
 
-# The words of one event are made anew, which takes a hundred times longer than to see that a text does not contain one.
+# An event's words are computed again, which takes a hundred times longer than to see that a text does not contain one.
 # PostgreSQL checks the cheaper condition first.
 _CONTAINS = f"lower(concat_ws(' ', {_TEXTS})) like any(%({{name}})s::text[])"
 

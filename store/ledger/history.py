@@ -196,7 +196,7 @@ select {_TASK_ID} as id from events e
 # No index has cancelled tasks in the order of their numbers; only few are sorted.
 _SORTED = "select id from ({candidates}) as found order by id desc"
 
-# Whoever had a task twice has two events of it. PostgreSQL drops the second one as it comes, without sorting.
+# An owner who had a task twice has two events of it. PostgreSQL drops the second one as it comes, without sorting.
 _ONCE = "select distinct on (id) id from ({candidates}) as found order by id desc"
 
 _LAST_CANDIDATE = "select id from ({candidates}) as found order by id desc offset %(walked_max)s - 1"
@@ -328,7 +328,7 @@ async def find_finished_tasks(connection: Connection, project_id: int, query: Ta
         candidates = _ONCE.format(candidates=walk)
     elif walked == "status":
         candidates = _SORTED.format(candidates=walk)
-    # Whoever was given a task may not have it any more.
+    # The owner of an old event may have lost the task since.
     others = [
         field
         for field in _TASK_CONDITIONS

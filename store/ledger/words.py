@@ -48,7 +48,7 @@ class Names(Struct, frozen=True, kw_only=True):
 
 
 class Facets(Struct, frozen=True, kw_only=True):
-    """How many events there are; and of the `counted` newest how many of each type and by whom, the most first."""
+    """How many events there are; and of the `counted` newest how many of each type and actor, the most first."""
 
     total: int
     counted: int

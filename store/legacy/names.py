@@ -1,4 +1,4 @@
-"""Who an old ledger means: every name of it as a reader of ours.
+"""Names in an old ledger, each as a reader of ours.
 
 The TypeScript server forgot the id of a participant who was deleted and kept the name. Here the ledger keeps both, so
 such a name gets an id of its own again, one that no participation has or will have.
@@ -25,7 +25,7 @@ class Names:
         self._gone: dict[str, int] = {}
 
     def reader(self, participation_id: int | None, actor: str) -> int:
-        """Who wrote something as `actor`: a participation, the owner in person, or somebody who is gone."""
+        """The reader who wrote as `actor`: a participation, the owner in person, or somebody who is gone."""
         if participation_id is not None:
             return participation_id
         if actor.lower() == self.handle.lower():
@@ -43,7 +43,7 @@ class Names:
         return name if name not in self._labels else self.member(self._labels[name])
 
     def addressee(self, name: str | None, participation_id: int | None) -> Addressee | None:
-        """Whom something was for; None when nobody in particular."""
+        """The reader something was for; None when it was for nobody in particular."""
         if name is None:
             if participation_id is None:
                 return None

@@ -27,7 +27,7 @@ Stage = Literal["started", "wants", "open"]
 
 
 ATTEMPTS_MAX = 20
-"""How often starts and assignments are given out anew, with more and more doubt, until all are explained."""
+"""How often starts and assignments are given out again, with more and more doubt, until all are explained."""
 
 
 class _Resolution(Struct, frozen=True):

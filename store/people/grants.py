@@ -131,7 +131,7 @@ async def lock_project(connection: Connection, project_id: int) -> Project:
 
 
 async def roster(connection: Connection, project_id: int) -> Roster | None:
-    """Who belongs to a project; None when there is no such project."""
+    """The members of a project; None when there is no such project."""
     rows = await connection.fetch(_PROJECT, (project_id,))
     if not rows:
         return None

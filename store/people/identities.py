@@ -63,7 +63,7 @@ async def take_attempt(connection: Connection, code: str) -> AttemptData | None:
 async def link_identity(
     connection: Connection, provider: str, subject: str, email: str, *, may_sign_up: bool
 ) -> OwnerRow | None:
-    """The owner whom a provider knows by this subject, and by this email, which the provider has verified.
+    """The owner that a provider knows by this subject, and by this email, which the provider has verified.
 
     An owner with the email is linked to the subject now; when there is none and `may_sign_up`, one is made. None
     otherwise, and when the owner with the email is linked to another subject of this provider: the email has changed

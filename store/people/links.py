@@ -52,7 +52,7 @@ async def make(connection: Connection, email: str, *, by: str = "cli") -> str | 
 
 
 async def find(connection: Connection, code: str) -> OwnerRow | None:
-    """Whom a code would sign in, without using it up; None where `redeem` gives None, noted in the same way."""
+    """The owner that a code would sign in, without using it up; None where `redeem` gives None, noted likewise."""
     return await _owner_by(connection, _FIND_LINK, code)
 
 

@@ -41,7 +41,7 @@ LABEL_OF_NOBODY = "guest"
 """For an email whose local part has no character that a label could have."""
 
 TEMPORARY_DOMAIN = "llm-bus.invalid"
-"""The domain in the email of an owner whom this program makes for itself and removes again (RFC 2606 §2)."""
+"""The domain in the email of an owner that this program makes for itself and removes again (RFC 2606 §2)."""
 
 _SPEAKERS = frozenset({"me", "myself", "self"})
 """Words that mean another one for each who says them."""
@@ -80,7 +80,7 @@ def checked_label(label: str) -> str:
     if not names.likeness(label):
         raise InvalidName(f"'{label}' is only the mark of a mention: add a name.", field="label")
     if names.likeness(label) in _SPEAKERS:
-        raise InvalidName(f"'{label}' means whoever says it: choose a name that others can use.", field="label")
+        raise InvalidName(f"'{label}' means the speaker: choose a name that others can use.", field="label")
     if names.mixes_scripts(label):
         raise InvalidName(
             f"'{label}' mixes letters of several scripts, some of which look the same: use one script.", field="label"

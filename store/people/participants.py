@@ -32,7 +32,7 @@ select a.id, a.label, a.kind, a.created_at, j.id, j.slug, j.name, p.id, p.lane, 
   left join projects j on j.id = p.project_id
 """  # noqa: S608  # made of literals
 
-# Who is looked at is chosen first; only then are tokens looked up, so that a page costs no more in a large project.
+# The members of the page are chosen before their tokens are looked up, so a page costs no more in a large project.
 _MEMBERS = f"""
 with project as materialized (select id from projects where owner_id = %(owner)s and id = %(project)s),
 matching as materialized (

@@ -19,7 +19,7 @@ async def as_lead(
 ) -> Result:
     """Make a change with the right of the lead whose token this is; raises `RightLost` when it has none any more.
 
-    Whoever takes the right away waits for the change, and then sees it; or comes first, and is seen here.
+    A change that takes the right away waits for this one and then sees it, or commits first and is seen here.
     """
     if (before := await tokens.authenticate(connection, token_hash)) is not None:
         await owners.lock(connection, before.owner_id)

@@ -26,7 +26,7 @@ LINE_BEGINS = b'{"seq":'
 
 
 class ExportedParticipant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who took part: `id` is what the ledger's events call `by`."""
+    """A participant: `id` is what the ledger's events call `by`."""
 
     id: int
     label: str

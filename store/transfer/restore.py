@@ -159,7 +159,7 @@ def _next(line: bytes, state: State) -> Event:
 
 
 def _readers(event: Event) -> Iterator[int]:
-    """Everybody whom an event names by id, members or not any more."""
+    """All readers that an event names by id, members or former members."""
     yield event.by
     match event.data:
         case Posted(to_id=int(reader)) | TaskCreated(owner_id=int(reader)) | TaskAssigned(owner_id=reader):

@@ -1,4 +1,4 @@
-"""Confirmation pages for what cannot be undone. Each names whom it is about, on any screen.
+"""Confirmation pages for what cannot be undone. Each names what it is about, on any screen.
 
 The page's form sends the change; nothing is changed before. It needs no script.
 """
@@ -10,7 +10,7 @@ from quart import render_template
 class Question(Struct, frozen=True, kw_only=True):
     """What is asked, and what the button does.
 
-    `title` names whom or what it is about. `names` are listed below the `sentences`; `fields` go along with the form.
+    `title` names what it is about. `names` are listed below the `sentences`; `fields` go along with the form.
     """
 
     title: str

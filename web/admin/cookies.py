@@ -12,7 +12,7 @@ ATTEMPT = "llm-bus-attempt"
 """Binds a sign-in that is at its provider to the browser that began it."""
 
 GUEST = "llm-bus-guest"
-"""Whose email was verified without there being an account; see `web.admin.guests`."""
+"""The verified email of a visitor without an account; see `web.admin.guests`."""
 
 
 class Cookies:

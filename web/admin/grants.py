@@ -18,7 +18,7 @@ from web.mcp.identity_tools import Provision
 
 
 class NewToken(Provision, frozen=True, kw_only=True):
-    """Who gets a token, as what, what the token is for, and for how many days it works; blank: for good."""
+    """The participant of a new token, its kind, the purpose of the token, and its days; blank: without an end."""
 
     token_name: Annotated[str, Meta(max_length=tokens.NAME_LENGTH_MAX)] | None = None
     token_days: Annotated[int, Meta(ge=1, le=tokens.DAYS_MAX)] | None = None

@@ -62,7 +62,7 @@ class Piece(Struct, frozen=True, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """Whose figures: of a project in so many days, by hours of a time zone."""
+    """Which figures: of a project in so many days, by hours of a time zone."""
 
     project_id: int
     days: int
@@ -117,7 +117,7 @@ def insight_pages(context: AdminContext) -> Blueprint:
 
 
 async def counted(context: AdminContext, asked: Asked) -> Figures:
-    """Count the figures of a project anew."""
+    """Count the figures of a project."""
     read, now, project_id = context.store.read, context.store.clock.now(), asked.project_id
     since = now - timedelta(days=asked.days)
     met = await trio.to_thread.run_sync(contention, await read(insights.leases_taken, project_id, since))

@@ -32,7 +32,7 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 
 class NewInvite(CreateInvite, frozen=True, kw_only=True):
-    """Whom a code lets in, how often and how long; with an email only whoever has that one."""
+    """The terms of a code: name, kind, uses and hours; with an email, only for the owner of that email."""
 
     email: Annotated[str, Meta(max_length=EMAIL_LENGTH_MAX)] | None = None
 

@@ -16,7 +16,7 @@ FIELDS_MAX = 50
 HOME = "/admin/"
 
 UNSEEN = frozenset({"csrf", "token"})
-"""Never shown: secrets, or made anew."""
+"""Never shown: secrets, and what is made for each page."""
 
 
 async def kept_page(status: int, title: str, sentence: str, *, button: str, sign_in_at: str | None = None) -> Page:

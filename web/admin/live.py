@@ -3,7 +3,7 @@
 Each message tells of one event of the ledger and has its number for an id. A browser that reconnects names the last id
 (`Last-Event-ID`, or `?after=`) and gets what came after it, in order and once. A stream keeps nothing but that
 number (`web.streams`), so a slow reader hears everything at its own pace. When more happened than actors remember, one
-message `many` says so instead, and the page reads itself anew.
+message `many` says so instead, and the page fetches itself again.
 
 Messages say what kind of thing happened, not what was said: the page fetches itself and replaces its parts (`live.js`).
 Changes that are in no ledger (members, tokens, invites, settings) are told as `changed`, which has no number; a stream

@@ -1,7 +1,7 @@
 """One post: its text, its thread, who acknowledged it and who still has to. The owner answers and acknowledges it.
 
-Who still has to is read from the ledger: the addressee, and all who were registered in the lane when the post was sent
-or registered there before the first acknowledgement (`engine.posts`).
+Readers who still have to are found in the ledger: the addressee, and all who were registered in the lane when the post
+was sent or registered there before the first acknowledgement (`engine.posts`).
 """
 
 from datetime import datetime
@@ -142,7 +142,7 @@ async def _texts(thread: list[Post], current: Post) -> list[Markup | None]:
 
 
 def owing(post: Post, before: list[EventView], after: list[EventView]) -> list[str]:
-    """Who owes the post an acknowledgement, from the registrations before it and after it, both oldest first."""
+    """Readers who owe the post an acknowledgement, from the registrations before and after it, both oldest first."""
     lanes = {event.actor: event.payload["lane"] for event in before}
     delivered = {actor for actor, lane in lanes.items() if post.to_lane is not None and lane == post.to_lane}
     answered_at = post.acks[0].at if post.acks else None

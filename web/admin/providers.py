@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 PROVIDER_SECONDS_MAX = 10.0
 METADATA_SECONDS_MAX = 3600.0
-"""How long a provider's addresses and keys are believed; keys are also read anew when one is missing."""
+"""How long a provider's addresses and keys are kept; keys are also read again when one is missing."""
 
 LEEWAY_SECONDS = 60
 """How far a provider's clock and ours may be apart."""
@@ -55,7 +55,7 @@ class Challenge(Struct, frozen=True, kw_only=True):
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """Who signed in: the issuer, its subject, which never changes, and a verified email."""
+    """The person who signed in: the issuer, its subject, which never changes, and a verified email."""
 
     issuer: str
     subject: str
@@ -187,7 +187,7 @@ class OpenId:
             try:
                 claims = jwt.decode(id_token, known.keys, algorithms=ALGORITHMS).claims
             except (JoseError, ValueError):  # perhaps signed with a key that is newer than those we know
-                keys = (await self._learn(session, anew=True)).keys
+                keys = (await self._learn(session, again=True)).keys
                 claims = jwt.decode(id_token, keys, algorithms=ALGORITHMS).claims
             wanted.validate(claims)
         except (JoseError, ValueError) as wrong:
@@ -195,9 +195,9 @@ class OpenId:
             raise IdentityRefused(f"The answer of {self.title} does not belong to this sign-in. Try again.") from wrong
         return claims
 
-    async def _learn(self, session: Any, *, anew: bool = False) -> _Known:
+    async def _learn(self, session: Any, *, again: bool = False) -> _Known:
         known = self._known
-        if known is None or anew or trio.current_time() >= known.until:
+        if known is None or again or trio.current_time() >= known.until:
             metadata = msgspec.convert(await _published(session, self._discovery_url), _Metadata)
             keys = KeySet.import_key_set(cast("KeySetSerialization", await _published(session, metadata.jwks_uri)))
             self._known = known = _Known(metadata, keys, trio.current_time() + METADATA_SECONDS_MAX)

@@ -1,4 +1,4 @@
-"""Ending tokens: rotated, revoked, one or several members at once. Each asks first, naming whom.
+"""Ending tokens: rotated, revoked, one or several members at once. Each asks first, and names the members.
 
 Leads make the same changes with their tools, by the same functions (`web.identity.people`).
 """
@@ -15,7 +15,7 @@ from web.admin.finding import found, the_member, the_project, unless_gone
 from web.admin.visitor import PREFIX, current_owner, see_other
 
 REVOKED_AT_ONCE_MAX = 200
-"""Whose tokens one form may end: more than a page of members shows."""
+"""Members whose tokens one form may end: more than a page shows."""
 
 
 def revoking_pages(context: AdminContext) -> Blueprint:

@@ -90,7 +90,7 @@ def sign_in_pages(context: AdminContext) -> Blueprint:
 
 
 async def _whose_link(context: AdminContext, code: str) -> OwnerRow | None:
-    """Whom a link would sign in; looking uses nothing up, and a refused link is noted."""
+    """The owner that a link would sign in; looking does not use it up, and a refused link is noted."""
     if context.settings.admin_auth != "link" or not code:
         return None
     count_try(context)

@@ -323,7 +323,7 @@ async def _task_page(
 
 
 async def _names(context: AdminContext, project: ProjectRow) -> dict[str, object]:
-    """Whom a task may be given to, for suggestions."""
+    """The participants a task may be given to, for suggestions."""
     roster = await context.store.read(grants.roster, project.id)
     labels = [] if roster is None else sorted(roster.labels)
     return {"names": labels[:NAMES_SUGGESTED_MAX]}

@@ -2,7 +2,7 @@
 
 Every connection sends the same bytes, reads the whole answer, and sends again. Answers are read by their
 Content-Length; one without, a status other than 200, or a lost connection counts as an error, and the connection is
-opened anew.
+opened again.
 """
 
 import gc

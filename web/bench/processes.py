@@ -1,4 +1,4 @@
-"""The processes of a benchmark: whatever is measured, and whoever measures, runs in one of its own.
+"""The processes of a benchmark: each server and each load generator runs in one of its own.
 
 Servers say `listening on URL` on their standard output; jobs read one JSON value from standard input and write one to
 standard output. Leaving a server's context ends it; cancelling ends everything that was started here.

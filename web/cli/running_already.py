@@ -41,7 +41,7 @@ async def point_at_running(settings: Settings, first_run: FirstRun, idle: Sequen
     note(f"LLM Bus is already running at {settings.known_url}. Another one: llm-bus up --port 0")
     if idle:
         options = ", ".join(idle)
-        note(f"Without effect, because that server was started before: {options}. Stop it first, then start it anew.")
+        note(f"Without effect, because that server was started before: {options}. Stop it, then start it again.")
     if is_unknown:
         email = first_run.email
         note(f"There is no owner {email}, and only a server that starts creates one: llm-bus owner add {email}")

@@ -74,7 +74,7 @@ def note(text: str) -> None:
 
 
 def say(text: str = "") -> None:
-    """One line of the result, flushed at once: whoever started the program may be waiting for it."""
+    """One line of the result, flushed at once: the program that started this one may wait for it."""
     click.echo(text)
 
 

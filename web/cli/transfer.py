@@ -83,7 +83,8 @@ def import_(directory: Path, email: str, *, as_json: bool, **flags: str | None) 
         f"Imported {done.handle}/{done.slug} for {done.email}: "
         f"{counted(done.events, 'event')}, {counted(done.participants, 'participant')}."
     )
-    note(f"Tokens are minted anew: llm-bus token mint --owner {done.email} --project {done.slug} --participant NAME")
+    command = f"llm-bus token mint --owner {done.email} --project {done.slug} --participant NAME"
+    note(f"An export has no tokens. Mint new ones: {command}")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class Rosters:
         self._rosters = AgeingCache[int, Roster](ttl_seconds=ROSTER_SECONDS_MAX, entries_max=ROSTERS_MAX)
 
     async def resolve(self, name: str, project_id: int) -> Addressee | Refusal:
-        """Whom `name` means in this project, or a refusal; raises what the store raises."""
+        """The participant that `name` means in this project, or a refusal; raises what the store raises."""
         known = self._rosters.get(project_id)
         if known is not None:
             found = resolve(name, known)
@@ -34,9 +34,9 @@ class Rosters:
         return not_found("this project no longer exists.") if fresh is None else resolve(name, fresh)
 
     def forget(self, project_id: int) -> None:
-        """Read this project's names anew when they are next needed."""
+        """Read this project's names again when they are next needed."""
         self._rosters.drop(project_id)
 
     def forget_all(self) -> None:
-        """Read every project's names anew when they are next needed."""
+        """Read every project's names again when they are next needed."""
         self._rosters.expire()

@@ -1,7 +1,7 @@
 """The public counts, a minute old at most, counted beside the requests and never by one.
 
-Nothing is counted while nobody looks. Whoever finds old counts has new ones made and waits a moment for them, then gets
-what there is.
+Nothing is counted while nobody looks. A visitor who comes when the counts are old has new ones made, waits a moment for
+them, and then gets the counts that there are.
 """
 
 from collections.abc import Awaitable, Callable

@@ -29,7 +29,7 @@ UNFIT = "NUL characters and lone surrogates"
 
 _PLACE = re.compile(r" - at `\$(?:\[(\d+)\])?.*`$", re.DOTALL)
 _NAMED_MAX = 64
-"""How much of an unknown argument's name is repeated to whoever sent it."""
+"""How much of an unknown argument's name is repeated in the refusal."""
 
 _TYPES = {"str": "text", "int": "a whole number", "bool": "true or false", "array": "a list such as [1, 2]"}
 _A_NUMBER = f"be {_TYPES['int']}"

@@ -46,7 +46,7 @@ class Nothing(Arguments, frozen=True, kw_only=True):
 
 
 class Provision(Arguments, frozen=True, kw_only=True):
-    """Who gets a token, and as what."""
+    """The participant who gets a token."""
 
     participant_name: ParticipantName
     kind: ParticipantKind | None = None
@@ -57,13 +57,13 @@ class Provision(Arguments, frozen=True, kw_only=True):
 
 
 class Named(Arguments, frozen=True, kw_only=True):
-    """Whom it is about."""
+    """The participant it is about."""
 
     participant_name: ParticipantName
 
 
 class CreateInvite(Arguments, frozen=True, kw_only=True):
-    """Whom a code lets in, how often and how long."""
+    """The terms of a code: name, kind, uses and hours."""
 
     participant_name: Annotated[
         ParticipantName | None,

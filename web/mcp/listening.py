@@ -37,7 +37,7 @@ STREAMS_MAX = 500
 """Streams that MCP clients hold open at once; each costs a connection."""
 
 SENDS_PER_SECOND_MAX = 400.0
-"""To all these streams together: a client reads a resource anew after a send."""
+"""To all these streams together: a client reads a resource again after each."""
 
 RESOURCES_MAX = 100
 """Resources that one stream tells of."""

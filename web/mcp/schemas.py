@@ -15,7 +15,7 @@ from engine.fields import is_hidden
 JsonSchema = dict[str, Any]
 
 CHOICES_MAX = 5
-"""More choices than this are told to whoever misses them."""
+"""A list with more choices than this is left out of the compact schema; a refusal names the choices."""
 
 
 def input_schema(arguments: type[Struct]) -> JsonSchema:

@@ -75,7 +75,7 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
 
 
 async def addressed(services: Services, caller: Principal, command: AnyCommand) -> Addressee | Refusal | None:
-    """Whom the command names; None when it names nobody. Raises what the store raises."""
+    """The participant that the command names; None when it names nobody. Raises what the store raises."""
     name = command.addressee_name
     return None if name is None else await services.rosters.resolve(name, caller.project_id)
 

@@ -142,4 +142,4 @@ _SETUPS: dict[str, Callable[[str], Setup]] = {
 }
 
 CLIENTS = tuple(_SETUPS)
-"""Whom `setup_for` knows."""
+"""The clients that `setup_for` knows."""

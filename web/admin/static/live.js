@@ -69,7 +69,7 @@ class LivePage {
     this.source = null;
   }
 
-  // The browser connects anew by itself, but not after an answer that is no stream.
+  // The browser reconnects by itself, but not after an answer that is no stream.
   failed() {
     this.lostAt ||= Date.now();
     this.say("waiting", "Connecting…");
