@@ -10,7 +10,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DOTS = dots() { while kill -0 $$$$ 2>/dev/null; do printf .; sleep 2; done; }; \
 	working() { printf '%s ' "$$1"; shift; dots & "$$@"; status=$$?; kill $$!; echo; return $$status; }
 # Two processes a core, each with a PostgreSQL of its own: a test waits for half of its time, mostly for other processes.
-PARALLEL := $(BIN)/pytest --numprocesses $$((2 * $$(getconf _NPROCESSORS_ONLN))) --dist worksteal
+# A few tests that fail so are run once more alone, and named (docs/decisions/0033).
+PARALLEL := $(BIN)/python -m tests.alone --numprocesses $$((2 * $$(getconf _NPROCESSORS_ONLN))) --dist worksteal
 
 # Compiled modules are kept also where an image forbids it: four test processes and every server would compile them anew.
 unexport PYTHONDONTWRITEBYTECODE
