@@ -19,7 +19,7 @@ import psycopg
 import trio
 from psycopg.conninfo import make_conninfo
 
-from store.embedded import embedded_postgres
+from store.embedded.running import embedded_postgres
 from store.postgres.migrate import migrate
 
 TEMPLATE = "migrated"

@@ -19,7 +19,7 @@ import platformdirs
 from msgspec import Struct
 
 from store.embedded.disk import RESERVE_BYTES, Disk
-from store.people.quotas import Quotas
+from store.people.bounds import Quotas
 from store.postgres.passwords import is_conninfo
 from web.errors import ConfigurationError
 from web.http.hosts import host_name

@@ -4,9 +4,3 @@
 which account it runs as when we are root, `disk` how much room its files have, `programs` where the wheel's programs
 are, and `upgrade` the way from one major version to the next.
 """
-
-from store.embedded.cluster import has_cluster
-from store.embedded.programs import installed_binaries
-from store.embedded.running import embedded_postgres, keep_running
-
-__all__ = ["embedded_postgres", "has_cluster", "installed_binaries", "keep_running"]

@@ -7,10 +7,9 @@ owner that add something run one after the other: the owner's row is locked.
 from collections.abc import Awaitable, Callable
 from typing import Concatenate, Literal, ParamSpec, TypeVar
 
-from msgspec import Struct
-
 from store.errors import QuotaReached
 from store.people import owners
+from store.people.bounds import Quotas
 from store.people.tokens import WORKS
 from store.postgres.connection import Connection
 
@@ -41,15 +40,6 @@ _WORDS: dict[Thing, str] = {
     "tokens": "tokens that work: revoke some",
     "invites": "open invites: revoke some, or wait until some expire",
 }
-
-
-class Quotas(Struct, frozen=True, kw_only=True):
-    """The bounds for each owner; 0 is none."""
-
-    projects: int = 100
-    participants: int = 1_000
-    tokens: int = 5_000
-    invites: int = 1_000
 
 
 async def used(connection: Connection, owner_id: int) -> dict[Thing, int]:

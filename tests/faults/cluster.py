@@ -17,7 +17,7 @@ from typing import Any
 import trio
 from psycopg.conninfo import make_conninfo
 
-from store.embedded import installed_binaries
+from store.embedded.programs import installed_binaries
 from tests.postgres import query
 
 SETTINGS = {

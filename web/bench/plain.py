@@ -11,7 +11,7 @@ import re
 import shutil
 from pathlib import Path
 
-from store.embedded import installed_binaries
+from store.embedded.programs import installed_binaries
 from store.errors import EmbeddedUnavailable
 from store.postgres.connection import Connection
 from store.postgres.passwords import for_a_program

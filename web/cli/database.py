@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 from store import Store, embedded_postgres, migrate, open_store
-from store.embedded import has_cluster
+from store.embedded.cluster import has_cluster
 from store.errors import EmbeddedUnavailable
 from web.cli.terminal import working
 from web.config import Settings

@@ -15,7 +15,7 @@ import httpx2
 from msgspec import Struct
 
 from store import pending
-from store.embedded import has_cluster
+from store.embedded.cluster import has_cluster
 from store.embedded.disk import DiskStatistics
 from store.errors import EmbeddedUnavailable, EncodingUnfit, SchemaTooNew, StatementTimeout, StoreError
 from store.ledger import losses

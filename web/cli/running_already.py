@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import httpx2
 
 from store import open_store, pending
-from store.embedded import has_cluster
+from store.embedded.cluster import has_cluster
 from store.ledger import peers
 from web.cli.admin_link import owner_link, show_way_in
 from web.cli.bus_http import AROUND_PROXIES

@@ -11,9 +11,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 from store import Store
 from store.errors import StoreUnavailable
 from store.people import grants, invites
+from store.people.bounds import Quotas
 from store.people.grants import Kind, ParticipantRow, Provisioned
 from store.people.invites import Invite, InviteRow, Redeemed, RedeemRefusal
-from store.people.quotas import Quotas, Thing, of_project, of_redeemed
+from store.people.quotas import Thing, of_project, of_redeemed
 from store.people.rights import as_lead
 from store.postgres.connection import Connection
 from web.identity.authenticator import Authenticator

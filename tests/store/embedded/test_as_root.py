@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from store import embedded_postgres
-from store.embedded import account, installed_binaries
+from store.embedded import account
+from store.embedded.programs import installed_binaries
 from store.errors import EmbeddedUnavailable
 from tests.postgres import FAST_AND_CARELESS, query
 

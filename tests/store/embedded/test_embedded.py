@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from store import embedded_postgres, keep_running
-from store.embedded import installed_binaries
+from store.embedded.programs import installed_binaries
 from store.errors import EmbeddedUnavailable
 from tests.postgres import FAST_AND_CARELESS, Server, kill_postgres, query
 

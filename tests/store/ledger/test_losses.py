@@ -9,7 +9,7 @@ import trio
 
 from engine.errors import JournalError, JournalUnavailable, OutcomeUnknown, TooSlow
 from engine.lookups import EventQuery, PostQuery
-from store.embedded import embedded_postgres
+from store.embedded.running import embedded_postgres
 from store.ledger import searches
 from store.ledger.journal import PostgresJournal
 from store.opening import Store, open_store

@@ -24,7 +24,7 @@ import trio
 from engine.project import apply, snapshot
 from engine.state import State
 from store import Store, migrate, open_store
-from store.embedded import embedded_postgres
+from store.embedded.running import embedded_postgres
 from store.ledger import projects
 from store.people import grants, owners, sessions
 from store.postgres.connection import Connection

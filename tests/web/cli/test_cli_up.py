@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from store.embedded import has_cluster
+from store.embedded.cluster import has_cluster
 from tests.postgres import Server, query
 from tests.web.command_line import Running, llm_bus, serving
 from web.cli import port, servers
