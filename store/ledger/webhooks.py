@@ -84,6 +84,8 @@ update webhooks
  where project_id = %s and secret = %s
 """
 
+_POSTPONE = "update webhooks set due_at = now() + make_interval(secs => %s) where project_id = %s and secret = %s"
+
 _SETTLE_TEST = f"""
 update webhooks
    set failure = %s, failures = case when %s then 0 else failures end,
@@ -196,6 +198,11 @@ async def settle(
     """Write down how a look ended; nothing when the webhook was changed or removed meanwhile."""
     parameters = (msgspec.json.encode(told).decode(), failures, failure, due_seconds, sent, target.id, target.secret)
     await connection.execute(_SETTLE, parameters)
+
+
+async def postpone(connection: Connection, target: Target, *, due_seconds: float) -> None:
+    """Give a webhook back that could not be attended to; nothing when it was changed or removed meanwhile."""
+    await connection.execute(_POSTPONE, (due_seconds, target.id, target.secret))
 
 
 async def settle_test(connection: Connection, target: Target, *, failure: str | None) -> None:

@@ -94,9 +94,9 @@ class Webhooks:
     async def _attend(self, target: Target, look_seconds: float) -> None:
         try:
             await self._tell(target, look_seconds)
-        except (StoreUnavailable, Busy, Crashed, Unavailable, trio.TooSlowError) as error:
+        except (StoreUnavailable, Crashed, Unavailable) as error:
             # Another server, or this one, looks again a minute after it was taken.
-            log.warning("webhook not attended to", project_id=target.id, problem=type(error).__name__)
+            _warn(target, error)
         except Exception as error:  # noqa: BLE001 - the supervisor of webhooks: one that fails must not end the server
             # Without its text and traceback, which could hold the address.
             log.error("webhook failed", project_id=target.id, problem=type(error).__name__)  # noqa: TRY400
@@ -104,7 +104,13 @@ class Webhooks:
             self._busy -= 1
 
     async def _tell(self, target: Target, look_seconds: float) -> None:
-        there = things_of(await self._look(target))
+        try:
+            there = things_of(await self._look(target))
+        except (Busy, trio.TooSlowError) as error:
+            # The project is at work, which ends sooner than the minute that is left to a server that was killed.
+            _warn(target, error)
+            await self._store.write(webhooks.postpone, target, due_seconds=look_seconds)
+            return
         news = [thing for thing in there if thing.key not in target.told]
         failures, failure, pause, sent = target.failures, target.failure, look_seconds, False
         if news:
@@ -139,3 +145,7 @@ class Webhooks:
             return str(refused)
         self._sent += 1
         return None
+
+
+def _warn(target: Target, error: Exception) -> None:
+    log.warning("webhook not attended to", project_id=target.id, problem=type(error).__name__)

@@ -1,17 +1,23 @@
 """A webhook from the owner's form to the receiver: what newly needs the owner is told, once, and signed."""
 
+from typing import cast
+
 import pytest
 import trio
 
+from actors import Busy, Directory
 from store import Store
 from store.ledger import overview, webhooks
 from store.people import owners
 from tests.postgres import query
 from tests.web.admin.admin_client import AdminClient, signed_in
 from tests.web.admin.reading import copied, text_of
-from tests.web.bus import Bus, running_bus
+from tests.web.bus import NEVER_SECONDS, Bus, running_bus
 from tests.web.log import Log
-from tests.web.webhooks.receiver import Receiver
+from tests.web.webhooks.receiver import HEARD_SECONDS_MAX, Receiver
+from web.webhooks import teller
+from web.webhooks.sending import Sender
+from web.webhooks.teller import Webhooks
 
 QUIET_SECONDS = 0.5
 """Several looks."""
@@ -210,3 +216,36 @@ async def test_neither_secret_nor_address_is_on_a_page_in_the_trail_or_in_the_lo
         assert secret not in said
         assert "secret-path" not in said
     assert f"127.0.0.1:{receiver.port}" in text_of(pages[0])
+
+
+class AtWork:
+    """A directory whose projects have no time for a look."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+
+    async def look(self, *_: object) -> None:
+        if self._error:
+            raise self._error
+        await trio.sleep_forever()
+
+
+@pytest.mark.parametrize("error", [Busy(), None])
+async def test_a_project_without_time_for_a_look_is_looked_at_again_as_often_as_others(
+    store: Store, conninfo: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    monkeypatch.setattr(teller, "PATIENCE_SECONDS", 0.1)
+    async with running_bus(store, conninfo, webhook_private_addresses=True) as bus, signed_in(store, bus.url) as ada:
+        token, _, _ = await set_up(bus, ada, receiver)
+        await bus.call(token, "post", to_actor="ada", body="Hello")
+        telling = Webhooks(
+            store, cast("Directory", AtWork(error)), Sender(allow_private=True), public_url="http://bus.example.com"
+        )
+        due = "select 1 from webhooks where due_at > now() + interval '10 minutes'"
+        with trio.fail_after(HEARD_SECONDS_MAX):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(telling.run, NEVER_SECONDS)
+                while not query(conninfo, due):  # noqa: ASYNC110 - the database tells nobody
+                    await trio.sleep(0.05)
+                nursery.cancel_scope.cancel()
+    assert receiver.heard == []
