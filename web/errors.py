@@ -12,7 +12,6 @@
     ├── NotDelivered         the environment: a webhook's receiver did not take a message; the sentence for its owner
     ├── ToolRefused          as a client of the bus, it said no: the tool's own sentence
     └── RequestAborted       a request that ends without the answer it asked for
-        ├── BodyTooLarge     the caller's fault: more bytes than the bound
         ├── NoLongerAdmitted the caller's token stopped working while its call waited
         └── Disconnected     the caller is gone: nobody is left to answer
 
@@ -80,10 +79,6 @@ class ToolRefused(WebError):
 
 class RequestAborted(WebError):
     """A request that ends without the answer it asked for."""
-
-
-class BodyTooLarge(RequestAborted):
-    """The body is larger than the bound; the rest of it was not read."""
 
 
 class NoLongerAdmitted(RequestAborted):

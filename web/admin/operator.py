@@ -44,22 +44,7 @@ def operator_pages(context: AdminContext) -> Blueprint:
 
     @pages.get("/server")
     async def server() -> str:
-        g.live = Live(stream=f"{PATH}/server/stream", after=None)
-        services, settings = context.services, context.settings
-        return await render_template(
-            "server.html",
-            place="operator",
-            facts=await store.read(facts),
-            risks=await store.read(risks, store.conninfo),
-            pools=(("Calls and pages", store.pool.statistics()), ("Searches", store.history.statistics())),
-            disk=None if services.disk is None else services.disk.statistics(),
-            actors=services.directory.statistics(),
-            quotas=settings.quotas,
-            calls_per_second=settings.calls_per_second,
-            slowest=context.metrics.slowest(SLOWEST_SHOWN),
-            backups=await store.read(backup_log.last),
-            failures=list(context.metrics.failures)[::-1],
-        )
+        return await _server_page(context)
 
     @pages.get("/owners/<int:owner_id>/suspend")
     async def ask_to_suspend(owner_id: int) -> str:
@@ -120,4 +105,23 @@ async def _owners_page(context: AdminContext, form: forms.Form[Listed]) -> str:
         owners=listed[:PAGE_OWNERS],
         earlier=wanted.earlier,
         later=wanted.later if len(listed) > PAGE_OWNERS else None,
+    )
+
+
+async def _server_page(context: AdminContext) -> str:
+    g.live = Live(stream=f"{PATH}/server/stream", after=None)
+    store, services, settings = context.store, context.services, context.settings
+    return await render_template(
+        "server.html",
+        place="operator",
+        facts=await store.read(facts),
+        risks=await store.read(risks, store.conninfo),
+        pools=(("Calls and pages", store.pool.statistics()), ("Searches", store.history.statistics())),
+        disk=None if services.disk is None else services.disk.statistics(),
+        actors=services.directory.statistics(),
+        quotas=settings.quotas,
+        calls_per_second=settings.calls_per_second,
+        slowest=context.metrics.slowest(SLOWEST_SHOWN),
+        backups=await store.read(backup_log.last),
+        failures=list(context.metrics.failures)[::-1],
     )

@@ -23,8 +23,6 @@ from web.mcp import identity_tools as identity
 from web.mcp.sending import send
 from web.services import Services
 
-DESCRIPTION_LENGTH_MAX = 200
-
 Handler = Callable[[Services, Exchange, Principal, Any], Awaitable[Answer | Refusal]]
 """Answers a call; its last argument is the struct that `Tool.arguments` names."""
 

@@ -24,9 +24,6 @@ INSTRUCTIONS = protocol()
 MEMBER_BLOCK = repository_rules(lead=False)
 """What the instruction file of a repository says about the bus, beside the instructions."""
 
-LEAD_BLOCK = repository_rules(lead=True)
-"""A lead's: the same and more, under 2,500 characters, because every session pays for it."""
-
 GUIDE = f"{INSTRUCTIONS}\n\n{files('web.onboarding').joinpath('guide.md').read_text(encoding='utf-8')}"
 """The same and more, in Markdown, for those who ask."""
 

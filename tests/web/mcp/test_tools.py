@@ -7,7 +7,10 @@ import trio
 
 from engine.lookups import PAGE_BYTES_MAX
 from tests.web.bus import REVISIONS, Bus
-from web.mcp.tools import DESCRIPTION_LENGTH_MAX, TOOLS
+from web.mcp.tools import TOOLS
+
+DESCRIPTION_LENGTH_MAX = 200
+"""Every session pays for the descriptions."""
 
 TOOL_NAMES = [
     "whoami",
