@@ -265,7 +265,7 @@ class Directory:
         return None if actor is None or actor.state is None else len(actor.state.posts)
 
     def statistics(self) -> DirectoryStatistics:
-        """What the actors do and have done."""
+        """Figures of the actors, since the process started."""
         actors = list(self._actors.values())
         return DirectoryStatistics(
             actors=len(actors),
@@ -276,7 +276,7 @@ class Directory:
         )
 
     def figures(self) -> Figures:
-        """What the projects in memory hold."""
+        """Figures of the projects in memory."""
         return figures([actor.state for actor in self._actors.values() if actor.state is not None], self._clock())
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

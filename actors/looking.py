@@ -38,7 +38,7 @@ class Look(Struct, frozen=True, kw_only=True):
 
 
 class Looked(Reply, frozen=True, kw_only=True):
-    """What a view gave."""
+    """The result of a view."""
 
     seen: Any
 

@@ -19,7 +19,7 @@ from engine.project import AnyCommand
 
 
 class Settled(Struct, frozen=True):
-    """What a command came to, once durable: the outcome, the caller's unread posts, and the ledger's end then."""
+    """The result of a command, once durable: the outcome, the caller's unread posts, and the ledger's end then."""
 
     outcome: Outcome
     unread: int

@@ -1,4 +1,4 @@
-"""What must come before a command can be decided at once: posts that left the state, and long comparisons.
+"""Work that must be done before a command can be decided at once: posts that left the state, and long comparisons.
 
 Most commands need neither. Deciding itself is in `actors.batch`.
 """
@@ -28,7 +28,7 @@ def wanted_posts(state: State, requests: Iterable[Request]) -> set[int]:
 
 
 def long_comparison_for(state: State, request: Request, now: datetime) -> Iterator[None] | None:
-    """What must be done in slices before this command can be decided, if anything."""
+    """The work, in slices, that must be done before this command can be decided; None when there is none."""
     command = request.command
     return command.prepare(state, now) if isinstance(command, Look) else long_comparison(state, command)
 

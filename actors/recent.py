@@ -13,7 +13,7 @@ from engine.posts import Posted
 from engine.vocabulary import Event
 
 POST_BYTES = 1_000
-"""What a post takes beside its body."""
+"""The memory of a post besides its body."""
 
 
 class Recent:
@@ -25,7 +25,7 @@ class Recent:
         self._post_bytes_left = limits.recent_post_bytes
         self._posts: dict[int, Event] = {}
         self._times_cleared = 0
-        """What was read of the ledger before the last time may be gone from it."""
+        """An event that was read before the last time may be gone from the ledger."""
 
     def clear(self) -> None:
         """Forget everything: the state is rebuilt."""

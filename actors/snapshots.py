@@ -76,6 +76,6 @@ class Snapshots:
 
 
 def _begun(state: State) -> tuple[int, datetime, int, Iterator[bytes]]:
-    """What a snapshot of this moment needs; the copy is taken now, and encoded later."""
+    """The parts of a snapshot of this moment; the copy is taken now, and encoded later."""
     steps = snapshot_steps(state)
     return state.seq, state.at, len(state.posts), chain([next(steps)], steps)

@@ -1,4 +1,4 @@
-"""What the actors of a process do and have done, for the operator's metrics."""
+"""Figures of a process's actors and projects, for the operator's metrics."""
 
 from bisect import bisect_left
 from collections.abc import Sequence

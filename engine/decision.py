@@ -47,7 +47,7 @@ class Context(Struct, frozen=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """What a command comes to: an answer (or how to look it up), and the events to write first.
+    """The outcome of an accepted command: a reply (or how to look it up), and the events to write first.
 
     `cursor`: the last event that `whats_new` showed the caller, to be kept. `advances`: the same, to be kept once the
     reply has reached the caller. `awaits`: the topics that could make the answer worth having, for a caller that waits.

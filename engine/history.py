@@ -1,4 +1,4 @@
-"""What a journal stores of a project, and what it returns when a state is rebuilt.
+"""Events and snapshots as a journal stores them, and what it returns when a state is rebuilt.
 
 `actors` and `store` share these types; neither imports the other.
 """

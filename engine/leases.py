@@ -172,7 +172,7 @@ LeaseEvent = Leased | Released
 
 
 def decide(book: LeaseBook, command: LeaseCommand, context: Context) -> Decision | Pending | Refusal:
-    """What a command about leases comes to."""
+    """Decide a command about leases."""
     match command:
         case Lease():
             return lease(book, command, context)
@@ -304,7 +304,7 @@ def who_holds(book: LeaseBook, command: WhoHolds, context: Context) -> Decision 
 
 
 def _surface(book: LeaseBook, command: Lease, context: Context) -> str | Pending | Refusal:
-    """What is to be leased: as it is named, or the lowest value that nobody holds; pending until there is one."""
+    """The surface to lease: as it is named, or the lowest value that nobody holds; pending until there is one."""
     surface = surfaces.parse(command.surface)
     if isinstance(surface, Refusal) or not command.pick_one:
         return surface

@@ -94,7 +94,7 @@ class Events(Reply, frozen=True, kw_only=True):
 
 
 class PostHead(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
-    """A post without its body: enough to decide whether to read it. What it does not have is left out.
+    """A post without its body: enough to decide whether to read it. Empty fields are left out.
 
     `due_at`: somebody should acknowledge it by then. `overdue`: that time has passed and nobody has.
     """
@@ -163,7 +163,7 @@ LedgerCommand = QueryEvents | WhatsNew | AdvanceCursor
 
 
 def decide(state: State, command: LedgerCommand, context: Context) -> Decision | Refusal:
-    """What a command about the ledger comes to."""
+    """Decide a command about the ledger."""
     match command:
         case QueryEvents():
             return query_events(command, context)

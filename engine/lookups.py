@@ -34,7 +34,7 @@ Item = TypeVar("Item", bound=Struct)
 
 
 class Found(list[Item]):
-    """What a search found, in order.
+    """The results of a search, in order.
 
     `searched_back_to`: the search looked at as many events (or finished tasks) as one may, down to the one of this
     number; older ones may match, too. None: it looked at all of them.

@@ -22,7 +22,7 @@ _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 """NUL, and halves of surrogate pairs."""
 
 NOTHING_IN_WORDS = frozenset({"null", "none", "nil", "undefined", "n/a", "nan", "-", "--", "\u2013", "\u2014"})
-"""What programs and models write where they mean that there is no name, in small letters."""
+"""Words that programs and models write for "no name", in small letters."""
 
 _TIDIED_MAX = 1_000
 """Longer texts are too long for any name. Normalizing takes the square of the number of accents in a row."""
@@ -79,7 +79,7 @@ def unseen(name: str) -> str | None:
 
 
 def likeness(label: str) -> str:
-    """What labels of one meaning share: NFKC and case folding (UAX #31, "NFKC_Casefold"), and no `@` of a mention."""
+    """A key that labels of one meaning share: NFKC and case folding (UAX #31, "NFKC_Casefold"), no `@` of a mention."""
     folded = unicodedata.normalize("NFKC", label).casefold()
     return _AROUND_A_LABEL.sub("", unicodedata.normalize("NFKC", folded))
 

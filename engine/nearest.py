@@ -12,7 +12,7 @@ _LENGTH_DIFFERENCE_MAX = 2
 _COMPARED_MAX = 100
 
 _BETWEEN_WORDS = str.maketrans("", "", "-_. @")
-"""What is between words, and the mark of a mention."""
+"""Separators of words, and the mark of a mention."""
 
 
 def spelled_alike(name: str, known: Iterable[str]) -> str | None:

@@ -51,7 +51,7 @@ class OpenPost(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Inbox(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one reader owes: post ids, ascending. Posts up to `gone_upto` may be owed and are not in memory."""
+    """The posts that a reader owes: ids, ascending. Posts up to `gone_upto` may be owed and are not in memory."""
 
     reader: int
     posts: tuple[int, ...] = ()

@@ -40,7 +40,7 @@ class Comparisons(Generic[Result]):
         self._size = 0
 
     def of(self, surface: str, other: str) -> Result:
-        """What the comparison of the two gives: as remembered, or else compared now."""
+        """Whether the two overlap: as remembered, or else compared now."""
         known = self._known.get(surface)
         if known is not None and (result := known.get(other)) is not None:
             return result

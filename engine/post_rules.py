@@ -1,4 +1,4 @@
-"""What commands about posts come to, and how posts are delivered and acknowledged.
+"""Rules of posts: how their commands are decided, and how posts are delivered and acknowledged.
 
 What can be asked, what happens and what is answered is in `engine.posts`; the book is `engine.open_posts`.
 """
@@ -49,7 +49,7 @@ from engine.vocabulary import Event, Topic
 
 
 def decide(state: State, command: PostCommand, context: Context) -> Decision | Refusal:
-    """What a command about posts comes to."""
+    """Decide a command about posts."""
     match command:
         case Post():
             return post(state.posts, state.keys, state.presence, command, context)
@@ -258,7 +258,7 @@ def _inbox(book: PostBook, command: ReadPosts, reader: int, thread: int | None, 
 
 
 def _awaits(lane: str | None, command: ReadPosts, reader: int, thread: int | None) -> tuple[Topic, ...]:
-    """What could add a post to those that are read."""
+    """The topics of events that could add a post to the answer."""
     if command.to_me:
         return (f"to:{reader}", f"register:{reader}", *(() if lane is None else (f"lane:{lane}",)))
     named = {"thread": thread, "lane": command.to_lane, "ref": command.ref, "tag": command.tag}

@@ -155,7 +155,7 @@ PresenceCommand = Register | WhoIsActive | Touch
 def decide(
     book: PresenceBook, seen: Mapping[int, Liveness], command: PresenceCommand, context: Context
 ) -> Decision | Refusal:
-    """What a command about presence comes to. `seen` is when each reader last called."""
+    """Decide a command about presence. `seen` is when each reader last called."""
     match command:
         case Register():
             return register(book, command, context)

@@ -48,7 +48,7 @@ SLICE_RECORDS = 200
 
 
 def decide(state: State, command: AnyCommand, context: Context) -> Outcome:
-    """What `command` comes to in this state, for this caller, now.
+    """Decide `command` in this state, for this caller, now.
 
     Raises `MissingAddressee` when the command names somebody and the context has no addressee.
     """

@@ -38,7 +38,7 @@ def ready_after(book: TaskBook, reader: int, after: int) -> list[ReadyTask]:
 
 
 def topics(book: TaskBook, reader: int) -> tuple[Topic, ...]:
-    """What could make one of the reader's tasks ready."""
+    """The topics of events that could make one of the reader's tasks ready."""
     own = book.owned_by(reader, OWNED_MAX)
     others = [task_id for task in own if book.is_held_up(task.id) for task_id in task.depends_on if task_id in book]
     named = (topic_of(task_id) for task_id in dict.fromkeys([*(task.id for task in own), *others]))

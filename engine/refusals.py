@@ -27,7 +27,7 @@ def invalid(message: str) -> Refusal:
 
 
 def not_found(message: str) -> Refusal:
-    """What the arguments name does not exist in this project."""
+    """The arguments name something that does not exist in this project."""
     return Refusal("not_found", message)
 
 

@@ -1,4 +1,4 @@
-"""What a repair leaves in a ledger. It folds to nothing: whatever it stands for is not there."""
+"""The event that a repair writes in place of a lost one. It folds to nothing."""
 
 from typing import ClassVar
 

@@ -264,7 +264,7 @@ SequenceEvent = Claimed | Seeded | Voided
 
 
 def decide(book: SequenceBook, keys: KeyBook, command: SequenceCommand, context: Context) -> Decision | Refusal:
-    """What a command about sequences comes to."""
+    """Decide a command about sequences."""
     match command:
         case Claim():
             return claim(book, keys, command, context)

@@ -114,10 +114,10 @@ _FAULTS = (
     (_REGEX, "write a glob, not a regular expression: '*' within one directory, '**' across directories"),
     (re.compile(r"^[^{]*\}|\{[^}]*$"), f"close every brace {OR_ANY}"),
 )
-"""What an alternative must not contain, and what to do. The first that matches is told."""
+"""Patterns that an alternative must not contain, and what to do. The first that matches is told."""
 
 _COUNTED = r"(port|gpu|db|table|branch|device|queue|env|sim)(?:e?s)?"
-"""What surfaces outside the repository mostly name."""
+"""The usual kinds of surfaces outside the repository."""
 
 _COUNTED_NAMESPACE = re.compile(rf"^{_COUNTED}\s*[:\uff1a]", re.IGNORECASE)
 _COUNTED_OTHERWISE = re.compile(

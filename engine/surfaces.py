@@ -84,7 +84,7 @@ def _path(written: str) -> str | Refusal:
 
 
 def _named(namespace: str, value: str) -> str | Refusal:
-    """What is not in the repository: `value` is a name, or several that lead from one to the next."""
+    """Something outside the repository: `value` is a name, or several that lead from one to the next."""
     if (remedy := surface_text.fault_of_named(namespace, value)) is not None:
         return _refused(namespace + value, remedy)
     return namespace + "/".join(name for part in value.split("/") if (name := part.strip()))
@@ -112,13 +112,13 @@ def names(surface: str) -> frozenset[str]:
 
 
 def namespace(surface: str) -> str:
-    """What a parsed surface counts, such as `port:`; empty for a path of the repository."""
+    """The kind of a parsed surface, such as `port:`; empty for a path of the repository."""
     return _paths(surface)[0]
 
 
 @lru_cache(maxsize=_PARSED_MAX)
 def stems(surface: str) -> frozenset[Stem]:
-    """What the paths of a parsed surface begin with, up to their first wildcard or range.
+    """The common beginning of the paths of a parsed surface, up to their first wildcard or range.
 
     A namespace counts as the first name. Two surfaces overlap only if a stem of one is the beginning of a stem of the
     other.
@@ -137,7 +137,7 @@ def wildcards(surface: str) -> int:
 
 
 def meaning(surface: str) -> str:
-    """What the spellings of one surface share: `src`, `src/` and `src/**` are `src`."""
+    """A key that all spellings of one surface share: `src`, `src/` and `src/**` are `src`."""
     shorter = surface.removesuffix(_EVERYTHING_BELOW)
     return ROOT if shorter == globs.ANY_PATH else shorter
 
@@ -147,7 +147,7 @@ def _is_one_name(segment: str) -> bool:
 
 
 def _alternatives(written: str) -> Iterator[str]:
-    """What the braces stand for, as in every shell: the innermost group with a comma is replaced first."""
+    """The alternatives of the braces, as in every shell: the innermost group with a comma is replaced first."""
     group = _GROUP.search(written)
     if group is None:
         yield written

@@ -31,7 +31,7 @@ Place = str | int | tuple[int, str] | None
 
 
 class Blocker(Struct, frozen=True, kw_only=True):
-    """What holds a task up since `at`: a reason, and perhaps another task."""
+    """A blocker of a task since `at`: a reason, and perhaps another task."""
 
     on: int | None
     reason: str

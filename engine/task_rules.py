@@ -62,7 +62,7 @@ Seen = Mapping[int, Liveness]
 def decide(
     book: TaskBook, presence: PresenceBook, seen: Seen, command: TaskCommand, context: Context
 ) -> Decision | Pending | Refusal:
-    """What a command about tasks comes to."""
+    """Decide a command about tasks."""
     match command:
         case TaskCreate():
             return create(book, presence, command, context)
@@ -234,7 +234,7 @@ def cancel(book: TaskBook, command: TaskCancel, context: Context) -> Decision | 
 
 
 def _begin(task: Task, context: Context) -> tuple[EventData, ...]:
-    """What happens when the caller starts this task: it becomes theirs where it is nobody's, or stale."""
+    """The events of starting this task: it becomes theirs where it is nobody's, or stale."""
     me = Addressee(context.caller.id, context.caller.actor)
     if task.status == "in_progress":
         return (_assigned(task, me),)

@@ -244,7 +244,7 @@ class AssignedTask(Reply, frozen=True, kw_only=True):
 
 
 class BlockerRow(Struct, frozen=True, kw_only=True):
-    """What holds a task up: a reason, and perhaps another task."""
+    """A blocker: a reason, and perhaps another task."""
 
     on: int | None
     reason: str
@@ -280,7 +280,7 @@ class Tasks(Reply, frozen=True, kw_only=True):
 
 
 class BlockerSince(Struct, frozen=True, kw_only=True):
-    """What holds a task up, and since when."""
+    """A blocker of a task, and since when."""
 
     on: int | None
     reason: str

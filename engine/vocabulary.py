@@ -18,7 +18,7 @@ ANY: Topic = "any"
 
 
 class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a caller can ask of a project.
+    """Something a caller can ask of a project.
 
     The fields are the arguments of the MCP tool: one declaration validates them, describes them, and is what
     `engine.project.decide` matches on.
@@ -36,7 +36,7 @@ class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What happened, with exactly the facts needed to fold it again. `type` is its name in the ledger.
+    """Something that happened, with exactly the facts needed to fold it again. `type` is its name in the ledger.
 
     Events are stored for ever: add fields with defaults, never rename a field or change its meaning. A field without a
     default is always written, also when null, because readers of the ledger rely on it.
@@ -45,7 +45,7 @@ class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     type: ClassVar[str]
 
     def topics(self, by: int) -> tuple[Topic, ...]:
-        """What this is news about when `by` did it."""
+        """The topics of this event when `by` did it."""
         return ()
 
 
@@ -64,12 +64,12 @@ class Event(Struct, frozen=True, kw_only=True):
 
     @property
     def topics(self) -> tuple[Topic, ...]:
-        """What this is news about."""
+        """The topics of this event."""
         return (ANY, *self.data.topics(self.by))
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """What a project answers: its fields are the result that an agent pays for.
+    """An answer of a project: its fields are the result that an agent pays for.
 
     Times are UTC in whole milliseconds. Shapes are stable: a field of the contract is present also when null; a field
     that appears only when it has something to say has a default and is left out at it.

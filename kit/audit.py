@@ -35,7 +35,7 @@ class Finding:
 
 
 def audit(directory: Path, commits: str) -> list[Finding]:
-    """What a range of commits (`main..HEAD`) added that is wrong; raises `Doubt` and `NotInGit`."""
+    """The faults that a range of commits (`main..HEAD`) added; raises `Doubt` and `NotInGit`."""
     repository = Repository.around(directory)
     settings = read_settings(repository)
     added = _added(repository, commits)

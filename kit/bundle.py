@@ -49,7 +49,7 @@ def compiled() -> bytes:
 
 
 def _bytecode(name: str, source: bytes) -> bytes:
-    """What a `.pyc` file holds that is not compared with its source: the two are in one file."""
+    """The content of a `.pyc` file that is not compared with its source: the two are in one file."""
     unchecked = (0b01).to_bytes(4, "little")
     code = compile(source, name, "exec", dont_inherit=True, optimize=0)
     return MAGIC_NUMBER + unchecked + bytes(8) + marshal.dumps(code)

@@ -59,7 +59,7 @@ class Bus:
         return _result(self._ask("tools/call", params, self._revision))
 
     def tell(self, hook: str, given: dict[str, Any]) -> dict[str, Any]:
-        """What the server's own hook of a client answers; raises `Doubt`."""
+        """The answer of the server's own hook of a client; raises `Doubt`."""
         path = f"{self._path.rstrip('/').rpartition('/')[0]}/hook/{hook}"
         return self._send(given, {}, path)
 

@@ -1,4 +1,4 @@
-"""What each agent client needs in a repository: hooks that start the kit, and a file of rules that it reads.
+"""The files of each agent client in a repository: hooks that start the kit, and a file of rules that it reads.
 
 The commands start the program in `.git`; where it is missing, as in a fresh clone, they do nothing.
 """
@@ -23,7 +23,7 @@ WAKE_SECONDS_MAX = 30 * 86_400
 
 
 class Edit(Protocol):
-    """What `kit.edits` has."""
+    """An edit of `kit.edits`."""
 
     def add(self, text: str | None) -> str | None:
         """The file with what is ours; None for no file."""
@@ -42,7 +42,7 @@ class Direct:
 
 @dataclass(frozen=True)
 class ClientFiles:
-    """What one client needs: which files show that a repository is worked on with it, and the file with its hooks.
+    """The needs of one client: which files show that a repository is worked on with it, and the file with its hooks.
 
     `private_path` is a second file, which stays on this machine, with `private_hooks`: where a token may be sent is
     never in a file that a branch can change.

@@ -90,7 +90,7 @@ def _take_check(repository: Repository) -> dict[str, Any]:
 
 
 def _counted_afterwards(ledger: Ledger, repository: Repository, settings: Settings) -> dict[str, Any]:
-    """What the check would have counted, of a commit that went around it. Nothing is claimed."""
+    """The report that the check would have made of a commit that bypassed it. Nothing is claimed."""
     changes = repository.committed()
     new = list(
         {file.unit: file for file in Numbering(settings.sequences, repository.tracked).of(changes.added)}.values()

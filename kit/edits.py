@@ -21,7 +21,7 @@ FINDS_PYTHON = '{python}="${{{program}%kit.pyz}}python"; [ -x "${python}" ] || {
 """Shell that sets a variable to what starts the program whose path another one has; see `kit.bundle.launcher`."""
 
 HOOK_PATH = "/hook/"
-"""What every address of ours that a client's hook asks has in it."""
+"""A part of every address of ours that a client's hook asks."""
 
 _UTF_16 = ("\udcff", "\udcfe")
 """How UTF-16 begins; bytes that are no UTF-8 are surrogates."""
@@ -113,7 +113,7 @@ class Block:
         return f"{text}{gap}{block}"
 
     def remove(self, text: str | None) -> str | None:
-        """What is around the block; None when nothing is left but what it came with."""
+        """The text around the block; None when nothing is left, or only the first line that came with the block."""
         if text is None or not (found := self._find(text)):
             return text
         before, after = text[: found.start()], text[found.end() :]
@@ -191,7 +191,7 @@ class JsonHooks:
 
 @dataclass(frozen=True)
 class JsonMember:
-    """One member of a JSON file, inside of others: `path` leads to it. What stands beside it stays."""
+    """One member of a JSON file, inside of others: `path` leads to it. Other members stay."""
 
     path: tuple[str, ...]
     value: Any

@@ -1,4 +1,4 @@
-"""What the kit asks git: where a repository is, what is about to be committed, and which paths it has ever known.
+"""The kit's questions to git: where a repository is, what is about to be committed, and which paths it has ever known.
 
 Only git's own data is read, and nothing is changed. Every question has a time limit; a question that fails is answered
 with nothing.
@@ -51,7 +51,7 @@ class NotInGit(Exception):
 
 @dataclass
 class Changes:
-    """What a commit is about to change, or what an agent has just written."""
+    """The changes of a commit that is about to be made, or the files that an agent has just written."""
 
     added: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -118,22 +118,22 @@ class Repository:
 
     @property
     def own_state(self) -> Path:
-        """What the kit keeps for this work tree."""
+        """The kit's files for this work tree."""
         return self.git_dir / STATE_NAME
 
     @property
     def shared_state(self) -> Path:
-        """What the kit keeps for all work trees."""
+        """The kit's files for all work trees."""
         return self.shared / STATE_NAME
 
     def pins(self) -> dict[str, str]:
-        """What was chosen when the kit was installed, by the lower-case name that git keeps."""
+        """The choices made at installation, by the lower-case name that git keeps."""
         found = _git(self.root, "config", "--local", "-z", "--get-regexp", r"^llm-bus\.") or b""
         pairs = (entry.partition("\n") for entry in _decoded(found).split("\0") if entry)
         return {name.partition(".")[2]: value for name, _, value in pairs}
 
     def staged(self, *, incoming: bool = False) -> Changes | None:
-        """What is about to be committed; None when git does not tell.
+        """The changes about to be committed; None when git does not tell.
 
         What a merge, a cherry-pick or a rebase brings in is a commit already, so it is left out unless `incoming`.
         """
@@ -149,7 +149,7 @@ class Repository:
         return Changes.by_status(changes)
 
     def written(self, paths: Iterable[str]) -> Changes:
-        """What an agent has just written: a path that the last commit lacks is new, a missing one is removed.
+        """The files that an agent has just written: a path that the last commit lacks is new, a missing one is removed.
 
         A path that neither the last commit nor the work tree has was made and taken away again: nothing changed.
         """
@@ -191,7 +191,7 @@ class Repository:
         return Made(short=rows[0][0], before=rows[1][1] if len(rows) > 1 else "", action=rows[0][2])
 
     def committed(self) -> Changes:
-        """What the last commit changed."""
+        """The changes of the last commit."""
         listed = _git(
             self.root, "diff-tree", "--root", "--no-commit-id", "--name-status", "-r", "-z", "--no-renames", "HEAD"
         )
@@ -238,7 +238,7 @@ class Repository:
 
     @cached_property
     def _refs(self) -> dict[str, str]:
-        """What branches and tags point to, the most recent first, and one of the names of each."""
+        """The commits of branches and tags, the most recent first, and one of the names of each."""
         kinds = ("refs/heads", "refs/remotes", "refs/tags")
         form = "--format=%(objectname) %(refname)"
         listed = _git(self.root, "for-each-ref", "--sort=-creatordate", f"--count={REFS_MAX}", form, *kinds) or b""
@@ -293,7 +293,7 @@ class Repository:
 
 
 def _objects(answered: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """What `git cat-file --batch` answers: the name and content of each tree; nothing for anything else."""
+    """Parse the answer of `git cat-file --batch`: the name and content of each tree; nothing for anything else."""
     while answered:
         head, _, answered = answered.partition(b"\n")
         fields = head.split()
@@ -326,7 +326,7 @@ def _existing_folder(directory: Path) -> Path:
 
 
 def _ask(directory: Path, *arguments: str) -> bytes:
-    """What git prints; raises `NotInGit` with what it complains of."""
+    """The output of git; raises `NotInGit` with its complaint."""
     try:
         ran = _run(directory, arguments, None)
     except (OSError, subprocess.SubprocessError) as error:
@@ -340,7 +340,7 @@ def _ask(directory: Path, *arguments: str) -> bytes:
 
 
 def _git(directory: Path, *arguments: str, given: bytes | None = None) -> bytes | None:
-    """What git prints; None when it fails or is not there."""
+    """The output of git; None when it fails or is not there."""
     try:
         ran = _run(directory, arguments, given)
     except (OSError, subprocess.SubprocessError):

@@ -28,7 +28,7 @@ HOOKS = {
     "pre-merge-commit": "--incoming",
     "pre-applypatch": "--incoming",
 }
-"""What each hook does: checks one's own commit, reports it, or looks at what a merge or a mailed patch brings in."""
+"""The option for each hook: check one's own commit, report it, or check what a merge or a mailed patch brings in."""
 
 PUT_ASIDE = (".legacy", ".old")
 """How pre-commit and lefthook name the hook that was there before theirs."""

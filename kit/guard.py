@@ -1,4 +1,4 @@
-"""What git's own hooks check: the files that a commit, a merge or a mailed patch brings in."""
+"""The checks of git's own hooks: the files that a commit, a merge or a mailed patch brings in."""
 
 from __future__ import annotations
 

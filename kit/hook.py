@@ -48,7 +48,7 @@ PLACES_OF_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GI
 """Set in a client that a hook of git has started; a file is looked at in the repository that it is in."""
 
 WORK_SECONDS_MIN = 0.4
-"""What is left for the work when the start alone took too long."""
+"""The time left for the work when the start alone took too long."""
 
 
 @dataclass

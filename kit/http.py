@@ -27,7 +27,7 @@ _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: |\r?\n)")
 
 
 class Malformed(OSError):
-    """What came is no HTTP, or too much of it."""
+    """The answer is no HTTP, or too long."""
 
 
 class Connection:
@@ -96,7 +96,7 @@ class Connection:
 
 
 class _Arriving(RawIOBase):
-    """What arrives on a socket until a deadline; a server that sends a byte now and then does not move it."""
+    """The bytes that arrive on a socket until a deadline; a server that sends a byte now and then does not move it."""
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected

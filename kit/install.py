@@ -53,7 +53,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Wishes:
-    """What to install. Left out, a choice that was made here before stays."""
+    """Choices of an installation. Left out, a choice that was made here before stays."""
 
     server: str | None = None
     default_server: str = DEFAULT_SERVER
@@ -73,7 +73,7 @@ class Wishes:
 
 @dataclass
 class Outcome:
-    """What was changed, one line each, and what could not be."""
+    """The changes, one line each, and those that could not be made."""
 
     changes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -211,7 +211,7 @@ def _plan(repository: Repository, wishes: Wishes) -> _Plan:
 
 
 def _pins(repository: Repository, wishes: Wishes) -> dict[str, str]:
-    """What is pinned in git's own config: new choices, and those that were made here before."""
+    """The choices pinned in git's own config: new choices, and those that were made here before."""
     before = repository.pins()
     server = wishes.server.rstrip("/") if wishes.server else None
     pins = {
@@ -287,7 +287,7 @@ def _reads_agents_file(path: Path) -> bool:
 
 
 def _former(root: Path) -> dict[Path, Edit]:
-    """What the first kit kept in the work tree."""
+    """The files that the first kit kept in the work tree."""
     folder = root / FOLDER_NAME
     found: dict[Path, Edit] = {
         folder / "llm_bus_hook.py": Retired("The reconcile hook of LLM Bus"),
@@ -391,7 +391,7 @@ def _is_writable(path: Path) -> bool:
 
 
 class _Work:
-    """What one run does to the files of a repository."""
+    """The changes of one run to the files of a repository."""
 
     def __init__(self, repository: Repository) -> None:
         self.root = repository.root

@@ -130,7 +130,7 @@ class Ledger:
         return found
 
     def next_number(self, sequence: str) -> int:
-        """What the next claim would give."""
+        """The number that the next claim would give."""
         return self._counters().get(sequence, 1)
 
     def knows(self, sequence: str) -> bool:

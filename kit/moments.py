@@ -1,4 +1,4 @@
-"""What the program does at each moment of an agent's session, whatever the client.
+"""The hook's work at each moment of an agent's session, whatever the client.
 
 It looks at the work tree, gets the facts over the bus, and says and does what `kit.telling` makes of them. Modules that
 only one moment needs are loaded then: loading takes longer than what is done.

@@ -20,7 +20,7 @@ DIGITS_MAX = 7
 """Without leading zeros. Longer runs are dates and clocks (`20261127101500_x.sql`), which no sequence counts."""
 
 _WORDS = re.compile(r"[^\W_]+(?:\.[0-9][^\W_]*)*")
-"""What stands between separators; a version, such as `V1.2`, is one word."""
+"""A word between separators; a version, such as `V1.2`, is one word."""
 
 _RUNS = re.compile("[0-9]+")
 _MONTH = "(?:0[1-9]|1[0-2])"

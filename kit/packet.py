@@ -1,4 +1,4 @@
-"""What a session is told when it begins, goes on, or was compacted: who it is, what it holds and owes, who is near.
+"""The text for a session that begins, goes on, or was compacted: who it is, what it holds and owes, who is near.
 
 Facts, with their authors. What other agents wrote is quoted, and said to be information: an agent takes orders from its
 own human only.

@@ -1,4 +1,4 @@
-"""What files held before the installer changed them, and what it left in them: kept in `.git`, out of a branch's reach.
+"""The content of files before and after the installer changed them: kept in `.git`, out of a branch's reach.
 
 A receipt may hold what somebody keeps in their settings, so it is for the owner's eyes only.
 """
@@ -27,7 +27,7 @@ class Receipt:
         self._folders: list[str] = [self._name(Path(name)) for name in known["folders"]]
 
     def before(self, path: Path, current: str | None, edit: Edit) -> str | None:
-        """What the file would hold without us."""
+        """The content that the file would have without us."""
         name = self._name(path)
         if current is not None and self._left.get(name) == digest(current):
             return self._before[name]
@@ -70,7 +70,7 @@ class Receipt:
 
 
 def digest(text: str) -> str:
-    """What a text is recognised by."""
+    """The digest by which a text is recognised."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 

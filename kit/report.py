@@ -1,4 +1,4 @@
-"""What a run of the hook has found, and the words for it."""
+"""The findings of a run of the hook, and the words for them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Collision:
 
 @dataclass
 class Report:
-    """What a run has found so far. One thread writes it; another reads it when time is up.
+    """The findings of a run so far. One thread writes it; another reads it when time is up.
 
     `warnings` are about the repository's own set-up, `doubts` say why something was not checked, `unchecked` what.
     `numbers` says of each new numbered file by whom its number was claimed, `paths` counts changed paths by whose lease
@@ -77,7 +77,7 @@ class Report:
         return bool(self.collisions or (self.blocks_leases and self.leases))
 
     def findings(self) -> list[str]:
-        """What to tell the agent or human, the worst first."""
+        """The lines for the agent or human, the worst first."""
         return [
             *findings_of([str(collision) for collision in self.collisions]),
             *findings_of(self.leases),

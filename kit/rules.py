@@ -11,6 +11,6 @@ def protocol() -> str:
 
 
 def repository_rules(*, lead: bool) -> str:
-    """What an instruction file in a repository says: the repository's own rules; a lead's says more."""
+    """The text of a repository's instruction file: the repository's own rules; a lead's has more."""
     names = ("repository.md", "lead.md") if lead else ("repository.md",)
     return "\n\n".join(text(f"instructions/{name}").strip() for name in names)

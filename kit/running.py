@@ -1,4 +1,4 @@
-"""What every run of the hook begins with: the bus, unless it is paused, and the way around everything."""
+"""The beginning of every run of the hook: the bus, unless it is paused, and the bypass."""
 
 from __future__ import annotations
 

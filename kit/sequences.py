@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 DEFAULTS = {"docs/decisions/*.md": "adr", "**/migrations/*.sql": "migration"}
-"""What holds where nothing else is found."""
+"""Sequences by glob, where nothing else is found."""
 
 NAME_LENGTH_MAX = 56
 """What is left of the 64 characters of the bus has room for a number."""
@@ -33,7 +33,7 @@ def derived(paths: Iterable[str]) -> dict[str, str]:
     for kind, folders in kinds.items():
         names = _names(kind, folders) if _count_apart(folders) else [kind] * len(folders)
         for folder, name in zip(folders, names):
-            # What comes first decides, so a folder with a sequence of its own stands before the general glob.
+            # The first match decides, so a folder with a sequence of its own stands before the general glob.
             if name != kind or not any(matches(default, folder.glob) for default in DEFAULTS):
                 found[folder.glob] = name
     return {**found, **DEFAULTS}

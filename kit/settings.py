@@ -1,4 +1,4 @@
-"""What the kit goes by in a repository.
+"""The kit's settings in a repository.
 
 Where tokens are sent was chosen when the kit was installed, and is kept in git's own config, which no branch can
 change. The file `llm-bus.config.json` comes with the branch: it says which files are numbered, never where the bus is.
@@ -33,7 +33,7 @@ WARNED_MAX = 3
 """Globs of the config file that name nothing; more are not told of."""
 
 PINNED = ("endpoint", "tokenEnv", "project")
-"""What the config file may repeat, and not change."""
+"""Settings that the config file may repeat, but not change."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def travels_in_clear(url: str) -> bool:
 
 
 def read_settings(repository: Repository, *, needs_file: bool = True) -> Settings:
-    """What holds in a repository; raises `Doubt` when its config file is missing or wrong."""
+    """The settings of a repository; raises `Doubt` when its config file is missing or wrong."""
     pins = repository.pins()
     given = _read_file(repository.config_path(), needs_file=needs_file)
     endpoint = pins.get("endpoint") or _from_environment()
@@ -115,7 +115,7 @@ def read_settings(repository: Repository, *, needs_file: bool = True) -> Setting
 
 
 def _fault(glob: str) -> str | None:
-    """What to write in place of a glob that can name no numbered file; None for any other."""
+    """How to correct a glob that can name no numbered file; None for any other."""
     if ".." in glob.split("/"):
         return "write it from the root of the repository, without '..'"
     if has_too_many_alternatives(glob):

@@ -1,4 +1,4 @@
-"""What the kit remembers between two runs: logs beside the work, sessions and pauses inside `.git`.
+"""The kit's state between two runs: logs beside the work, sessions and pauses inside `.git`.
 
 A lost file costs a repeated message, never a wrong verdict, so nothing here raises for a file that cannot be written.
 """
@@ -154,7 +154,7 @@ def end_pause(state: Path) -> None:
 
 @dataclass
 class Session:
-    """What one session of an agent was told, and what its hooks hold.
+    """The state of one session of an agent: the posts it was told of, and the leases its hooks hold.
 
     `told` are posts that were mentioned in the middle of a turn, `ended_with` those that a turn went on for or the
     agent was woken by, `tasks` those that it was woken by; `leases` are of the hooks, with the time each was taken.

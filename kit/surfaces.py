@@ -52,7 +52,7 @@ def matches(glob: str, path: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _endings(glob: str) -> tuple[str, ...]:
-    """What every path of a glob ends with, by alternative. It rules out nearly all files of a large repository."""
+    """The common ending of the paths of a glob, by alternative. It rules out nearly all files of a large repository."""
     return tuple(re.split("[*?/]", "/".join(_segments(one)))[-1] for one in _alternatives(glob))
 
 

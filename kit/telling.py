@@ -1,4 +1,4 @@
-"""What a hook says of posts and leases, and what it leases: one rule for the program and for the server.
+"""The hook's words about posts and leases, and its own leases: one rule for the program and for the server.
 
 Facts come in, words and wishes go out: nothing is asked, no file is touched. `kit.moments` has the facts from the bus,
 `web.hooks.moments` from the project itself. A turn is interrupted by facts only. Each post is mentioned once in the
@@ -39,7 +39,7 @@ CONTINUATIONS_MAX = 3
 
 
 class Facts(Protocol):
-    """What is known of the project, as its tools tell it."""
+    """The project as its tools tell it."""
 
     def is_mine(self, actor: object) -> bool:
         """Whether a name is the caller's."""
@@ -77,7 +77,7 @@ class Moment:
         return str(next((self.given[name] for name in names if self.given.get(name)), "none"))
 
     def text(self, findings: list[str]) -> str:
-        """What the model is to read, in the middle of a turn or at its end."""
+        """The text for the model, in the middle of a turn or at its end."""
         return clean(self.goes_on or "\n".join([*findings, *self.told]))
 
     def answer(self, findings: list[str]) -> str:
@@ -179,13 +179,13 @@ def to_release(facts: Facts, known: Session) -> list[str]:
 
 
 def new_posts(facts: Facts, known: Session) -> list[str]:
-    """What to say of posts in the middle of a turn."""
+    """The text about posts in the middle of a turn."""
     news = known.news(facts.unread())
     return [told_posts(news, "new")] if news else []
 
 
 def unread_at_end(facts: Facts, known: Session, *, goes_on_already: bool) -> str:
-    """What lets a turn go on at its end; nothing when all unread posts have done so."""
+    """The text that lets a turn go on at its end; nothing when all unread posts have done so."""
     known.continued = known.continued + 1 if goes_on_already else 0
     if known.continued >= CONTINUATIONS_MAX:
         return ""
@@ -201,7 +201,7 @@ def told_posts(posts: list[dict[str, Any]], which: str) -> str:
 
 
 def told_news(posts: list[dict[str, Any]], tasks: list[dict[str, Any]]) -> str:
-    """What an idle agent is woken with."""
+    """The text that wakes an idle agent."""
     rows = [
         f"- task #{line(task.get('task_id'))} {line(task.get('status'))}: {quoted(task.get('title'))}" for task in tasks
     ]

@@ -1,4 +1,4 @@
-"""What git alone can tell about new numbered files: which are new at all, and which have a number twice.
+"""New numbered files as git alone knows them: which are new at all, and which have a number twice.
 
 A file that replaces a removed one with its number is not new, nor is one that a branch has already. Two files of one
 folder with one number, in the index, the last commit or on a branch, are a collision that needs no bus: two sub-agents

@@ -27,7 +27,7 @@ HISTORY_SESSIONS_MAX = 4
 """Sessions for searches of old events: however slow those are, commits have sessions of their own."""
 
 OTHER_SESSIONS = TURNS_MAX + HISTORY_SESSIONS_MAX + 4
-"""What a server needs beside its pool: for turns, searches, news heard and told, and questions about silent ones."""
+"""Sessions besides the pool: for turns, searches, news heard and told, and questions about silent ones."""
 
 SESSIONS_MIN = OTHER_SESSIONS + 4
 """With fewer sessions than this a server does not start."""

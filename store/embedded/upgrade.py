@@ -20,7 +20,7 @@ _NEW = "upgrading"
 
 
 class Upgraded(Struct, frozen=True, kw_only=True):
-    """What was done; `kept` is the old cluster."""
+    """The result of an upgrade; `kept` is the old cluster."""
 
     before: int
     after: int

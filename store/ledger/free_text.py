@@ -115,7 +115,7 @@ async def find(connection: Connection, project_id: int, query: EventQuery, said:
 async def _among_few(
     connection: Connection, source: str, conditions: list[str], parameters: dict[str, Any], said: WordQuery
 ) -> Found[EventView]:
-    """What has the words, of the events of a rare filter."""
+    """The events with these words among those of a rare filter."""
     words = {f"word_{place}": [f"%{form}%" for form in forms] for place, forms in enumerate(said.words)}
     contains = [_CONTAINS.format(name=name) for name in words]
     has_words = _HAS_WORDS.format(block=f"seq / {BLOCK_EVENTS}")
@@ -127,7 +127,7 @@ async def _among_few(
 async def _by_blocks(
     connection: Connection, base: list[str], filters: list[str], parameters: dict[str, Any]
 ) -> Found[EventView]:
-    """What has the words, from the newest block on."""
+    """The events with these words, from the newest block on."""
     statements = [_SPAN.format(conditions=" and ".join([*base, each])) for each in filters or ["true"]]
     spans = [span for each in statements for span in await connection.fetch(each, parameters)]
     if (None, None) in spans:

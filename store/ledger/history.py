@@ -59,7 +59,7 @@ _EVENT_FILTERS = {
     "ref": "e.type = 'post' and e.data ->> 'ref' = %(ref)s",
     "tag": "e.type = 'post' and e.data ->> 'tag' = %(tag)s",
 }
-"""What each field of an `EventQuery` asks of an event, where an index finds it. A number goes with its sequence."""
+"""The condition of each field of an `EventQuery`, where an index finds the events. A number goes with its sequence."""
 
 _EVENT_BOUNDS = {
     "since": """e.seq >= (select seq from events where project_id = %(project)s and at >= %(since)s
@@ -98,7 +98,7 @@ _POST_FILTERS = {
     "tag": "e.data ->> 'tag' = %(tag)s",
     "thread": "(e.data ->> 'thread')::bigint = %(thread)s",
 }
-"""What each field of a `PostQuery` asks of a post, where an index finds it; the rest is in `find_posts`."""
+"""The condition of each field of a `PostQuery`, where an index finds the posts; the rest is in `find_posts`."""
 
 # "offset 0" has acknowledgements looked up post by post; a join might go through all of them for each.
 _UNACKED_BY = {
@@ -181,7 +181,7 @@ _TASK_CONDITIONS = {
     "lane": "created.lane = %(lane)s",
     "status": "ended.type = case %(status)s when 'done' then 'task_ship' else 'task_cancel' end",
 }
-"""What each field asks of a task in `_TASKS`."""
+"""The condition of each field on a task in `_TASKS`."""
 
 _COUNTED_TASKS = """(select count(*) from (
        select from events e where e.project_id = %(project)s and {condition}

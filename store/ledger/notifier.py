@@ -62,7 +62,7 @@ class News(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Listener(Struct, frozen=True, kw_only=True):
-    """What to do on news; none of it may block.
+    """Callbacks for news; none may block.
 
     `project` gets the id of one that was written to. `identity`: rights or names changed, of this owner and in this
     project; None stands for any. `audited`: the audit trail of this owner has something new. `gap`: news may have been
@@ -128,7 +128,7 @@ class Notifier:
 
 
 def news_of(writer: int, untold: set[int]) -> list[str]:
-    """What is notified when this writer wrote to these projects."""
+    """The payload of the notification that this writer wrote to these projects."""
     if len(untold) > TOLD_MAX:
         return [_encode(News(writer=writer, anything=True))]
     return [_encode(News(writer=writer, project=project_id)) for project_id in sorted(untold)]

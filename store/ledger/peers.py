@@ -80,7 +80,7 @@ async def is_served(connection: Connection) -> bool:
 
 
 class PeerStatistics(Struct, frozen=True, kw_only=True):
-    """What is known of other servers: how many there are, whether this one is `deaf`, and how often it was replaced."""
+    """Figures of other servers: how many there are, whether this one is `deaf`, and how often it was replaced."""
 
     others: int
     deaf: bool

@@ -1,4 +1,4 @@
-"""What was moved from ledgers into files: kept for each project, with the state that those events led to."""
+"""Events that were moved from ledgers into files: kept for each project, with the state that those events led to."""
 
 from msgspec import Struct
 
@@ -22,7 +22,7 @@ class Pruned(Struct, frozen=True, kw_only=True):
 
 
 async def find(connection: Connection, project_id: int) -> Pruned | None:
-    """What was moved of this project; None when all of it is in the database."""
+    """The moved events of this project; None when all are in the database."""
     rows = await connection.fetch(_FIND, (project_id,))
     return record(Pruned, rows[0]) if rows else None
 

@@ -75,7 +75,7 @@ class Gap(Struct, frozen=True, kw_only=True):
 
 
 class Closed(Struct, frozen=True, kw_only=True):
-    """What closing the gaps of a project did: numbers that were filled, and events that were set aside."""
+    """The result of closing a project's gaps: numbers that were filled, and events that were set aside."""
 
     filled: int
     set_aside: tuple[int, ...]
@@ -154,7 +154,7 @@ class GapWatch:
             await trio.sleep(LOOK_SECONDS)
 
     def statistics(self) -> LedgerStatistics:
-        """What was found."""
+        """The gaps that were found."""
         return LedgerStatistics(gaps=self._gaps)
 
     async def _look(self) -> None:

@@ -13,7 +13,7 @@ from engine.events import Unknown, encode
 from engine.vocabulary import Event, EventData
 
 COLUMNS = 'seq bigint, at timestamptz, actor text, "by" bigint, type text, data jsonb'
-"""What `jsonb_to_recordset` makes of a document. It costs the client half of what six arrays do."""
+"""The columns that `jsonb_to_recordset` makes of a document. It costs the client half of what six arrays do."""
 
 READ_PAGE = """
 select seq, at, actor, participation_id, type, data::text from events

@@ -51,7 +51,7 @@ class PublicStats(Struct, frozen=True, kw_only=True):
 
 
 class _Counted(Struct):
-    """What is counted of one ledger, up to its event `seq`."""
+    """The counts of one ledger, up to its event `seq`."""
 
     seq: int = 0
     posts: int = 0

@@ -57,14 +57,14 @@ class Facets(Struct, frozen=True, kw_only=True):
 
 
 async def names_of(connection: Connection, project_id: int, tasks: Collection[int], posts: Collection[int]) -> Names:
-    """What these tasks and posts are called."""
+    """The titles of these tasks and the subjects of these posts."""
     titles = await connection.fetch(_TITLES, (project_id, list(tasks))) if tasks else []
     subjects = await connection.fetch(_SUBJECTS, (project_id, list(posts))) if posts else []
     return Names(tasks=dict(titles), posts={post_id: subject for post_id, subject in subjects if subject})
 
 
 async def facets(connection: Connection, project_id: int, since: datetime) -> Facets:
-    """What happened since then, counted."""
+    """The number of events since then, by type and actor."""
     parameters = {"project": project_id, "since": since, "counted_max": COUNTED_MAX, "facets_max": FACETS_MAX}
     rows = await connection.fetch(_FACETS, parameters)
     types = [(name, count) for kind, name, count in rows if kind == "type"]

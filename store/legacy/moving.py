@@ -26,7 +26,7 @@ _LAST_ID = "select greatest(max(id), %s::bigint, 0) from participations"
 
 
 class Carried(Struct, frozen=True, kw_only=True):
-    """What was carried over, and remarks for the operator."""
+    """The counts of what was carried over, and remarks for the operator."""
 
     owners: int
     projects: int

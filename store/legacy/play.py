@@ -187,7 +187,7 @@ class _Task:
             self._played.before[self._event.id].append(Addition(self._event.at, data))
 
     def _apply(self, data: EventData, event: TaskEvent | None) -> None:
-        """What the engine's fold will make of it."""
+        """Fold an event into the task, as the engine will."""
         match data:
             case TaskCreated():
                 self._status, self._owner = "open" if data.owner is None else "assigned", data.owner

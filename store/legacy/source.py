@@ -151,7 +151,7 @@ class TaskFact(Struct, frozen=True):
 
 
 class BlockerFact(Struct, frozen=True):
-    """What holds a task up, or did."""
+    """A blocker of a task, resolved or not."""
 
     task_id: int
     on: int | None
@@ -219,7 +219,7 @@ class Source:
         return await self.connection.fetch(query, parameters)
 
     async def history(self, project_id: int) -> Rows:
-        """What happened in a project, in order; `told` understands the rows."""
+        """The events of a project, in order; `told` understands the rows."""
         return await Rows.of(self.connection, _HISTORY, {"project": project_id})
 
     async def tasks(self, project_id: int) -> tuple[list[TaskEvent], list[TaskFact], list[BlockerFact]]:

@@ -1,4 +1,4 @@
-"""What people type: emails, handles, slugs, labels and the like, and which of them can be one.
+"""Names that people type: emails, handles, slugs, labels and the like, and the rules for each.
 
 Pure functions over text; whether a name is taken is the database's to say.
 """

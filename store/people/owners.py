@@ -13,7 +13,7 @@ from store.postgres.connection import Connection, Row
 COLUMNS = """
 o.id, o.email, o.handle, o.is_operator, o.suspended_at is not null, o.handle_confirmed_at is not null
 """
-"""What `owner_of` wants of an owner `o`."""
+"""The columns of an owner `o` for `owner_of`."""
 
 _FIND_OWNER = f"""
 select {COLUMNS} from owners o where lower(o.email collate "C") = lower(%s::text collate "C")

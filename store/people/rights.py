@@ -1,4 +1,4 @@
-"""What a lead may do, checked in the transaction that does it.
+"""The rights of a lead, checked in the transaction that uses them.
 
 A call is let in when it arrives, and its change may run much later: after the lead's tokens were taken back. Without a
 second look a lead who keeps calling would be left with a token made a moment after the revocation.

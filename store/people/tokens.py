@@ -92,7 +92,7 @@ class TokenRow(Struct, frozen=True, kw_only=True):
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """What a valid token stands for. Calls are refused unless it `admits` them."""
+    """The principal of a valid token. Calls are refused unless it `admits` them."""
 
     principal: Principal
     owner_id: int
@@ -140,7 +140,7 @@ async def still_valid(connection: Connection, token_hashes: Collection[bytes]) -
 
 
 def routing_tag(project_id: int) -> str:
-    """What all tokens of a project have in common, so that a proxy can send them to the same server.
+    """The characters that all tokens of a project share, so that a proxy can send them to the same server.
 
     Neither secret nor trusted: it is hashed with the rest of the token, and decides nothing here.
     """

@@ -1,4 +1,4 @@
-"""What makes PostgreSQL lose what it has answered: its settings, and addresses that do not follow a failover.
+"""Ways for PostgreSQL to lose a commit that was answered: its settings, and addresses that do not follow a failover.
 
 An answer of this program promises that what it tells is kept. Here is only told what breaks that promise; everything
 works all the same.
@@ -22,7 +22,7 @@ _RELOAD = "in postgresql.conf, and reload PostgreSQL"
 
 
 class Risk(Struct, frozen=True, kw_only=True):
-    """What may be lost and when, and what to do about it; both are sentences."""
+    """A risk of losing data, and what to do about it; both are sentences."""
 
     says: str
     todo: str
@@ -83,7 +83,7 @@ def risks_of_address(conninfo: str) -> Iterator[Risk]:
 
 
 def _default_target() -> str | None:
-    """What PGTARGETSESSIONATTRS says, or libpq's own default."""
+    """The value of PGTARGETSESSIONATTRS, or libpq's own default."""
     options = {option.keyword: option.val or option.compiled for option in pq.Conninfo.get_defaults()}
     default = options[b"target_session_attrs"]
     return None if default is None else default.decode()

@@ -1,4 +1,4 @@
-"""What an operator wants to know of the database: its version, how large it is, and how many are connected."""
+"""Facts about the database for operators: its version, how large it is, and how many are connected."""
 
 from msgspec import Struct
 

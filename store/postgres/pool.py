@@ -101,7 +101,7 @@ class Pool:
         self._close_idle()
 
     def statistics(self) -> PoolStatistics:
-        """What the pool holds and did."""
+        """Figures of the pool."""
         lent = self._size_max - self._free.value
         return PoolStatistics(
             size_max=self._size_max,

@@ -23,7 +23,7 @@ _REMEDY = "Connect to PostgreSQL directly, or set the pooler to session pooling 
 
 
 class Pooler(Struct, frozen=True, kw_only=True):
-    """What stands between us and PostgreSQL: nothing (`is_there` is false), or a pooler that keeps sessions apart."""
+    """Whether a pooler, one that keeps sessions apart, stands between this server and PostgreSQL."""
 
     is_there: bool
 

@@ -106,14 +106,14 @@ async def _dump(conninfo: str, major: int, file: Path) -> tuple[int, int]:
 
 
 class _Contents(Struct):
-    """What a backup holds: how many events, and the numbers of the migrations that made its tables."""
+    """The content of a backup: how many events, and the numbers of the migrations that made its tables."""
 
     events: int = 0
     migrations: list[int] = []
 
 
 async def _read_through(file: Path, major: int) -> _Contents:
-    """What a backup holds; reads all of it, so that a broken one is found out.
+    """The content of a backup; reads all of it, so that a broken one is found out.
 
     Raises `TransferRefused` for anything else than a complete backup.
     """

@@ -38,7 +38,7 @@ select at, file, coalesce(events, 0), coalesce(projects, 0), coalesce(size_bytes
 
 
 class BackedUp(Struct, frozen=True, kw_only=True):
-    """What is in a backup."""
+    """The content of a backup."""
 
     events: int
     projects: int

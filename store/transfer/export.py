@@ -58,7 +58,7 @@ class Found(Struct, frozen=True, kw_only=True):
 
 
 class Exported(Struct, frozen=True, kw_only=True):
-    """What an export did: `events` are in the ledger, of which `added` were not in the file before."""
+    """The result of an export: `events` are in the ledger, of which `added` were not in the file before."""
 
     handle: str
     slug: str

@@ -1,4 +1,4 @@
-"""What an export is made of: the lines of `ledger.jsonl`, and `project.json`, as they are written and read again.
+"""The format of an export: the lines of `ledger.jsonl`, and `project.json`, as they are written and read again.
 
 Only the form is here; `export` writes it and `restore` reads it. Nothing in it is a secret, an email or an
 address, because exports are made to be committed.

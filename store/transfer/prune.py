@@ -87,7 +87,7 @@ _ALL_THERE = "select count(*) from events where project_id = %s and seq <= %s"
 
 
 class PrunedNow(Struct, frozen=True, kw_only=True):
-    """What a prune did: `moved` events up to number `upto` are only in files now; `kept` older ones stayed."""
+    """The result of a prune: `moved` events up to number `upto` are only in files now; `kept` older ones stayed."""
 
     handle: str
     slug: str

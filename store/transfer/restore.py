@@ -55,7 +55,7 @@ select given.id, added.id, %(project)s, given.lane, given.is_admin, given.create
 
 
 class Restored(Struct, frozen=True, kw_only=True):
-    """What an import brought."""
+    """The result of an import."""
 
     email: str
     handle: str

@@ -23,7 +23,7 @@ ARCHIVED = Refusal(
 )
 
 _PAGES = {"list_participants": "the page Members", "list_sequences": "the page Numbers", "list_tasks": "the page Tasks"}
-"""What shows an owner the same as these tools."""
+"""The pages that show an owner the same as these tools."""
 
 _STATUSES = {"not_found": 404, "conflict": 409, "forbidden": 403, "busy": 429, "unavailable": 503}
 

@@ -1,4 +1,4 @@
-"""What happened in a project: its ledger live, by any filter and by free text, newest first and page by page.
+"""The events of a project: its ledger live, by any filter and by free text, newest first and page by page.
 
 Read from the journal, so it starts no actor and makes nobody active. What is shown can be downloaded as CSV or JSON.
 """
@@ -38,11 +38,11 @@ EXPORT_EVENTS_MAX = 1_000
 TYPES = (("", "any"), *((name, name.replace("_", " ")) for name in EVENT_TYPES))
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would run (OWASP, CSV injection)."""
+"""The first characters of a cell that a spreadsheet would run (OWASP, CSV injection)."""
 
 
 class Filters(Struct, frozen=True, kw_only=True):
-    """What an event must be like, and where the page begins: right before this id, or at the newest."""
+    """The filters of events, and where the page begins: right before this id, or at the newest."""
 
     q: Annotated[str, Meta(max_length=200)] | None = None
     actor: terms.ActorName | None = None

@@ -40,7 +40,7 @@ class Adherences:
         )
 
     async def of(self, project_id: int) -> Counted:
-        """What was counted within the last minute, or now."""
+        """The counts, a minute old at most."""
         counted = self._kept.get(project_id) or await self._kept.load(project_id, self._count)
         assert counted is not None  # noqa: S101 - told to the type checker
         return counted

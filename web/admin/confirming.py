@@ -8,7 +8,7 @@ from quart import render_template
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """What is asked, and what the button does.
+    """The question, and what its button does.
 
     `title` names what it is about. `names` are listed below the `sentences`; `fields` go along with the form.
     """

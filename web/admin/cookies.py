@@ -23,7 +23,7 @@ class Cookies:
         self._prefix = "__Host-" if self._secure else ""
 
     def get(self, name: str) -> str | None:
-        """What the present request brings; None when absent or empty."""
+        """The cookie's value in the present request; None when absent or empty."""
         return request.cookies.get(self._prefix + name) or None
 
     def put(self, response: Response, name: str, value: str, *, seconds: int | None = None) -> None:

@@ -21,7 +21,7 @@ Row = TypeVar("Row")
 
 
 def found(row: Row | None) -> Row:
-    """What was looked for; aborts with 404 when it is not there."""
+    """The value itself; aborts with 404 when it is None."""
     if row is None:
         abort(404)
     return row

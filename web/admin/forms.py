@@ -29,7 +29,7 @@ LINES: dict[str, Any] = {"lines": True}
 _BOXES = {"": False, "false": False, "off": False, "0": False, "true": True, "on": True, "1": True}
 _MISSING = "This field was not sent, so nothing was changed."
 _UNDECODED = "\ufffd"
-"""What bytes become that are not UTF-8."""
+"""The character that bytes become that are not UTF-8."""
 
 _TIMES = (datetime, datetime | None)
 

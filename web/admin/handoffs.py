@@ -39,7 +39,7 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 
 class NewPost(Struct, frozen=True, kw_only=True):
-    """What an owner hands over; `to` is a lane or somebody's name."""
+    """The form of a handoff; `to` is a lane or somebody's name."""
 
     to_lane: terms.Lane | None = None
     to_actor: terms.ActorName | None = None

@@ -37,7 +37,7 @@ INVITES_LAPSE_HOURS = 24
 
 
 class Seen(Struct, frozen=True, kw_only=True):
-    """What a project's state says at one moment; `active` is as the project's own page counts."""
+    """A project's state at one moment, for this page; `active` is as the project's own page counts."""
 
     needs: Needs
     active: int
@@ -82,7 +82,7 @@ def home_pages(context: AdminContext) -> Blueprint:
 
 
 async def _seen(context: AdminContext, projects: list[ProjectOverview]) -> tuple[dict[int, Seen], list[str]]:
-    """What the state of the projects says, and the names of projects that did not answer in time."""
+    """The state of the projects, and the names of projects that did not answer in time."""
     found: dict[int, Seen] = {}
     silent: list[str] = []
 

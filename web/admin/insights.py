@@ -70,7 +70,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """What was counted, and when."""
+    """The counts, and when they were made."""
 
     at: datetime
     hours: list[Counter[str]]

@@ -21,7 +21,7 @@ class Bend(Struct, frozen=True):
 
 
 Slot = int | Bend
-"""What stands in a column: a task, by its id, or lines that pass."""
+"""A place in a column: a task, by its id, or lines that pass."""
 
 
 class Layers(Struct, frozen=True):

@@ -126,7 +126,7 @@ def _reader(context: AdminContext) -> Reader:
 
 
 class _Told:
-    """What all streams of pages have: whose they are, the changes that they note, and what they say at the end."""
+    """The common part of all streams of pages: their owner, the changes that they note, and their last words."""
 
     def __init__(self, context: AdminContext, owner_id: int | None) -> None:
         self._context = context
@@ -164,7 +164,7 @@ class OneProject(_Told):
         return b"%bevent: here\nid: %d\ndata: {}\n\n" % (_RETRY, self._after)
 
     async def next(self) -> bytes:
-        """What happened next; what happens right after it comes along."""
+        """The next events, and those that happen right after them."""
         assert self._after is not None  # noqa: S101 - set before the first wait
         directory, told = self._context.services.directory, b""
         with self._changes.interrupting():
@@ -238,7 +238,7 @@ class OwnersProjects(_Told):
 
 
 def _just_now(context: AdminContext) -> bytes:
-    """What was changed between the page and its stream, or between two streams."""
+    """A `changed` for changes between the page and its stream, or between two streams."""
     return CHANGED if context.services.changes.happened_just_now else b""
 
 

@@ -29,7 +29,7 @@ PIECES_MAX = 600
 _PIECE = re.compile(r"[][*_`<>&\\#!\n]")
 
 REF_PLACE = "{ref}"
-"""What stands in a project's URL pattern for a ref."""
+"""The placeholder of the ref in a project's URL pattern."""
 
 
 def pieces(text: str) -> int:

@@ -35,7 +35,7 @@ class Listed(paging.Listed, frozen=True, kw_only=True):
 
 
 class Work(Struct, frozen=True, kw_only=True):
-    """What a member works on now; `lane` and `status` are as registered.
+    """The work of a member now; `lane` and `status` are as registered.
 
     `last_seen` is newer than the member's row, which is written some seconds later. It is None after a day.
     """
@@ -117,7 +117,7 @@ async def member_page(
 
 
 def working(state: State, now: datetime, member: MemberRow, actor: str) -> Work:
-    """What a project's state says of a member."""
+    """The work of a member, from a project's state."""
     reader = member.participation_id
     presence = state.presence.get(reader)
     tasks = state.tasks.find(None, actor, None, ready=False, limit=WORK_SHOWN_MAX)
@@ -133,7 +133,7 @@ def working(state: State, now: datetime, member: MemberRow, actor: str) -> Work:
 
 
 def _registered(state: State, readers: list[int]) -> dict[int, Work]:
-    """What these readers registered, and how much each still has to acknowledge."""
+    """The registrations of these readers, and how many posts each still has to acknowledge."""
     known = {}
     for reader in readers:
         presence = state.presence.get(reader)

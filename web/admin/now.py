@@ -45,7 +45,7 @@ class Agent(Struct, frozen=True, kw_only=True):
 
 
 class Scene(Struct, frozen=True, kw_only=True):
-    """What goes on in a project: `agents` by their last call, and how many more called within a day."""
+    """The present work in a project: `agents` by their last call, and how many more called within a day."""
 
     agents: list[Agent]
     agents_more: int
@@ -83,7 +83,7 @@ def now_pages(context: AdminContext) -> Blueprint:
 
 
 def scene_of(state: State, now: datetime, project: ProjectRow) -> Scene:
-    """What goes on in a project in this state."""
+    """The present work in a project, from its state."""
     readers = list(state.seen)[::-1]
     met = conflicts(state.leases, now, LEASES_COMPARED_MAX)
     return Scene(

@@ -19,7 +19,7 @@ PAGE_PARTICIPANTS = 50
 
 
 class Person(Struct, frozen=True, kw_only=True):
-    """What can be changed of a participant."""
+    """The form of a participant."""
 
     label: ParticipantName
     kind: Kind

@@ -22,7 +22,7 @@ from web.admin.visitor import HOME, PREFIX, current_owner, see_other
 
 
 class ProjectSettings(Struct, frozen=True, kw_only=True):
-    """What can be changed of a project."""
+    """The form of a project's settings."""
 
     slug: str
     name: ProjectName

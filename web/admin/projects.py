@@ -22,7 +22,7 @@ ProjectName = Annotated[str, Meta(max_length=PROJECT_NAME_LENGTH_MAX)]
 
 
 class NewProject(Struct, frozen=True, kw_only=True):
-    """What a project is made of; its name is the slug unless given."""
+    """The form of a new project; its name is the slug unless given."""
 
     slug: str
     name: ProjectName | None = None

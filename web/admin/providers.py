@@ -41,7 +41,7 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 GOOGLE_DISCOVERY_URL = "https://accounts.google.com/.well-known/openid-configuration"
 
 _NONSENSE = (OAuthError, JoseError, msgspec.MsgspecError, httpx2.InvalidURL, LookupError, ValueError)
-"""What reading an answer raises that is not what it should be."""
+"""Exceptions raised while reading a malformed answer."""
 
 _ERROR_CODE = re.compile(r"[a-z_]{1,40}").fullmatch
 
@@ -114,7 +114,7 @@ def error_code(text: str) -> str:
 
 
 class _Metadata(Struct, frozen=True, kw_only=True):
-    """What is read of a discovery document (OpenID Connect Discovery 1.0 §3)."""
+    """The part of a discovery document that is read (OpenID Connect Discovery 1.0 §3)."""
 
     issuer: str
     authorization_endpoint: str
@@ -290,7 +290,7 @@ async def _talking(title: str) -> AsyncIterator[None]:
 
 
 async def _published(session: Any, url: str) -> dict[str, Any]:
-    """What a provider tells everybody."""
+    """A provider's public metadata and keys."""
     return _json(await session.request("GET", url, withhold_token=True))
 
 

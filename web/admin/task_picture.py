@@ -80,7 +80,7 @@ def subgraph_of(book: TaskBook) -> Subgraph:
 
 
 def around(book: TaskBook, task_id: int) -> Subgraph:
-    """What a task waits for and what waits for it; nothing when it is finished."""
+    """The tasks that a task waits for and those that wait for it; nothing when it is finished."""
     chosen: dict[int, None] = {}
     if task_id in book:
         _gather(book, [task_id], chosen, AROUND_MAX)

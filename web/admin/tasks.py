@@ -86,7 +86,7 @@ class Filters(Struct, frozen=True, kw_only=True):
 
 
 class NewTask(Struct, frozen=True, kw_only=True):
-    """What a task is made of; `depends_on` are numbers, apart by commas or spaces."""
+    """The form of a new task; `depends_on` are numbers, separated by commas or spaces."""
 
     title: terms.Title
     detail: Detail | None = None
@@ -109,7 +109,7 @@ class NewTask(Struct, frozen=True, kw_only=True):
 
 
 class Move(Struct, frozen=True, kw_only=True):
-    """What to do to a task. Which of the other fields it needs depends on that."""
+    """The form of a change to a task. The action decides which other fields it needs."""
 
     do: Literal["assign", "start", "block", "unblock", "ship", "cancel"]
     owner: terms.OwnerName | None = None

@@ -40,7 +40,7 @@ HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
-"""What browsers must keep to on pages of the web admin, beyond what holds everywhere."""
+"""Security headers of the web admin, besides those of all pages."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATIC = "admin.static"

@@ -1,4 +1,4 @@
-"""What one token can do to everybody else: another project's claims and `/healthz`, while each attack runs.
+"""The effect of one token on everybody else: another project's claims and `/healthz`, while each attack runs.
 
 An attack has a project of its own, which is prepared through the directory as an agent could have over a day; then one
 call is repeated over HTTP on many connections at once. The neighbour claims in another project on one connection. Its

@@ -1,4 +1,4 @@
-"""What a design without actors would give: the same claims as plain SQL, driven by pgbench.
+"""A design without actors, for comparison: the same claims as plain SQL, driven by pgbench.
 
 A transaction a claim, with prepared statements, from a client written in C: the counter's upsert returns the number,
 and an event with it is inserted. `squeezed` makes both one statement, so one round trip: the strongest form that we

@@ -1,4 +1,4 @@
-"""What a benchmark run found, and what it makes of it: samples, medians, targets.
+"""The results of a benchmark run: samples, medians, targets.
 
 Numbers only: measuring is `web.bench.run`'s, words and tables are `web.bench.report`'s. Every target is a ratio of two
 medians-to-be that were sampled next to each other, round by round, because the machine's speed drifts.
@@ -166,7 +166,7 @@ class Size(Struct, frozen=True, kw_only=True):
 
 
 class Holding(Struct, frozen=True, kw_only=True):
-    """What it costs to hold so much. `memory_bytes`: beyond a server whose project is empty, where that can be read.
+    """The cost of holding so much. `memory_bytes`: beyond a server whose project is empty, where that can be read.
 
     `first_answer_seconds` is the first call over HTTP, which makes the project's actor begin. `slowest_step_ms` is of
     the steps in which a snapshot is written and read.

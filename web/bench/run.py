@@ -76,7 +76,7 @@ ACTIVATIONS = 5
 Advance = Callable[[int], object]
 
 PARTS = ("calls", "attacks", "holdings", "throngs", "beside")
-"""What a run consists of. `calls` needs the histories; the others make what they need."""
+"""The parts of a run. `calls` needs the histories; the others make what they need."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):

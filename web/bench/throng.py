@@ -77,7 +77,7 @@ class _Client:
 
 
 async def park(job: Parking) -> Waiting:
-    """What a call that waits costs, and how soon it is woken."""
+    """The cost of a call that waits, and how soon it is woken."""
     opening, clients = trio.CapacityLimiter(OPENED_AT_ONCE), dict[str, list[_Client]]()
     woken: list[float] = []
     async with trio.open_nursery() as nursery:
@@ -136,7 +136,7 @@ async def _round_trip_ms(client: _Client, token: str) -> float:
 
 
 async def flood(job: Flood) -> Flooded:
-    """What the others feel of one project that floods."""
+    """The effect of one flooded project on the others."""
     opening, random = trio.CapacityLimiter(OPENED_AT_ONCE), Random(1)  # noqa: S311 - only spreads calls over time
     before: list[float] = []
     calm: list[float] = []

@@ -45,7 +45,7 @@ def unreachable(cause: Exception) -> BusUnreachable:
 
 
 def reason(error: Exception) -> str:
-    """What the error says. Trio's connections put it into a cause and leave the error itself without a text."""
+    """The text of the error. Trio's connections put it into a cause and leave the error itself without a text."""
     return next(filter(None, map(str, _causes(error))), type(error).__name__)
 
 
