@@ -7,11 +7,13 @@ from functools import cache
 from typing import Any
 
 import httpcore2
+import httpx2
 import pytest
 import structlog
 from werkzeug.routing import Rule
 
 from store.opening import Store, open_store
+from tests.bounds import HANG_SECONDS
 from tests.postgres import Server, fresh_database, own_directory, running_server
 from web import logs
 
@@ -46,6 +48,17 @@ def _compiled_once(compile_builder: Callable[..., Any]) -> Callable[..., Any]:
         return compiled[parts]
 
     return look
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clients_are_patient() -> Iterator[None]:
+    """Let HTTP clients wait for long that name no bound: by themselves they give up after five seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for client in (httpx2.AsyncClient, httpx2.Client):
+            defaults = client.__init__.__kwdefaults__
+            assert defaults is not None
+            patch.setitem(defaults, "timeout", httpx2.Timeout(HANG_SECONDS))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,6 +25,7 @@ from engine.repairs import Lost
 from engine.sequences import Claimed, Seeded, Voided
 from engine.tasks import TaskAssigned, TaskBlocked, TaskCancelled, TaskCreated, TaskResolved, TaskShipped, TaskStarted
 from engine.vocabulary import Event, EventData
+from tests.bounds import HANG_SECONDS
 
 OpenJournal = Callable[[], Journal]
 
@@ -257,7 +258,7 @@ async def test_a_turn_keeps_other_writers_waiting(open_journal: OpenJournal) -> 
             await journal.append(PROJECT, [claim(1, by=BOB)], {})
         outcomes.append("second lost")
 
-    with trio.fail_after(10):
+    with trio.fail_after(HANG_SECONDS):
         async with trio.open_nursery() as nursery, first.turn(PROJECT, 0, 9):
             nursery.start_soon(lose, second)
             await second.append(PROJECT + 1, [claim(1)], {})
@@ -280,7 +281,7 @@ async def test_a_turn_begins_with_the_ledgers_tail_and_its_append_writes_after_i
 
 async def test_a_turn_in_which_nothing_could_be_written_is_handed_on(open_journal: OpenJournal) -> None:
     first, second = open_journal(), open_journal()
-    with trio.fail_after(10):
+    with trio.fail_after(HANG_SECONDS):
         with pytest.raises(Contended):
             async with first.turn(PROJECT, 0, 9):
                 await first.append(PROJECT, [claim(2)], {}, holding_turn=True)
@@ -322,7 +323,7 @@ async def test_turns_follow_one_another(open_journal: OpenJournal) -> None:
             await trio.lowlevel.checkpoint()
             inside -= 1
 
-    with trio.fail_after(10):
+    with trio.fail_after(HANG_SECONDS):
         async with trio.open_nursery() as nursery:
             for _ in range(6):
                 nursery.start_soon(take, open_journal())
@@ -336,7 +337,7 @@ async def test_a_turn_ends_with_an_error_and_with_cancellation(open_journal: Ope
     with trio.move_on_after(0):
         async with first.turn(PROJECT, 0, 9):
             await trio.sleep_forever()
-    with trio.fail_after(10):
+    with trio.fail_after(HANG_SECONDS):
         async with first.turn(PROJECT, 0, 9):
             with trio.CancelScope() as scope:
                 scope.cancel()
@@ -591,7 +592,7 @@ async def test_a_cancelled_append_is_all_there_or_not_at_all(open_journal: OpenJ
     with trio.CancelScope() as scope:
         scope.cancel()
         await journal.append(PROJECT, [claim(1), claim(2)], {ALICE: 2})
-    with trio.fail_after(10):
+    with trio.fail_after(HANG_SECONDS):
         async with journal.turn(PROJECT, 0, 9):
             stored, cursor = await journal.tail(PROJECT, 0, 9), await journal.cursor(PROJECT, ALICE)
     assert (len(stored), cursor) in [(0, None), (2, 2)]

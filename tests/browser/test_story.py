@@ -36,7 +36,9 @@ def whoami(site: Site, token: str) -> dict[str, Any]:
 
 def is_refused(site: Site, token: str) -> bool:
     """Whether the bus does not know this token."""
-    answer = httpx2.post(f"{site.url}/mcp", headers={"Authorization": f"Bearer {token}"}, json={})
+    answer = httpx2.post(
+        f"{site.url}/mcp", headers={"Authorization": f"Bearer {token}"}, json={}, timeout=MCP_SECONDS_MAX
+    )
     return answer.status_code == 401
 
 

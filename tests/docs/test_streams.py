@@ -16,9 +16,10 @@ from tests.postgres import query
 from tests.web.admin.admin_client import signed_in
 from tests.web.bus import Bus, running_bus
 from web.admin import cookies
+from web.admin.live import STREAM_SECONDS
 
-TOLD_SECONDS_MAX = 20
-"""A proxy that buffers tells nothing until the stream ends, which is much later."""
+TOLD_SECONDS_MAX = STREAM_SECONDS - 10
+"""A proxy that buffers tells nothing until the stream ends."""
 
 Proxy = Callable[[str, Path], AbstractAsyncContextManager[httpx2.AsyncClient]]
 

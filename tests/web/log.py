@@ -5,7 +5,7 @@ import io
 import pytest
 import trio
 
-LOGGED_SECONDS_MAX = 300
+from tests.bounds import HANG_SECONDS
 
 
 class Log(io.StringIO):
@@ -13,7 +13,7 @@ class Log(io.StringIO):
 
     async def once_it_has(self, text: str, count: int = 1) -> str:
         """All of it, once `text` is there so many times. A test that waits in vain fails with what was logged."""
-        with trio.move_on_after(LOGGED_SECONDS_MAX):
+        with trio.move_on_after(HANG_SECONDS):
             while self.getvalue().count(text) < count:  # noqa: ASYNC110 - the log tells nobody
                 await trio.sleep(0.02)
             return self.getvalue()

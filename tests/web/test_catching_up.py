@@ -6,6 +6,7 @@ import trio
 
 from actors.recent import Recent
 from store.postgres.connection import Connection
+from tests.bounds import HANG_SECONDS
 from tests.web.bus import Bus
 
 
@@ -44,7 +45,7 @@ async def test_a_client_that_leaves_before_the_answer_is_shown_the_events_again(
         is_locked.set()
         await goes_on.wait()
 
-    with trio.fail_after(30):
+    with trio.fail_after(HANG_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(bus.store.write, lock_the_ledger)
             await is_locked.wait()

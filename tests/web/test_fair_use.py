@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from store import Store
+from tests.bounds import HANG_SECONDS
 from tests.web.bus import Bus, running_bus
 from web.fair_use import KEYS_MAX, Buckets, FairUse
 
@@ -42,7 +43,7 @@ async def test_buckets_are_bounded_and_a_rate_of_0_bounds_nothing() -> None:
 async def test_too_many_calls_are_busy_for_this_token_alone(store: Store, conninfo: str) -> None:
     async with running_bus(store, conninfo, calls_per_second=1) as bus:
         flooder, other = await bus.mint("flooder"), await bus.mint("other")
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while not (refused := await call(bus, flooder, "whoami"))[0].startswith("busy: "):
                 pass
         assert refused == ("busy: this token may make 1 calls a second; try again in 1 second.", "1")

@@ -73,7 +73,7 @@ def test_what_a_test_configures_ends_with_it(level: int) -> None:
 
 
 async def test_a_wait_in_vain_shows_what_was_logged(logged: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.web.log.LOGGED_SECONDS_MAX", 0)
+    monkeypatch.setattr("tests.web.log.HANG_SECONDS", 0)
     log.info("something", what="else")
     with pytest.raises(pytest.fail.Exception, match=r"not logged 2 times(?s:.*)else"):
         await logged.once_it_has("something", 2)

@@ -14,6 +14,7 @@ from store.ledger.peers import Peers
 from store.postgres.clock import Clock
 from store.postgres.pool import Pool
 from tests.actors.journal_conformance import claim, post
+from tests.bounds import HANG_SECONDS
 from tests.postgres import query
 
 PROJECTS = range(1, 11)
@@ -34,7 +35,7 @@ def batch(project_id: int, event: Event | None = None, predecessor: Head = EMPTY
 async def written(journal: PostgresJournal, batches: Iterable[Batch]) -> dict[int, str]:
     """What came of each project's batch."""
     batches = list(batches)
-    with trio.fail_after(20):
+    with trio.fail_after(HANG_SECONDS):
         outcomes = await journal.append_together(batches)
     return {each.project_id: told(outcome) for each, outcome in zip(batches, outcomes, strict=True)}
 

@@ -12,6 +12,7 @@ from engine.tasks import TaskCreated, TaskShipped, TaskStarted
 from store import Store
 from store.ledger.repair import GapWatch, close_gaps, find_gaps
 from tests.actors.journal_conformance import claim, event, post
+from tests.bounds import HANG_SECONDS
 from tests.postgres import query
 from tests.store.estate import Estate, audited, settle
 
@@ -97,7 +98,7 @@ async def test_a_server_counts_gaps(store: Store, ann: Estate, conninfo: str) ->
     watch = GapWatch(conninfo)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
-        with trio.fail_after(20):
+        with trio.fail_after(HANG_SECONDS):
             while watch.statistics().gaps == 0:  # noqa: ASYNC110 - it can only be asked
                 await trio.sleep(0.01)
         nursery.cancel_scope.cancel()

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.web.admin.admin_client import AdminClient
 from web.admin import cookies
 
-WAIT_SECONDS_MAX = 60
 READ_BYTES = 65_536
 NARROW_BYTES = 1_024
 
@@ -28,7 +28,7 @@ class EventStream:
 
     async def until(self, mark: bytes) -> bytes:
         """What comes before this mark; empty at the end."""
-        with trio.fail_after(WAIT_SECONDS_MAX):
+        with trio.fail_after(HANG_SECONDS):
             while mark not in self._read:
                 more = await self._connection.receive_some(READ_BYTES)
                 if not more:

@@ -12,6 +12,7 @@ import trio
 from engine.events import EVENT_TYPES
 from engine.lookups import AckFact, EventView
 from store.ledger import words
+from tests.bounds import HANG_SECONDS
 from tests.postgres import query
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import fields_of, links_of, text_of, wrong_in
@@ -289,7 +290,7 @@ async def test_a_search_reads_an_index_also_in_a_large_ledger(bus: Bus, ada: Adm
     query(conninfo, "analyze events")
     scans = "select idx_scan from pg_stat_user_indexes where indexrelname = 'events_by_words'"
     there = await project_of(bus, ada)
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         while query(conninfo, scans) == [(0,)]:  # PostgreSQL counts late
             assert "word4321" in text_of(await ada.page(f"{there}/activity", q="word4321"))
             await trio.sleep(0.2)

@@ -4,6 +4,7 @@ import re
 
 import trio
 
+from tests.bounds import HANG_SECONDS
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import fields_of, text_of
 from tests.web.bus import Bus
@@ -42,7 +43,7 @@ async def test_who_is_away_is_told_in_the_same_words_everywhere(bus: Bus, ada: A
     assert "shop shop 1 1" in text_of(await ada.page("/admin/"))
     settings = fields_of(await ada.page("/admin/projects/1/settings"))
     await ada.change("/admin/projects/1/settings", **settings | {"liveness_window_seconds": "1"})
-    with trio.fail_after(30):
+    with trio.fail_after(HANG_SECONDS):
         while "api away, seen" not in text_of(await ada.page("/admin/projects/1")):  # noqa: ASYNC110 - time passes
             await trio.sleep(0.2)
     assert "shop shop nobody 1" in text_of(await ada.page("/admin/"))

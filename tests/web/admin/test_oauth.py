@@ -11,6 +11,7 @@ import trio
 
 from store import Store
 from store.people import owners, sessions
+from tests.bounds import HANG_SECONDS
 from tests.postgres import query
 from tests.web.admin.fake_providers import FakeGitHub, openid_process, served
 from tests.web.bus import Bus, running_bus
@@ -249,7 +250,7 @@ async def test_a_provider_that_says_nothing_is_given_up(
             oauth_bus(store, conninfo, silent) as bus,
             httpx2.AsyncClient(base_url=bus.url) as stranger,
         ):
-            with trio.fail_after(20):
+            with trio.fail_after(HANG_SECONDS):
                 assert (await stranger.get(DOOR)).status_code == 503
         nursery.cancel_scope.cancel()
 

@@ -11,6 +11,7 @@ from store.errors import ConnectionLost, TransferRefused
 from store.people import links, minting, sessions
 from store.postgres.connection import Connection
 from store.transfer.backup import back_up
+from tests.bounds import HANG_SECONDS
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.event_stream import opened
 from tests.web.admin.reading import links_of, text_of
@@ -92,7 +93,7 @@ async def test_a_suspended_owners_waits_end_at_once(bus: Bus, operator: AdminCli
         statuses.append((await bus.ask(token, "tools/call", call)).status_code)
         answered.set()
 
-    with trio.fail_after(30):
+    with trio.fail_after(HANG_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait, scout)
             nursery.start_soon(wait, minted.provisioned.token)

@@ -12,6 +12,7 @@ import trio
 from engine.events import encode
 from engine.sequences import Claimed
 from store import Store
+from tests.bounds import HANG_SECONDS
 from tests.postgres import Server, query
 from web.bench.generator import Load
 from web.bench.holdings import LARGE
@@ -262,7 +263,7 @@ async def test_the_generator_counts_only_good_answers(status: bytes, *, answered
         (listener,) = await nursery.start(partial(trio.serve_tcp, answer, 0, host="127.0.0.1"))
         url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/"
         load = Load(url=url, headers={}, body="{}", connections=2, seconds=0.1)
-        with trio.fail_after(30):
+        with trio.fail_after(HANG_SECONDS):
             if failed:
                 with pytest.raises(BenchFailed, match="answered nothing"):
                     await run_job("web.bench.generator", load, Sample)

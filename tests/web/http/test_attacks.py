@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from store import Store
+from tests.bounds import HANG_SECONDS
 from tests.web.bus import Bus, running_bus
 from tests.web.http.test_both_ways import Mirror
 from tests.web.http.test_limits import PING, connect, head, read_answer, read_some
@@ -33,7 +34,7 @@ def number_of(metrics: str, name: str) -> float:
 
 
 async def until(bus: Bus, name: str, holds: Callable[[float], bool]) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         while not holds(number_of((await bus.http.get("/metrics")).text, name)):
             pass
 
@@ -54,7 +55,7 @@ async def test_unfinished_requests_on_any_route_lose_their_places(
             begun = f"POST {random.choice(PATHS)} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
             begun += "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{"
             await sends(stream, begun[: random.choice((0, 1, 20, len(begun)))].encode())
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert (await bus.http.get("/healthz")).status_code == 200
             for stream in streams:
                 while await read_some(stream):
@@ -74,7 +75,7 @@ async def test_unfinished_bodies_do_not_take_the_places_of_health_checks(
         for _ in range(1 + PROBE_PLACES):
             stream = await held.enter_async_context(await connect(bus))
             await stream.send_all(begun)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while (await bus.http.get("/healthz")).status_code != 200:
                 pass
 
@@ -117,7 +118,7 @@ async def test_a_trickle_does_not_prolong_a_head(store: Store, conninfo: str, mo
         stream = await connect(bus)
         async with stream:
             await stream.send_all(b"GET / HTTP/1.1\r\nX: ")
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 while await sends(stream, b"x"):  # noqa: ASYNC110 - a slow sender is what this is about
                     await trio.sleep(0.05)
 
@@ -179,7 +180,7 @@ async def test_pages_that_nobody_takes_are_bounded_over_all_addresses(
     assert len(nursery.child_tasks) < len(clients), "who did not fit has lost the connection"
     for client in clients:
         client.close()
-    with trio.fail_after(60):
+    with trio.fail_after(HANG_SECONDS):
         while server.unsent.held_bytes:
             await trio.lowlevel.checkpoint()
 
@@ -194,7 +195,7 @@ async def test_large_bodies_of_one_address_are_bounded(
         await first.send_all(begun)
         await until(bus, "llm_bus_http_arriving_bytes", lambda arriving: arriving > 0)
         await second.send_all(begun)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             status, body = await read_answer(second)
         assert (status, json.loads(body)["error"]) == (503, "busy")
 
@@ -202,7 +203,7 @@ async def test_large_bodies_of_one_address_are_bounded(
 async def test_one_address_has_a_share_and_behind_a_proxy_it_is_the_clients(store: Store, conninfo: str) -> None:
     async with running_bus(store, conninfo, connections_max=8, trusted_proxies=()) as bus, AsyncExitStack() as held:
         first, second, third = [await held.enter_async_context(await connect(bus)) for _ in range(3)]
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert (await read_answer(third))[0] == 503
         await first.send_all(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert (await read_answer(first))[0] == 200
@@ -211,7 +212,7 @@ async def test_one_address_has_a_share_and_behind_a_proxy_it_is_the_clients(stor
         token = await bus.mint()
         wait = {"name": "read_posts", "arguments": {"to_me": True, "wait_seconds": 55}}
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": wait}
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             async with trio.open_nursery() as nursery:
                 for _ in range(2):
                     nursery.start_soon(bus.send, message, token, {"X-Forwarded-For": "203.0.113.5"})

@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.lowlevel
 
+from tests.bounds import HANG_SECONDS
 from tests.web.http.odd_requests import odd_bytes, seeds_of, split
 from web.http import asgi
 from web.http.answer import Answer
@@ -97,7 +98,7 @@ def answers(received: bytes) -> Iterable[tuple[int, bytes]]:
 async def test_generated_requests_get_the_same_by_both_ways(part: int, request: pytest.FixtureRequest) -> None:
     seeds = seeds_of(request, SEEDS)
     for seed in seeds[part::PARTS]:
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             sent = odd_bytes(seed)
             fast, seen, _ = await converse([sent], has_fast_way=True)
             for pieces, has_fast_way in (([sent], False), (split(sent, seed), True)):

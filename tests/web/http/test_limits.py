@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from store import Store
+from tests.bounds import HANG_SECONDS
 from tests.postgres import Server
 from tests.web.bus import Bus, running_bus
 from web.http import connection, request
@@ -80,7 +81,7 @@ async def test_a_declared_length_is_refused_before_anything_is_sent(bus: Bus, to
     stream = await connect(bus)
     async with stream:
         await stream.send_all(head(bus, token, "Content-Length: 1000000000"))
-        with trio.fail_after(connection.LINGER_SECONDS_MAX + 10):
+        with trio.fail_after(HANG_SECONDS):
             assert (await read_answer(stream))[0] == 413
 
 
@@ -97,7 +98,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     stream = await connect(bus)
     async with stream:
         await stream.send_all(head(bus, token, "Content-Length: 100") + PING)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             status, body = await read_answer(stream)
     assert (status, json.loads(body)["error"]) == (408, "too_slow")
 
@@ -123,7 +124,7 @@ async def test_a_silent_connection_is_closed(
         stream = await connect(bus)
         async with stream:
             await stream.send_all(sent)
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 assert await stream.receive_some() == b""
 
 
@@ -150,7 +151,7 @@ async def test_a_client_that_does_not_read_loses_its_connection(
             stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 4096)
             await stream.send_all(head(bus, token, f"Content-Length: {len(message)}") + message)
             received = 0
-            with trio.fail_after(60):
+            with trio.fail_after(HANG_SECONDS):
                 while b'tool="read_posts"' not in (await bus.http.get("/metrics")).content:
                     pass
                 while data := await read_some(stream):
@@ -171,7 +172,7 @@ async def test_a_connection_too_many_hears_so_and_health_is_still_answered(store
         token = await bus.mint("many")
         asked = head(bus, token, f"Content-Length: {len(PING)}") + PING
         first, second, third, probe = [await connect(bus) for _ in range(4)]
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             for stream in (first, second):
                 await stream.send_all(asked)
                 assert (await read_answer(stream))[0] == 200
@@ -194,7 +195,7 @@ async def test_requests_in_one_go_are_answered_in_order(bus: Bus, token: str) ->
         asked = head(bus, token, f"Content-Length: {len(PING)}") + PING
         await stream.send_all(asked * 3)
         received = b""
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while received.count(b'"result":{}') < 3:
                 received += await stream.receive_some()
     assert received.count(b"HTTP/1.1 200") == 3
@@ -215,7 +216,7 @@ async def test_what_is_not_http_is_refused_and_closed(bus: Bus, start: bytes) ->
     async with stream:
         await stream.send_all(start)
         received = b""
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             while data := await read_some(stream):
                 received += data
     assert received.startswith(b"HTTP/1.1 4")
@@ -232,7 +233,7 @@ async def test_an_upgrade_to_a_web_socket_is_ignored(bus: Bus) -> None:
         key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
         upgrade = f"Connection: Upgrade\r\nUpgrade: websocket\r\n{key}"
         await stream.send_all(f"GET /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n{upgrade}\r\n\r\n".encode())
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert (await stream.receive_some()).startswith(b"HTTP/1.1 405")
 
 

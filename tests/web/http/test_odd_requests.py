@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from store import Store
+from tests.bounds import HANG_SECONDS
 from tests.web.bus import Bus, running_bus
 from tests.web.log import Log
 from web.http import serving
@@ -246,5 +247,5 @@ async def status_of(bus: Bus, start: str, host: str = "127.0.0.1") -> int:
     stream = await trio.open_tcp_stream("127.0.0.1", int(bus.url.rpartition(":")[2]))
     async with stream:
         await stream.send_all(f"{start} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
-        with trio.fail_after(30):
+        with trio.fail_after(HANG_SECONDS):
             return int((await stream.receive_some()).split(b" ")[1])

@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.bounds import HANG_SECONDS
 from web.http.answer import Answer
 from web.http.asgi import Receive, Scope, Send
 from web.http.connection import Connection
@@ -129,7 +130,7 @@ async def test_a_request_that_is_answered_as_its_time_ends_is_recorded_once(*, h
 
         work.during = end_its_time
         here.sendall(REQUEST)
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             await connection.run()
         assert here.recv(65_536).startswith(b"HTTP/1.1 200 OK")
     assert work.recorded == [(200, "ok")]

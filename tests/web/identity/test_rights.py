@@ -11,9 +11,8 @@ from store.ledger import projects
 from store.people import grants, invites, owners, participants
 from store.people.owners import OwnerRow
 from store.postgres.connection import Connection
+from tests.bounds import HANG_SECONDS
 from tests.web.bus import Bus
-
-ANSWER_SECONDS_MAX = 30
 
 Taking = Callable[[Connection, int, int], Awaitable[object]]
 """Takes the right of ada's lead in a project away."""
@@ -81,7 +80,7 @@ async def answered_while(bus: Bus, token: str, tool: str, arguments: dict[str, A
     async def call() -> None:
         answers.append(await bus.ask(token, "tools/call", {"name": tool, "arguments": arguments}))
 
-    with trio.fail_after(ANSWER_SECONDS_MAX):
+    with trio.fail_after(HANG_SECONDS):
         async with trio.open_nursery() as nursery, bus.store.transaction() as connection:
             owner, project_id = await of_ada(connection)
             await taking(connection, owner.id, project_id)

@@ -5,6 +5,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from engine.identity import Addressee, Roster
 from engine.refusals import Refusal
+from tests.bounds import HANG_SECONDS
 from web.identity.rosters import Rosters
 
 ADA = Roster(handle="ada", labels={"scout": 1})
@@ -33,7 +34,7 @@ async def test_known_names_are_resolved_from_memory_while_an_unknown_one_is_look
     async with trio.open_nursery() as nursery:
         nursery.start_soon(rosters.resolve, "ghost", 1)
         await wait_all_tasks_blocked()
-        with trio.fail_after(60):
+        with trio.fail_after(HANG_SECONDS):
             assert await rosters.resolve("scout", 1) == Addressee(1, "ada/scout")
         assert store.reads == [1, 1]
         store.go_on.set()

@@ -16,6 +16,7 @@ from engine.posts import ReadPosts
 from store import Store
 from store.errors import StoreUnavailable
 from store.people import grants, minting, owners, participants
+from tests.bounds import HANG_SECONDS
 from tests.web.bus import Bus
 from tests.web.test_waiting import is_waiting
 from web.config import Settings
@@ -45,7 +46,7 @@ async def ends(bus: Bus, lead: str, end: End) -> tuple[int, dict[str, Any]]:
     async def wait_for_news() -> None:
         posts.append(await bus.call(peer, "read_posts", to_me=True, wait_seconds=55))
 
-    with trio.fail_after(30):
+    with trio.fail_after(HANG_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait)
             nursery.start_soon(wait_for_news)
@@ -99,7 +100,7 @@ async def test_the_waits_of_an_owner_who_is_suspended_elsewhere_end_as_forbidden
     async def wait(whose: str) -> None:
         statuses.append((await bus.ask(whose, "tools/call", WAIT)).status_code)
 
-    with trio.fail_after(30):
+    with trio.fail_after(HANG_SECONDS):
         async with trio.open_nursery() as nursery:
             async with trio.open_nursery() as suspended:
                 nursery.start_soon(wait, other.provisioned.token)
@@ -167,7 +168,7 @@ async def test_a_silent_store_is_asked_again_until_it_says_who_may_wait(autojump
 async def test_a_wait_that_begins_as_the_server_stops_ends_at_once() -> None:
     stopping = trio.Event()
     stopping.set()
-    with Waits(stopping).parked(somebody(), digest("a")) as wait, trio.fail_after(20):
+    with Waits(stopping).parked(somebody(), digest("a")) as wait, trio.fail_after(HANG_SECONDS):
         assert wait is not None
         with wait.scope():
             await trio.sleep_forever()

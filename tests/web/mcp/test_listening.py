@@ -17,6 +17,7 @@ from mcp.shared.subscriptions import ResourceUpdated
 from store import Store
 from store.ledger import projects
 from store.people import grants, owners
+from tests.bounds import HANG_SECONDS
 from tests.web.admin.event_stream import EventStream, connected
 from tests.web.admin.slow_reading import UNREAD_EVENTS, connections, hurry
 from tests.web.bus import ENVELOPE, Bus, running_bus
@@ -24,7 +25,6 @@ from tests.web.http.test_attacks import until
 from web.identity import waits
 from web.mcp import listening
 
-WAIT_SECONDS_MAX = 20
 ALL = ["bus://inbox", "bus://tasks", "bus://leases", "bus://presence"]
 
 
@@ -33,7 +33,7 @@ async def listener(bus: Bus, token: str, *uris: str) -> AsyncIterator[Subscripti
     """A client of the SDK that listens."""
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=WAIT_SECONDS_MAX) as http,
+        httpx2.AsyncClient(headers=headers, timeout=HANG_SECONDS) as http,
         Client(streamable_http_client(f"{bus.url}/mcp", http_client=http)) as client,
         client.listen(resource_subscriptions=uris) as subscription,
     ):
@@ -41,7 +41,7 @@ async def listener(bus: Bus, token: str, *uris: str) -> AsyncIterator[Subscripti
 
 
 async def heard(subscription: Subscription) -> str:
-    with trio.fail_after(WAIT_SECONDS_MAX):
+    with trio.fail_after(HANG_SECONDS):
         event = await anext(subscription)
     assert isinstance(event, ResourceUpdated)
     return str(event.uri)

@@ -11,8 +11,8 @@ from typing import Any
 import trio
 from msgspec import Struct
 
-HEARD_SECONDS_MAX = 300
-"""Several times the minute after which a webhook is due again that a server took and did not settle."""
+from tests.bounds import HANG_SECONDS
+
 FIELD_END = b"\r\n"
 
 
@@ -47,7 +47,7 @@ class Receiver:
 
     async def wait_for(self, count: int) -> list[Heard]:
         """Everything that came, once it is so many requests."""
-        with trio.fail_after(HEARD_SECONDS_MAX):
+        with trio.fail_after(HANG_SECONDS):
             while len(self.heard) < count:
                 await self._news.wait()
         return self.heard

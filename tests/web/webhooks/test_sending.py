@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.bounds import HANG_SECONDS
 from tests.web.webhooks.receiver import Receiver
 from web.errors import NotDelivered
 from web.webhooks import sending
@@ -129,5 +130,5 @@ async def test_a_receiver_that_is_not_there_is_told_without_its_address() -> Non
 async def test_a_receiver_that_does_not_answer_is_given_up(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "SEND_SECONDS_MAX", 0.2)
     receiver.silent = True
-    with trio.fail_after(60), pytest.raises(NotDelivered, match="did not answer within"):
+    with trio.fail_after(HANG_SECONDS), pytest.raises(NotDelivered, match="did not answer within"):
         await Sender(allow_private=True).send(receiver.url, HELLO)
