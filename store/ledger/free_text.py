@@ -5,11 +5,13 @@ page. Of a block it reads all events that have the words, so a filter that few o
 many: 100,000 events with a common word took 20 ms, to find the 50 of one actor. So the filters are probed first, as in
 other searches (`store.ledger.history`):
 
-- Where one matches fewer than `FEW_MAX` events, those are read and their texts compared; no block is asked.
+- Where one matches fewer than `FEW_MAX` events, those are read and their texts compared; no block is asked. Long texts
+  take a hundred times longer than short ones, so after `COMPARED_SECONDS_MAX` the search says how far back it came.
 - Otherwise blocks are asked until `READ_MAX` events were read; then the search says how far back it came.
 """
 
 import re
+from time import perf_counter
 from typing import Any
 
 from msgspec import Struct
@@ -30,6 +32,12 @@ BLOCKS_MAX = 2_000
 FEW_MAX = 2_000
 """How many events a filter may match for their texts to be compared: some 10 ms where all of them are posts."""
 
+SLICE_EVENTS = 500
+"""How many of those are compared in one statement: less than a second where all have the longest texts."""
+
+COMPARED_SECONDS_MAX = 0.5
+"""After this no further slice is compared."""
+
 READ_MAX = 10_000
 """Events with the words after which no further block is asked where a filter drops most: some 10 ms."""
 
@@ -43,6 +51,8 @@ _HAS_WORDS = """words_by_block(project_id, seq, data)
 # An event's words are computed again, which takes a hundred times longer than to see that a text does not contain one.
 # PostgreSQL checks the cheaper condition first.
 _CONTAINS = f"lower(concat_ws(' ', {_TEXTS})) like any(%({{name}})s::text[])"
+
+_FEW = "select e.seq from {source} as e where {conditions} order by e.seq desc"
 
 # The newest and the oldest block in which something meets one filter.
 _SPAN = f"""
@@ -115,13 +125,21 @@ async def find(connection: Connection, project_id: int, query: EventQuery, said:
 async def _among_few(
     connection: Connection, source: str, conditions: list[str], parameters: dict[str, Any], said: WordQuery
 ) -> Found[EventView]:
-    """The events with these words among those of a rare filter."""
+    """The events with these words among those of a rare filter, slice by slice from the newest on."""
+    few = _FEW.format(source=source, conditions=" and ".join(conditions))
+    numbers = [number for (number,) in await connection.fetch(few, parameters)]
     words = {f"word_{place}": [f"%{form}%" for form in forms] for place, forms in enumerate(said.words)}
-    contains = [_CONTAINS.format(name=name) for name in words]
-    has_words = _HAS_WORDS.format(block=f"seq / {BLOCK_EVENTS}")
-    return Found(
-        await history.events_of(connection, source, [*conditions, *contains, has_words], {**parameters, **words})
-    )
+    wanted = [*(_CONTAINS.format(name=name) for name in words), _HAS_WORDS.format(block=f"seq / {BLOCK_EVENTS}")]
+    late_at = perf_counter() + COMPARED_SECONDS_MAX
+    found: list[EventView] = []
+    for at in range(0, len(numbers), SLICE_EVENTS):
+        if at and perf_counter() > late_at:
+            return Found(found, numbers[at - 1])
+        asked = {"numbers": numbers[at : at + SLICE_EVENTS], "limit": parameters["limit"] - len(found)}
+        found += await history.events_of(connection, _FOUND, wanted, {**parameters, **words, **asked})
+        if len(found) == parameters["limit"]:
+            break
+    return Found(found)
 
 
 async def _by_blocks(

@@ -127,6 +127,18 @@ async def test_a_search_whose_filter_drops_many_events_ends_early_and_goes_on_wh
     assert await paged(connection, "word", tag="tag-11") == (of_a_tag, 2)
 
 
+async def test_a_search_that_compares_for_long_ends_early_and_goes_on_where_it_ended(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_a_tag, _ = await paged(connection, "word", tag="tag-1")
+    monkeypatch.setattr(free_text, "SLICE_EVENTS", 10)
+    assert await paged(connection, "word", tag="tag-1") == (of_a_tag, 1)
+    monkeypatch.setattr(free_text, "COMPARED_SECONDS_MAX", -1)
+    found, pages = await paged(connection, "word", tag="tag-1")
+    assert found == of_a_tag
+    assert pages > 2
+
+
 class Planned(Explaining):
     """A session that shows what the search itself did; what prepares it is done."""
 
