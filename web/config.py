@@ -136,6 +136,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(bound, public_url=bound.known_url)
 
 
+def user_data_dir() -> Path:
+    """Where the embedded PostgreSQL keeps its data unless told otherwise."""
+    return Path(platformdirs.user_data_dir("llm-bus"))
+
+
 def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int | Path | None) -> Settings:
     """The settings that `flags` (by field name; None: not given) and then `environ` ask for.
 
@@ -150,7 +155,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         database_url=_database_url(
             str(flags["database_url"]) if flags.get("database_url") else _secret(environ, "DATABASE_URL")
         ),
-        data_dir=Path(expanduser(given("data_dir", "LLM_BUS_DATA_DIR") or platformdirs.user_data_dir("llm-bus"))),
+        data_dir=Path(expanduser(given("data_dir", "LLM_BUS_DATA_DIR") or user_data_dir())),
         disk_reserve_mib=_natural("DISK_RESERVE_MIB", given("disk_reserve_mib") or str(RESERVE_BYTES >> 20)),
         host=_host(given("host") or "127.0.0.1"),
         port=_port(given("port") or str(PORT)),

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import httpx2
 
+from kit.settings import TOKEN_PREFIX
 from web.errors import BusUnreachable, ConfigurationError
 
 AROUND_PROXIES = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
@@ -58,7 +59,8 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def refusal(response: httpx2.Response) -> str | None:
     """What the server says where it refuses a whole request; None where it does not, or says nothing."""
     if response.status_code == httpx2.codes.UNAUTHORIZED:
-        return "does not know this token."
+        is_alike = response.request.headers.get("Authorization", "").startswith(f"Bearer {TOKEN_PREFIX}")
+        return f"does not know this token.{'' if is_alike else f' Tokens begin with {TOKEN_PREFIX}.'}"
     if response.is_success:
         return None
     with suppress(ValueError, LookupError, TypeError, httpx2.StreamError):

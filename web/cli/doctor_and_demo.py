@@ -14,7 +14,7 @@ from web.cli import demo as demonstration
 from web.cli.database import on_store
 from web.cli.doctor import Finding, examine
 from web.cli.options import Number, data_options, json_option, port_option, url_option
-from web.cli.terminal import RESULTS, say_json
+from web.cli.terminal import RESULTS, counted, say_json
 from web.config import Settings, read_settings, read_token
 from web.logs import configure_logs
 
@@ -117,9 +117,10 @@ def _show(finding: Finding) -> None:
 def _conclude(findings: list[Finding]) -> None:
     failures, warnings = (sum(finding.verdict == verdict for finding in findings) for verdict in ("fail", "warn"))
     if failures:
-        text = f"{failures} of {len(findings)} findings need you; begin with the first."
+        begin = "needs you." if failures == 1 else "need you; begin with the first."
+        text = f"{failures} of {counted(len(findings), 'finding')} {begin}"
     elif warnings:
-        text = f"It works; {warnings} of {len(findings)} findings deserve a look."
+        text = f"It works; {warnings} of {len(findings)} findings deserve{'s' * (warnings == 1)} a look."
     else:
         text = "All is well."
     RESULTS.print(Text(f"\n{text}", style="bold"))

@@ -105,6 +105,7 @@ class _Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.exceptions.NoSuchCommand as unknown:
+            _refuse_tool(unknown.command_name, ctx)
             # click suggests only commands that have been imported.
             known = self.list_commands(ctx)
             raise click.exceptions.NoSuchCommand(unknown.command_name, possibilities=known, ctx=ctx) from None
@@ -120,6 +121,15 @@ class _Commands(click.Group):
         here = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
         options = click.Command.shell_complete(self, ctx, incomplete)
         return [*(CompletionItem(name, help=_COMMANDS[name][1]) for name in here), *options]
+
+
+def _refuse_tool(name: str, ctx: click.Context) -> None:
+    """Raise what tells how a tool of the bus is called, where a command was given the name of one."""
+    from web.mcp.tools import TOOLS  # noqa: PLC0415 - it takes long to load
+
+    tool = name.replace("-", "_")
+    if tool in {each.name for each in TOOLS}:
+        raise click.UsageError(f"'{name}' is a tool of the bus, called as: llm-bus call {tool}.", ctx)
 
 
 @click.group(

@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import shlex
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,7 +22,7 @@ from web.cli.options import address_options, data_options, options_given, sign_i
 from web.cli.port import what_listens
 from web.cli.running_already import point_at_running
 from web.cli.terminal import card, note, say
-from web.config import PORT, Settings, read_settings
+from web.config import PORT, Settings, read_settings, user_data_dir
 from web.errors import CannotListen
 from web.http.listener import listen
 from web.logs import configure_logs
@@ -83,7 +84,7 @@ def up(email: str | None, project: str | None, **flags: str | None) -> None:
         else:
             _greet_first(minted, settings.known_url)
         show_way_in(settings, link)
-        for hint in _hints_for_other_terminals(settings.port):
+        for hint in _hints_for_other_terminals(settings):
             note(hint)
         note("Ctrl-C stops it; the data stays.")
 
@@ -166,13 +167,18 @@ def _greet_first(minted: Minted, url: str) -> None:
     note(f"Another agent: llm-bus token mint --owner {owner.email} --project {project.slug} --participant agent-2")
 
 
-def _hints_for_other_terminals(port: int) -> Iterator[str]:
-    """What to type there for commands to start, and to find this server."""
+def _hints_for_other_terminals(settings: Settings) -> Iterator[str]:
+    """What to type there for commands to start, and to find this server and its data."""
     program = sys.argv[0]
     if shutil.which("llm-bus") is None and Path(program).name == "llm-bus":
         yield f"llm-bus is not on your PATH: type {program} in its place."
-    if port != PORT:
-        yield f"In another terminal, type this first: export PORT={port}"
+    exports = [] if settings.port == PORT else [f"PORT={settings.port}"]
+    if settings.database_url is None and settings.data_dir != user_data_dir():
+        exports.append(f"LLM_BUS_DATA_DIR={shlex.quote(str(settings.data_dir.absolute()))}")
+    if exports:
+        yield f"In another terminal, type this first: export {' '.join(exports)}"
+    if settings.database_url is not None:  # not shown: it may hold a password
+        yield "In another terminal, set DATABASE_URL to this server's database first."
 
 
 def _greet_again(project: str | None = None) -> None:

@@ -9,10 +9,11 @@ import trio
 from store import Store
 from store.errors import NoSuchName
 from store.ledger import named
-from store.people import grants, minting, participants
+from store.people import grants, minting, owners, participants
 from store.people.grants import Kind
 from store.people.minting import Minted
 from store.people.participants import MemberRow
+from store.postgres.connection import Connection
 from web.cli.database import on_store
 from web.cli.options import data_options, json_option, port_option, public_url_option
 from web.cli.slips import refuse_slips
@@ -67,13 +68,15 @@ def mint_token(
     """Mint a token for a participant of a project; it is shown once."""
     settings = read_settings(**flags)
 
-    async def mint(store: Store) -> Minted:
+    async def mint(store: Store) -> tuple[Minted, list[str]]:
         async with store.transaction() as connection:
             if not create:
                 await refuse_slips(connection, email, project, participant)
-            return await minting.mint(connection, email, project, participant, kind=kind, lane=lane, is_admin=admin)
+            known = await _projects_of(connection, email)
+            minted = await minting.mint(connection, email, project, participant, kind=kind, lane=lane, is_admin=admin)
+            return minted, _created(minted, known)
 
-    minted = trio.run(partial(on_store, settings, mint, makes_database=True))
+    minted, created = trio.run(partial(on_store, settings, mint, makes_database=True))
     url = settings.public_url or settings.local_url
     if as_json:
         say_json(_described(minted, url))
@@ -81,6 +84,8 @@ def mint_token(
         say(minted.provisioned.token)
         _show_hindrances(minted)
     else:
+        if created:
+            note(f"Created {' and '.join(created)}.")
         _show(minted, url)
         _show_hindrances(minted)
 
@@ -129,6 +134,20 @@ def revoke_tokens(project: str, participant: str, *, as_json: bool, **flags: str
         say_json({"revoked": revoked})
     else:
         say(f"Took back {counted(revoked, 'token')} of {participant}.")
+
+
+async def _projects_of(connection: Connection, email: str) -> set[str] | None:
+    """The slugs of an owner's projects; None when there is no such owner."""
+    owner = await owners.find_owner(connection, email)
+    if owner is None:
+        return None
+    return {each.slug for each in await named.projects(connection) if each.owner_id == owner.id}
+
+
+def _created(minted: Minted, known: set[str] | None) -> list[str]:
+    """What a token was not only minted in but made for, so that a mistyped name shows."""
+    owner = [f"owner {minted.owner.email}"] if known is None else []
+    return [*owner, *([f"project {minted.project.slug}"] if minted.project.slug not in (known or ()) else [])]
 
 
 def _described(minted: Minted, url: str) -> dict[str, Any]:

@@ -115,6 +115,11 @@ def test_a_command_that_is_not_there_is_named_with_one_that_is(command: Command)
     fails(command("token", "mnt"), 2, "Did you mean 'mint'?")
 
 
+@pytest.mark.parametrize("name", ["whoami", "task-start"])
+def test_a_tool_that_is_given_as_a_command_is_told_how_to_call(command: Command, name: str) -> None:
+    fails(command(name), 2, f"llm-bus call {name.replace('-', '_')}.")
+
+
 def test_what_a_terminal_cannot_show_is_spelled_out(database: str) -> None:
     done = llm_bus("doctor", "--database-url", database, "--port", "1", PYTHONIOENCODING="ascii")
     assert "\\u2192 Start it: llm-bus up" in done.stdout
@@ -290,6 +295,16 @@ def test_mint_answers_machines_with_one_object(database: str) -> None:
         "claude mcp add --transport http llm-bus https://bus.example.com/mcp "
         f'--header "Authorization: Bearer {answer["token"]}"'
     )
+
+
+def test_mint_tells_what_it_creates_besides_the_token(command: Command, database: str) -> None:
+    def created(project: str) -> list[str]:
+        told = command(*MINT[:5], project, *MINT[6:], "--database-url", database).stderr
+        return [row for row in told.splitlines() if row.startswith("Created")]
+
+    assert created("shop") == ["Created owner Ann.Lee@example.com and project shop."]
+    assert created("shop") == []
+    assert created("cellar") == ["Created project cellar."]
 
 
 def test_mint_prints_the_connect_command_once(database: str) -> None:

@@ -18,6 +18,7 @@ from tests.postgres import Server, query
 from tests.web.command_line import Running, llm_bus, serving
 from web.cli import port, servers
 from web.cli.first_run import project_of
+from web.config import read_settings
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +65,26 @@ def test_the_first_run_prints_a_token_that_works(first_run: Running) -> None:
 
 
 def test_what_other_terminals_need_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PORT", "LLM_BUS_DATA_DIR", "DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(sys, "argv", [".venv/bin/llm-bus", "up"])
-    assert list(servers._hints_for_other_terminals(9000)) == [
+
+    def hints(**flags: str) -> list[str]:
+        return list(servers._hints_for_other_terminals(read_settings(**flags)))
+
+    assert hints(port="9000") == [
         "llm-bus is not on your PATH: type .venv/bin/llm-bus in its place.",
         "In another terminal, type this first: export PORT=9000",
     ]
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
-    assert list(servers._hints_for_other_terminals(8787)) == []
+    assert hints() == []
+    assert hints(port="9000", data_dir="/srv/a bus") == [
+        "In another terminal, type this first: export PORT=9000 LLM_BUS_DATA_DIR='/srv/a bus'"
+    ]
+    assert hints(database_url="postgresql://bus:secret@db/bus") == [
+        "In another terminal, set DATABASE_URL to this server's database first."
+    ]
 
 
 def open_link(printed: str) -> str:
