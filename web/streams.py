@@ -33,6 +33,9 @@ BEAT_SECONDS = 25.0
 
 NOTHING = b": nothing\n\n"
 
+_UNKNOWN = (Busy, Crashed, JournalUnavailable, StoreUnavailable, Unavailable)
+"""What is raised where nothing can be known now; the reader connects again, when there may be more to tell."""
+
 
 class Source(Protocol):
     """What a stream tells of, as Server-Sent Events."""
@@ -135,7 +138,7 @@ class Stream:
         """The first message; None when the reader may not listen, or nothing can be known."""
         try:
             return await self._source.begin() if await self._reader.still_admitted() else None
-        except (Busy, Crashed, JournalUnavailable, StoreUnavailable, Unavailable):
+        except _UNKNOWN:
             return None
 
     async def _next(self, wait: Wait, deadline: float) -> bytes | None:
@@ -144,6 +147,6 @@ class Stream:
         with wait.scope(deadline):
             try:
                 news = await self._source.next()
-            except (Busy, Crashed, Unavailable):
-                self._is_broken = True  # the reader connects again, when there may be more to tell
+            except _UNKNOWN:
+                self._is_broken = True
         return None if wait.ending is Ending.NOT_ADMITTED else news

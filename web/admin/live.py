@@ -21,9 +21,10 @@ import trio
 from quart import Blueprint, abort, request
 from quart.wrappers import Response
 
+from actors import Unavailable
 from actors.looking import Happening, Stir
 from engine import terms
-from store.ledger import overview
+from store.ledger import named, overview
 from store.people import sessions
 from store.people.codes import digest
 from web.admin import cookies, forms
@@ -173,7 +174,11 @@ class OneProject(_Told):
         with trio.move_on_after(0):
             self._after, events = await directory.happened(self._project_id, self._after)
             told = encoded(self._after, events)
-        return told + CHANGED if self._changes.take() else told
+        if not self._changes.take():
+            return told
+        if not await self._context.store.read(named.is_there, self._project_id):
+            raise Unavailable("this project was deleted.")  # perhaps while this stream rested, or by another server
+        return told + CHANGED
 
 
 class OwnersChanges(_Told):
@@ -256,8 +261,8 @@ def _message(event: Happening) -> bytes:
 
 def _position() -> int | None:
     """The last event that the page knows of."""
-    named = request.headers.get("Last-Event-ID") or request.args.get("after", "")
-    form = forms.read(Position, {"after": named})
+    given = request.headers.get("Last-Event-ID") or request.args.get("after", "")
+    form = forms.read(Position, {"after": given})
     if form.fields is None:
         abort(400)
     return form.fields.after

@@ -16,6 +16,7 @@ from tests.web.admin.slow_reading import UNREAD_EVENTS, connections, hurry
 from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus, running_bus
 from tests.web.http.test_attacks import until
+from web import streams
 from web.admin import live
 from web.identity import changes
 
@@ -111,6 +112,19 @@ async def test_a_stream_ends_with_its_project_and_with_the_server(
     async with opened(ada, int(other.rpartition("/")[2])) as stream:
         await stream.message()
         bus.stopping.set()
+        await stream.end()
+
+
+async def test_a_stream_that_rests_while_its_project_is_deleted_ends(
+    bus: Bus, ada: AdminClient, token: str, project_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its rest it waited for events of a project that is no more, until its time was over."""
+    monkeypatch.setattr(live, "STREAM_SECONDS", math.inf)
+    monkeypatch.setattr(streams, "PAUSE_SECONDS", 1.0)
+    async with opened(ada, project_id) as stream:
+        await bus.call(token, "claim", sequence="adr")
+        await stream.event()
+        await ada.change(f"/admin/projects/{project_id}/delete", slug="shop")
         await stream.end()
 
 
