@@ -41,7 +41,7 @@ _NOTHING_RECALLED = Recall()
 
 
 class Deciding:
-    """One batch being decided on one state. `run` may be called once; `saw` hears of each caller before its command."""
+    """One batch being decided on one state. `run` may be called once. It calls `saw` with each caller first."""
 
     def __init__(  # noqa: PLR0917 - handed on from one place
         self,

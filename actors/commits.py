@@ -1,4 +1,4 @@
-"""Making one batch durable: appending it, and settling what became of an append whose outcome was not heard.
+"""Making one batch durable: appending it, and settling an append whose outcome is unknown.
 
 One `Commit` lives as long as its batch. It knows which of its appends may still turn out to have happened, and whether
 the batch is served in turn with other servers. Deciding, and what the callers are told, is `actors.project`'s.

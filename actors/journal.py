@@ -47,7 +47,7 @@ class Journal(Protocol):
         ...
 
     async def liveness(self, project_id: int, since: datetime, limit: int) -> dict[int, Liveness]:
-        """Who called since then, as far as it was written: at most `limit` readers, those that called last."""
+        """The readers who called since then, as far as it was written: at most `limit`, those that called last."""
         ...
 
     async def head(self, project_id: int) -> Head:
@@ -134,7 +134,7 @@ class Journal(Protocol):
         ...
 
     async def claim(self, project_id: int, sequence: str, number: int) -> ClaimFact | None:
-        """Who claimed this number of the sequence; None when nobody did."""
+        """The claim of this number of the sequence; None when nobody claimed it."""
         ...
 
     async def finished_tasks(self, project_id: int, query: TaskQuery) -> Found[FinishedTask]:

@@ -69,14 +69,14 @@ class Limits(Struct, frozen=True, kw_only=True):
     """After this a commit counts as lost and is settled by looking."""
 
     retry_seconds_max: float = 15.0
-    """How long a call is retried before it hears `unavailable`: longer than a database restart."""
+    """How long a call is retried before it is `unavailable`: longer than a database restart."""
 
     backoff_seconds_min: float = 0.02
     backoff_seconds_max: float = 1.0
     """Pauses between retries double from the one to the other."""
 
     idle_seconds: float = 600.0
-    """An actor that heard nothing for so long is passivated."""
+    """An actor without a message for so long is passivated."""
 
     liveness_seconds: float = 15.0
     """How often liveness is written behind and read from other servers: what a crash may forget."""

@@ -66,7 +66,7 @@ class DirectoryStatistics(Struct, frozen=True, kw_only=True):
 
 
 ACTIVE_SECONDS = 900
-"""Who called within this time counts as active, whatever window a project has."""
+"""A reader who called within this time counts as active, whatever window a project has."""
 
 STALE_SECONDS = 1800
 """A task in progress is stale when neither it nor its owner has moved for so long, whatever a project has set."""

@@ -39,11 +39,6 @@ if TYPE_CHECKING:
 else:
     EventType = Literal[tuple(EVENT_TYPES)]
 
-_SHOWN: dict[type[EventData], tuple[str, ...]] = {
-    cls: tuple(field.encode_name for field in msgspec.structs.fields(cls) if is_shown(field.type))
-    for cls in EVENT_TYPES.values()
-}
-
 # Taking these out of a payload is much faster than picking the shown ones.
 _HIDDEN: dict[type[EventData], tuple[str, ...]] = {
     cls: tuple(field.encode_name for field in msgspec.structs.fields(cls) if not is_shown(field.type))
@@ -54,7 +49,7 @@ _DECODERS = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items(
 
 
 def _shown_part(cls: type[EventData]) -> type[Struct]:
-    """The same with nothing but the shown fields."""
+    """A struct of the event's shown fields."""
     fields = [field for field in msgspec.structs.fields(cls) if is_shown(field.type)]
     return msgspec.defstruct(
         cls.__name__,
@@ -65,11 +60,6 @@ def _shown_part(cls: type[EventData]) -> type[Struct]:
 
 
 _SHOWN_DECODERS = {name: msgspec.json.Decoder(_shown_part(cls)) for name, cls in EVENT_TYPES.items()}
-
-
-def shown_fields(cls: type[EventData]) -> tuple[str, ...]:
-    """The names of the fields that queries of the ledger show, in order."""
-    return _SHOWN[cls]
 
 
 def payload(data: EventData) -> dict[str, Any]:

@@ -34,7 +34,7 @@ OTHERS_SHOWN_MAX = 50
 """Leases that an answer names beside the one it is about; it counts the other conflicting ones."""
 
 LEASES_SHOWN_MAX = 200
-"""As many rows as a page of anything else has."""
+"""The size of a page, as of any other list."""
 
 
 class Lease(Command, frozen=True, kw_only=True):
@@ -143,7 +143,7 @@ class ReleasedLeases(Reply, frozen=True, kw_only=True):
 
 
 class EndedLease(Reply, frozen=True, kw_only=True):
-    """Whose lease of what ended."""
+    """A lease that was ended, with its holder and surface."""
 
     lease_id: int
     surface: str

@@ -206,7 +206,7 @@ class Recall:
 
 
 def within_a_page(items: list[Item]) -> tuple[list[Item], int]:
-    """As many of the first items as fit into `PAGE_BYTES_MAX`, one at least; and how many are left out."""
+    """The first items that fit into `PAGE_BYTES_MAX`, one at least; and how many are left out."""
     room = PAGE_BYTES_MAX
     for at in range(0, len(items), MEASURED_AT_ONCE):
         some = items[at : at + MEASURED_AT_ONCE]

@@ -47,7 +47,7 @@ class Comparisons(Generic[Result]):
         return self._compare(surface, other)
 
     def unknown(self, surface: str, others: Iterable[str]) -> list[str]:
-        """Those whose result is not remembered."""
+        """Those of the `others` whose result is not remembered."""
         known = self._known.get(surface, {})
         return [other for other in others if other not in known]
 

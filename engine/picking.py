@@ -61,7 +61,7 @@ def _last_names(surface: str) -> list[tuple[str, bool]]:
 
 
 def held_in_steps(surface: str, other: str) -> Generator[None, None, int]:
-    """The same in steps of so many values."""
+    """`held` in steps of `VALUES_AT_ONCE_MAX` values."""
     taken = 0
     for number, part in enumerate(ranges.parts(surface, VALUES_AT_ONCE_MAX)):
         if number:

@@ -42,7 +42,7 @@ class Post(Command, frozen=True, kw_only=True):
 
     @property
     def addressee_name(self) -> str | None:
-        """Who gets the post in person."""
+        """The participant who gets the post in person."""
         return self.to_actor
 
 
@@ -109,7 +109,7 @@ class Posted(EventData, frozen=True, kw_only=True):
     nearest_lane: str | None = None
 
     def topics(self, by: int) -> tuple[Topic, ...]:
-        """Everything by which somebody may look for the post."""
+        """All topics by which somebody may look for the post."""
         named = {"to": self.to_id, "lane": self.to_lane, "ref": self.ref, "tag": self.tag, "thread": self.thread}
         return (self.type, *(f"{name}:{value}" for name, value in named.items() if value is not None))
 
@@ -137,7 +137,7 @@ class PostedPost(Reply, frozen=True, kw_only=True):
 
 
 class AckRow(Struct, frozen=True, kw_only=True):
-    """Who acknowledged a post, when, and with what note if there was one."""
+    """An acknowledgement of a post: the reader, the time, and the note if there was one."""
 
     actor: str
     at: datetime

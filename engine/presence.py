@@ -1,4 +1,4 @@
-"""Who is active, and in which lane. Registration is an event; liveness is not."""
+"""Presence: the active participants and their lanes. Registration is an event; liveness is not."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ LANE_READERS_MAX = 500
 """Readers to whom a post to a lane is delivered: those who registered last. Others find it with `to_lane`."""
 
 ACTIVE_SHOWN_MAX = 200
-"""As many rows as a page of anything else has."""
+"""The size of a page, as of any other list."""
 
 
 class Register(Command, frozen=True, kw_only=True):
@@ -79,14 +79,14 @@ class ActiveRow(Struct, frozen=True, kw_only=True):
 
 
 class Active(Reply, frozen=True, kw_only=True):
-    """Who called lately, latest first. With nobody in a lane that is unknown, the near one is told."""
+    """Participants who called lately, latest first. `nearest_lane`: the near name of a lane that is unknown."""
 
     active: list[ActiveRow]
     nearest_lane: str | UnsetType = UNSET
 
 
 class Touched(Reply, frozen=True, kw_only=True):
-    """Nothing to say."""
+    """An empty reply: the call only counted as a sign of life."""
 
 
 class Presence(Struct, frozen=True, kw_only=True):
@@ -201,7 +201,7 @@ def lane_close_to(book: PresenceBook, lane: str | None, also: Collection[str] = 
 
 
 def who_is_active(book: PresenceBook, seen: Mapping[int, Liveness], command: WhoIsActive, context: Context) -> Decision:
-    """Who called within the window, latest first: the first `ACTIVE_SHOWN_MAX` of them."""
+    """Participants who called within the window, latest first: the first `ACTIVE_SHOWN_MAX` of them."""
     window = timedelta(seconds=command.within_seconds or context.caller.liveness_window_seconds)
     rows = []
     for reader, liveness in seen.items():

@@ -222,7 +222,7 @@ def _told(
 
 
 def _owner(first: EventView, events: list[EventView]) -> str | None:
-    """Who owned a task last, by its newest events."""
+    """The last owner of a task, by its newest events."""
     last = next((event for event in events if event.type == TaskAssigned.type), first)
     owner: str | None = last.payload["owner"]
     return owner

@@ -310,7 +310,7 @@ def _move(book: TaskBook, task_id: int, event_type: str) -> TaskStatus | Refusal
 
 
 def _move_by(book: TaskBook, task_id: int, event_type: str, context: Context) -> TaskStatus | Refusal:
-    """The same, for moves that a former owner may not make."""
+    """`_move`, for moves that a former owner may not make."""
     status = _move(book, task_id, event_type)
     if isinstance(status, Refusal):
         return status

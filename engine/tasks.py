@@ -18,7 +18,7 @@ UNFINISHED_TASKS_MAX = 20_000
 """Tasks of a project that are neither shipped nor cancelled: far more than people and agents keep an eye on."""
 
 BLOCKERS_PER_TASK_MAX = 50
-"""As many as a task may have dependencies. The search for a cycle goes over all of them."""
+"""The same bound as for dependencies. The search for a cycle goes over all of them."""
 
 BLOCKED_ON_ONE_MAX = 500
 """Tasks that blockers may make wait for one task. Finishing it writes an event for each of them."""
@@ -63,7 +63,7 @@ class TaskCreate(Command, frozen=True, kw_only=True):
 
     @property
     def addressee_name(self) -> str | None:
-        """Who owns the task."""
+        """The owner of the task."""
         return self.owner
 
 
@@ -75,7 +75,7 @@ class TaskAssign(Command, frozen=True, kw_only=True):
 
     @property
     def addressee_name(self) -> str | None:
-        """Who owns the task from now on."""
+        """The new owner of the task."""
         return self.owner
 
 

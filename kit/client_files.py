@@ -165,7 +165,7 @@ PRIVATE_PATHS = tuple(files.private_path for files in CLIENT_FILES.values() if f
 """Files that git is told to leave out."""
 
 ALWAYS = "claude-code"
-"""Whose files are written into every repository."""
+"""The client whose files are written into every repository."""
 
 
 def clients_of(root: Path, wanted: tuple[str, ...]) -> list[str]:

@@ -159,4 +159,4 @@ _CLIENTS = (
 )
 
 CLIENTS = {client.name: client for client in _CLIENTS}
-"""By name."""
+"""All clients by name."""

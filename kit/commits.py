@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kit.settings import Settings
 
 PATHS_COUNTED_MAX = 1_000
-"""Of one commit, so that counting fits into the time that a commit may take."""
+"""Paths of one commit that are counted, so that counting fits into the time that a commit may take."""
 
 REPORTED_MAX = 50
 """Reports that one run sends after an outage. The others wait for the next one."""

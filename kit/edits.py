@@ -51,7 +51,7 @@ class Own:
         return self.content
 
     def remove(self, text: str | None) -> str | None:
-        """Nothing, or what is not ours."""
+        """None for a file of ours; any other file as it is."""
         return None if text is None or self.mark in text else text
 
 
@@ -62,11 +62,11 @@ class Retired:
     mark: str
 
     def add(self, text: str | None) -> str | None:
-        """Nothing, or what is not ours."""
+        """None for a file of ours; any other file as it is."""
         return None if text is None or self.mark in text else text
 
     def remove(self, text: str | None) -> str | None:
-        """The same."""
+        """As `add`: a retired file does not come back."""
         return self.add(text)
 
 

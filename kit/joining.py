@@ -45,7 +45,7 @@ class Prepared:
 
 
 def told(prepared: Prepared) -> list[str]:
-    """The same in words, and what to type next."""
+    """The lines that tell of a prepared work tree, and the commands to type next."""
     made = [] if prepared.branch is None else [f"created the work tree {prepared.path} on branch {prepared.branch}"]
     token = f'"$(cat "$(git rev-parse --git-dir)/llm-bus/{TOKEN_FILE}")"'
     return [

@@ -44,7 +44,7 @@ def packet(ledger: Ledger, repository: Repository, settings: Settings, guard: st
 
 
 def subagent_packet(ledger: Ledger) -> str:
-    """The same for a sub-agent, which shares the identity of its parent: what is held, and two rules."""
+    """The packet for a sub-agent, which shares the identity of its parent: what is held, and two rules."""
     leases = _leases(ledger)
     held = [f"Held under this identity ({len(leases)}):\n" + "\n".join(shortened(leases))] if leases else []
     beginning, _ = _who(ledger)

@@ -92,7 +92,7 @@ class Report:
         return f"{'; '.join(self.doubts)}{f' ({paths})' if paths else ''}"
 
     def logged_doubt(self) -> str:
-        """The same for a log from which `kit.state.pending_paths` reads the paths again."""
+        """`told_doubt` for a log from which `kit.state.pending_paths` reads the paths again."""
         return f"{'; '.join(self.doubts)} {json.dumps(self.unchecked) if self.unchecked else ''}"
 
 

@@ -23,7 +23,7 @@ def post_line(post: dict[str, Any], whom: str) -> str:
 
 
 def told_lease(path: str, lease: dict[str, Any]) -> str:
-    """Who leases a path, and for how long."""
+    """A line about the lease of a path: its holder, and for how long."""
     surface = str(lease.get("surface"))
     as_what = "" if surface == path else f" as {line(surface)}"
     return f"{flat(path)} is leased by {line(lease.get('actor'))}{as_what}, {time_left(lease)}"

@@ -17,7 +17,7 @@ COMMAND_LENGTH_MAX = 8_000
 """Without the text that is given to its programs. A longer one is passed over: reading it would take too long."""
 
 PATHS_MAX = 20
-"""Of one command."""
+"""Paths that are read from one command."""
 
 _TOKEN = re.compile(
     r"""[ \t\r]+ | \#[^\n]* | (?P<marks>[;()<>|&\n]+)

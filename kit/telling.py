@@ -28,7 +28,7 @@ CONTACT_SECONDS_MIN = 2.0
 LEASE_SECONDS = 600
 RENEW_SECONDS = LEASE_SECONDS / 2
 LEASES_MAX = 64
-"""Of one session. They end by themselves, and an agent that edits more files should lease a folder."""
+"""Leases of one session. They end by themselves, and an agent that edits more files should lease a folder."""
 
 LEASE_NOTE = "being edited (taken by the hook)"
 SURFACE_LENGTH_MAX = 200
@@ -81,7 +81,7 @@ class Moment:
         return clean(self.goes_on or "\n".join([*findings, *self.told]))
 
     def answer(self, findings: list[str]) -> str:
-        """The same in the client's own form; nothing when there is nothing to say."""
+        """The text in the client's own form; empty when there is none."""
         text = self.text(findings)
         if not text or self.kind == SESSION_END:
             return ""

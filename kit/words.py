@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 LINES_MAX = 8
-"""Of each list; the rest is counted."""
+"""Lines of each list; the rest is counted."""
 
 LINE_LENGTH_MAX = 160
 SUBJECT_LENGTH_MAX = 80

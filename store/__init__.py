@@ -1,4 +1,4 @@
-"""Everything kept in PostgreSQL: ledgers, people, and the sessions with the database itself.
+"""Access to PostgreSQL: ledgers, people, and the sessions with the database itself.
 
 What it offers is loaded at its first use, so that a command which needs an error or a bound of it starts at once.
 """

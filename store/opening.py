@@ -1,4 +1,4 @@
-"""Everything that one process needs of one database, opened and closed together."""
+"""The store: all that one process needs of one database, opened and closed together."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

@@ -28,7 +28,7 @@ LogFormat = Literal["text", "json"]
 AdminAuth = Literal["link", "header", "oauth"]
 Network = IPv4Network | IPv6Network
 SignUp = Literal["closed", "open"] | tuple[str, ...]
-"""Who may become an owner by signing in: nobody, anybody, or who has an email in one of these domains."""
+"""Who may become an owner by signing in: nobody, anybody, or people with an email in one of these domains."""
 
 PORT_MAX = 65_535
 LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))

@@ -14,7 +14,7 @@ from msgspec import Struct
 from engine.refusals import Refusal
 
 BODY_BYTES_PER_CALL = 10_000
-"""So many bytes of a body count as one more call: reading them takes as long as a short one."""
+"""Bytes of a body that count as one more call: reading them takes as long as a short call."""
 
 BURST_SECONDS = 10
 """A token that was quiet may make the calls of so many seconds at once."""

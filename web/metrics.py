@@ -85,7 +85,7 @@ class Metrics:
         return sorted(times, key=lambda each: -each.mean_seconds)[:limit]
 
     def scrape(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """All metrics, in Prometheus' text format."""
         return generate_latest(self._registry)
 
 

@@ -1,4 +1,4 @@
-"""What needs the owner in a project: the rule that the first page and the webhooks share."""
+"""Things that need the owner in a project: the rule that the first page and the webhooks share."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ LEASES_COMPARED_MAX = 50
 
 
 class Needs(Struct, frozen=True, kw_only=True):
-    """What needs the owner in one project: the first of each kind, and how many there are in all."""
+    """Things that need the owner in one project: the first of each kind, and how many there are of each."""
 
     posts: list[OpenPost]
     overdue: list[OpenPost]
@@ -34,7 +34,7 @@ class Needs(Struct, frozen=True, kw_only=True):
 
     @property
     def total(self) -> int:
-        """Everything."""
+        """How many there are of all kinds."""
         return sum(self.counts.values())
 
 

@@ -90,7 +90,7 @@ def _to_json(exchange: Exchange) -> str:
 
 
 def _to_text(exchange: Exchange) -> str:
-    """The same facts in the same order, put together for speed: every request pays for this."""
+    """The line as text, with the facts and order of `_to_json`; concatenated, because every request pays for it."""
     request, principal = exchange.request, exchange.principal
     line = (
         f"{_now()} info request {_asked(request.method, request.path[:PATH_LENGTH_MAX])} "

@@ -1,7 +1,7 @@
-"""Streams of news that stay open: how they wait, rest, beat and end.
+"""Streams of news that stay open: how they wait, pause, send heartbeats and end.
 
-Pages (`web.admin.live`) and MCP clients (`web.mcp.listening`) hear of what happens by one rule; each brings a `Source`
-with its own words. A stream keeps nothing but a position, so a slow reader costs nothing; one that does not read at
+Pages (`web.admin.live`) and MCP clients (`web.mcp.listening`) are told of events by one rule; each has a `Source` that
+writes its messages. A stream keeps nothing but a position, so a slow reader costs nothing; one that does not read at
 all is dropped by the connection (`web.http.connection`). A stream ends at once when its token or session stops working,
 when the server stops, and when its reader leaves.
 """
@@ -23,13 +23,13 @@ from web.identity.waits import Ending, Wait
 from web.services import Services
 
 GATHER_SECONDS = 0.05
-"""What happens within this time goes out together."""
+"""News within this time is sent together."""
 
 PAUSE_SECONDS = 0.25
-"""How long a stream rests after each send, at least."""
+"""How long a stream pauses after each send, at least."""
 
 BEAT_SECONDS = 25.0
-"""A stream in which nothing happens says so, for proxies that end silent connections."""
+"""A stream without news sends a comment, because proxies end silent connections."""
 
 NOTHING = b": nothing\n\n"
 
@@ -38,10 +38,10 @@ _UNKNOWN = (Busy, Crashed, JournalUnavailable, StoreUnavailable, Unavailable)
 
 
 class Source(Protocol):
-    """What a stream tells of, as Server-Sent Events."""
+    """The messages of a stream, as Server-Sent Events."""
 
     def listening(self) -> AbstractContextManager[object]:
-        """Nothing that happens while the block runs is missed."""
+        """Note all news while the block runs."""
         ...
 
     async def begin(self) -> bytes:
@@ -53,18 +53,18 @@ class Source(Protocol):
         ...
 
     def refused(self) -> bytes:
-        """All that is said when there is no place, or the reader may not listen."""
+        """The only message when there is no place, or the reader may not listen."""
         ...
 
     def ended(self) -> bytes:
-        """What is said at the end, if the reader is still there."""
+        """The last message, if the reader is still there; empty for none."""
         ...
 
 
 class Crowd:
     """How many streams are open, how many may be, and how often all of them together are told something in a second.
 
-    So many readers do not slow a busy project down: the more there are, the longer each rests after a send.
+    So many readers do not slow a busy project down: the more there are, the longer each pauses after a send.
     """
 
     def __init__(self, sends_per_second_max: float, size_max: float = inf) -> None:
@@ -74,7 +74,7 @@ class Crowd:
 
     @property
     def pause_seconds(self) -> float:
-        """How long a stream rests after each send."""
+        """How long a stream pauses after each send."""
         return PAUSE_SECONDS + self.size / self._sends_per_second_max
 
     @contextmanager
@@ -111,7 +111,7 @@ class Stream:
         self._is_broken = False
 
     async def messages(self) -> AsyncGenerator[bytes, None]:
-        """What goes over the wire."""
+        """The bytes of the stream, until it ends."""
         reader, deadline = self._reader, trio.current_time() + self._reader.seconds_max
         with (
             self._crowd.joined() as fits,
@@ -142,7 +142,7 @@ class Stream:
             return None
 
     async def _next(self, wait: Wait, deadline: float) -> bytes | None:
-        """What the source tells next; None if nothing until then, or when the stream must end."""
+        """The source's next messages; None if there are none until then, or when the stream must end."""
         news = None
         with wait.scope(deadline):
             try:

@@ -311,7 +311,7 @@ async def find_posts(connection: Connection, project_id: int, query: PostQuery) 
 
 
 async def find_claim(connection: Connection, project_id: int, sequence: str, number: int) -> ClaimFact | None:
-    """Who claimed this number of the sequence; None when nobody did."""
+    """The claim of this number of the sequence; None when nobody claimed it."""
     parameters = {"project": project_id, "sequence": sequence, "number": number}
     for by, actor, formatted, void in await connection.fetch(_CLAIM, parameters):
         return ClaimFact(by=by, actor=actor, formatted=formatted, void=void)

@@ -178,7 +178,7 @@ class PostgresJournal:
         return rows[0][0] if rows else None
 
     async def liveness(self, project_id: int, since: datetime, limit: int) -> dict[int, Liveness]:
-        """Who called since then, as far as it was written: at most `limit` readers, those that called last."""
+        """The readers who called since then, as far as it was written: at most `limit`, those that called last."""
         with _translating():
             async with self._pool.connection() as connection:
                 rows = await connection.fetch(_LIVENESS, (project_id, since, limit))
@@ -348,7 +348,7 @@ class PostgresJournal:
             return await history.find_posts(connection, project_id, query)
 
     async def claim(self, project_id: int, sequence: str, number: int) -> ClaimFact | None:
-        """Who claimed this number of the sequence; None when nobody did."""
+        """The claim of this number of the sequence; None when nobody claimed it."""
         async with self._searches.session(project_id) as connection:
             return await history.find_claim(connection, project_id, sequence, number)
 

@@ -28,14 +28,14 @@ CHANNEL = "llm_bus"
 """The notification channel; the migration that makes the trigger on `audit` names it too."""
 
 TELL_PAUSE_SECONDS = 0.005
-"""How long news is collected before it is told."""
+"""How long news is collected before it is sent."""
 
 TELL_REST_SECONDS = 0.05
-"""From one telling to the next at least. Servers that write to the same project read each other's events in their turns
-anyway, and each telling wakes every server: at 200 a second, news took a quarter of their processor time."""
+"""The shortest time between two notifications. Servers that write to the same project read each other's events in their
+turns anyway, and each notification wakes every server: at 200 a second, news took a quarter of their processor time."""
 
 ALONE_PAUSE_SECONDS = 0.1
-"""The same while there is no other server. One that has just come is told so much later, for a second at most."""
+"""How long news is collected while there is no other server. A new server waits as long, for a second at most."""
 
 TOLD_MAX = 1_000
 """How many projects are told of by name; more are told as "anything may have changed"."""

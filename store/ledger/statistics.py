@@ -40,7 +40,7 @@ select count(*) filter (where e.type = 'post'),
 
 
 class PublicStats(Struct, frozen=True, kw_only=True):
-    """Everything at one moment. `acknowledged` and `with_ref` are how many of the `posts` are."""
+    """All public counts at one moment. `acknowledged` and `with_ref` are how many of the `posts` are."""
 
     events: int
     posts: int

@@ -99,7 +99,7 @@ class History:
         return cls(source, target, project_id, Names(handle, known, mended, nobody))
 
     async def carry_over(self, advance: Callable[[int], object]) -> int:
-        """All of it; gives how many events the ledger has. `advance` hears how many old events were read."""
+        """All of it; gives how many events the ledger has. `advance` is called with how many old events were read."""
         played = play(*await self._source.tasks(self._project_id), self._names)
         cursors: Cursors = deque(await self._source.fetch(_CURSORS, (self._project_id,)))
         rows = await self._source.history(self._project_id)

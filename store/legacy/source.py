@@ -223,7 +223,7 @@ class Source:
         return await Rows.of(self.connection, _HISTORY, {"project": project_id})
 
     async def tasks(self, project_id: int) -> tuple[list[TaskEvent], list[TaskFact], list[BlockerFact]]:
-        """Everything about a project's tasks."""
+        """The events, rows and blockers of a project's tasks."""
         events = await self.fetch(_TASK_EVENTS, (project_id,))
         facts = await self.fetch(_TASKS, (project_id,))
         blockers = await self.fetch(_BLOCKERS, (project_id,))

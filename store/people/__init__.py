@@ -1,1 +1,1 @@
-"""Who may do what: owners, participants, grants, tokens, invites, sign-in and the audit trail."""
+"""People and rights: owners, participants, grants, tokens, invites, sign-in and the audit trail."""

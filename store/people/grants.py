@@ -124,7 +124,7 @@ async def find_project(connection: Connection, project_id: int) -> Project:
 
 
 async def lock_project(connection: Connection, project_id: int) -> Project:
-    """The same, and nobody else changes its owner's people until the transaction ends."""
+    """`find_project`, and nobody else changes its owner's people until the transaction ends."""
     project = await find_project(connection, project_id)
     await owners.lock(connection, project.owner_id)
     return project

@@ -294,7 +294,7 @@ async def revoke(connection: Connection, owner_id: int, project_id: int, invite_
 
 
 async def revoke_in(connection: Connection, project_id: int, invite_id: int, *, by: str) -> bool:
-    """The same for a lead, whose token says which project it is."""
+    """`revoke` for a lead, whose token says which project it is."""
     project = await grants.find_project(connection, project_id)
     return await revoke(connection, project.owner_id, project.id, invite_id, by=by)
 

@@ -75,7 +75,7 @@ async def of_project(
     *arguments: Arguments.args,
     **named: Arguments.kwargs,
 ) -> Result:
-    """The same for the owner of a project."""
+    """`of_owner` for the owner of a project."""
     rows = await connection.fetch(_OWNER_OF, (project_id,))
     owner_id = rows[0][0] if rows else 0
     return await of_owner(connection, quotas, things, owner_id, change, *arguments, **named)
@@ -89,7 +89,7 @@ async def of_redeemed(
     *arguments: Arguments.args,
     **named: Arguments.kwargs,
 ) -> Result:
-    """The same for a change whose result tells the project, if there is one."""
+    """`of_project` for a change whose result has the project's id, if there is one."""
     result = await change(connection, *arguments, **named)
     project_id = getattr(result, "project_id", None)
     if project_id is not None:

@@ -134,5 +134,5 @@ async def _missing(connection: Connection) -> list[Migration]:
 
 
 def unknown_of(applied: Iterable[int]) -> set[int]:
-    """Those of the applied migrations' numbers that only a newer version of the program knows."""
+    """The numbers of applied migrations that only a newer version of the program knows."""
     return set(applied) - {migration.number for migration in known()}

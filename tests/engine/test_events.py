@@ -6,7 +6,7 @@ from msgspec.structs import asdict
 
 from engine import commits, leases, posts, presence, repairs, sequences, tasks
 from engine.commits import CommitChecked, Numbers, Paths
-from engine.events import EVENT_TYPES, EventType, Unknown, decode, encode, payload, shown_fields, stored_payload
+from engine.events import EVENT_TYPES, EventType, Unknown, decode, encode, payload, stored_payload
 from engine.fields import Shown, is_hidden, is_shown
 from engine.leases import Leased, Released
 from engine.posts import Acked, Posted
@@ -165,10 +165,6 @@ def test_a_field_is_hidden_until_it_says_that_it_is_shown() -> None:
 def test_what_hooks_say_of_themselves_is_no_argument_that_clients_are_told_of() -> None:
     hidden = {field.name for field in msgspec.structs.fields(Claim) if is_hidden(field.type)}
     assert hidden == {"by"}
-
-
-def test_the_reference_asks_which_fields_are_shown() -> None:
-    assert shown_fields(TaskAssigned) == ("task_id", "owner", "before")
 
 
 def test_every_event_data_is_in_the_union() -> None:

@@ -33,7 +33,7 @@ PAGE_EVENTS = 50
 ACTORS_SUGGESTED_MAX = 100
 
 EXPORT_EVENTS_MAX = 1_000
-"""Of what is shown, from the page's first event on; `llm-bus export` writes a whole ledger."""
+"""Events in a download, from the page's first event on; `llm-bus export` writes a whole ledger."""
 
 TYPES = (("", "any"), *((name, name.replace("_", " ")) for name in EVENT_TYPES))
 

@@ -1,4 +1,4 @@
-"""Who keeps to the protocol in a project, for Insights and for the page of one member.
+"""Adherence to the protocol in a project, for Insights and for the page of one member.
 
 Counted from the ledger (`store.ledger.adherence`), at most once a minute for all pages together.
 """

@@ -30,7 +30,7 @@ def found(row: Row | None) -> Row:
 async def the_project(context: AdminContext, project_id: int) -> ProjectRow:
     """The signed-in owner's project; aborts with 404 when there is none with this id.
 
-    The page is live from here on: it hears of every later event (`web.admin.live`).
+    The page is live from here on: it is told of every later event (`web.admin.live`).
     """
     project = found(await context.store.read(projects.find, current_owner().id, project_id))
     head = await context.store.journal.head(project_id)

@@ -71,7 +71,7 @@ async def posted(kind: type[Fields]) -> Form[Fields]:
 
 
 async def posted_whole(kind: type[Fields]) -> Form[Fields]:
-    """The same for a form that changes what exists: a field that was not sent is refused.
+    """`posted` for a form that changes what exists: a field that was not sent is refused.
 
     A blank field clears a value. A missing one would do the same to a value that nobody meant to change.
     """

@@ -2,7 +2,7 @@
 
 Each message tells of one event of the ledger and has its number for an id. A browser that reconnects names the last id
 (`Last-Event-ID`, or `?after=`) and gets what came after it, in order and once. A stream keeps nothing but that
-number (`web.streams`), so a slow reader hears everything at its own pace. When more happened than actors remember, one
+number (`web.streams`), so a slow reader gets everything at its own pace. When more happened than actors remember, one
 message `many` says so instead, and the page fetches itself again.
 
 Messages say what kind of thing happened, not what was said: the page fetches itself and replaces its parts (`live.js`).
@@ -51,7 +51,7 @@ LOOK_AGAIN_SECONDS = 5.0
 """The page about the server fetches itself this often."""
 
 STREAMS_PER_OWNER_MAX = 256
-"""Open pages of one owner that are told; a further one tries again later."""
+"""Open streams of one owner; a further one tries again later."""
 
 CHANGED = b"event: changed\ndata: {}\n\n"
 
@@ -127,7 +127,7 @@ def _reader(context: AdminContext) -> Reader:
 
 
 class _Told:
-    """The common part of all streams of pages: their owner, the changes that they note, and their last words."""
+    """The common part of all streams of pages: their owner, the changes that they note, and their end."""
 
     def __init__(self, context: AdminContext, owner_id: int | None) -> None:
         self._context = context

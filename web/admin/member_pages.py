@@ -1,4 +1,4 @@
-"""Who takes part in a project: everybody by presence, and one member with its work, its tokens and its adherence.
+"""The members of a project: all by presence, and one member with its work, its tokens and its adherence.
 
 Presence comes first and is told apart from access: a member who is away may have a token, and one without a token may
 have called a moment ago. `web.admin.members` and `web.admin.revoking` have the forms.

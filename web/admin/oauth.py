@@ -25,7 +25,7 @@ from web.errors import IdentityRefused, ProviderSilent
 
 ATTEMPT_SECONDS = 600
 CODE_LENGTH_MAX = 4096
-"""Of what a provider may hand out."""
+"""The longest authorization code that is taken."""
 
 
 def oauth_pages(context: AdminContext) -> Blueprint:

@@ -30,7 +30,7 @@ THREAD_POSTS_MAX = 50
 
 THREAD_CHARACTERS_MAX = 60_000
 THREAD_PIECES_MAX = 3_000
-"""Of the bodies that a thread shows (`markdown.pieces`); what is beyond is read on the page of its own post."""
+"""Pieces of the bodies that a thread shows (`markdown.pieces`); the page of each post has the rest."""
 
 SUBJECT_LENGTH_MAX = 200
 

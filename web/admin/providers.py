@@ -63,7 +63,7 @@ class Identity(Struct, frozen=True, kw_only=True):
 
 
 class Provider(Protocol):
-    """One of them. Every method raises `ProviderSilent` when it cannot be reached or makes no sense."""
+    """An identity provider. Every method raises `ProviderSilent` when it cannot be reached or makes no sense."""
 
     @property
     def key(self) -> str:

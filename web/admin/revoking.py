@@ -137,7 +137,7 @@ def _about_a_token(pages: Blueprint, context: AdminContext) -> None:
 
 
 async def _chosen(context: AdminContext, project_id: int, ids: list[str]) -> list[MemberRow]:
-    """Those of the members with these ids who have a token; aborts with 404 for an id of no member."""
+    """The members with these ids who have a token; aborts with 404 for an id of no member."""
     wanted = set(ids[:REVOKED_AT_ONCE_MAX])
     members = found(await context.store.read(participants.members, current_owner().id, project_id))
     chosen = [member for member in members if str(member.participation_id) in wanted]

@@ -1,4 +1,4 @@
-"""Who may become an owner by signing in: what the operator decided with `SIGNUP`."""
+"""Sign-up: the rule for new owners, which the operator sets with `SIGNUP`."""
 
 from store.people.emails import lowered
 from web.config import SignUp

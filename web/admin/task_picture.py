@@ -18,7 +18,7 @@ AROUND_MAX = 14
 
 WIDTH, HEIGHT = 212, 46
 LINE_HEIGHT = 8
-"""Of the room that a line takes in a column which it passes."""
+"""The height that a line takes in a column which it passes."""
 
 GAP_X, GAP_Y = 56, 16
 MARGIN = 8

@@ -52,7 +52,7 @@ _INSIDE = re.compile(rf"{PREFIX}(?:/[\w/-]*)?(?:\?[!-\[\]-~]*)?", re.ASCII).full
 
 
 def public(view: View) -> View:
-    """Let everybody see this page, signed in or not. It never hears HEAD: previews of links use nothing up."""
+    """Let everybody see this page, signed in or not. HEAD does not run it: link previews use nothing up."""
     setattr(view, _PUBLIC, True)
     return view
 

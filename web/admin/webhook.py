@@ -1,4 +1,4 @@
-"""A project's webhook: where its owner is told of what needs them.
+"""A project's webhook: the address that is told of what needs the owner.
 
 Only the host of the address is shown again, because the rest may be a secret. The signing secret is shown once, on a
 card; every save makes a new one.

@@ -69,7 +69,7 @@ async def open_crowd(conninfo: str, workspace: Path, *, slow: bool) -> AsyncIter
 
 
 async def waiting(conninfo: str, workspace: Path, *, calls: int, projects: int, seconds: float) -> Waiting:
-    """So many calls that wait for news, spread over so many projects; one post to each."""
+    """Measure `calls` that wait for news, spread over `projects`; one post to each."""
     calls_each = calls // projects
     async with database(conninfo) as fresh:
         groups = []

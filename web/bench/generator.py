@@ -27,7 +27,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 class Load(Struct, frozen=True, kw_only=True):
-    """The same request again and again, on so many connections at once, for so many seconds.
+    """One request, repeated on `connections` at once, for `seconds`.
 
     `turns` are headers that change from request to request, one set after the other.
     """

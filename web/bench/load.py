@@ -86,7 +86,7 @@ def call_load(
     connections: int,
     seconds: float,
 ) -> Load:
-    """The same with arguments of one's own."""
+    """`tool_load` with arguments of one's own."""
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
     headers = {
         "Authorization": f"Bearer {token}",

@@ -161,7 +161,7 @@ class Size(Struct, frozen=True, kw_only=True):
     leases: int
 
     def scaled(self, scale: float) -> "Size":
-        """The same, larger or smaller."""
+        """The size, multiplied by `scale`."""
         return Size(**{name: max(1, round(number * scale)) for name, number in msgspec.structs.asdict(self).items()})
 
 
@@ -204,7 +204,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 class Results(Struct, frozen=True, kw_only=True):
-    """Everything that one run found; what was not asked for is empty."""
+    """All results of one run; those that were not asked for are empty."""
 
     facts: Facts
     seconds: float

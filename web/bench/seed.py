@@ -33,7 +33,7 @@ SENT = 20
 """The runner's own newest posts that nobody has acknowledged."""
 
 UNREAD_MIN = 20
-"""As many as one answer shows, so that small and large histories answer at the same length."""
+"""The number that one answer shows, so that small and large histories answer at the same length."""
 
 CHUNK_EVENTS = 50_000
 TAIL_EVENTS = Limits().snapshot_every_events - 1
@@ -87,7 +87,7 @@ class Project(Struct, frozen=True, kw_only=True):
 
     @property
     def unread(self) -> int:
-        """Those that the runner has not acknowledged."""
+        """Posts that the runner has not acknowledged."""
         return min(self.posts, max(UNREAD_MIN, self.events // 100))
 
 
@@ -101,7 +101,7 @@ async def database(conninfo: str) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def unmigrated_database(conninfo: str) -> AsyncIterator[str]:
-    """The same without a schema, for a server that makes its own."""
+    """A new database without a schema, for a server that makes its own."""
     name = f"llm_bus_bench_{token_hex(4)}"
     await run_statement(conninfo, f"create database {name}")
     try:
@@ -111,7 +111,7 @@ async def unmigrated_database(conninfo: str) -> AsyncIterator[str]:
 
 
 async def seed(store: Store, conninfo: str, events: int, advance: Callable[[int], object]) -> Project:
-    """A new project with `events` events of history; `advance` hears how many more are written and folded."""
+    """A new project with `events` events of history; `advance` is called with how many more are written and folded."""
     project, peer_id = await create_project(store, conninfo, events)
     await _write(project, peer_id, advance)
     await _fold(store, project, advance)
@@ -119,7 +119,7 @@ async def seed(store: Store, conninfo: str, events: int, advance: Callable[[int]
 
 
 async def create_projects(conninfo: str, count: int) -> list[Project]:
-    """So many new projects without any history."""
+    """Make `count` new projects without any history."""
     async with seeding(conninfo) as store:
         return [(await create_project(store, conninfo))[0] for _ in range(count)]
 
@@ -200,7 +200,7 @@ async def _fold(store: Store, project: Project, advance: Callable[[int], object]
 
 
 async def fold_to(seq: int, state: State, store: Store, project: Project, advance: Callable[[int], object]) -> None:
-    """Fold the ledger up to event `seq`; `advance` hears how many events more."""
+    """Fold the ledger up to event `seq`; `advance` is called with how many more."""
     while state.seq < seq:
         limit = min(Limits().tail_page_events, seq - state.seq)
         page = await store.journal.tail(project.principal.project_id, state.seq, limit)

@@ -21,7 +21,7 @@ from web.bench.results import Flooded, Waiting, percentile
 
 WAIT_SECONDS = 55
 FLOOD_TO_CALM = 4
-"""How much longer the flood is measured than the calm: the flooder has a burst of calls free before it hears `busy`."""
+"""How much longer the flood is measured than the calm: the flooder has a burst of calls free before it is `busy`."""
 
 OPENED_AT_ONCE = 64
 """Connections that are being opened at a time."""

@@ -23,7 +23,7 @@ tokens only as SHA-256, but it can be read: keep it where you would keep the dat
 
 _RESTORE_EPILOG = """\b
 Into an empty database: a new --data-dir, or one that createdb made. Tokens and numbers go
-on as they were at the moment of the backup. What was claimed later is forgotten, and its
+on as they were at the moment of the backup. What was claimed later is gone, and its
 numbers would be given out again: move the sequences on (seed_sequence) first.
 \b
   llm-bus restore /backups/llm-bus.dump --data-dir /srv/restored

@@ -16,7 +16,7 @@ from web.cli.timeline import Timeline
 
 LEAD, API, WEB, DOCS, REVIEWER = "lead", "api", "web", "docs", "reviewer"
 LANES = {LEAD: "planning", API: "backend", WEB: "frontend", DOCS: "docs"}
-"""Who is there from the beginning, and in which lane; the reviewer comes late."""
+"""The agents of the beginning and their lanes; the reviewer comes late."""
 
 CAST = (*LANES, REVIEWER)
 PATIENCE_SECONDS = 30
@@ -60,7 +60,7 @@ class Story:
         self._present = [agents[name] for name in LANES]
 
     async def tell(self) -> None:
-        """Everything, from arrival to catching up."""
+        """Play the whole story, from arrival to catching up."""
         for scene in (self.arrive, self.claim_at_once, self.meet_in_a_file, self.hand_over, self.free_a_task):
             await scene()
             await self._breathe()

@@ -51,7 +51,7 @@ LEDGER_SECONDS_MAX = 30.0
 
 LOSSES_TOLD_FOR = timedelta(days=7)
 LOSSES_TOLD_MAX = 10
-"""Of the last week, at most so many losses of events are told."""
+"""Losses of events in the last week that are told, at most."""
 
 
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,12 +72,12 @@ def ok(check: str, says: str) -> Finding:
 
 
 def warn(check: str, says: str, todo: str) -> Finding:
-    """It works, but perhaps not for long or not as intended."""
+    """A finding that something works, but perhaps not for long or not as intended."""
     return Finding(check=check, verdict="warn", says=says, todo=todo)
 
 
 def fail(check: str, says: str, todo: str) -> Finding:
-    """It does not work."""
+    """A finding that something does not work."""
     return Finding(check=check, verdict="fail", says=says, todo=todo)
 
 

@@ -36,7 +36,7 @@ _HEEDED_BY_ALL = frozenset({"data_dir", "database_url", "host", "port", "public_
 """The options of `up` that say which server is meant and how its links look, also where it runs already."""
 
 YOUNG_OBJECTS_MAX = 7_000
-"""So many new objects start a collection of young garbage; Python's default is 700. At most every hundredth is full."""
+"""New objects that start a collection of young garbage; Python's default is 700. At most every hundredth is full."""
 
 _UP_EPILOG = f"""\b
 Nothing needs to be there: without a database it makes one in the data directory. The

@@ -23,7 +23,7 @@ from web.config import Settings, read_settings
 
 ANSWER_SECONDS_MAX = 3.0
 ACTIVE_SECONDS = 900
-"""Who called within this time is active."""
+"""A participant who called within this time is active."""
 
 _EPILOG = """\b
 Overdue is a handoff that nobody has acknowledged for --hours. 'llm-bus doctor' says what
@@ -55,7 +55,7 @@ class Overdue(Struct, frozen=True, kw_only=True):
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """Everything that is shown."""
+    """All figures that are shown."""
 
     server: dict[str, object]
     database: dict[str, object]

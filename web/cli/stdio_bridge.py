@@ -1,7 +1,7 @@
 """The bus over stdio, for hosts that start a program: lists are answered here, tool calls by the bus over HTTP.
 
 The SDK owns both eras of the protocol, `web.cli.stdio_wire` the wire. Cancellations and the end of input end the calls
-under way, and so their HTTP requests, which is how the bus hears of it. A host asks for the tools once, when it starts:
+under way, and so their HTTP requests, which tells the bus. A host asks for the tools once, when it starts:
 so they are listed also while the bus is down or no token is there, and a call then says what to do.
 
 Every call is one POST that needs no handshake: the bus keeps no sessions (docs/decisions/0003-sessionless-endpoint.md).

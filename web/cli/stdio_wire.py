@@ -22,7 +22,7 @@ from web.mcp import jsonrpc
 from web.mcp.leniency import call_meant
 
 LINE_BYTES_MAX = 1_000_000
-"""As long as a body over HTTP."""
+"""The same bound as for a body over HTTP."""
 
 LAST_ANSWERS_SECONDS_MAX = 1.0
 """How long the end of the input waits for the answers under way. Clients kill a program that does not end in two."""

@@ -48,13 +48,13 @@ def working(doing: str) -> Iterator[None]:
 def leave_with_the_reader() -> None:
     """Raise `BrokenPipeError` if what reads standard output has gone, as `head` has: a write would notice it later."""
     poll = select.poll()
-    poll.register(RESULTS.file.fileno(), 0)  # errors are told without being asked for
+    poll.register(RESULTS.file.fileno(), 0)  # errors are reported always
     if poll.poll(0):
         raise BrokenPipeError
 
 
 def printable(text: str) -> str:
-    """What others wrote, on one line: a terminal shows what it would otherwise obey, such as an escape sequence."""
+    """Text of others on one line. Control characters are escaped: a terminal would obey an escape sequence."""
     return "".join(
         character if character.isprintable() else " " if character == "\n" else ascii(character)[1:-1]
         for character in text
@@ -62,7 +62,7 @@ def printable(text: str) -> str:
 
 
 def printable_json(text: str) -> str:
-    """The same of a JSON document, which means the same afterwards."""
+    """A JSON document with control characters escaped; its meaning stays."""
     return "".join(
         character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text
     )

@@ -49,7 +49,7 @@ ROOTS_MAX = 20
 """Work trees of one repository."""
 
 PATH_LENGTH_MAX = 500
-"""Of a root, and of an edited path below it. Longer ones are passed over."""
+"""The longest root, and the longest edited path below it. Longer ones are ignored."""
 
 PATH_DEPTH_MAX = 32
 """Directories above an edited file, below the root. Deeper files are passed over: a comparison takes the square."""

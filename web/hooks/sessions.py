@@ -10,10 +10,10 @@ from hashlib import blake2b
 from kit.state import Session
 
 SESSIONS_MAX = 2_000
-"""With all that they may remember, some 200 MB."""
+"""Sessions in memory: some 200 MB with all that they may remember."""
 
 SESSIONS_OF_ONE_MAX = 20
-"""Of one participant: more sub-agents and work trees than share a token."""
+"""Sessions of one participant: more sub-agents and work trees than share a token."""
 
 Reader = tuple[int, int]
 """A project and a participation in it."""

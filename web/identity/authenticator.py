@@ -19,16 +19,16 @@ GRANT_SECONDS_MAX = 10.0
 """How long a revocation made by another process may stay unnoticed here when its news does not arrive."""
 
 OLD_GRANT_SECONDS_MAX = 60.0
-"""How long a token that was good is believed while the store cannot be asked: longer than a database restarts."""
+"""How long a token that was good is accepted while the store cannot be asked: longer than a database restarts."""
 
 RETRY_SECONDS = 1.0
 """How often the store is asked again meanwhile."""
 
 SILENCE_SECONDS = 2.0
-"""How long the store is waited for about a token that was good, before that is believed."""
+"""How long the store is waited for about a token that was good, before it is accepted."""
 
 LOOK_UP_SECONDS_MAX = 15.0
-"""How long any other token is looked up before its call hears `unavailable`."""
+"""How long any other token is looked up before its call is `unavailable`."""
 
 NOTE_SECONDS = 2.0
 """How often is written down which tokens were used."""

@@ -1,1 +1,1 @@
-"""What everybody sees who comes to the server's address: `/`, and live counts where the operator shows them."""
+"""The landing page at `/`, and live counts where the operator shows them."""

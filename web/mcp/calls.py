@@ -39,7 +39,7 @@ _NAME_LENGTH_MAX = 128
 """Longer names of tools are spelled like none: comparing a name that fills a body would take the server's time."""
 
 REFUSAL_SECONDS = 0.25
-"""How late a token hears that it calls too often, so that one that does not listen costs the others little."""
+"""The delay before a token that calls too often is refused, so that a client that ignores it costs others little."""
 
 _NOT_A_LEAD = Refusal("forbidden", "only leads may do this; ask a lead of the project (list_participants shows them).")
 

@@ -16,10 +16,10 @@ from engine.vocabulary import Reply
 from web.steps import short_steps
 
 ITEMS_AT_ONCE = 16
-"""So many items of a list are written in some microseconds; posts with a hundred acknowledgements in a millisecond."""
+"""Items of a list in one step: some microseconds, or a millisecond for posts with a hundred acknowledgements."""
 
 CHARACTERS_AT_ONCE = 16_384
-"""So much text is written in some microseconds."""
+"""Characters of a text in one step: some microseconds."""
 
 _TIME_ENDS = b'Z"'
 _TIME_BEGINS = (b'"at":"', b'"ts":"', b'_at":"', b'"last_seen":"')
@@ -33,7 +33,7 @@ def encode(value: Any) -> bytes:
 
 
 async def encode_in_steps(reply: Reply) -> bytes:
-    """The same for a reply, whose long lists are written in steps."""
+    """A reply as JSON; its long lists are written in steps."""
     lists: dict[str, list[Any]] = {}
     for name, encoded_name in _lists(type(reply)):
         value = getattr(reply, name)
@@ -46,7 +46,7 @@ async def encode_in_steps(reply: Reply) -> bytes:
 
 
 async def encode_text_in_steps(text: str) -> Raw:
-    """The same for a text."""
+    """A text as JSON, written in steps."""
     step = CHARACTERS_AT_ONCE
     slices = (msgspec.json.encode(text[at : at + step])[1:-1] for at in range(0, len(text), step))
     return Raw(await _in_steps(chain([b'"'], slices, [b'"'])))

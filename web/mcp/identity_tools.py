@@ -83,7 +83,7 @@ class OneInvite(Arguments, frozen=True, kw_only=True):
 
 
 class Self(Reply, frozen=True, kw_only=True):
-    """Who the caller is."""
+    """The caller's identity."""
 
     actor: str
     handle: str
@@ -173,7 +173,7 @@ class RevokedInvite(Reply, frozen=True, kw_only=True):
 
 
 async def whoami(services: Services, exchange: Exchange, caller: Principal, _: Nothing) -> Answer:
-    """Who the token says the caller is."""
+    """The identity of the caller's token."""
     me = Self(
         actor=caller.actor,
         handle=caller.handle,

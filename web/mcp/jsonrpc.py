@@ -25,7 +25,7 @@ EXPLAINED_LENGTH_MAX = 100_000
 """Where a longer body stops to be JSON is not looked for: that takes many times as long as reading it."""
 
 ID_LENGTH_MAX = 1_000
-"""Of an id that is text. A stream repeats it in each of its messages."""
+"""The longest id that is text. A stream repeats it in each of its messages."""
 
 VALUES_MAX = 20_000
 """How many lists, objects and values a body may hold. Reading 300,000 empty lists takes 50 ms, in which nobody else is
@@ -91,9 +91,9 @@ def is_manifold(written: bytes) -> bool:
 
 
 def _read_leniently(body: bytes) -> Message | Unreadable:
-    """The same for what msgspec refuses, perhaps only because it escapes half a surrogate pair.
+    """Read a body that msgspec refuses, perhaps only because it escapes half a surrogate pair.
 
-    Such halves become NUL characters: those no tool accepts either, so the caller hears which argument to change.
+    Such halves become NUL characters: no tool accepts those either, so the refusal names the argument to change.
     """
     whole = without_halves(body.removeprefix(codecs.BOM_UTF8))
     try:

@@ -44,7 +44,7 @@ READ_LENGTH_MAX = 10_000
 """Longer text is left as it came, because no argument takes it: looking into it would hold up everybody's requests."""
 
 READ_ITEMS_MAX = 1_000
-"""So many items of a list are read; no argument takes as many."""
+"""Items of a list that are read; no argument takes as many."""
 
 Kind = Literal["text", "number", "flag", "numbers", "time", "choice"]
 

@@ -1,4 +1,4 @@
-"""`subscriptions/listen` (MCP 2026-07-28): a client hears that a resource changed, and reads it again if it likes.
+"""`subscriptions/listen` (MCP 2026-07-28): a client is told that a resource changed, and reads it again if it likes.
 
 The answer is a stream that begins with what the server agreed to tell, and ends with the request's result. It names
 resources, never what is in them. Each message carries the id of the request, as the protocol wants it. Nothing is told

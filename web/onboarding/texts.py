@@ -25,7 +25,7 @@ MEMBER_BLOCK = repository_rules(lead=False)
 """What the instruction file of a repository says about the bus, beside the instructions."""
 
 GUIDE = f"{INSTRUCTIONS}\n\n{files('web.onboarding').joinpath('guide.md').read_text(encoding='utf-8')}"
-"""The same and more, in Markdown, for those who ask."""
+"""The instructions and more, in Markdown, for those who ask."""
 
 SETUP_NOTE = (
     f"The token is shown only now. Put mcp_json into .mcp.json at the repository's root, set {TOKEN_VARIABLE} with env "

@@ -120,6 +120,6 @@ def _short(text: str) -> str:
 
 
 def _id_of(target: Target, news: Sequence[Thing], at: datetime) -> str:
-    """The same for the same news, so that a receiver recognizes what is sent once more."""
+    """The id of a message: equal for the same news, so that a receiver recognizes a repeated message."""
     about = "\n".join((str(target.id), *(sorted(thing.key for thing in news) or (f"test {at.isoformat()}",))))
     return f"msg_{sha256(about.encode()).hexdigest()[:32]}"

@@ -34,7 +34,7 @@ class Thing(Struct, frozen=True, kw_only=True):
 
 
 def things_of(needs: Needs) -> list[Thing]:
-    """Everything that is named there."""
+    """All things that are named in `needs`."""
     return [
         *(_post("post", post) for post in needs.posts),
         *(_post("overdue", post) for post in needs.overdue),

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from engine.commits import CommitChecked, Numbers, Paths
-from engine.events import EVENT_TYPES, payload, shown_fields
+from engine.events import EVENT_TYPES, payload
+from engine.fields import is_shown
 from engine.lookups import EventView
 from engine.repairs import Lost
 from engine.vocabulary import EventData
@@ -68,6 +69,6 @@ def _as_answered(event: EventView) -> Any:
 
 def _fields(kind: type[EventData]) -> Iterator[tuple[str, str]]:
     for field in msgspec.structs.fields(kind):
-        if field.name in shown_fields(kind):
+        if is_shown(field.type):
             sometimes = "" if field.required else ", left out when there is nothing to say"
             yield code(field.name), type_in_words(field.type).removesuffix(", or null" if sometimes else "") + sometimes
