@@ -24,6 +24,9 @@ DIGITS_MAX = 4_000
 EXPLAINED_LENGTH_MAX = 100_000
 """Where a longer body stops to be JSON is not looked for: that takes many times as long as reading it."""
 
+ESCAPES_MAX = 20_000
+"""Half a surrogate pair is not looked for among more: that would take 100 ms of 500,000. No text takes as many."""
+
 ID_LENGTH_MAX = 1_000
 """The longest id that is text. A stream repeats it in each of its messages."""
 
@@ -72,6 +75,8 @@ _ESCAPED = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
 """Anything escaped; the group is half a surrogate pair without the other."""
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Half a surrogate pair, or text that looks so."""
 _ESCAPED_NUL = rb"\u0000"
 
 
@@ -111,14 +116,25 @@ def _read_leniently(body: bytes) -> Message | Unreadable:
 
 
 def without_halves(body: bytes) -> bytes:
-    """JSON with a NUL character for each half of a surrogate pair that it escapes, which msgspec does not read."""
+    """JSON with a NUL character for each half of a surrogate pair that it escapes, which msgspec does not read.
+
+    JSON with more than `ESCAPES_MAX` escapes stays what it is.
+    """
+    if _HALF.search(body) is None or _is_escaped_too_often(body):
+        return body
     return _ESCAPED.sub(lambda found: _ESCAPED_NUL if found[1] else found[0], body)
+
+
+def _is_escaped_too_often(body: bytes) -> bool:
+    return body.count(b"\\") > ESCAPES_MAX
 
 
 def _why_unread(body: bytes) -> str:
     """What is wrong with a body that is no JSON, in words."""
     try:
         text = body.decode()
+        if _is_escaped_too_often(body):
+            return f"is not JSON, or escapes half a surrogate pair among more than {ESCAPES_MAX} characters"
         if len(text) > EXPLAINED_LENGTH_MAX:
             return "is not JSON"
         json.loads(text, parse_constant=_refuse, parse_int=_integer)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.postgres import Server
 from tests.web.bus import ENVELOPE, HANDSHAKE_REVISIONS, REVISIONS, Bus
-from web.mcp.jsonrpc import TOO_MANIFOLD, VALUES_MAX, Message, Unreadable, read_message
+from web.mcp.jsonrpc import ESCAPES_MAX, TOO_MANIFOLD, VALUES_MAX, Message, Unreadable, read_message, without_halves
 from web.onboarding.texts import GUIDE, GUIDE_URI, INSTRUCTIONS
 
 MODERN = "2026-07-28"
@@ -299,3 +299,15 @@ def test_a_body_of_very_many_values_is_refused_before_it_is_read(value: str) -> 
     assert read_message(b"[" * 2 * VALUES_MAX) == Unreadable(TOO_MANIFOLD)
     assert isinstance(read_message((call % f'{{"note": {few}}}').encode()), Message)
     assert isinstance(read_message((call % msgspec.json.encode("x" * 9 * VALUES_MAX).decode()).encode()), Message)
+
+
+@pytest.mark.parametrize("half", [b"\\ud83d", b"\\uDC00"])
+def test_half_a_character_is_not_looked_for_among_very_many_escapes(half: bytes) -> None:
+    few, many = (b'"' + b"\\u00e9" * number + half + b'"' for number in (ESCAPES_MAX - 1, ESCAPES_MAX))
+    assert without_halves(few) == few.replace(half, b"\\u0000")
+    assert without_halves(many) is many
+    told = read_message(b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":%s}}' % many)
+    assert isinstance(told, Unreadable)
+    assert "half a surrogate pair" in told.error.message
+    without_any = b"[" + b'"\\\\ud8"' * 9
+    assert without_halves(without_any) == without_any
