@@ -247,7 +247,7 @@ def _parse(text: str | None) -> dict[str, Any]:
     if text and text[0] in _BYTE_ORDER_MARKS:
         raise CannotEdit("it begins with a byte order mark: save it as UTF-8 without one, then install again")
     try:
-        settings = json.loads(text or "{}")
+        settings = json.loads((text or "").strip() or "{}", object_pairs_hook=_without_repetition)
     except ValueError as error:
         told = f"it is not JSON: {error}; take comments and trailing commas out, then install again"
         raise CannotEdit(told) from error
@@ -258,6 +258,16 @@ def _parse(text: str | None) -> dict[str, Any]:
     if not all(isinstance(entries, list) for entries in settings.get("hooks", {}).values()):
         raise CannotEdit("its hooks are not lists")
     return settings
+
+
+def _without_repetition(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; raises `CannotEdit` where a name is there twice, because only one of the two could be written back."""
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _ in members]
+        name = next(name for name in names if names.count(name) > 1)
+        raise CannotEdit(f"it has {json.dumps(name)} twice in one object: keep one, then install again")
+    return found
 
 
 def _print(settings: dict[str, Any], like: str | None) -> str:

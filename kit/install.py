@@ -357,8 +357,9 @@ def _refuse_unsafe(repository: Repository, plan: _Plan, wishes: Wishes, reasons:
     for path in (*plan.shared, *plan.hooks.edits):
         if not (wishes.shared_hooks or _is_own(repository, path)):
             unsafe[path] = f"{path} leads out of the repository"
-    blocked = [path for path in [*plan.own, *plan.shared] if path not in unsafe and not _is_writable(path)]
-    reasons = [*reasons, *unsafe.values(), *(f"{path} cannot be written" for path in blocked)]
+    others = [path for path in [*plan.own, *plan.shared] if path not in unsafe]
+    blocked = [f"{path} {reason}" for path in others if (reason := _hindrance(path))]
+    reasons = [*reasons, *unsafe.values(), *blocked]
     if reasons:
         raise Refused("\n".join([*dict.fromkeys(reasons), "nothing was changed"]))
 
@@ -376,15 +377,20 @@ def _unsafe(repository: Repository, path: Path) -> str | None:
     return f"{link.relative_to(repository.root)} is a link, and the kit writes through none: put a file there"
 
 
-def _is_writable(path: Path) -> bool:
+def _hindrance(path: Path) -> str | None:
+    """Why a file cannot be written; None when it can."""
     place = Path(os.path.realpath(path))
     if place.exists():
-        return place.is_file() and os.access(place, os.W_OK)
+        if not place.is_file():
+            return f"is {'a folder' if place.is_dir() else 'no file'}, and the kit has a file of that name"
+        return None if os.access(place, os.W_OK) else "cannot be written"
     while not place.exists():
         if place.is_symlink():
-            return False  # a link to itself
+            return "cannot be written"  # a link to itself
         place = place.parent
-    return place.is_dir() and os.access(place, os.W_OK)
+    if not place.is_dir():
+        return f"cannot be written: {place.name} is no folder"
+    return None if os.access(place, os.W_OK) else "cannot be written"
 
 
 # ---------------------------------------------------------------- files
@@ -410,6 +416,8 @@ class _Work:
     def _put(self, path: Path, edit: Edit, receipt: Receipt) -> None:
         try:
             current = _read(path)
+            if current is None:
+                _refuse_twin_by_case(path)
             before, wanted = receipt.before(path, current, edit), edit.add(current)
             if wanted is not None:
                 receipt.remember(path, before, wanted)
@@ -460,6 +468,14 @@ class _Work:
 
     def _shown(self, path: Path) -> str:
         return Path(os.path.relpath(path, os.path.realpath(self.root))).as_posix()
+
+
+def _refuse_twin_by_case(path: Path) -> None:
+    """Raise `CannotEdit` where another name in its folder differs from a new file's in upper and lower case only."""
+    names = os.listdir(path.parent) if path.parent.is_dir() else []
+    twin = next((name for name in names if name.lower() == path.name.lower()), None)
+    if twin is not None:
+        raise CannotEdit(f"on macOS and Windows it is the same file as {twin}: rename that, then install again")
 
 
 def _read(path: Path) -> str | None:

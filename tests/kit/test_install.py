@@ -305,7 +305,12 @@ async def test_settings_that_are_no_json_are_left_alone(tree: WorkTree) -> None:
     assert "created AGENTS.md" in outcome.changes
 
 
-UNPRINTABLE = {"1e400": "number", '"\\ud800"': "half", "[" * 5000 + "]" * 5000: "nested"}
+UNPRINTABLE = {
+    "1e400": "number",
+    '[{"a": 1, "b": 2, "a": 3}]': 'it has "a" twice',
+    '"\\ud800"': "half",
+    "[" * 5000 + "]" * 5000: "nested",
+}
 
 
 @pytest.mark.parametrize("value", UNPRINTABLE)
@@ -316,6 +321,24 @@ async def test_settings_that_could_not_be_written_back_are_left_alone(tree: Work
     assert problem.startswith("left .claude/settings.json alone: it ")
     assert UNPRINTABLE[value] in problem
     assert (tree.path / ".claude/settings.json").read_text() == text
+
+
+async def test_settings_of_blanks_are_as_none(tree: WorkTree) -> None:
+    tree.write(".claude/settings.json", " \n\n")
+    assert_leaves_no_trace(tree)
+
+
+async def test_no_file_is_made_whose_name_differs_from_anothers_in_case_only(tree: WorkTree) -> None:
+    tree.write("Agents.md")
+    [problem] = install(tree.path, Wishes()).problems
+    assert problem.startswith("left AGENTS.md alone: on macOS and Windows it is the same file as Agents.md")
+    assert not (tree.path / "AGENTS.md").exists()
+
+
+async def test_what_is_in_a_files_way_is_named(tree: WorkTree) -> None:
+    tree.write(".claude")
+    with pytest.raises(Refused, match=r"settings.json cannot be written: .claude is no folder"):
+        install(tree.path, Wishes())
 
 
 async def test_rules_in_utf_16_are_left_alone(tree: WorkTree) -> None:
