@@ -1,10 +1,12 @@
 """When counts are made, and what readers get meanwhile."""
 
+import pytest
 import trio
 from trio.testing import MockClock
 
 from store.errors import StoreUnavailable
 from store.ledger.statistics import PublicStats
+from web.landing import live_counts
 from web.landing.live_counts import FRESH_SECONDS, LiveCounts
 
 
@@ -48,7 +50,10 @@ async def test_counts_are_shared_for_a_minute(autojump_clock: MockClock, nursery
     assert await events(counts) == 2
 
 
-async def test_a_slow_count_keeps_nobody_waiting_long(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+async def test_a_slow_count_keeps_nobody_waiting_long(
+    autojump_clock: MockClock, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_counts, "PATIENCE_SECONDS", 1.0)
     counting = Counting()
     counts = LiveCounts(counting.count)
     nursery.start_soon(counts.run)
