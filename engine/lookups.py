@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
+from engine.posts import Posted
 from engine.terms import ID_MAX
 from engine.vocabulary import Event, Reply
 
@@ -133,7 +134,7 @@ class ClaimFact(Struct, frozen=True, kw_only=True):
 
 
 class PostRecord(Struct, frozen=True, kw_only=True):
-    """A post from history. `event.data` is a `Posted`.
+    """A post from history.
 
     `acks` are its first `ACKS_SHOWN_MAX` acknowledgements, oldest first, then those of the readers that the query names
     in `acks_of`. `acks_more` counts those after the first ones, up to `ACKS_COUNTED_MAX`.
@@ -142,6 +143,12 @@ class PostRecord(Struct, frozen=True, kw_only=True):
     event: Event
     acks: tuple[AckFact, ...] = ()
     acks_more: int = 0
+
+    @property
+    def posted(self) -> Posted:
+        """The event's data."""
+        assert isinstance(self.event.data, Posted)  # noqa: S101 - what the query finds, told to the type checker
+        return self.event.data
 
 
 class TaskQuery(Struct, frozen=True, kw_only=True):

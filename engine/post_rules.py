@@ -243,7 +243,7 @@ def _thread(book: PostBook, recall: Recall, post_id: int) -> int | None:
     if (found := book.get(post_id)) is not None:
         return found.thread
     record = recall.get(post_id)
-    return record.event.data.thread if record is not None and isinstance(record.event.data, Posted) else None
+    return None if record is None else record.posted.thread
 
 
 def _inbox(book: PostBook, command: ReadPosts, reader: int, thread: int | None, upto: int) -> list[int]:
@@ -316,8 +316,7 @@ def _views(
 
 
 def _view(record: PostRecord, reader: int, now: datetime, *, with_acks: bool) -> PostView:
-    event, data = record.event, record.event.data
-    assert isinstance(data, Posted)  # noqa: S101 - the journal promises it
+    event, data = record.event, record.posted
     due_at = _due_at(event, data)
     return PostView(
         post_id=event.seq,

@@ -247,8 +247,7 @@ def _event_matches(event: Event, query: EventQuery) -> bool:
 
 
 def _post_matches(record: PostRecord, query: PostQuery) -> bool:
-    event, data = record.event, record.event.data
-    assert isinstance(data, Posted)
+    event, data = record.event, record.posted
     to_reader = query.to_reader is None or (
         data.to_id == query.to_reader or (query.reader_lane is not None and data.to_lane == query.reader_lane)
     )

@@ -259,8 +259,7 @@ def _is_meant(event: Event, query: EventQuery) -> bool:
 
 
 def _is_asked(record: PostRecord, query: PostQuery) -> bool:
-    data = record.event.data
-    assert isinstance(data, Posted)
+    data = record.posted
     return (
         (query.ids is None or record.event.seq in query.ids)
         and (

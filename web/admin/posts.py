@@ -15,7 +15,6 @@ from quart.typing import ResponseReturnValue
 
 from engine import posts, terms
 from engine.lookups import AckFact, EventQuery, EventView, PostQuery, PostRecord
-from engine.posts import Posted
 from engine.refusals import Refusal
 from engine.terms import ID_MAX
 from store import Store
@@ -174,8 +173,7 @@ async def _owing(store: Store, project_id: int, post: Post) -> list[str]:
 
 
 def _post(record: PostRecord) -> Post:
-    event, data = record.event, record.event.data
-    assert isinstance(data, Posted)  # noqa: S101 - the journal's promise, told to the type checker
+    event, data = record.event, record.posted
     return Post(
         id=event.seq,
         at=event.at,
