@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import mcp_types as types
+from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
@@ -28,6 +29,13 @@ _ASK = (
     "Ask your human or a lead of the project for a place: a lead calls create_invite or admin_provision, the server's "
     f"operator runs 'llm-bus token mint'. Then set {TOKEN_VARIABLE} where this program is started, and restart the "
     f"client. {_WORK_ON}"
+)
+_TOO_EARLY = types.ErrorData(code=types.INVALID_PARAMS, message="Invalid request parameters", data="")
+"""The SDK's answer to what comes before `initialize`."""
+
+_BEGIN = (
+    f"send 'initialize' first, or name the protocol's revision in each request, as params._meta with "
+    f"{types.PROTOCOL_VERSION_META_KEY}. 'llm-bus call' makes one call without either."
 )
 
 
@@ -66,7 +74,19 @@ def bridge(http: httpx2.AsyncClient, bus_url: str, token: str | None) -> Server[
             raise MCPError(REFUSED, text)
         return text
 
-    return offer([described(tool) for tool in TOOLS], call_for_text, call_tool)
+    server = offer([described(tool) for tool in TOOLS], call_for_text, call_tool)
+    server.middleware.append(_say_how_to_begin)
+    return server
+
+
+async def _say_how_to_begin(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Put into words what the SDK answers to a request before the handshake."""
+    try:
+        return await call_next(ctx)
+    except MCPError as refused:
+        if refused.error != _TOO_EARLY or ctx.session.client_params is not None:
+            raise
+        raise MCPError(types.INVALID_REQUEST, f"Invalid request: {_BEGIN}") from refused
 
 
 def _read(response: httpx2.Response, url: str) -> types.CallToolResult:

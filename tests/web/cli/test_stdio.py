@@ -175,6 +175,15 @@ async def test_what_is_asked_just_before_the_end_of_the_input_is_answered(bus: B
         assert [message["result"]["structuredContent"]["number"] for message in rest] == [1]
 
 
+async def test_a_call_before_the_handshake_is_told_how_to_begin() -> None:
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}
+    with trio.fail_after(SECONDS_MAX):
+        done = await trio.run_process([LLM_BUS, "stdio"], stdin=json.dumps(call).encode(), capture_stdout=True)
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == -32600
+    assert "send 'initialize' first" in error["message"]
+
+
 async def test_without_a_token_the_tools_are_listed_and_a_call_tells_how_to_get_one() -> None:
     async with bridged("https://bus.example.com", None) as client:
         assert len((await client.list_tools()).tools) == len(TOOLS)
