@@ -21,8 +21,8 @@ HEADERS_MAX = 100
 INTERIM_ANSWERS_MAX = 10
 ANSWER_BYTES_MAX = 8_000_000
 
-_UNSPEAKABLE = re.compile(r"[^\x21-\x7e]")
-_UNSENDABLE = re.compile(r"[^\x20-\x7e]")
+_NOT_IN_PATHS = re.compile(r"[^\x21-\x7e]")
+_NOT_IN_HEADERS = re.compile(r"[^\x20-\x7e]")
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: |\r?\n)")
 
 
@@ -50,10 +50,10 @@ class Connection:
 
         Of an event stream, the body is the data of the first event that has a result or an error.
         """
-        if _UNSPEAKABLE.search(path):
+        if _NOT_IN_PATHS.search(path):
             raise Malformed("the path of its address makes no sense")
         sent = {"Host": self._name, **headers, "Content-Length": str(len(body)), "Accept-Encoding": "identity"}
-        if any(_UNSENDABLE.search(value) for value in sent.values()):  # a server has chosen some of them
+        if any(_NOT_IN_HEADERS.search(value) for value in sent.values()):  # a server has chosen some of them
             raise Malformed("a header of the request would be more than one")
         head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
         try:

@@ -40,7 +40,7 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 
 GOOGLE_DISCOVERY_URL = "https://accounts.google.com/.well-known/openid-configuration"
 
-_NONSENSE = (OAuthError, JoseError, msgspec.MsgspecError, httpx2.InvalidURL, LookupError, ValueError)
+_MALFORMED = (OAuthError, JoseError, msgspec.MsgspecError, httpx2.InvalidURL, LookupError, ValueError)
 """Exceptions raised while reading a malformed answer."""
 
 _ERROR_CODE = re.compile(r"[a-z_]{1,40}").fullmatch
@@ -284,7 +284,7 @@ async def _talking(title: str) -> AsyncIterator[None]:
     try:
         with trio.fail_after(PROVIDER_SECONDS_MAX):
             yield
-    except (*_NONSENSE, httpx2.HTTPError, trio.TooSlowError) as error:
+    except (*_MALFORMED, httpx2.HTTPError, trio.TooSlowError) as error:
         log.warning("identity provider", provider=title, problem=type(error).__name__)
         raise ProviderSilent(f"{title} does not answer as it should. Try again in a moment.") from error
 

@@ -19,7 +19,7 @@ from web.http.answer import Answer
 from web.http.exchange import Exchange
 from web.http.problems import HEADERS, Problem
 from web.mcp.arguments import Parser
-from web.mcp.jsonrpc import is_manifold, without_halves
+from web.mcp.jsonrpc import has_too_many_values, without_halves
 from web.mcp.sending import TOO_LATE, in_time
 from web.services import Services
 
@@ -90,7 +90,7 @@ class HookEndpoint:
 
 
 def _object(body: bytes) -> dict[str, Any] | Refusal:
-    if is_manifold(body):
+    if has_too_many_values(body):
         with suppress(*_UNREADABLE):
             return _skimmed(body)
     with suppress(*_UNREADABLE):

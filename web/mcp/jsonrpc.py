@@ -34,7 +34,7 @@ VALUES_MAX = 20_000
 """How many lists, objects and values a body may hold. Reading 300,000 empty lists takes 50 ms, in which nobody else is
 served; no call has as many. What stands in texts is counted, too: to leave it out would take longer."""
 
-TOO_MANIFOLD = types.ErrorData(
+TOO_MANY_VALUES = types.ErrorData(
     code=types.INVALID_REQUEST,
     message=f"Invalid request: the body has more than {VALUES_MAX} lists, objects and values; "
     "each '[', '{' and ',' counts, also in texts",
@@ -82,15 +82,15 @@ _ESCAPED_NUL = rb"\u0000"
 
 def read_message(body: bytes) -> Message | Unreadable:
     """The one message in `body`, or what to answer."""
-    if is_manifold(body):
-        return Unreadable(TOO_MANIFOLD, _id_of(body))
+    if has_too_many_values(body):
+        return Unreadable(TOO_MANY_VALUES, _id_of(body))
     try:
         return _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_leniently(body)
 
 
-def is_manifold(written: bytes) -> bool:
+def has_too_many_values(written: bytes) -> bool:
     """Whether JSON may hold more than `VALUES_MAX` values; each of them but the first follows one of these marks."""
     return len(written) > VALUES_MAX and sum(map(written.count, (b"[", b"{", b","))) > VALUES_MAX
 

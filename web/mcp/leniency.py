@@ -28,7 +28,7 @@ import msgspec
 from mcp.shared.exceptions import MCPError
 from msgspec import Struct
 
-from web.mcp.jsonrpc import is_manifold
+from web.mcp.jsonrpc import has_too_many_values
 
 STRAYS: Mapping[str, str] = {
     "random_string": "Cursor, which gives tools without arguments a dummy one",
@@ -116,7 +116,7 @@ def call_meant(params: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _object(text: str) -> Any:
     try:
-        return text if is_manifold(text.encode("utf-8", "replace")) else json.loads(text)
+        return text if has_too_many_values(text.encode("utf-8", "replace")) else json.loads(text)
     except (ValueError, RecursionError):
         return text
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.postgres import Server
 from tests.web.bus import ENVELOPE, HANDSHAKE_REVISIONS, REVISIONS, Bus
-from web.mcp.jsonrpc import ESCAPES_MAX, TOO_MANIFOLD, VALUES_MAX, Message, Unreadable, read_message, without_halves
+from web.mcp.jsonrpc import ESCAPES_MAX, TOO_MANY_VALUES, VALUES_MAX, Message, Unreadable, read_message, without_halves
 from web.onboarding.texts import GUIDE, GUIDE_URI, INSTRUCTIONS
 
 MODERN = "2026-07-28"
@@ -295,8 +295,8 @@ def test_a_body_of_very_many_values_is_refused_before_it_is_read(value: str) -> 
     opening, closing = ("{", "}") if ":" in value else ("[", "]")
     many, few = (opening + ",".join([value] * number) + closing for number in (2 * VALUES_MAX, VALUES_MAX // 3))
     call = '{"jsonrpc": "2.0", "id": "1", "method": "tools/call", "params": {"name": "claim", "arguments": %s}}'
-    assert read_message((call % f'{{"note": {many}}}').encode()) == Unreadable(TOO_MANIFOLD, "1")
-    assert read_message(b"[" * 2 * VALUES_MAX) == Unreadable(TOO_MANIFOLD)
+    assert read_message((call % f'{{"note": {many}}}').encode()) == Unreadable(TOO_MANY_VALUES, "1")
+    assert read_message(b"[" * 2 * VALUES_MAX) == Unreadable(TOO_MANY_VALUES)
     assert isinstance(read_message((call % f'{{"note": {few}}}').encode()), Message)
     assert isinstance(read_message((call % msgspec.json.encode("x" * 9 * VALUES_MAX).decode()).encode()), Message)
 
