@@ -148,7 +148,7 @@ class TaskBook:
     def find(
         self,
         status: str | None,
-        owner: str | None,
+        owner: int | str | None,
         lane: str | None,
         *,
         ready: bool,
@@ -157,12 +157,15 @@ class TaskBook:
     ) -> list[Task]:
         """The tasks that match, highest priority first, then newest; found in the smallest index.
 
+        `owner` is a reader's id, or the name under which a task was assigned; that may no longer be anybody's.
         Only those that come after a task of rank `below`, if it is given.
         """
         indexes: list[Sequence[Rank]] = [self._ready if ready else self._ranks]
-        for index, key in ((self._by_status, status), (self._by_owner, owner), (self._by_lane, lane)):
+        for index, key in ((self._by_status, status), (self._by_lane, lane)):
             if key is not None:
                 indexes.append(index.get(key, ()))
+        if owner is not None:
+            indexes.append(self._owned.get(owner, ()) if isinstance(owner, int) else self._by_owner.get(owner, ()))
         found: list[Task] = []
         smallest = min(indexes, key=len)
         end = len(smallest) if below is None else bisect_left(smallest, below)
@@ -171,7 +174,7 @@ class TaskBook:
             task = self._by_id[task_id]
             if (
                 (status is None or task.status == status)
-                and (owner is None or task.owner == owner)
+                and (owner is None or owner in (task.owner_id, task.owner))
                 and (lane is None or task.lane == lane)
                 and not (ready and task_id in self._missing)
             ):

@@ -62,14 +62,18 @@ Seen = Mapping[int, Liveness]
 def list_tasks(
     book: TaskBook, presence: PresenceBook, seen: Seen, command: ListTasks, context: Context
 ) -> Decision | Refusal:
-    """Tasks that match every filter. Finished ones are looked up in history; they count as normally urgent."""
+    """Tasks that match every filter. Finished ones are looked up in history; they count as normally urgent.
+
+    `owner` is the addressee, if there is one: it may have had another name when a task was assigned to it.
+    """
     only_unfinished = command.ready or command.status not in {None, *_FINISHED}
     if only_unfinished and command.before is not None:
         return invalid("before goes through finished tasks: leave it out, or ask for status done or cancelled.")
+    owner = command.owner if context.addressee is None else context.addressee.id
     found = (
         []
         if command.status in _FINISHED or command.before is not None
-        else book.find(command.status, command.owner, command.lane, ready=command.ready, limit=command.limit)
+        else book.find(command.status, owner, command.lane, ready=command.ready, limit=command.limit)
     )
     rows = [_row(book, seen, task, context) for task in found]
     close = lane_close_to(presence, command.lane, book.lanes())

@@ -410,6 +410,13 @@ def test_a_list_of_tasks_has_those_that_match_every_filter(command: ListTasks, t
     assert [row["task_id"] for row in asked(project, ben(command))["tasks"]] == task_ids
 
 
+def test_tasks_are_found_by_the_reader_whose_they_are_or_by_the_name_of_then() -> None:
+    project = Project()
+    project.play([CREATED, ada(TaskCreate(title="two", owner="ben"))])
+    for owner, tasks in ((ben.id, [2]), ("kim/ben", [2]), (cay.id, []), ("kim/cay", [])):
+        assert [task.id for task in project.state.tasks.find(None, owner, None, ready=False, limit=9)] == tasks
+
+
 def test_reassigning_changes_whose_it_is() -> None:
     project = Project()
     project.play([CREATED, ben(TaskAssign(task_id=1, owner="kim/cay")), ben(TaskAssign(task_id=1, owner="KIM"))])

@@ -13,7 +13,7 @@ from engine.lookups import EventQuery
 from engine.state import State
 from engine.terms import ID_MAX
 from store.people import participants, tokens
-from store.people.participants import MemberRow, Sort
+from store.people.participants import Sort
 from web.admin import forms, paging
 from web.admin.activity import named
 from web.admin.context import AdminContext
@@ -108,7 +108,9 @@ async def member_page(
         member=member,
         actor=actor,
         form=form or forms.blank(lane=member.lane),
-        work=await context.services.directory.look(project_id, lambda state, now: working(state, now, member, actor)),
+        work=await context.services.directory.look(
+            project_id, lambda state, now: working(state, now, member.participation_id)
+        ),
         weeks=(await context.adherences.of(project_id)).of(participation_id),
         tokens=await context.store.read(tokens.list_working, participation_id),
         events=events,
@@ -116,11 +118,10 @@ async def member_page(
     )
 
 
-def working(state: State, now: datetime, member: MemberRow, actor: str) -> Work:
+def working(state: State, now: datetime, reader: int) -> Work:
     """The work of a member, from a project's state."""
-    reader = member.participation_id
     presence = state.presence.get(reader)
-    tasks = state.tasks.find(None, actor, None, ready=False, limit=WORK_SHOWN_MAX)
+    tasks = state.tasks.find(None, reader, None, ready=False, limit=WORK_SHOWN_MAX)
     held = [lease for lease in state.leases.active(now) if lease.by == reader]
     return Work(
         lane=None if presence is None else presence.lane,

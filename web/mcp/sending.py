@@ -58,7 +58,7 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
         found = await services.rosters.resolve(name, caller.project_id)
         if isinstance(found, Refusal):
             return await _of_a_former_name(services, exchange, caller, command, found)
-        command = msgspec.structs.replace(command, **{filtered: found.actor})
+        addressee, command = found, msgspec.structs.replace(command, **{filtered: found.actor})
     if command.wait_seconds == 0:
         return await services.directory.ask(caller, command, addressee=addressee, stages=exchange.stages)
     with services.waits.parked((caller.project_id, caller.id), exchange.token_hash) as wait:

@@ -37,3 +37,19 @@ async def test_a_former_handle_is_found_in_the_ledger(bus: Bus, token: str) -> N
     await bus.store.write(owners.rename, await owner_of(bus), "eve", by="ada")
     events = await bus.call(await bus.mint("second"), "query_events", actor="ada/lead")
     assert [event["actor"] for event in events["events"]] == ["ada/lead"]
+
+
+async def test_unfinished_tasks_of_a_renamed_participant_are_found_by_its_name_and_not_as_a_newcomers(
+    bus: Bus, token: str
+) -> None:
+    await bus.mint("scout")
+    await bus.call(token, "task_create", title="t", owner="scout")
+    owner = await owner_of(bus)
+    persons = await bus.store.read(participants.persons, owner)
+    renamed = next(person.id for person in persons if person.label == "scout")
+    await bus.store.write(participants.change_participant, owner, renamed, label="ranger", kind="agent", by="ada")
+    for name, tasks in (("scout", 1), ("ranger", 1), ("lead", 0)):
+        assert len((await bus.call(token, "list_tasks", owner=name))["tasks"]) == tasks, name
+    await bus.mint("scout")
+    assert (await bus.call(token, "list_tasks", owner="scout"))["tasks"] == []
+    assert len((await bus.call(token, "list_tasks", owner="ranger", status="assigned"))["tasks"]) == 1
