@@ -329,6 +329,8 @@ def _ask(directory: Path, *arguments: str) -> bytes:
     """The output of git; raises `NotInGit` with its complaint."""
     try:
         ran = _run(directory, arguments, None)
+    except FileNotFoundError as error:
+        raise NotInGit("git is not on your PATH") from error
     except (OSError, subprocess.SubprocessError) as error:
         raise NotInGit(f"git cannot be run: {error}") from error
     if ran.returncode != 0:

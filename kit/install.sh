@@ -10,13 +10,19 @@ set -eu
 
 # A function, so that a script that arrives in part does nothing.
 install_kit() {
+    for program in curl git python3; do
+        command -v "$program" >/dev/null || {
+            echo "install.sh: $program is not on your PATH, and this needs it; nothing was done" >&2
+            exit 1
+        }
+    done
     server=${LLM_BUS_SERVER:-@SERVER@}
     server=${server%/}
     server=${server%/mcp}
     place=$(mktemp -d)
     trap 'rm -rf "$place"' EXIT
     curl -fsS -o "$place/kit.pyz" "$server/kit/kit.pyz"
-    sum=$( (sha256sum "$place/kit.pyz" 2>/dev/null || shasum -a 256 "$place/kit.pyz") | cut -d ' ' -f 1)
+    sum=$(python3 -I -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())' <"$place/kit.pyz")
     if [ "$sum" != "@SHA256@" ]; then
         echo "install.sh: the program from $server is not the one that this script belongs to; nothing was done" >&2
         exit 1

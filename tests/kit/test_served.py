@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from hashlib import sha256
@@ -114,6 +115,24 @@ async def test_a_program_that_is_not_the_scripts_is_not_run(bus: Bus, tmp_path: 
 def sources_in(archive: Path) -> dict[str, bytes]:
     with ZipFile(archive) as packed:
         return {name: packed.read(name) for name in packed.namelist() if not name.endswith(".pyc")}
+
+
+@pytest.mark.parametrize("missing", ["python3", "git"])
+async def test_a_program_that_the_installer_needs_is_named(bus: Bus, tmp_path: Path, missing: str) -> None:
+    tree = await repository(tmp_path / "shop", Identity(bus.url, None))
+    (tmp_path / "bin").mkdir()
+    for name in {"sh", "curl", "git", "python3"} - {missing}:
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or name)
+    script = (await bus.http.get("/kit/install.sh")).content
+    ran = await tree.run("sh", stdin=script, environment={"PATH": str(tmp_path / "bin")})
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == f"install.sh: {missing} is not on your PATH, and this needs it; nothing was done\n"
+
+
+async def test_without_git_the_program_says_so(tmp_path: Path) -> None:
+    tree = WorkTree(tmp_path, Identity("", None))
+    ran = await tree.run(sys.executable, HOOK, "install", environment={"PATH": str(tmp_path)})
+    assert (ran.code, ran.err) == (1, "install: git is not on your PATH\n")
 
 
 def test_the_program_is_the_same_every_time() -> None:

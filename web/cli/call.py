@@ -46,11 +46,11 @@ def call(tool: str | None, arguments: str | None, url: str | None, *, as_json: b
     headers = bearer(token) | {"MCP-Protocol-Version": REVISION}
     with httpx2.Client(headers=headers, timeout=CALL_TIMEOUT, mounts=AROUND_PROXIES) as http:
         bus = _Bus(http, mcp_url(url or read_bus_url()))
-        answer = bus.tool_names() if tool is None else bus.call(tool, asked)
+        answer = {"tools": bus.tool_names()} if tool is None else bus.call(tool, asked)
     if as_json:
         say_json(answer)
-    elif isinstance(answer, list):
-        for name in answer:
+    elif tool is None:
+        for name in answer["tools"]:
             say(name)
     else:
         text = msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()

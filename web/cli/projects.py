@@ -21,7 +21,16 @@ def project() -> None:
     """Projects, each with a ledger and participants."""
 
 
-@project.command("list", epilog="Example: llm-bus project list")
+_LIST_EPILOG = """\b
+Open handoffs are '-' where they were not counted since the last event; 'llm-bus status'
+counts them.
+\b
+  llm-bus project list
+  llm-bus project list --json
+"""
+
+
+@project.command("list", epilog=_LIST_EPILOG)
 @json_option
 @data_options
 def list_projects(*, as_json: bool, **flags: str | None) -> None:

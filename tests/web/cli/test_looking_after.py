@@ -169,6 +169,7 @@ def test_a_call_answers_json_and_refuses_with_a_sentence(server: Running, token:
 
     assert "whats_new" in called().stdout.split()
     assert json.loads(called("whoami", "--json").stdout)["actor"] == "ann/ada"
+    assert "whoami" in json.loads(called("--json").stdout)["tools"]
     assert json.loads(called("claim", "-", given='{"sequence": "rfc"}').stdout)["number"] == 1
     assert called("claim").returncode == 1
     assert called("claim", "sequence").returncode == 2
