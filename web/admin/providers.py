@@ -280,12 +280,12 @@ async def _fetch_token(session: Any, endpoint: str, code: str, challenge: Challe
 
 @asynccontextmanager
 async def _talking(title: str) -> AsyncIterator[None]:
-    """Turn whatever a provider's silence or nonsense raises into `ProviderSilent`."""
+    """Raise `ProviderSilent` when a provider is silent or its answer is malformed."""
     try:
         with trio.fail_after(PROVIDER_SECONDS_MAX):
             yield
     except (*_MALFORMED, httpx2.HTTPError, trio.TooSlowError) as error:
-        log.warning("identity provider", provider=title, problem=type(error).__name__)
+        log.warning("identity provider failed", provider=title, problem=type(error).__name__)
         raise ProviderSilent(f"{title} does not answer as it should. Try again in a moment.") from error
 
 
