@@ -83,6 +83,7 @@ SENT_TWICE = Problem.of(
     400, "malformed", "send one Host, Authorization, Origin, Content-Type and Content-Encoding header at most."
 )
 ODD_TARGET = Problem.of(400, "malformed", "the request target must be a path that begins with '/', or a URL.")
+LONG_TARGET = Problem.of(414, "target_too_long", "a path with its query may have 8000 bytes at most.")
 TRANSFER_ENCODING = Problem.of(400, "malformed", "the only Transfer-Encoding served is 'chunked', in HTTP/1.1.")
 EXPECTATION = Problem.of(417, "expectation", "the only Expect served is '100-continue'.")
 HANDLING_TOO_SLOW = Problem.of(503, "unavailable", "the answer took too long; try again in a moment.").with_header(

@@ -38,4 +38,4 @@ async def test_thousands_of_words_are_not_looked_for(bus: Bus, ada: AdminClient)
     """Each was compared with every page and participant: 15,000 of them took seconds, in which nobody was served."""
     await bus.mint("scout", project="shop")
     assert "Search activity" in await ada.page("/admin/find", q="p " * 50, project=1)
-    assert "Search activity" not in await ada.page("/admin/find", q="p " * 15_000, project=1)
+    assert "Search activity" not in await ada.page("/admin/find", q="p " * 3_500, project=1)

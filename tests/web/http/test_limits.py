@@ -222,6 +222,14 @@ async def test_what_is_not_http_is_refused_and_closed(bus: Bus, start: bytes) ->
     assert received.startswith(b"HTTP/1.1 4")
 
 
+@pytest.mark.parametrize("path", ["/admin/sign-in?", "/", "/mcp?"])
+async def test_a_target_that_is_too_long_is_refused(bus: Bus, path: str) -> None:
+    longest = path + "a" * (request.TARGET_BYTES_MAX - len(path))
+    assert (await bus.http.get(longest)).status_code != 414
+    refused = await bus.http.get(longest + "a")
+    assert (refused.status_code, refused.json()["error"]) == (414, "target_too_long")
+
+
 async def test_http_2_is_not_spoken(bus: Bus) -> None:
     response = await bus.http.get("/healthz", headers={"Connection": "Upgrade", "Upgrade": "h2c"})
     assert (response.status_code, response.http_version) == (200, "HTTP/1.1")
