@@ -43,6 +43,12 @@ BEARER_TOKENS = (
     "makes one (admin_provision), an invite brings one (POST /join), and owners make them in the web admin."
 )
 STRANGER = Problem.of(401, "invalid_token", f"the token is missing or does not work; {BEARER_TOKENS}")
+UNSET_VARIABLE = Problem.of(
+    401,
+    "invalid_token",
+    "the Authorization header has the name of a variable where the token should be: set that variable where your "
+    "client starts, and restart the client.",
+)
 SUSPENDED = Problem.of(403, "suspended", "this token's owner is suspended; ask the operator of this server.")
 ARCHIVED = Problem.of(403, "archived", "this project is archived; its owner can unarchive it in its settings.")
 FOREIGN_HOST = Problem.of(

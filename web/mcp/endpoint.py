@@ -9,6 +9,7 @@ A client of the handshake era (2024-11-05 to 2025-11-25) names its revision in a
 2026-07-28 sends an envelope in `params._meta` that must agree with its headers.
 """
 
+import re
 from functools import partial
 from time import perf_counter
 
@@ -58,6 +59,9 @@ LATEST_HANDSHAKE = HANDSHAKE_PROTOCOL_VERSIONS[-1]
 Reply = tuple[int, bytes]
 """HTTP status and body."""
 
+_NAMES_VARIABLE = re.compile(rb"Bearer +[$%{]", re.IGNORECASE).match
+"""No token has these; clients send `Bearer ${LLM_BUS_TOKEN}` where the variable is not set."""
+
 _VERSION = MCP_PROTOCOL_VERSION_HEADER.encode()
 _ROUTING = {name.encode(): name for name in (MCP_PROTOCOL_VERSION_HEADER, MCP_METHOD_HEADER, MCP_NAME_HEADER)}
 _HANDSHAKE_ROUTES: dict[bytes | None, InboundModernRoute] = {
@@ -73,8 +77,9 @@ class McpEndpoint:
         self._kernel = kernel
         self._authenticator = authenticator
         metadata = f"{public_url}/.well-known/oauth-protected-resource"
-        challenge = f'Bearer resource_metadata="{metadata}"'.encode()
-        self._stranger = problems.STRANGER.with_header(b"www-authenticate", challenge)
+        challenge = b"www-authenticate", f'Bearer resource_metadata="{metadata}"'.encode()
+        self._stranger = problems.STRANGER.with_header(*challenge)
+        self._unset_variable = problems.UNSET_VARIABLE.with_header(*challenge)
 
     async def refuse(self, exchange: Exchange) -> Problem | None:
         """Why the headers alone rule a request out; None when they do not. Without a valid token it is always 401."""
@@ -82,14 +87,15 @@ class McpEndpoint:
         if request.method != "POST":
             return problems.POST_ONLY.with_header(b"allow", b"POST")
         exchange.token_hash = b""
-        token_hash, began = hash_of(request.header(b"authorization")), perf_counter()
+        authorization = request.header(b"authorization")
+        token_hash, began = hash_of(authorization), perf_counter()
         try:
             grant = None if token_hash is None else await self._authenticator.authenticate(token_hash)
         except StoreUnavailable:
             return problems.STORE_SILENT
         exchange.look_up_seconds = perf_counter() - began
         if token_hash is None or grant is None:
-            return self._stranger
+            return self._unset_variable if _NAMES_VARIABLE(authorization or b"") else self._stranger
         exchange.principal, exchange.token_hash = grant.principal, token_hash
         if grant.suspended:
             return problems.SUSPENDED

@@ -211,3 +211,11 @@ async def test_many_new_tokens_are_all_told_in_time_that_the_store_is_silent(
 
 def test_a_look_up_ends_before_its_request_counts_as_too_slow() -> None:
     assert LOOK_UP_SECONDS_MAX < ARRIVAL_SECONDS_MAX
+
+
+@pytest.mark.parametrize("sent", ["${LLM_BUS_TOKEN}", "$LLM_BUS_TOKEN", "%LLM_BUS_TOKEN%", "{env:LLM_BUS_TOKEN}"])
+async def test_the_name_of_a_variable_in_place_of_a_token_is_told(bus: Bus, sent: str) -> None:
+    refused = await bus.ask(sent, "ping")
+    assert (refused.status_code, refused.json()["error"]) == (401, "invalid_token")
+    assert "set that variable where your client starts" in refused.json()["error_description"]
+    assert "resource_metadata" in refused.headers["www-authenticate"]
