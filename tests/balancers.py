@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import trio
+
+from tests.ports import free_port
 
 DEPLOY = Path(__file__).parents[1] / "docs" / "deploy"
 NGINX, NGINX_SERVERS, HAPROXY = (DEPLOY / name for name in ("nginx.conf", "nginx.servers.conf", "haproxy.cfg"))
@@ -202,13 +203,6 @@ def installed(name: str) -> str:
     if path is None:
         pytest.skip(f"{name} is not installed: its file is not tried on this machine")
     return path
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _listens(port: int) -> bool:

@@ -22,6 +22,7 @@ import trio
 from store import Store
 from store.people import owners
 from tests.docs.deploy import CADDYFILES
+from tests.ports import free_port
 from tests.web.bus import Bus, running_bus
 
 START_SECONDS_MAX = 300
@@ -99,13 +100,6 @@ async def caddy(caddyfile: Path, directory: Path, **environment: str) -> AsyncIt
             async with httpx2.AsyncClient(base_url=f"https://{site}", verify=trust) as client:
                 yield client
             nursery.cancel_scope.cancel()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def answers(site: str, trust: ssl.SSLContext) -> bool:

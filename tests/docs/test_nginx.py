@@ -15,7 +15,8 @@ import trio
 from store import Store
 from tests.balancers import around_nginx
 from tests.docs.deploy import NGINX
-from tests.docs.test_caddy import ADA, START_SECONDS_MAX, answers, free_port, until, visitor
+from tests.docs.test_caddy import ADA, START_SECONDS_MAX, answers, until, visitor
+from tests.ports import free_port
 from tests.web.bus import Bus, running_bus
 
 

@@ -8,7 +8,6 @@ Each page has a home and a data directory of its own.
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.shell_blocks import Block, blocks_of, outputs_of, script_of
+from tests.ports import free_port
 from tests.postgres import own_directory
 
 ROOT = Path(__file__).parents[2]
@@ -27,9 +27,7 @@ PAGE_SECONDS_MAX = 900
 
 def run(blocks: list[Block], directory: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run blocks in `cwd`; whatever they leave otherwise is below `directory`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     home, programs = directory / "home", Path(sys.executable).parent
     home.mkdir()
     environment = {

@@ -2,13 +2,14 @@
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
+
+from tests.ports import free_port
 
 START_SECONDS_MAX = 30
 
@@ -21,7 +22,7 @@ def program() -> str | None:
 @asynccontextmanager
 async def pooled(directory: Path, upstream_port: int, mode: str = "session", size: int = 60) -> AsyncIterator[int]:
     """A pooler of the PostgreSQL at this port; gives its own port."""
-    port = _free_port()
+    port = free_port()
     command, account = _prepare(directory, port, upstream_port, mode, size), _account()
     with (directory / "pgbouncer.log").open("wb") as log:
         process = await trio.lowlevel.open_process(
@@ -72,9 +73,3 @@ async def _listens(port: int) -> bool:
         return False
     await stream.aclose()
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

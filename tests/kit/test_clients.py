@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -32,6 +31,7 @@ from tests.kit import clients_page
 from tests.kit.clients_page import Kept, Seen
 from tests.kit.scratch import WorkTree
 from tests.kit.scripted_models import Call, ScriptedModel, Shown, Turn, model
+from tests.ports import free_port
 from tests.web.bus import Bus
 
 pytestmark = pytest.mark.clients
@@ -335,7 +335,7 @@ async def test_an_idle_opencode_goes_on_and_is_woken_by_every_post_once(
     await prepare(alice, "opencode")
     headers = {"Authorization": "Bearer {env:LLM_BUS_TOKEN}"}
     servers = {"llm-bus": {"type": "remote", "url": alice.who.endpoint, "headers": headers}}
-    port = _free_port()
+    port = free_port()
     serving = msgspec.structs.replace(
         WAYS["opencode"],
         command=("opencode", "serve", "--port", str(port)),
@@ -353,12 +353,6 @@ async def test_an_idle_opencode_goes_on_and_is_woken_by_every_post_once(
         await _until_acknowledged(bus, bob, unread)
         seen.wake = await _wakes(bus, alice, bob, scripted)
     assert median(seen.wake) < 1.0
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 async def _begin_session(opencode: httpx2.AsyncClient) -> str:

@@ -14,6 +14,7 @@ import pytest
 import trio
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tests.ports import free_port
 from tests.postgres import Server, own_directory
 
 PGBOUNCER = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
@@ -42,10 +43,7 @@ async def pooled(
     postgres: Server, conninfo: str, mode: Literal["session", "transaction"], *, size: int = 40
 ) -> AsyncIterator[str]:
     """The conninfo of the same database behind a PgBouncer in this mode, with at most `size` sessions."""
-    with trio.socket.socket() as probe:
-        await probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    host = conninfo_to_dict(conninfo)["host"]
+    host, port = conninfo_to_dict(conninfo)["host"], free_port()
     account = pwd.getpwuid((postgres.data_dir / "postgres").stat().st_uid)
     with own_directory() as directory:
         config = directory / "pgbouncer.ini"
