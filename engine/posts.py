@@ -25,7 +25,7 @@ from engine.vocabulary import Command, EventData, Reply, Topic
 class Post(Command, frozen=True, kw_only=True):
     """Hand something over to a lane or a participant."""
 
-    to_lane: Annotated[terms.Lane | None, Meta(description="To whoever works in this lane, now or later.")] = None
+    to_lane: Annotated[terms.Lane | None, Meta(description="To everyone in this lane, now or later.")] = None
     to_actor: Annotated[
         terms.ActorName | None,
         Meta(description="To whom: a label, `handle/label`, or the owner's bare handle."),
@@ -49,7 +49,7 @@ class Post(Command, frozen=True, kw_only=True):
 class ReadPosts(Command, frozen=True, kw_only=True):
     """Read posts, newest first."""
 
-    to_lane: Annotated[terms.Lane | None, Meta(description="To whoever works in this lane, now or later.")] = None
+    to_lane: Annotated[terms.Lane | None, Meta(description="To everyone in this lane, now or later.")] = None
     to_me: Annotated[bool, Meta(description="Only what is addressed to the caller or to the lane it registered.")] = (
         False
     )

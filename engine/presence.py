@@ -23,7 +23,7 @@ REGISTERED_MAX = 20_000
 """Registrations that a project remembers. The oldest one is forgotten first; its reader registers again."""
 
 LANE_READERS_MAX = 500
-"""Readers to whom a post to a lane is delivered: those who registered last. Others find it with `to_lane`."""
+"""Readers who get a post to a lane: those who registered last. Others find it with `to_lane`."""
 
 ACTIVE_SHOWN_MAX = 200
 """The size of a page, as of any other list."""

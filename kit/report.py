@@ -48,7 +48,7 @@ class Report:
     """The findings of a run so far. One thread writes it; another reads it when time is up.
 
     `warnings` are about the repository's own set-up, `doubts` say why something was not checked, `unchecked` what.
-    `numbers` says of each new numbered file by whom its number was claimed, `paths` counts changed paths by whose lease
+    `numbers` says how the number of each new numbered file was claimed, `paths` counts changed paths by whose lease
     they are under (`kit.commits`).
     """
 

@@ -32,7 +32,7 @@ _ODD = re.compile(
       | ^([^/]+)/.*[ ]\1/ | ^(?:repo|root|file|path|surface)\w*=""",
     re.VERBOSE | re.IGNORECASE,
 )
-"""Where spaces, brackets and quotes could be read as the words and marks of whoever wrote a surface."""
+"""Where spaces, brackets and quotes could be read as words around a surface and not as part of it."""
 
 _WILDCARDS_MAX = 16
 """Wildcards that the bus takes in one surface."""
