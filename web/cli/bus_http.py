@@ -1,8 +1,10 @@
 """How the command line reaches a bus by HTTP, and what it says where a bus refuses or nobody answers."""
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import httpx2
 
@@ -19,6 +21,9 @@ REVISION = "2025-11-25"
 """The protocol's newest revision in which a call is one POST."""
 
 CALL_TIMEOUT = httpx2.Timeout(CALL_SECONDS_MAX, connect=5.0)
+
+
+_ADDRESS = re.compile("https?://[!-~]+")
 
 
 def can_be_sent(token: str) -> bool:
@@ -61,8 +66,19 @@ def refusal(response: httpx2.Response) -> str | None:
     if response.status_code == httpx2.codes.UNAUTHORIZED:
         is_alike = response.request.headers.get("Authorization", "").startswith(f"Bearer {TOKEN_PREFIX}")
         return f"does not know this token.{'' if is_alike else f' Tokens begin with {TOKEN_PREFIX}.'}"
+    location = response.headers.get("Location", "")
+    if response.is_redirect and _ADDRESS.fullmatch(location):
+        return f"redirects to {location}, and tokens are not sent on: give that address."
     if response.is_success:
         return None
-    with suppress(ValueError, LookupError, TypeError, httpx2.StreamError):
-        return f"says: {response.json()['error_description']}"
+    with suppress(LookupError, TypeError, httpx2.StreamError):
+        return f"says: {json_in(response)['error_description']}"
     return None
+
+
+def json_in(response: httpx2.Response) -> Any:
+    """The JSON of an answer; None for what is none."""
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None

@@ -12,7 +12,7 @@ import click
 import httpx2
 import msgspec
 
-from web.cli.bus_http import AROUND_PROXIES, CALL_TIMEOUT, REVISION, bearer, refusal, unreachable
+from web.cli.bus_http import AROUND_PROXIES, CALL_TIMEOUT, REVISION, bearer, json_in, refusal, unreachable
 from web.cli.options import json_option, url_option
 from web.cli.terminal import RESULTS, printable_json, say, say_json
 from web.config import read_bus_url, read_token
@@ -70,7 +70,7 @@ class _Bus:
     def tool_names(self) -> list[str]:
         match self._ask("tools/list", {}):
             case {"result": {"tools": [*tools]}}:
-                return [tool["name"] for tool in tools]
+                return [str(tool["name"]) for tool in tools if isinstance(tool, dict) and "name" in tool]
             case answer:
                 raise _improper(answer)
 
@@ -78,7 +78,7 @@ class _Bus:
         """The tool's result; raises `ToolRefused` with the bus's sentence, or with the name of a tool that is near."""
         match self._ask("tools/call", {"name": tool, "arguments": arguments}):
             case {"result": {"isError": True, "content": [*parts]}}:
-                raise ToolRefused(" ".join(part.get("text", "") for part in parts))
+                raise ToolRefused(" ".join(part["text"] for part in parts if _has_text(part)))
             case {"result": {"structuredContent": dict() as result}}:
                 return result
             case answer:
@@ -94,11 +94,15 @@ class _Bus:
             response = self._http.post(self._address, json=message)
             if (said := refusal(response)) is not None:
                 raise BusUnreachable(f"the bus at {self._address} {said}")
-            return response.json()
         except httpx2.HTTPError as error:
             raise unreachable(error) from error
-        except ValueError:
-            raise BusUnreachable(f"no bus answers at {self._address} (HTTP {response.status_code}).") from None
+        if (answer := json_in(response)) is None:
+            raise BusUnreachable(f"no bus answers at {self._address} (HTTP {response.status_code}).")
+        return answer
+
+
+def _has_text(part: object) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("text"), str)
 
 
 def _improper(answer: object) -> BusUnreachable:

@@ -27,7 +27,7 @@ from store.postgres.connection import Connection
 from store.postgres.pool import POOL_SIZE_MAX
 from web import VERSION
 from web.cli.bus_client import BusClient, connect
-from web.cli.bus_http import AROUND_PROXIES, reason
+from web.cli.bus_http import AROUND_PROXIES, json_in, reason
 from web.cli.database import open_database
 from web.cli.temporary_servers import temporary_bus
 from web.config import Settings
@@ -302,9 +302,9 @@ async def check_writing(client: BusClient, report: Report) -> None:
 def _version_in(health: httpx2.Response) -> str | None:
     """The version of the LLM Bus that answered; None when something else did."""
     try:
-        answer = health.json()
+        answer = json_in(health)
         return str(answer["version"]) if answer["service"] == "llm-bus" else None
-    except (ValueError, LookupError, TypeError):
+    except (LookupError, TypeError):
         return None
 
 

@@ -14,7 +14,7 @@ from store import Store
 from store.ledger.named import NamedProject
 from store.people import participants
 from store.postgres import vitals
-from web.cli.bus_http import AROUND_PROXIES
+from web.cli.bus_http import AROUND_PROXIES, json_in
 from web.cli.database import on_store
 from web.cli.options import HOURS_MAX, Number, data_options, json_option, port_option
 from web.cli.projects import all_projects, describe, show_projects
@@ -104,9 +104,9 @@ async def _look(settings: Settings, patience: timedelta, store: Store) -> Status
 async def _server(url: str) -> dict[str, object]:
     try:
         async with httpx2.AsyncClient(timeout=ANSWER_SECONDS_MAX, mounts=AROUND_PROXIES) as http:
-            version = (await http.get(f"{url}/healthz")).json()["version"]
+            version = json_in(await http.get(f"{url}/healthz"))["version"]
             ready = (await http.get(f"{url}/readyz")).is_success
-    except (httpx2.HTTPError, ValueError, LookupError, TypeError):
+    except (httpx2.HTTPError, LookupError, TypeError):
         return {"url": url, "answers": False}
     return {"url": url, "answers": True, "version": version, "ready": ready}
 

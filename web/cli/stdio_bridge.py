@@ -16,7 +16,7 @@ from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from web.cli.bus_http import AROUND_PROXIES, CALL_TIMEOUT, REVISION, can_be_sent, reason
+from web.cli.bus_http import AROUND_PROXIES, CALL_TIMEOUT, REVISION, can_be_sent, json_in, reason, refusal
 from web.cli.stdio_wire import stdio_streams
 from web.mcp.calls import described
 from web.mcp.offer import Context, offer
@@ -91,7 +91,7 @@ async def _say_how_to_begin(ctx: Context, call_next: CallNext) -> HandlerResult:
 
 def _read(response: httpx2.Response, url: str) -> types.CallToolResult:
     """The tool's result, or why there is none; raises the bus's `MCPError`, such as for an unknown tool."""
-    match _json(response):
+    match json_in(response):
         case {"result": {"content": [*_]} as result} if (valid := _validated(result)) is not None:
             return valid
         case {"error": {"code": int() as code, "message": str() as message} as error}:
@@ -100,6 +100,8 @@ def _read(response: httpx2.Response, url: str) -> types.CallToolResult:
             return _refusal("forbidden", f"the bus at {url} does not know this {TOKEN_VARIABLE}. {_ASK}")
         case {"error": str(), "error_description": str() as description}:
             return _refusal("unavailable", f"the bus at {url} says: {description} {_WORK_ON}")
+        case _ if response.is_redirect and (said := refusal(response)) is not None:
+            return _refusal("unavailable", f"the bus at {url} {said} {_WORK_ON}")
         case _:
             return _refusal("unavailable", f"no bus answers at {url} (HTTP {response.status_code}). {_WORK_ON}")
 
@@ -111,13 +113,6 @@ def _validated(result: dict[str, Any]) -> types.CallToolResult | None:
         return None
     # The SDK itself checks this only on its way out, and then blames the caller.
     return valid if isinstance(valid.structured_content, dict | None) else None
-
-
-def _json(response: httpx2.Response) -> Any:
-    try:
-        return response.json()
-    except ValueError:
-        return None
 
 
 def _refusal(code: str, sentence: str) -> types.CallToolResult:

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.postgres import Server, query
 from tests.web.command_line import COMMAND_TIMEOUT_SECONDS, LLM_BUS, Running, llm_bus, serving, without_progress
+from web.cli.call import _Bus
 from web.cli.terminal import plain, printable, printable_json, table
+from web.errors import BusUnreachable, ToolRefused
 
 ADA = ("--owner", "ann@example.com", "--project", "shop", "--participant", "ada")
 
@@ -200,6 +203,24 @@ def test_watching_ends_with_the_project(server: Running, database: str, token: s
         query(database, "delete from projects where slug = 'brief'")
         assert without_progress(watching.communicate()[1]) == "llm-bus: ann/brief was deleted.\n"
     assert watching.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx2.Response(200, text="[" * 100_000),
+        httpx2.Response(200, json={"result": {"isError": True, "content": [5, {"text": 7}]}}),
+        httpx2.Response(200, json={"result": {"tools": [5, {}]}}),
+        httpx2.Response(308, headers={"Location": "https://bus.example.com/mcp"}),
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_a_sentence(answer: httpx2.Response) -> None:
+    with httpx2.Client(transport=httpx2.MockTransport(lambda _: answer)) as http:
+        bus = _Bus(http, "http://bus.example.com/mcp")
+        with pytest.raises((BusUnreachable, ToolRefused)) as told:
+            bus.call("whoami", {})
+    if answer.is_redirect:
+        assert "redirects to https://bus.example.com/mcp" in str(told.value)
 
 
 def test_a_script_gets_the_token_alone(database: str) -> None:

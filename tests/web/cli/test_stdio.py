@@ -242,7 +242,12 @@ async def hand_over(source: trio.SocketStream, target: trio.SocketStream) -> Non
         (httpx2.Response(200, json={"jsonrpc": "2.0", "id": 1, "result": {}}), "(HTTP 200)"),
         (httpx2.Response(200, json={"jsonrpc": "2.0", "id": 1, "result": {"content": [{"type": "x"}]}}), "(HTTP 200)"),
         (httpx2.Response(200, json={"result": {"content": [], "structuredContent": [1]}}), "(HTTP 200)"),
-        (httpx2.Response(302, headers={"Location": "https://bus.example.org"}), "(HTTP 302)"),
+        (
+            httpx2.Response(302, headers={"Location": "https://bus.example.org"}),
+            "redirects to https://bus.example.org,",
+        ),
+        (httpx2.Response(302, headers={"Location": "/elsewhere"}), "(HTTP 302)"),
+        (httpx2.Response(200, text="[" * 100_000), "(HTTP 200)"),
         (
             httpx2.Response(503, json={"error": "unavailable", "error_description": "the database does not answer."}),
             "the database does not answer.",
