@@ -33,7 +33,6 @@ class RequestLog:
     def __init__(self) -> None:
         self._sink = logs.request_sink()
         self._lines: list[str] = []
-        self._news = trio.Event()
         self._dropped = 0
 
     def add(self, exchange: Exchange) -> None:
@@ -44,15 +43,14 @@ class RequestLog:
             self._dropped += 1
             return
         self._lines.append(_to_json(exchange) if self._sink.log_format == "json" else _to_text(exchange))
-        self._news.set()
 
     async def run(self) -> None:
         """Write lines until cancelled; the last ones, too."""
         try:
             while True:
-                await self._news.wait()
                 await trio.sleep(GATHER_SECONDS)
-                await trio.to_thread.run_sync(self._write, self._taken())
+                if self._lines:
+                    await trio.to_thread.run_sync(self._write, self._taken())
                 if self._dropped:
                     log.warning("request lines dropped", lines=self._dropped)
                     self._dropped = 0
@@ -60,7 +58,6 @@ class RequestLog:
             self._write(self._taken())
 
     def _taken(self) -> list[str]:
-        self._news = trio.Event()
         lines, self._lines = self._lines, []
         return lines
 

@@ -27,6 +27,7 @@ from web.errors import Disconnected
 from web.http import problems
 from web.http.answer import CONTINUE, LAST_CHUNK, Answer, EventStream, render, render_chunk, render_head
 from web.http.exchange import Exchange
+from web.http.outbox import CLIENT_GONE
 from web.http.parsing import RequestParser
 from web.http.places import Place
 from web.http.problems import Problem
@@ -71,8 +72,6 @@ READ_BYTES_MAX = 64 * 1024
 
 SMALL_BODY_BYTES_MAX = 64 * 1024
 """Bodies up to this length need no budget."""
-
-CLIENT_GONE = 499
 
 UNREADABLE = Request("-", b"-", [])
 """Stands in the log for bytes that are no request."""
@@ -214,7 +213,9 @@ class Connection:
             exchange.status, exchange.outcome, exchange.is_answered = CLIENT_GONE, "disconnected", True
             raise
         finally:
-            if exchange.is_answered or not self._life.cancel_called:  # else `_refuse_late` answers and records it
+            if exchange.is_leaving:
+                self._exchange = None  # the outbox records it
+            elif exchange.is_answered or not self._life.cancel_called:  # else `_refuse_late` answers and records it
                 self._server.app.record(exchange)
                 self._exchange = None
         return stays_open
@@ -343,13 +344,20 @@ class Connection:
             exchange.outcome, answer = answer.name, answer.answer()
         exchange.status = answer.status
         closes = not (request.is_complete and request.keeps_alive and request.version == "1.1" and self._server.is_open)
-        await self.send(
-            render(exchange.completed(answer), closes=closes, without_body=request.method == "HEAD"), exchange.payer
-        )
+        rendered = render(exchange.completed(answer), closes=closes, without_body=request.method == "HEAD")
+        leaves_later = self._server.turns.is_under_way and not closes and self._comes_to_rest(exchange)
+        if leaves_later and self._server.outbox.put(self.socket, rendered, exchange):
+            exchange.is_leaving = True
+            return True
+        await self.send(rendered, exchange.payer)
         exchange.is_answered = True
         if not request.is_complete:
             await self._linger()
         return not closes
+
+    def _comes_to_rest(self, exchange: Exchange) -> bool:
+        """Whether the connection does nothing after this answer but wait for bytes."""
+        return exchange.afterwards is None and not self._parser.requests and self._parser.problem is None
 
     async def _send_stream(self, exchange: Exchange, stream: EventStream) -> bool:
         """Send messages as they come; whether another request may follow once they have ended."""

@@ -48,6 +48,8 @@ class Exchange:
     tool: str | None = None
     outcome: str = "ok"
     is_answered: bool = False
+    is_leaving: bool = False
+    """Whether its answer is sent, and then recorded, as this pass of the event loop ends (`web.http.outbox`)."""
     is_stream: bool = False
     """Whether the answer goes on until somebody ends it, so that it cannot be late."""
     afterwards: Callable[[], Awaitable[object]] | None = None

@@ -26,6 +26,7 @@ from web.http.departures import Departures
 from web.http.exchange import Exchange
 from web.http.fallback import Fallback
 from web.http.listener import CONNECTIONS_MAX, Listener
+from web.http.outbox import Outbox
 from web.http.places import PROBE_PLACES, Place, Places
 from web.http.problems import TOO_BUSY, Problem
 from web.http.proxies import Proxies
@@ -110,6 +111,7 @@ class Server:
         self._pages = Bulkhead(PAGES_AT_ONCE_MAX)
         self._probes = Bulkhead(PROBES_AT_ONCE_MAX)
         self.departures = Departures()
+        self.outbox = Outbox(app.record)
         self._connections: set[Connection] = set()
         self._probing: dict[Connection, None] = {}
         """Those beyond the bound, the oldest first."""
@@ -126,20 +128,26 @@ class Server:
             await lifespans.start(lifespan.handle_lifespan)
             await lifespan.wait_for_startup()
             lifespans.start_soon(self._look_at_connections)
-            async with trio.open_nursery() as connections:
-                async with trio.open_nursery() as accepting:
-                    self.places = Places(listeners[0].connections_max)
-                    for listener in listeners:
-                        accepting.start_soon(listener.run, partial(self._accept, connections))
-                    ready()
-                    await stopping.wait()
-                    accepting.cancel_scope.cancel()
-                self._drain()
-                connections.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS_MAX
-            if connections.cancel_scope.cancelled_caught:
-                log.warning("requests cut off", after_seconds=DRAIN_SECONDS_MAX)
+            with self.outbox.opened():
+                await self._serve_until(stopping, listeners, ready)
             await lifespan.wait_for_shutdown()
             lifespans.cancel_scope.cancel()
+
+    async def _serve_until(
+        self, stopping: trio.Event, listeners: Sequence[Listener], ready: Callable[[], object]
+    ) -> None:
+        async with trio.open_nursery() as connections:
+            async with trio.open_nursery() as accepting:
+                self.places = Places(listeners[0].connections_max)
+                for listener in listeners:
+                    accepting.start_soon(listener.run, partial(self._accept, connections))
+                ready()
+                await stopping.wait()
+                accepting.cancel_scope.cancel()
+            self._drain()
+            connections.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS_MAX
+        if connections.cancel_scope.cancelled_caught:
+            log.warning("requests cut off", after_seconds=DRAIN_SECONDS_MAX)
 
     def statistics(self) -> HttpStatistics:
         """The state of this moment."""

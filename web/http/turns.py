@@ -77,6 +77,11 @@ class Turns:
         if not self._under_way[client]:
             del self._under_way[client]
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a request of anybody has begun and not ended."""
+        return bool(self._under_way)
+
     async def run(self) -> None:
         """Let those who wait in line begin, one of each client at a time; never returns."""
         while True:
