@@ -201,6 +201,7 @@ class Connection:
         """Answer one request and record it; whether another one may follow."""
         exchange = Exchange(request, self._server.client_address(self.peer, request), self.watched)
         self._exchange, self._has_begun = exchange, False
+        self._server.outbox.send_late(exchange.started)
         self._too_late, self._late_at = problems.TOO_SLOW, exchange.started + ARRIVAL_SECONDS_MAX
         try:
             if not self._server.is_forwarded(exchange, self.peer):
@@ -348,6 +349,7 @@ class Connection:
         leaves_later = self._server.turns.is_under_way and not closes and self._comes_to_rest(exchange)
         if leaves_later and self._server.outbox.put(self.socket, rendered, exchange):
             exchange.is_leaving = True
+            self._server.outbox.send_late(perf_counter())
             return True
         await self.send(rendered, exchange.payer)
         exchange.is_answered = True

@@ -1,4 +1,4 @@
-"""Answers of one pass of the event loop leave one right after the other, as the pass ends.
+"""Answers of one pass of the event loop leave one right after the other: as the pass ends, or after half a millisecond.
 
 Sending to a client that sleeps wakes it, which costs the sender more than the sending. A client, or a proxy, with many
 connections is woken by the first of several answers and awake for the others.
@@ -13,6 +13,8 @@ import sys
 import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
+from time import perf_counter
 
 import structlog
 import trio
@@ -28,6 +30,9 @@ CLIENT_GONE = 499
 ANSWER_BYTES_MAX = 32 * 1024
 """The longest answer that is kept back: `web.http.listener.SEND_BUFFER_BYTES` holds it, whatever a packet costs."""
 
+KEPT_SECONDS_MAX = 0.0005
+"""How long an answer is kept back: some ten answers. A pass of a busy server takes many times as long."""
+
 _NO_BYTES = bytes(4)
 
 
@@ -38,11 +43,13 @@ class _Leaving(Struct):
 
 
 class Outbox(trio.abc.Instrument):
-    """The answers that leave as this pass of the loop ends. Nothing is kept back unless `opened`."""
+    """The answers that leave soon, and at the end of this pass at the latest. Nothing is kept back unless `opened`."""
 
     def __init__(self, record: Callable[[Exchange], object]) -> None:
         self._record = record
         self._leaving: list[_Leaving] = []
+        self._late_at = inf
+        """When the first of them has been kept back for long enough, on the clock of `perf_counter`."""
         self._is_open = False
 
     @contextmanager
@@ -54,7 +61,7 @@ class Outbox(trio.abc.Instrument):
             yield
         finally:
             self._is_open = False
-            self.before_io_wait(0)
+            self.send_all()
             trio.lowlevel.remove_instrument(self)
 
     def put(self, client: socket.socket, answer: bytes, exchange: Exchange) -> bool:
@@ -65,13 +72,23 @@ class Outbox(trio.abc.Instrument):
         if not self._is_open or len(answer) > ANSWER_BYTES_MAX or _has_unsent(client):
             return False
         self._leaving.append(_Leaving(client, answer, exchange))
+        if self._late_at == inf:
+            self._late_at = perf_counter() + KEPT_SECONDS_MAX
         return True
 
+    def send_late(self, now: float) -> None:
+        """Send everything if the first answer has been kept back for long enough; `now` is of `perf_counter`."""
+        if now >= self._late_at:
+            self.send_all()
+
     def before_io_wait(self, timeout: float) -> None:
-        """Send what this pass has left here. Trio calls it; no task may be woken in it."""
-        if not self._leaving:
-            return
-        leaving, self._leaving = self._leaving, []
+        """End a pass. Trio calls it, and no task may be woken in it."""
+        if self._leaving:
+            self.send_all()
+
+    def send_all(self) -> None:
+        """Send everything, and then record it."""
+        leaving, self._leaving, self._late_at = self._leaving, [], inf
         for each in leaving:
             each.exchange.is_answered = True
             if not _sent(each.client, each.answer):

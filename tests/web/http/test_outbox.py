@@ -5,6 +5,7 @@ import socket
 import struct
 import sys
 from collections.abc import AsyncIterator, Iterator
+from time import perf_counter
 
 import pytest
 import trio
@@ -13,7 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 from tests.web.http.test_both_ways import Mirror
 from web.http.connection import Connection
 from web.http.exchange import Exchange
-from web.http.outbox import ANSWER_BYTES_MAX, Outbox
+from web.http.outbox import ANSWER_BYTES_MAX, KEPT_SECONDS_MAX, Outbox
 from web.http.proxies import Proxies
 from web.http.request import Request
 from web.http.serving import Server
@@ -77,6 +78,18 @@ async def test_answers_leave_when_the_pass_ends_and_are_recorded_then(
     assert (has_come(theirs), books.outcomes) == (b"", [])
     await trio.lowlevel.checkpoint()
     assert (has_come(theirs), books.outcomes) == (b"first", ["200 ok"])
+
+
+async def test_answers_are_not_kept_back_for_long_in_a_long_pass(
+    outbox: Outbox, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    began = perf_counter()
+    assert outbox.put(ours, b"answer", exchange())
+    outbox.send_late(began)
+    assert has_come(theirs) == b""
+    outbox.send_late(perf_counter() + KEPT_SECONDS_MAX)
+    assert has_come(theirs) == b"answer"
 
 
 async def test_an_answer_that_may_not_fit_is_not_kept_back(
