@@ -15,7 +15,7 @@ import trio
 from web import logs
 from web.http.exchange import Exchange
 
-GATHER_SECONDS = 0.1
+GATHER_SECONDS = 0.25
 """How long lines gather: a thread for every few of them would cost more than the lines."""
 
 LINES_MAX = 20_000
