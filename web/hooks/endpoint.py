@@ -75,7 +75,7 @@ class HookEndpoint:
         given = _object(body)
         if isinstance(given, Refusal):
             return _refused(exchange, given)
-        exchange.when_late = partial(_refused, exchange, TOO_LATE)
+        exchange.when_late = partial(_refused, refusal=TOO_LATE)
         outcome = await in_time(self._services, exchange, handler(exchange, given))
         if isinstance(outcome, Refusal):
             return _refused(exchange, outcome)

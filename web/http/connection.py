@@ -227,7 +227,7 @@ class Connection:
             exchange.request.keeps_alive = False
             late: Answer | Problem = self._too_late
             if exchange.when_late is not None and perf_counter() >= exchange.late_at:
-                late = exchange.when_late()
+                late = exchange.when_late(exchange)
             await self._send_answer(exchange, late)
         finally:
             self._server.app.record(exchange)

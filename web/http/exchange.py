@@ -57,7 +57,8 @@ class Exchange:
     request. Must not raise."""
     late_at: float = inf
     """When its answer is late, on the clock of `perf_counter`; the connection ends with the answer of `when_late`."""
-    when_late: Callable[[], Answer] | None = None
+    when_late: Callable[["Exchange"], Answer] | None = None
+    """Called with this exchange. Bound to it, every request would be garbage that only a collection finds."""
     held: list[Callable[[], object]] = field(default_factory=list)
     """Give back what the server lets only few requests have at a time. Each may be called once."""
     extra_headers: Headers = ()

@@ -138,7 +138,7 @@ class McpEndpoint:
         self, exchange: Exchange, request_id: str | int, message: Message, route: InboundModernRoute
     ) -> Reply | EventStream:
         """The kernel's result, or its error; an unforeseen exception is logged and becomes a 500."""
-        exchange.when_late = partial(self._too_late, exchange, request_id, message.method, route.protocol_version)
+        exchange.when_late = partial(self._too_late, request_id, message.method, route.protocol_version)
         try:
             result = await self._kernel.answer(exchange, request_id, message.method, message.params, route)
             return result if isinstance(result, EventStream) else (200, jsonrpc.write_result(request_id, result))
@@ -157,7 +157,7 @@ class McpEndpoint:
         modern = route.protocol_version in MODERN_PROTOCOL_VERSIONS
         return _refusal(request_id, error) if modern else (200, jsonrpc.write_error(request_id, error))
 
-    def _too_late(self, exchange: Exchange, request_id: str | int, method: str, revision: str) -> Answer:
+    def _too_late(self, request_id: str | int, method: str, revision: str, exchange: Exchange) -> Answer:
         if method == "tools/call":
             late = jsonrpc.write_result(request_id, self._kernel.too_late(exchange, revision))
         else:
