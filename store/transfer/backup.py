@@ -24,7 +24,7 @@ from store.postgres.passwords import for_a_program
 from store.transfer import backup_log
 from store.transfer.backup_log import BackedUp
 
-_EVENTS = "select count(*), count(distinct project_id) from events"
+_COUNTED = "select (select count(*) from events), (select count(*) from projects)"
 _IS_EMPTY = "select not exists (select from pg_tables where schemaname = 'public')"
 _COPY = {b"COPY public.events (": "events", b"COPY public.schema_migrations (": "migrations"}
 _END_OF_COPY = b"\\."
@@ -68,7 +68,7 @@ async def put_back(conninfo: str, file: Path) -> BackedUp:
         database, secret = for_a_program(conninfo)
         flags = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", f"--dbname={database}")
         await _run(major, "pg_restore", *flags, str(file), **secret)
-        ((events, projects),) = await connection.fetch(_EVENTS)
+        ((events, projects),) = await connection.fetch(_COUNTED)
     finally:
         connection.close()
     if events != expected.events:
@@ -99,7 +99,7 @@ async def _dump(conninfo: str, major: int, file: Path) -> tuple[int, int]:
             ((snapshot,),) = await connection.fetch("select pg_export_snapshot()")
             flags = ("--format=custom", f"--snapshot={snapshot}", f"--file={file}", f"--dbname={database}")
             await _run(major, "pg_dump", *flags, **secret)
-            ((events, projects),) = await connection.fetch(_EVENTS)
+            ((events, projects),) = await connection.fetch(_COUNTED)
     finally:
         connection.close()
     return events, projects

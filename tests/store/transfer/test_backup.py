@@ -50,6 +50,15 @@ async def test_what_is_restored_is_what_was_backed_up(conninfo: str, target: str
     assert query(target, "select sha256 from tokens") == query(conninfo, "select sha256 from tokens")
 
 
+async def test_projects_without_events_are_counted(conninfo: str, target: str, tmp_path: Path) -> None:
+    await made(conninfo)
+    async with open_store(conninfo) as store:
+        await store.write(minting.mint, "ann@example.com", "bakery", "ben")
+    done = await back_up(conninfo, tmp_path / "backup")
+    assert (done.events, done.projects) == (500, 2)
+    assert (await put_back(target, tmp_path / "backup")).projects == 2
+
+
 async def test_a_broken_backup_is_found_out_and_restores_nothing(conninfo: str, target: str, tmp_path: Path) -> None:
     await made(conninfo)
     backup = tmp_path / "backup"
