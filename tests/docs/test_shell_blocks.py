@@ -150,8 +150,8 @@ def test_what_a_page_says_is_printed_is_compared_with_what_is(tmp_path: Path) ->
 
 def test_a_page_need_not_show_what_is_printed_only_on_a_slow_machine() -> None:
     block = Block(line=1, language="sh", text="llm-bus prune shop out\n", prints="Nothing is old.\n")
-    assert block.is_answered_by("Starting PostgreSQL in /data …\nNothing is old.\n")
-    assert not block.is_answered_by("Starting PostgreSQL in /data …\nSomething is old.\n")
+    assert block.is_answered_by("Opening the database in /data …\nNothing is old.\n")
+    assert not block.is_answered_by("Opening the database in /data …\nSomething is old.\n")
 
 
 def test_dots_on_a_line_of_their_own_stand_for_any_lines_or_none() -> None:

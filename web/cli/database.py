@@ -24,7 +24,7 @@ async def open_database(settings: Settings, *, provisional: bool = False) -> Asy
     async with AsyncExitStack() as stack:
         conninfo = settings.database_url
         if conninfo is None:
-            with working(f"Starting PostgreSQL in {settings.data_dir}"):
+            with working(f"Opening the database in {settings.data_dir}"):
                 conninfo = await stack.enter_async_context(
                     embedded_postgres(settings.data_dir, provisional=provisional)
                 )

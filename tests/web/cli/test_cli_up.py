@@ -9,6 +9,7 @@ import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from store.embedded.cluster import has_cluster
 from tests.postgres import Server, query
 from tests.web.command_line import Running, llm_bus, serving
 from web.cli import port, servers
+from web.cli.database import open_database
 from web.cli.first_run import project_of
 from web.config import read_settings
 
@@ -140,6 +142,20 @@ def test_commands_join_the_running_database_and_leave_it_running(first_run: Runn
         assert call(first_run.url, token, "claim", sequence="adr")["sequence"] == "adr"
     assert llm_bus("migrate", "--data-dir", data_dir).returncode == 0
     assert call(first_run.url, token, "whoami")["project"] == "side"
+
+
+async def test_what_is_said_while_joining_is_true_of_a_database_that_runs(
+    first_run: Running, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def working(doing: str) -> nullcontext[None]:
+        said.append(doing)
+        return nullcontext()
+
+    monkeypatch.setattr("web.cli.database.working", working)
+    async with open_database(read_settings(data_dir=data_dir)):
+        assert said == [f"Opening the database in {data_dir}"]
 
 
 def test_a_second_up_on_the_same_data_serves_too_and_mints_nothing(first_run: Running, data_dir: Path) -> None:
