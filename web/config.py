@@ -61,6 +61,7 @@ class Client(Struct, frozen=True, kw_only=True):
         return f"Client(id={self.id!r})"
 
 
+HOST = "127.0.0.1"
 PORT = 8787
 """Where a server listens unless it is told otherwise."""
 
@@ -74,7 +75,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     data_dir: Path
     disk_reserve_mib: int = RESERVE_BYTES >> 20
-    host: str = "127.0.0.1"
+    host: str = HOST
     port: int = PORT
     public_url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
@@ -116,9 +117,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         return None if self.database_url is not None else Disk(self.data_dir, self.disk_reserve_mib << 20)
 
     @property
+    def local_host(self) -> str:
+        """What the host is called on this machine."""
+        return HOST if self.host in _EVERYWHERE else self.host
+
+    @property
     def local_url(self) -> str:
         """Where a server with these settings is reached from this machine, whatever its `public_url`."""
-        return _url("127.0.0.1" if self.host in _EVERYWHERE else self.host, self.port)
+        return _url(self.local_host, self.port)
 
     @property
     def known_url(self) -> str:
@@ -157,7 +163,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, /, **flags: str | int
         ),
         data_dir=Path(expanduser(given("data_dir", "LLM_BUS_DATA_DIR") or user_data_dir())),
         disk_reserve_mib=_natural("DISK_RESERVE_MIB", given("disk_reserve_mib") or str(RESERVE_BYTES >> 20)),
-        host=_host(given("host") or "127.0.0.1"),
+        host=_host(given("host") or HOST),
         port=_port(given("port") or str(PORT)),
         public_url=_base_if_given("PUBLIC_URL", given("public_url")),
         allowed_hosts=_allowed_hosts(given("allowed_hosts") or ""),

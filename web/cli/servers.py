@@ -22,7 +22,7 @@ from web.cli.options import address_options, data_options, options_given, sign_i
 from web.cli.port import what_listens
 from web.cli.running_already import point_at_running
 from web.cli.terminal import card, note, say
-from web.config import PORT, Settings, read_settings, user_data_dir
+from web.config import HOST, PORT, Settings, read_settings, user_data_dir
 from web.errors import CannotListen
 from web.http.listener import listen
 from web.logs import configure_logs
@@ -172,7 +172,11 @@ def _hints_for_other_terminals(settings: Settings) -> Iterator[str]:
     program = sys.argv[0]
     if shutil.which("llm-bus") is None and Path(program).name == "llm-bus":
         yield f"llm-bus is not on your PATH: type {program} in its place."
-    exports = [] if settings.port == PORT else [f"PORT={settings.port}"]
+    exports = [] if settings.local_host == HOST else [f"HOST={shlex.quote(settings.local_host)}"]
+    if settings.port != PORT:
+        exports.append(f"PORT={settings.port}")
+    if settings.known_url != settings.local_url:
+        exports.append(f"PUBLIC_URL={shlex.quote(settings.known_url)}")
     if settings.database_url is None and settings.data_dir != user_data_dir():
         exports.append(f"LLM_BUS_DATA_DIR={shlex.quote(str(settings.data_dir.absolute()))}")
     if exports:

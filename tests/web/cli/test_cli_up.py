@@ -67,7 +67,7 @@ def test_the_first_run_prints_a_token_that_works(first_run: Running) -> None:
 
 
 def test_what_other_terminals_need_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PORT", "LLM_BUS_DATA_DIR", "DATABASE_URL"):
+    for name in ("HOST", "PORT", "PUBLIC_URL", "LLM_BUS_DATA_DIR", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(sys, "argv", [".venv/bin/llm-bus", "up"])
@@ -80,7 +80,12 @@ def test_what_other_terminals_need_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         "In another terminal, type this first: export PORT=9000",
     ]
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
-    assert hints() == []
+    assert hints() == hints(host="0.0.0.0") == hints(host="::") == []
+    for host in ("192.0.2.7", "::1"):
+        assert hints(host=host) == [f"In another terminal, type this first: export HOST={host}"]
+    assert hints(host="bus.lan", port="9000", public_url="https://bus.example.com") == [
+        "In another terminal, type this first: export HOST=bus.lan PORT=9000 PUBLIC_URL=https://bus.example.com"
+    ]
     assert hints(port="9000", data_dir="/srv/a bus") == [
         "In another terminal, type this first: export PORT=9000 LLM_BUS_DATA_DIR='/srv/a bus'"
     ]
