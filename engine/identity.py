@@ -20,6 +20,7 @@ class Principal(Struct, frozen=True, kw_only=True):
     """An authenticated caller within one project.
 
     `id` is the participation's id, or `OWNER`; `actor` is the name the ledger keeps, `handle/label` or the bare handle.
+    `former_labels` are those under which older events of the caller may be, and that nobody else has now.
     """
 
     id: int
@@ -30,11 +31,17 @@ class Principal(Struct, frozen=True, kw_only=True):
     is_admin: bool = False
     liveness_window_seconds: int = 900
     stale_after_seconds: int = 1800
+    former_labels: tuple[str, ...] = ()
 
     @property
     def actor(self) -> str:
         """The caller's name as the ledger writes it."""
         return self.handle if self.label is None else f"{self.handle}/{self.label}"
+
+    @property
+    def former_names(self) -> list[str]:
+        """The caller's names before it was renamed, the latest first."""
+        return [f"{self.handle}/{label}" for label in self.former_labels]
 
 
 class Addressee(Struct, frozen=True):

@@ -88,13 +88,13 @@ class Moment:
         return self.client.goes_on(self.event, text) if self.goes_on else self.client.tells(self.event, text)
 
 
-def is_same(actor: object, me: str) -> bool:
-    """Whether a name in the ledger is the caller's.
+def is_same(actor: object, *names: str) -> bool:
+    """Whether a name in the ledger is one of the caller's: the present one, or a former one.
 
-    A project has one owner. Their handle, in front of every name, may have changed since; the label behind it does
-    not, and who has none is the owner in person.
+    A project has one owner. Their handle, in front of every name, may have changed since, so the label behind it
+    counts; who has none is the owner in person.
     """
-    return isinstance(actor, str) and actor.partition("/")[2] == me.partition("/")[2]
+    return isinstance(actor, str) and actor.partition("/")[2] in (name.partition("/")[2] for name in names)
 
 
 def others_leases(facts: Facts) -> list[dict[str, Any]]:

@@ -76,7 +76,16 @@ select participation_id, count(*) from events where project_id = %(project)s and
 
 _LOCK_PARTICIPANT = "select label, kind from participants where owner_id = %s and id = %s for update"
 
-_CHANGE_PARTICIPANT = "update participants set label = %s, kind = %s where id = %s"
+FORMER_LABELS_MAX = 20
+"""Former labels that a participant is still known by, the latest ones."""
+
+_CHANGE_PARTICIPANT = f"""
+update participants
+   set label = %(label)s, kind = %(kind)s,
+       former_labels = case when label = %(label)s then former_labels
+                            else (label || array_remove(former_labels, %(label)s))[1:{FORMER_LABELS_MAX}] end
+ where id = %(id)s
+"""  # noqa: S608  # made of literals
 
 _DELETE_PARTICIPANT = "delete from participants where id = %s"
 
@@ -237,7 +246,7 @@ async def change_participant(
         if taken := [other for other, id_ in like.items() if id_ != participant_id]:
             raise NameTaken(f"you have a participant '{taken[0]}' already: choose another name.", field="label")
     if (label, kind) != (label_before, kind_before):
-        await connection.execute(_CHANGE_PARTICIPANT, (label, kind, participant_id))
+        await connection.execute(_CHANGE_PARTICIPANT, {"label": label, "kind": kind, "id": participant_id})
         detail = {"participant": label, "kind": kind, "before": label_before}
         await audit.record(connection, owner_id, None, by, "participant_change", **detail)
     return await person(connection, owner_id, participant_id)

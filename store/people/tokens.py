@@ -29,8 +29,12 @@ DAYS_MAX = 3650
 WORKS = "t.revoked_at is null and (t.expires_at is null or t.expires_at > now())"
 """Whether the token `t` of a statement lets its holder in."""
 
+# A former label that another participant of the owner has now means that one.
 _AUTHENTICATE = f"""
 select p.id, p.project_id, o.handle, a.label, j.slug, p.is_admin, j.liveness_window_seconds, j.stale_after_seconds,
+       array(select f.label from unnest(a.former_labels) with ordinality as f (label, place)
+              where not exists (select from participants n where n.owner_id = a.owner_id and n.label = f.label)
+              order by f.place),
        o.id, a.id, o.suspended_at is not null, j.archived_at is not null
   from tokens t
   join participations p on p.id = t.participation_id
@@ -112,7 +116,7 @@ async def authenticate(connection: Connection, token_hash: bytes) -> Grant | Non
     rows = await connection.fetch(_AUTHENTICATE, (token_hash,), prepare=True)
     if not rows:
         return None
-    participation_id, project_id, handle, label, slug, is_admin, window, stale_after, *of_whom = rows[0]
+    participation_id, project_id, handle, label, slug, is_admin, window, stale_after, former, *of_whom = rows[0]
     owner_id, participant_id, suspended, archived = of_whom
     principal = Principal(
         id=participation_id,
@@ -123,6 +127,7 @@ async def authenticate(connection: Connection, token_hash: bytes) -> Grant | Non
         is_admin=is_admin,
         liveness_window_seconds=window,
         stale_after_seconds=stale_after,
+        former_labels=tuple(former),
     )
     return Grant(
         principal=principal,

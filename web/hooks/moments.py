@@ -66,13 +66,13 @@ caller's own. What is left is not looked at: other agents choose what they lease
 class Facts(Struct, frozen=True, kw_only=True):
     """What `kit.telling` asks for, looked up before."""
 
-    me: str
+    names: list[str]
     posts: list[dict[str, Any]]
     rows: list[dict[str, Any]] = []
 
     def is_mine(self, actor: object) -> bool:
         """Whether a name is the caller's."""
-        return is_same(actor, self.me)
+        return is_same(actor, *self.names)
 
     def unread(self) -> list[dict[str, Any]]:
         """The caller's unread posts."""
@@ -199,7 +199,7 @@ class Moments:
             surface = self._surface.parse({"surface": as_surface(path)})
             if not isinstance(surface, Refusal):
                 add_leases(rows, (await self._ask(exchange, surface))["leases"])
-        return Facts(me=exchange.caller.actor, posts=posts, rows=rows)
+        return Facts(names=[exchange.caller.actor, *exchange.caller.former_names], posts=posts, rows=rows)
 
     async def _ask(self, exchange: Exchange, command: AnyCommand) -> dict[str, Any]:
         """The reply as the tool of this command shows it; it counts as a call of the tool."""

@@ -83,13 +83,17 @@ class OneInvite(Arguments, frozen=True, kw_only=True):
 
 
 class Self(Reply, frozen=True, kw_only=True):
-    """The caller's identity."""
+    """The caller's identity.
+
+    `former_names` is there only for who was renamed: what these names did in the ledger is the caller's, too.
+    """
 
     actor: str
     handle: str
     label: str | None
     project: str
     is_admin: bool
+    former_names: list[str] | UnsetType = UNSET
 
 
 class ParticipantView(Struct, frozen=True, kw_only=True):
@@ -180,6 +184,7 @@ async def whoami(services: Services, exchange: Exchange, caller: Principal, _: N
         label=caller.label,
         project=caller.project,
         is_admin=caller.is_admin,
+        former_names=caller.former_names or UNSET,
     )
     return Answer(me, await touch(services, caller))
 

@@ -9,7 +9,8 @@ import trio
 from engine.history import Liveness
 from store import Store
 from store.ledger import overview, projects
-from store.people import grants, invites, participants
+from store.people import grants, invites, minting, participants, tokens
+from store.people.codes import digest
 from store.people.participants import MemberRow
 from tests.actors.journal_conformance import BEGAN
 from tests.postgres import query
@@ -160,3 +161,28 @@ async def test_a_renamed_participant_keeps_its_count(store: Store, ann: Estate, 
         participants.change_participant, ann.owner.id, ann.participant_id, label="boss", kind="agent", by="ann"
     )
     assert await events_of(store, ann) == {"boss": 2}
+
+
+async def test_a_former_name_stays_known_unless_another_has_it_now(store: Store, ann: Estate) -> None:
+    async def rename(participant_id: int, label: str) -> None:
+        await store.write(
+            participants.change_participant, ann.owner.id, participant_id, label=label, kind="agent", by="ann"
+        )
+
+    async def names() -> list[str]:
+        grant = await store.read(tokens.authenticate, digest(ann.token))
+        assert grant is not None
+        return [grant.principal.actor, *grant.principal.former_names]
+
+    assert await names() == ["ann/lead"]
+    await rename(ann.participant_id, "boss")
+    await rename(ann.participant_id, "chief")
+    await rename(ann.participant_id, "chief")
+    assert await names() == ["ann/chief", "ann/boss", "ann/lead"]
+    await rename(ann.participant_id, "boss")
+    assert await names() == ["ann/boss", "ann/chief", "ann/lead"]
+    await store.write(minting.mint, "ann@example.com", "elsewhere", "chief")
+    assert await names() == ["ann/boss", "ann/lead"]
+    for number in range(participants.FORMER_LABELS_MAX):
+        await rename(ann.participant_id, f"name-{number}")
+    assert len(await names()) == 1 + participants.FORMER_LABELS_MAX
