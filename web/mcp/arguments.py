@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Generic, TypeVar, get_type_hints
 
 import msgspec
@@ -34,6 +34,11 @@ _NAMED_MAX = 64
 _TYPES = {"str": "text", "int": "a whole number", "bool": "true or false", "array": "a list such as [1, 2]"}
 _A_NUMBER = f"be {_TYPES['int']}"
 _AT_MOST = "have at most "
+_ZONE = re.compile(r" ?(?:UTC|GMT)$")
+_LEAP_SECOND = re.compile(r"([T ]\d{2}(:?)\d{2}\2)60(?:[.,]\d+)?(?![\d:])")
+_END_OF_DAY = re.compile(r"^([\dW-]+)([T ])24(?=(?::?00(?::?00(?:[.,]0+)?)?)?(?:Z|[+-]|$))")
+"""24:00, at which a day ends as the next one begins."""
+
 _UNITS = frozenset({"seconds", "hours"})
 _COUNTED = {"int": "", "str": " characters", "array": " items"}
 
@@ -154,12 +159,14 @@ def _checked(argument: Argument, value: Any) -> tuple[Any, str | None]:
         return moment, None if moment else f"'{argument.name}' must be an ISO 8601 time such as 2026-01-31T12:00:00Z"
     if not isinstance(value, str) or is_too_long(value):
         return value, None
+    if argument.kind != "text":  # its type refuses it in words, if it can read it
+        return value.encode("utf-8", "replace").decode(), None
     if not argument.is_visible and not is_text(value):
         return value, f"'{argument.name}' must be text without {UNFIT}"
-    if argument.kind == "text" and (argument.is_name or not argument.is_required) and says_nothing(value):
+    if (argument.is_name or not argument.is_required) and says_nothing(value):
         wanted = "a name" if argument.is_name else "text"
         return value, f"'{argument.name}' must be {wanted}, not the word {value.strip()}"
-    if argument.kind == "text" and argument.is_required and value and not value.isspace() and is_blank(value):
+    if argument.is_required and value and not value.isspace() and is_blank(value):
         return value, f"'{argument.name}' must not be blank"
     text = tidied(value) if argument.is_name else value
     if argument.is_visible and (character := unseen(text)) is not None:
@@ -218,15 +225,20 @@ def _choices(annotation: Any) -> list[str]:
 def _utc(value: object, *, is_end: bool) -> datetime | None:
     if not isinstance(value, str):
         return None
-    written = value.strip().upper()
+    written = _ZONE.sub("Z", value.strip().upper().replace("\u2212", "-"))
     if is_end:
         with suppress(ValueError):
             return datetime.combine(date.fromisoformat(written), time.max, UTC)
+    written = _LEAP_SECOND.sub(r"\g<1>59.999999", written)
+    midnight = _END_OF_DAY.sub(r"\1\g<2>00", written, count=1)
     try:
-        moment = datetime.fromisoformat(written)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = datetime.fromisoformat(midnight) + timedelta(days=midnight != written)
     except (ValueError, OverflowError):
         return None
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:  # a zone puts it before the first or behind the last year there is
+        return moment.replace(tzinfo=UTC)
 
 
 def shown(name: str) -> str:

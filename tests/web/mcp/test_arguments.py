@@ -10,7 +10,7 @@ from engine.leases import Lease
 from engine.ledger import QueryEvents, WhatsNew
 from engine.posts import Ack, Post, ReadPosts
 from engine.presence import Register
-from engine.refusals import Refusal
+from engine.refusals import Refusal, invalid
 from engine.sequences import Claim, ListSequences, SeedSequence, VoidClaim
 from engine.tasks import TaskCreate
 from web.mcp.arguments import UNFIT, Parser
@@ -189,12 +189,51 @@ def test_null_is_the_same_as_nothing() -> None:
         "2026-01-31T14:00:00+02:00",
         "20260131T120000Z",
         "2026-01-31 12:00",
+        "2026-01-31 12:00:00 UTC",
+        "2026-01-31T12:00 GMT",
+        "2026-01-31T10:00:00\u221202:00",
+        "2026-01-31T24:00+12:00",
+        "20260131T24+1200",
     ],
 )
 def test_a_time_is_utc_unless_it_says_otherwise(written: str) -> None:
     parsed = parse(QueryEvents, since=written)
     assert parsed.since == datetime(2026, 1, 31, 12, tzinfo=UTC)
     assert parsed.since.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("2026-12-31T23:59:60Z", datetime(2026, 12, 31, 23, 59, 59, 999_999, UTC)),
+        ("20261231T235960Z", datetime(2026, 12, 31, 23, 59, 59, 999_999, UTC)),
+        ("2027-01-01T01:59:60.5+02:00", datetime(2026, 12, 31, 23, 59, 59, 999_999, UTC)),
+        ("2026-12-31T24:00:00Z", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("2026-12-31T24:00:00.000", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("2026-W53-4 24:00", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("9999-12-31T23:59:59-01:00", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+01:00", datetime(1, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_time_at_the_edge_of_a_day_or_of_all_years_is_one(written: str, read: datetime) -> None:
+    assert parse(QueryEvents, since=written).since == read
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-12-31T24:01Z", "2026-12-31T24:00:60Z", "2026-12-31T23:60:00Z", "2026-02-30T24:00Z", "9999-12-31T24:00Z"],
+)
+def test_a_time_that_no_day_has_is_none(written: str) -> None:
+    refusal = parse(QueryEvents, since=written)
+    assert isinstance(refusal, Refusal)
+    assert "'since' must be an ISO 8601 time" in refusal.message
+
+
+@pytest.mark.parametrize("sent", ["5\0", "\ud800", "\0"])
+def test_what_cannot_be_a_number_or_a_flag_is_told_what_it_must_be(sent: str) -> None:
+    assert parse(Ack, post_id=sent) == invalid("'post_id' must be a whole number, or leave it out.")
+    assert parse(ReadPosts, to_me=sent) == invalid("'to_me' must be true or false, or leave it out.")
+    assert parse(Lease, surface="a", mode=sent) == invalid("'mode' must be one of: exclusive, shared, or leave it out.")
 
 
 @pytest.mark.parametrize("written", ["2026-01-31", "20260131", " 2026-01-31 "])
