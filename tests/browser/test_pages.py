@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Page, ViewportSize
 
+from store.people.names import HANDLE_LENGTH_MAX
 from tests import npm
 from tests.browser.chromium import DESKTOP, PHONE
 from tests.browser.conftest import OpenContext, Site
@@ -29,6 +30,12 @@ async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
     .map(found => [found.impact, found.id, found.nodes.slice(0, 3).map(node => node.html.slice(0, 200))])
 """
 
+_IS_ONE_LINE = """
+() => {
+    const parts = [...document.querySelector(".top-inner").children].map(part => part.getBoundingClientRect());
+    return Math.max(...parts.map(part => part.top)) < Math.min(...parts.map(part => part.bottom));
+}
+"""
 
 Judge = Callable[[Page], list[Any]]
 """Says what is wrong with the page that a tab shows."""
@@ -88,6 +95,19 @@ def test_no_page_scrolls_sideways(look_at_everything: Look, words: Words, widths
 
     found = look_at_everything(words, at_each_width)
     assert found == {}, json.dumps(found, indent=2)
+
+
+def test_the_frame_stays_on_one_line_down_to_the_layout_of_phones(
+    site: Site, open_context: OpenContext, numbers: Iterator[int]
+) -> None:
+    """For an operator, who has one place more to go to, with the longest handle."""
+    resident = settle(site, f"{next(numbers)}{'m' * HANDLE_LENGTH_MAX}@example.com", Words())
+    with open_context() as context:
+        page = resident.enter(context, site)
+        page.goto("/admin/")
+        for width in (737, HALF_A_SCREEN, 800, 833, 960, 961, DESKTOP["width"]):
+            page.set_viewport_size({"width": width, "height": PHONE["height"]})
+            assert page.evaluate(_IS_ONE_LINE), f"{width} px"
 
 
 def too_wide(page: Page) -> list[str]:
