@@ -27,6 +27,9 @@ NOTHING_IN_WORDS = frozenset({"null", "none", "nil", "undefined", "n/a", "nan", 
 _TIDIED_MAX = 1_000
 """Longer texts are too long for any name. Normalizing takes the square of the number of accents in a row."""
 
+_HYPHENS = {0x2010: "-", 0x2011: "-"}
+"""Hyphens that look as the one of keyboards does. Language models write them where a line must not break."""
+
 _AROUND_A_LABEL = re.compile(r"^[@\s]+|\s+$")
 
 _AROUND_WORDS = "()<>[]{}."
@@ -49,8 +52,12 @@ _ONE_SCRIPT = regex.compile(
 
 
 def tidied(name: str) -> str:
-    """The one spelling of a name: NFC, without white space at its ends. What is too long for one is not normalized."""
-    return (unicodedata.normalize("NFC", name) if len(name) <= _TIDIED_MAX else name).strip()
+    """The one spelling of a name: NFC, the hyphen of keyboards, without white space at its ends.
+
+    What is too long for a name is not normalized.
+    """
+    normal = unicodedata.normalize("NFC", name) if len(name) <= _TIDIED_MAX else name
+    return normal.translate(_HYPHENS).strip()
 
 
 def says_nothing(name: str) -> bool:
@@ -79,9 +86,9 @@ def unseen(name: str) -> str | None:
 
 
 def likeness(label: str) -> str:
-    """A key that labels of one meaning share: NFKC and case folding (UAX #31, "NFKC_Casefold"), no `@` of a mention."""
+    """A key that labels of one meaning share: NFKC and case folding (UAX #31, "NFKC_Casefold"), one hyphen, no `@`."""
     folded = unicodedata.normalize("NFKC", label).casefold()
-    return _AROUND_A_LABEL.sub("", unicodedata.normalize("NFKC", folded))
+    return _AROUND_A_LABEL.sub("", unicodedata.normalize("NFKC", folded).translate(_HYPHENS))
 
 
 def mixes_scripts(label: str) -> bool:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ALTERNATIVES_MAX = 8
 """How many paths the braces of one surface may stand for, as on the bus. More are read literally."""
 
+_MEANT = str.maketrans({"\\": "/", "\u2010": "-", "\u2011": "-"})
+"""What looks like the hyphen of keyboards is one, as on the bus."""
+
 WILDCARDS = frozenset("*?{")
 _GROUP = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _WILD = re.compile(r"""[^\w/.()\[\]'&+= -]|^[('\[-]|['\])]$""")
@@ -95,7 +98,7 @@ def _expanded(glob: str) -> Iterator[str]:
 
 @lru_cache(maxsize=4096)
 def _segments(path: str) -> tuple[str, ...]:
-    parts = unicodedata.normalize("NFC", path).replace("\\", "/").split("/")
+    parts = unicodedata.normalize("NFC", path).translate(_MEANT).split("/")
     return tuple(part if part == "**" else re.sub(r"\*+", "*", part) for part in parts if part not in ("", "."))
 
 

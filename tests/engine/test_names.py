@@ -18,6 +18,11 @@ def test_a_name_has_one_spelling_of_its_accents() -> None:
     assert tidied("cafe\u0301") == "caf\u00e9"
 
 
+@pytest.mark.parametrize("hyphen", ["-", "\u2010", "\u2011"])
+def test_a_name_has_the_hyphen_of_keyboards(hyphen: str) -> None:
+    assert tidied(f"front{hyphen}end") == "front-end"
+
+
 def test_accents_without_end_are_left_in_their_order() -> None:
     marks = "\u0301\u0316"  # in the other order once normalized
     assert tidied(f"a{marks}") != f"a{marks}"
@@ -54,6 +59,7 @@ def test_what_a_reader_cannot_see_is_named(name: str, character: str | None) -> 
         ("stra\u00dfe", "STRASSE"),
         ("@api", "api"),
         (" \uff20 @Api ", "api"),
+        ("front\u2011end", "Front-end"),
     ],
 )
 def test_labels_that_look_the_same_are_alike(a: str, b: str) -> None:
