@@ -50,6 +50,7 @@ class Happening(Struct, frozen=True, kw_only=True):
     at: datetime
     type: str
     actor: str
+    by: int
     topics: tuple[Topic, ...]
 
 

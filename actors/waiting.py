@@ -51,7 +51,7 @@ class News:
         topics = event.topics
         self.last = event.seq
         self._recent.append(
-            Happening(seq=event.seq, at=event.at, type=event.data.type, actor=event.actor, topics=topics)
+            Happening(seq=event.seq, at=event.at, type=event.data.type, actor=event.actor, by=event.by, topics=topics)
         )
         for topic in topics:
             for wake in self._watchers.get(topic, ()):

@@ -40,7 +40,7 @@ class Ledger:
         who = bus.call("whoami")
         self.me = text_of(who, "actor")
         former = who.get("former_names")
-        self._names = [self.me, *map(str, former if isinstance(former, list) else [])]
+        self.names = [self.me, *map(str, former if isinstance(former, list) else [])]
         self.project = str(who.get("project"))
         if settings.project is not None and self.project != settings.project:
             raise Doubt(
@@ -55,7 +55,7 @@ class Ledger:
 
     def is_mine(self, actor: object) -> bool:
         """Whether a name is the caller's."""
-        return is_same(actor, *self._names)
+        return is_same(actor, *self.names)
 
     def position(self) -> int:
         """The number of the ledger's last event."""

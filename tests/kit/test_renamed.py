@@ -2,18 +2,10 @@
 
 import pytest
 
-from store.people import participants
 from tests.kit.scratch import WorkTree
 from tests.kit.test_http_hooks import Direct, Program, Way, call, wrote
-from tests.web.admin.admin_client import signed_in
+from tests.web.admin.admin_client import rename
 from tests.web.bus import Bus
-
-
-async def rename(bus: Bus, before: str, after: str) -> None:
-    async with signed_in(bus.store, bus.url) as ada:
-        known = await bus.store.read(participants.persons, ada.owner.id)
-        one = next(person for person in known if person.label == before)
-        await ada.change(f"/admin/participants/{one.id}", label=after, kind="agent")
 
 
 async def test_a_number_claimed_under_a_former_name_is_ones_own(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
@@ -22,6 +14,7 @@ async def test_a_number_claimed_under_a_former_name_is_ones_own(bus: Bus, alice:
     assert "former_names" not in await call(bus, alice, "whoami")
     await rename(bus, "alice", "carol")
     assert (await call(bus, alice, "whoami"))["former_names"] == ["ada/alice"]
+    assert "Your numbers without a file here (1):\n- adr 1" in (await alice.tell("SessionStart")).out
     await alice.stage("docs/decisions/0001-mine.md")
     ran = await alice.hook("--staged")
     assert (ran.code, ran.err) == (0, "")

@@ -160,9 +160,7 @@ def _changes(uri: str, event: Happening, caller: Principal) -> bool:
     match uri:
         case "bus://inbox":
             to_me = f"to:{caller.id}" in event.topics or any(topic.startswith("lane:") for topic in event.topics)
-            return (event.type == "post" and to_me) or (
-                event.type in {"ack", "register"} and event.actor == caller.actor
-            )
+            return (event.type == "post" and to_me) or (event.type in {"ack", "register"} and event.by == caller.id)
         case "bus://tasks":
             return event.type.startswith("task_")
         case "bus://leases":

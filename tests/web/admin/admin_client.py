@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 import httpx2
 
 from store import Store
-from store.people import owners, sessions
+from store.people import owners, participants, sessions
 from store.people.owners import OwnerRow
+from tests.web.bus import Bus
 from web.admin import cookies
 
 PAGE_SECONDS_MAX = 90
@@ -75,3 +76,11 @@ async def signed_in(
     headers = {"Cookie": f"{cookies.SESSION}={opened.id}", "User-Agent": USER_AGENT}
     async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=PAGE_SECONDS_MAX) as http:
         yield AdminClient(http, owner, opened.id, opened.csrf)
+
+
+async def rename(bus: Bus, before: str, after: str) -> None:
+    """Have ada rename one of her participants, as its owner does."""
+    async with signed_in(bus.store, bus.url) as ada:
+        known = await bus.store.read(participants.persons, ada.owner.id)
+        one = next(person for person in known if person.label == before)
+        await ada.change(f"/admin/participants/{one.id}", label=after, kind=one.kind)

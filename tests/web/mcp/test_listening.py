@@ -18,6 +18,7 @@ from store import Store
 from store.ledger import projects
 from store.people import grants, owners
 from tests.bounds import HANG_SECONDS
+from tests.web.admin.admin_client import rename
 from tests.web.admin.event_stream import EventStream, connected
 from tests.web.admin.slow_reading import UNREAD_EVENTS, connections, hurry
 from tests.web.bus import ENVELOPE, Bus, running_bus
@@ -97,6 +98,14 @@ async def test_a_client_of_the_sdk_hears_which_resources_changed(bus: Bus, token
         async with listener(bus, other, f"bus://post/{post_id}") as sender:
             await bus.call(token, "ack", post_id=post_id)
             assert await heard(sender) == f"bus://post/{post_id}"
+        assert await heard(subscription) == "bus://inbox"
+
+
+async def test_a_listener_that_is_renamed_still_hears_of_its_own_acknowledgements(bus: Bus, token: str) -> None:
+    post_id = (await bus.call(await bus.mint("other"), "post", to_actor="lead", body="done"))["post_id"]
+    async with listener(bus, token, "bus://inbox") as subscription:
+        await rename(bus, "lead", "boss")
+        await bus.call(token, "ack", post_id=post_id)
         assert await heard(subscription) == "bus://inbox"
 
 
