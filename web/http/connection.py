@@ -311,7 +311,7 @@ class Connection:
         """The answer; or, when Hypercorn has sent it, whether the connection may stay open."""
         self._too_late, self._late_at = problems.HANDLING_TOO_SLOW, perf_counter() + HANDLING_SECONDS_MAX
         turns, client = self._server.turns, exchange.taker_of_turns
-        await turns.take(client)
+        await turns.take(client, id(self))
         exchange.held.append(partial(turns.end, client))
         try:
             if exchange.request.is_plain and self._server.has_fast_way:

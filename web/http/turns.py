@@ -5,7 +5,8 @@ requests handled in every pass, and each step of somebody else's request would w
 clients send requests, more than a few that one client sends at the same time therefore wait in line, and one of each
 line begins at a time. Before the next ones begin, the server lets twice the processor time pass that it has used since:
 lines leave half of its time to others. A client that is alone does not wait, and its line ends when the others stop. A
-client that sends one request after another does not wait, unless it gets each of its answers within half a millisecond.
+client that sends one request after another does not wait, however fast its answers come: one connection brings one
+request at a time.
 
 Where many clients fill the server, that time is long. So each line also moves on when every client outside the lines
 has had a turn on average: a client in line gets no less than one of the others. Otherwise a client that came into line
@@ -50,8 +51,11 @@ class Turns:
 
     def __init__(self, processor_time: Callable[[], float] = thread_time) -> None:
         self._processor_time = processor_time
-        self._begun: dict[Hashable, deque[float]] = {}
-        """When each client began its last requests; who began the longest ago is first. Of the last `ALONE_SECONDS`."""
+        self._begun: dict[Hashable, deque[tuple[float, Hashable]]] = {}
+        """When each client began its last requests, and on which connections; who began the longest ago is first.
+
+        Of the last `ALONE_SECONDS`. A request that had to wait counts as one of any other connection.
+        """
         self._lines: dict[Hashable, trio.lowlevel.ParkingLot] = {}
         self._under_way: Counter[Hashable] = Counter()
         """Requests of each client that have begun and not ended."""
@@ -59,11 +63,11 @@ class Turns:
         """Requests that began outside the lines since these moved on."""
         self._somebody_waits = trio.Event()
 
-    async def take(self, client: Hashable) -> None:
+    async def take(self, client: Hashable, connection: Hashable) -> None:
         """Return when a request of this client may begin; ends with `end`. Cancelled, it leaves the line."""
         now = trio.current_time()
-        if client not in self._lines and (self._is_alone(client, now) or self._has_room(client, now)):
-            self._begin(client, now)
+        if client not in self._lines and (self._is_alone(client, now) or self._has_room(client, connection, now)):
+            self._begin(client, now, connection)
             self._count_turn()
         else:
             line = self._lines.setdefault(client, trio.lowlevel.ParkingLot())
@@ -111,18 +115,20 @@ class Turns:
             else:
                 del self._lines[client]
 
-    def _begin(self, client: Hashable, now: float) -> None:
-        times = self._begun.pop(client, None) or deque(maxlen=AT_ONCE_MAX)
-        times.append(now)
-        self._begun[client] = times
+    def _begin(self, client: Hashable, now: float, connection: Hashable = None) -> None:
+        begun = self._begun.pop(client, None) or deque(maxlen=AT_ONCE_MAX)
+        begun.append((now, connection))
+        self._begun[client] = begun
 
-    def _has_room(self, client: Hashable, now: float) -> bool:
-        """Whether the client sent fewer than `AT_ONCE_MAX` other requests together with this one."""
-        times = self._begun.get(client)
-        return times is None or len(times) < AT_ONCE_MAX or now - times[0] >= AT_ONCE_SECONDS
+    def _has_room(self, client: Hashable, connection: Hashable, now: float) -> bool:
+        """Whether fewer than `AT_ONCE_MAX` requests on the client's other connections came together with this one."""
+        begun = self._begun.get(client)
+        if begun is None or len(begun) < AT_ONCE_MAX or now - begun[0][0] >= AT_ONCE_SECONDS:
+            return True
+        return any(other == connection for _, other in begun)
 
     def _is_alone(self, client: Hashable, now: float) -> bool:
-        while self._begun and self._begun[oldest := next(iter(self._begun))][-1] < now - ALONE_SECONDS:
+        while self._begun and self._begun[oldest := next(iter(self._begun))][-1][0] < now - ALONE_SECONDS:
             del self._begun[oldest]
         nobody_began = len(self._begun) == (client in self._begun)
         return nobody_began and len(self._under_way) == (client in self._under_way)

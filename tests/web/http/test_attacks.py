@@ -292,7 +292,7 @@ async def test_a_health_check_does_not_wait_behind_other_requests_of_its_address
         monkeypatch.setattr(turns, name, 600.0)
     monkeypatch.setattr(turns, "AT_ONCE_MAX", 1)
     server = Server(Mirror(), Proxies(()))  # nothing moves its lines on
-    await server.turns.take("somebody else")
+    await server.turns.take("somebody else", object())
     received = {}
     for number, path in enumerate(("/page", "/page", "/healthz")):
         ours, theirs = socket.socketpair()

@@ -154,7 +154,7 @@ async def test_answers_keep_the_order_of_their_requests(
 ) -> None:
     ours, theirs = pair
     server = Server(Mirror(), Proxies(()))
-    await server.turns.take("another client")
+    await server.turns.take("another client", object())
     with server.outbox.opened():
         nursery.start_soon(Connection(server, ours, "").run)
         theirs.sendall(sent)

@@ -40,9 +40,9 @@ async def turns(processor: Processor, nursery: trio.Nursery) -> Turns:
     return turns
 
 
-async def ask_once(turns: Turns, client: str) -> None:
-    """One request, which has ended."""
-    await turns.take(client)
+async def ask_once(turns: Turns, client: str, connection: object = None) -> None:
+    """One request, which has ended, on a connection of its own if none is named."""
+    await turns.take(client, connection or object())
     turns.end(client)
 
 
@@ -92,6 +92,25 @@ async def test_who_sends_one_after_the_other_never_waits(autojump_clock: MockClo
         await trio.sleep(REST_SECONDS_MIN)
 
 
+async def test_a_connection_never_waits_for_itself(autojump_clock: MockClock, turns: Turns) -> None:
+    # Answers within half a millisecond brought a client into line; beside heavy requests of others it stayed there.
+    await ask_once(turns, "other")
+    began = trio.current_time()
+    for _ in range(100):
+        await ask_once(turns, "fast", "its connection")
+        await ask_once(turns, "faster", "one connection")
+        await ask_once(turns, "faster", "another")
+    assert trio.current_time() == began
+
+
+async def test_a_connection_that_comes_last_waits_with_the_others(autojump_clock: MockClock, turns: Turns) -> None:
+    await ask_once(turns, "other")
+    await begun(turns, *["busy"] * AT_ONCE_MAX)
+    began = trio.current_time()
+    await ask_once(turns, "busy", "one more")
+    assert trio.current_time() > began
+
+
 async def test_a_line_ends_when_the_others_have_stopped(autojump_clock: MockClock, turns: Turns) -> None:
     await ask_once(turns, "other")
     times = [time for _, time in await begun(turns, *["busy"] * 2_000)]
@@ -106,7 +125,7 @@ async def test_a_line_leaves_half_of_the_time_to_others_but_does_not_starve(
     times = []
 
     async def ask() -> None:
-        await turns.take("busy")
+        await turns.take("busy", object())
         times.append(trio.current_time())
         processor.used += work
 
@@ -130,13 +149,13 @@ async def test_a_client_in_line_has_as_many_turns_as_each_of_many_others(
 
     async def ask() -> None:
         nonlocal in_line
-        await turns.take("busy")
+        await turns.take("busy", object())
         in_line -= 1
 
     async def a_turn_of_each_other() -> None:
         mock_clock.jump(AT_ONCE_SECONDS)
         for number in range(others):
-            await turns.take(number)
+            await turns.take(number, object())
         await trio.testing.wait_all_tasks_blocked()
 
     await a_turn_of_each_other()
@@ -156,7 +175,7 @@ async def test_who_leaves_the_line_holds_nobody_up(autojump_clock: MockClock, tu
     await ask_once(turns, "other")
     async with trio.open_nursery() as nursery:
         for _ in range(8):
-            nursery.start_soon(turns.take, "busy")
+            nursery.start_soon(turns.take, "busy", object())
         nursery.cancel_scope.cancel()
     found = await begun(turns, "busy", "busy")
     assert [client for client, _ in found] == ["busy", "busy"]
@@ -172,7 +191,7 @@ async def test_another_client_counts_for_a_second(autojump_clock: MockClock, tur
 
 
 async def test_a_client_whose_request_takes_long_counts_until_it_ends(autojump_clock: MockClock, turns: Turns) -> None:
-    await turns.take("other")
+    await turns.take("other", object())
     await trio.sleep(10 * ALONE_SECONDS)
     assert max(time for _, time in await begun(turns, *["busy"] * 8)) > 0
     turns.end("other")
@@ -181,7 +200,7 @@ async def test_a_client_whose_request_takes_long_counts_until_it_ends(autojump_c
 
 
 async def test_a_line_does_not_end_while_another_request_is_under_way(autojump_clock: MockClock, turns: Turns) -> None:
-    await turns.take("other")
+    await turns.take("other", object())
     requests = int(3 * ALONE_SECONDS / REST_SECONDS_MIN)
     times = [time for _, time in await begun(turns, *["busy"] * requests)]
     assert max(times) > 2 * ALONE_SECONDS
