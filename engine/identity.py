@@ -45,17 +45,27 @@ class Principal(Struct, frozen=True, kw_only=True):
 
 
 class Addressee(Struct, frozen=True):
-    """Somebody a command names: the reader's id and the qualified name at this moment."""
+    """Somebody a command names: the reader's id, and the qualified name at this moment and before."""
 
     id: int
     actor: str
+    former_names: tuple[str, ...] = ()
 
 
 class Roster(Struct, frozen=True, kw_only=True):
-    """The members of a project: the owner's handle, and the participation id of every label."""
+    """The members of a project: the owner's handle, and the participation id of every label.
+
+    `former_labels` are those of the labels that somebody was given later, the latest first.
+    """
 
     handle: str
     labels: Mapping[str, int]
+    former_labels: Mapping[str, tuple[str, ...]] = {}
+
+    def member(self, label: str) -> Addressee:
+        """The member with exactly this label."""
+        former = tuple(f"{self.handle}/{each}" for each in self.former_labels.get(label, ()))
+        return Addressee(self.labels[label], f"{self.handle}/{label}", former)
 
 
 def resolve(name: str, roster: Roster) -> Addressee | Refusal:
@@ -71,12 +81,12 @@ def resolve(name: str, roster: Roster) -> Addressee | Refusal:
     if slash and likeness(handle) != roster.handle.lower():
         return not_found(f"no owner '{handle}' in this project; its owner is '{roster.handle}'.")
     if label in roster.labels:
-        return Addressee(roster.labels[label], f"{roster.handle}/{label}")
+        return roster.member(label)
     if not slash and likeness(label) == roster.handle.lower():
         return Addressee(OWNER, roster.handle)
     alike = [known for known in roster.labels if likeness(known) == likeness(label)]
     if len(alike) == 1:
-        return Addressee(roster.labels[alike[0]], f"{roster.handle}/{alike[0]}")
+        return roster.member(alike[0])
     return no_participant(label, roster.labels)
 
 

@@ -184,6 +184,7 @@ def query_events(command: QueryEvents, context: Context) -> Decision | Refusal:
     query = EventQuery(
         upto=context.seq if command.before is None else min(context.seq, command.before - 1),
         actor=command.actor,
+        former_names=() if context.addressee is None else context.addressee.former_names,
         type=command.type,
         sequence=command.sequence,
         number=command.number,

@@ -50,12 +50,13 @@ class EventQuery(Struct, frozen=True, kw_only=True):
     """Events of one project that match every given field.
 
     `after` and `upto` bound the event number (exclusive, inclusive); `since` and `until` bound the time (both
-    inclusive). Newest first unless `oldest_first`.
+    inclusive). `former_names` are those of `actor`, whose events match as well. Newest first unless `oldest_first`.
     """
 
     upto: int
     after: int = 0
     actor: str | None = None
+    former_names: tuple[str, ...] = ()
     type: str | None = None
     sequence: str | None = None
     number: int | None = None

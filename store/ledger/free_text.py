@@ -11,6 +11,7 @@ other searches (`store.ledger.history`):
 """
 
 import re
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -113,6 +114,11 @@ def query_of(text: str) -> WordQuery | None:
 
 async def find(connection: Connection, project_id: int, query: EventQuery, said: WordQuery) -> Found[EventView]:
     """The newest events that match and have the words."""
+    return await history.by_every_name(query, partial(_find, connection, project_id, said))
+
+
+async def _find(connection: Connection, project_id: int, said: WordQuery, query: EventQuery) -> Found[EventView]:
+    """`find` under the one name that the query has for the actor."""
     base, filters, parameters = history.asked(project_id, query)
     parameters["words"] = said.in_block
     if filters:

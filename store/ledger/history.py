@@ -16,11 +16,14 @@ Free text is found by an index of its own (`store.ledger.free_text`).
 Events are numbered in the order of their times, so a bound in time is looked up once, as a bound in number.
 """
 
-from operator import itemgetter
+from collections.abc import Awaitable, Callable
+from functools import partial
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.events import decode, stored_payload
 from engine.lookups import (
@@ -226,6 +229,28 @@ class Place(Struct, frozen=True):
 
 async def find_events(connection: Connection, project_id: int, query: EventQuery) -> Found[EventView]:
     """The events that match, newest first unless the query says otherwise."""
+    return await by_every_name(query, partial(_find_events, connection, project_id))
+
+
+async def by_every_name(
+    query: EventQuery, search: Callable[[EventQuery], Awaitable[Found[EventView]]]
+) -> Found[EventView]:
+    """What `search` finds under any name of the actor, in the order of the query.
+
+    One search a name: no index has the events of several names in order.
+    """
+    each = [await search(replace(query, actor=name)) for name in (query.actor, *query.former_names)]
+    if len(each) == 1:
+        return each[0]
+    back_to = max((found.searched_back_to for found in each if found.searched_back_to is not None), default=None)
+    # Older than where one of the searches ended, the others alone have found something.
+    every = [event for found in each for event in found if back_to is None or event.id >= back_to]
+    every.sort(key=attrgetter("id"), reverse=not query.oldest_first)
+    return Found(every[: query.limit], back_to if len(every) < query.limit else None)
+
+
+async def _find_events(connection: Connection, project_id: int, query: EventQuery) -> Found[EventView]:
+    """`find_events` under the one name that the query has for the actor."""
     base, filters, parameters = asked(project_id, query)
     # Nobody asks for the oldest by several filters.
     place = Place("events") if query.oldest_first else await _place(connection, base, filters, [], parameters)

@@ -30,6 +30,12 @@ _ROSTER = """
 select a.label, p.id from participations p join participants a on a.id = p.participant_id where p.project_id = %s
 """
 
+_RENAMED = f"""
+select a.label, {tokens.FORMER_LABELS}
+  from participations p join participants a on a.id = p.participant_id
+ where p.project_id = %s and a.former_labels <> '{{}}'
+"""  # noqa: S608  # made of literals
+
 _LIST = f"""
 select a.label, a.kind, p.lane, p.is_admin,
        exists (select from tokens t where t.participation_id = p.id and {tokens.WORKS})
@@ -136,7 +142,8 @@ async def roster(connection: Connection, project_id: int) -> Roster | None:
     if not rows:
         return None
     labels: dict[str, int] = dict(await connection.fetch(_ROSTER, (project_id,)))
-    return Roster(handle=rows[0][4], labels=labels)
+    former_labels = {label: tuple(former) for label, former in await connection.fetch(_RENAMED, (project_id,))}
+    return Roster(handle=rows[0][4], labels=labels, former_labels=former_labels)
 
 
 async def list_participants(connection: Connection, project_id: int) -> list[ParticipantRow]:

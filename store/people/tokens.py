@@ -29,12 +29,16 @@ DAYS_MAX = 3650
 WORKS = "t.revoked_at is null and (t.expires_at is null or t.expires_at > now())"
 """Whether the token `t` of a statement lets its holder in."""
 
-# A former label that another participant of the owner has now means that one.
+FORMER_LABELS = """
+array(select f.label from unnest(a.former_labels) with ordinality as f (label, place)
+       where not exists (select from participants n where n.owner_id = a.owner_id and n.label = f.label)
+       order by f.place)
+"""
+"""Those of the participant `a` of a statement. One that another participant of the owner has now means that one."""
+
 _AUTHENTICATE = f"""
 select p.id, p.project_id, o.handle, a.label, j.slug, p.is_admin, j.liveness_window_seconds, j.stale_after_seconds,
-       array(select f.label from unnest(a.former_labels) with ordinality as f (label, place)
-              where not exists (select from participants n where n.owner_id = a.owner_id and n.label = f.label)
-              order by f.place),
+       {FORMER_LABELS},
        o.id, a.id, o.suspended_at is not null, j.archived_at is not null
   from tokens t
   join participations p on p.id = t.participation_id

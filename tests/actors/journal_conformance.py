@@ -387,6 +387,14 @@ EVENT_QUERIES = {
     "oldest first": (EventQuery(upto=16, limit=2, oldest_first=True), [1, 2]),
     "after and upto": (EventQuery(after=3, upto=5, limit=9), [5, 4]),
     "actor": (EventQuery(upto=16, limit=3, actor="ann/bob"), [16, 15, 14]),
+    "actor of several names": (
+        EventQuery(upto=16, limit=4, actor="ann/bob", former_names=("ann/al", "ann/alice")),
+        [16, 15, 14, 13],
+    ),
+    "actor of several names, oldest first": (
+        EventQuery(upto=16, limit=9, actor="ann/bob", former_names=("ann/alice",), type="claim", oldest_first=True),
+        [2, 3, 4, 16],
+    ),
     "unknown actor": (EventQuery(upto=16, limit=3, actor="ann/ALICE"), []),
     "type": (EventQuery(upto=16, limit=9, type="ack"), [14, 13, 12, 11]),
     "type nobody wrote": (EventQuery(upto=16, limit=9, type="lease"), []),

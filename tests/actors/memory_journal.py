@@ -234,7 +234,7 @@ def _event_matches(event: Event, query: EventQuery) -> bool:
     number = data.number if isinstance(data, Claimed | Voided) else None
     ref, tag = (data.ref, data.tag) if isinstance(data, Posted) else (None, None)
     return (
-        query.actor in {None, event.actor}
+        (query.actor in {None, event.actor} or event.actor in query.former_names)
         and query.type in {None, data.type}
         and query.sequence in {None, sequence}
         and query.number in {None, number}

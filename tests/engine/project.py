@@ -244,7 +244,7 @@ def asked(project: Project, step: Step) -> Any:
 def _is_meant(event: Event, query: EventQuery) -> bool:
     data = event.data
     return (
-        query.actor in {None, event.actor}
+        (query.actor in {None, event.actor} or event.actor in query.former_names)
         and query.type in {None, data.type}
         and (
             query.sequence is None or (isinstance(data, Claimed | Seeded | Voided) and data.sequence == query.sequence)

@@ -27,6 +27,11 @@ ROSTER = Roster(handle="kim", labels={"ada": 1, "Ada": 2, "a b": 3})
         ("kim", Roster(handle="kim", labels={"kim": 5}), Addressee(5, "kim/kim")),
         ("Kim", Roster(handle="kim", labels={"kim": 5}), Addressee(OWNER, "kim")),
         ("kim/kim", Roster(handle="kim", labels={"kim": 5}), Addressee(5, "kim/kim")),
+        (
+            "WEB",
+            Roster(handle="kim", labels={"web": 5, "api": 6}, former_labels={"web": ("ui", "css"), "api": ("a",)}),
+            Addressee(5, "kim/web", ("kim/ui", "kim/css")),
+        ),
         ("WEB", Roster(handle="kim", labels={"web": 5}), Addressee(5, "kim/web")),
         ("kim/Web", Roster(handle="kim", labels={"web": 5}), Addressee(5, "kim/web")),
         ("@web", Roster(handle="kim", labels={"web": 5}), Addressee(5, "kim/web")),

@@ -20,6 +20,7 @@ from quart.wrappers import Response
 from engine import terms
 from engine.events import EVENT_TYPES, EventType
 from engine.lookups import EventQuery, EventView, Found
+from engine.refusals import Refusal
 from store.ledger import free_text, words
 from store.ledger.words import Names
 from store.people.owners import OwnerRow
@@ -167,7 +168,18 @@ async def _found(context: AdminContext, project_id: int, wanted: Filters | None,
     searched = None
     if wanted.q is not None and (searched := free_text.query_of(wanted.q)) is None:
         return Found()
-    return await context.store.journal.events(project_id, wanted.query(current_owner(), limit), searched)
+    query = await with_former_names(context, project_id, wanted.query(current_owner(), limit))
+    return await context.store.journal.events(project_id, query, searched)
+
+
+async def with_former_names(context: AdminContext, project_id: int, query: EventQuery) -> EventQuery:
+    """The same question, also about what its actor did under former names."""
+    if query.actor is None:
+        return query
+    found = await context.services.rosters.resolve(query.actor, project_id)
+    if isinstance(found, Refusal) or found.actor != query.actor:
+        return query
+    return msgspec.structs.replace(query, former_names=found.former_names)
 
 
 def _through_minute(moment: datetime) -> datetime:

@@ -15,7 +15,7 @@ from engine.terms import ID_MAX
 from store.people import participants, tokens
 from store.people.participants import Sort
 from web.admin import forms, paging
-from web.admin.activity import named
+from web.admin.activity import named, with_former_names
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_member, the_project
 from web.admin.visitor import current_owner
@@ -99,8 +99,8 @@ async def member_page(
     project = await the_project(context, project_id)
     member = await the_member(context, project_id, participation_id)
     actor = f"{current_owner().handle}/{member.name}"
-    query = EventQuery(upto=ID_MAX, actor=actor, limit=TIMELINE_EVENTS)
-    events = await context.store.journal.events(project_id, query)
+    newest = EventQuery(upto=ID_MAX, actor=actor, limit=TIMELINE_EVENTS)
+    events = await context.store.journal.events(project_id, await with_former_names(context, project_id, newest))
     return await render_template(
         "member.html",
         place="projects",

@@ -252,6 +252,7 @@ async def test_the_check_sees_a_walk_that_reads_too_much(explaining: Explaining)
 COMMON_EVENTS: dict[str, dict[str, Any]] = {
     "nothing in common": {"type": "claim", "actor": "ann/agent-1"},
     "little in common": {"type": "post", "actor": "ann/agent-1", "tag": "tag-1"},
+    "former names": {"type": "claim", "actor": "ann/agent-1", "former_names": ("ann/agent-2", "ann/nobody")},
 }
 
 COMMON_POSTS: dict[str, dict[str, Any]] = {

@@ -171,8 +171,13 @@ async def test_a_former_name_stays_known_unless_another_has_it_now(store: Store,
 
     async def names() -> list[str]:
         grant = await store.read(tokens.authenticate, digest(ann.token))
+        roster = await store.read(grants.roster, ann.project_id)
         assert grant is not None
-        return [grant.principal.actor, *grant.principal.former_names]
+        assert roster is not None
+        member = roster.member(grant.principal.label or "")
+        found = [grant.principal.actor, *grant.principal.former_names]
+        assert [member.actor, *member.former_names] == found
+        return found
 
     assert await names() == ["ann/lead"]
     await rename(ann.participant_id, "boss")

@@ -5,6 +5,8 @@ import pytest
 from store.people import participants
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import fields_of, links_of, text_of, wrong_in
+from tests.web.admin.test_members import place_of
+from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus
 from web.admin import participants as participant_pages
 
@@ -54,6 +56,18 @@ async def test_a_renamed_participant_keeps_its_tokens_and_acts_under_the_new_nam
     await bus.call(other, "post", to_actor="pathfinder", body="hello")
     (claim,) = (await bus.call(other, "query_events", type="claim"))["events"]
     assert claim["actor"] == "ada/scout"
+
+
+async def test_what_was_done_under_a_former_name_is_found_by_the_new_one(bus: Bus, ada: AdminClient) -> None:
+    await bus.call(await bus.mint("scout"), "claim", sequence="adr", note="storage")
+    await bus.call(await bus.mint("other"), "claim", sequence="adr", note="storage")
+    await ada.change(await person_of(bus, ada, "scout"), label="pathfinder", kind="agent")
+    activity = f"{await project_of(bus, ada)}/activity"
+    searches: tuple[dict[str, str], ...] = ({}, {"q": "storage"}, {"type": "claim"})
+    for wanted in searches:
+        page = await ada.page(activity, actor="pathfinder", **wanted)
+        assert [number for number in (1, 2) if f'id="event-{number}"' in page] == [1], wanted
+    assert 'id="event-1"' in await ada.page(await place_of(bus, ada, "pathfinder"))
 
 
 async def test_a_name_that_is_taken_or_cannot_be_is_refused_beside_the_field(bus: Bus, ada: AdminClient) -> None:

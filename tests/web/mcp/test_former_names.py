@@ -39,15 +39,32 @@ async def test_a_former_handle_is_found_in_the_ledger(bus: Bus, token: str) -> N
     assert [event["actor"] for event in events["events"]] == ["ada/lead"]
 
 
+async def rename(bus: Bus, label: str, to: str) -> None:
+    owner = await owner_of(bus)
+    renamed = next(one.id for one in await bus.store.read(participants.persons, owner) if one.label == label)
+    await bus.store.write(participants.change_participant, owner, renamed, label=to, kind="agent", by="ada")
+
+
+async def test_events_from_before_a_rename_are_found_by_the_new_name_in_their_order(bus: Bus, token: str) -> None:
+    for name, new_name in (("scout", "ranger"), ("ranger", "warden"), ("warden", None)):
+        for by in (await bus.mint(name), token):  # the server may know an older token by the former name still
+            await bus.call(by, "claim", sequence="adr")
+        if new_name is not None:
+            await rename(bus, name, new_name)
+
+    async def found(name: str, **more: object) -> list[str]:
+        return [each["actor"] for each in (await bus.call(token, "query_events", actor=name, **more))["events"]]
+
+    assert await found("warden", type="claim") == ["ada/warden", "ada/ranger", "ada/scout"]
+    assert await found("warden", type="claim", limit=2) == ["ada/warden", "ada/ranger"]
+
+
 async def test_unfinished_tasks_of_a_renamed_participant_are_found_by_its_name_and_not_as_a_newcomers(
     bus: Bus, token: str
 ) -> None:
     await bus.mint("scout")
     await bus.call(token, "task_create", title="t", owner="scout")
-    owner = await owner_of(bus)
-    persons = await bus.store.read(participants.persons, owner)
-    renamed = next(person.id for person in persons if person.label == "scout")
-    await bus.store.write(participants.change_participant, owner, renamed, label="ranger", kind="agent", by="ada")
+    await rename(bus, "scout", "ranger")
     for name, tasks in (("scout", 1), ("ranger", 1), ("lead", 0)):
         assert len((await bus.call(token, "list_tasks", owner=name))["tasks"]) == tasks, name
     await bus.mint("scout")
