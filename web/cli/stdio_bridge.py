@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from web.cli.bus_http import AROUND_PROXIES, CALL_TIMEOUT, REVISION, can_be_sent, json_in, reason, refusal
 from web.cli.stdio_wire import stdio_streams
+from web.mcp.arguments import malformed_params
 from web.mcp.calls import described
 from web.mcp.offer import Context, offer
 from web.mcp.resources import REFUSED
@@ -75,14 +76,16 @@ def bridge(http: httpx2.AsyncClient, bus_url: str, token: str | None) -> Server[
         return text
 
     server = offer([described(tool) for tool in TOOLS], call_for_text, call_tool)
-    server.middleware.append(_say_how_to_begin)
+    server.middleware.append(_say_what_is_wrong)
     return server
 
 
-async def _say_how_to_begin(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Put into words what the SDK answers to a request before the handshake."""
+async def _say_what_is_wrong(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Put into words what the SDK answers to a request before the handshake, and to params that make no sense."""
     try:
         return await call_next(ctx)
+    except ValidationError as malformed:
+        raise MCPError.from_error_data(malformed_params(malformed)) from malformed
     except MCPError as refused:
         if refused.error != _TOO_EARLY or ctx.session.client_params is not None:
             raise

@@ -11,8 +11,10 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Generic, TypeVar, get_type_hints
 
+import mcp_types as types
 import msgspec
 from msgspec import UNSET, Struct, inspect
+from pydantic import ValidationError
 
 from engine.fields import hint, is_end, is_hidden, is_name, is_visible
 from engine.names import is_blank, is_text, says_nothing, tidied, unseen
@@ -239,6 +241,13 @@ def _utc(value: object, *, is_end: bool) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:  # a zone puts it before the first or behind the last year there is
         return moment.replace(tzinfo=UTC)
+
+
+def malformed_params(malformed: ValidationError) -> types.ErrorData:
+    """The error that names the first thing wrong with a request's params."""
+    first = malformed.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = shown(".".join(map(str, first["loc"])))
+    return types.ErrorData(code=types.INVALID_PARAMS, message=f"Invalid request parameters: {place}: {first['msg']}")
 
 
 def shown(name: str) -> str:

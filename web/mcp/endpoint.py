@@ -40,7 +40,7 @@ from web.http.problems import Problem
 from web.http.request import Request
 from web.identity.authenticator import Authenticator, hash_of
 from web.mcp import jsonrpc
-from web.mcp.arguments import shown
+from web.mcp.arguments import malformed_params
 from web.mcp.jsonrpc import Message, Unreadable
 from web.mcp.kernel import Kernel
 from web.mcp.resources import REFUSED
@@ -147,7 +147,7 @@ class McpEndpoint:
         except MCPError as refused:
             error = refused.error
         except ValidationError as malformed:
-            error = _malformed_params(malformed)
+            error = malformed_params(malformed)
         except Exception:  # the supervisor of requests: one that fails must not take others along
             named = exchange.request_id
             log.exception("request failed", request_id=named, rpc_method=message.method, tool=exchange.tool)
@@ -198,13 +198,6 @@ def _acknowledge(exchange: Exchange) -> Reply:
 
 def _refusal(request_id: str | int | None, error: types.ErrorData) -> Reply:
     return ERROR_CODE_HTTP_STATUS.get(error.code, 200), jsonrpc.write_error(request_id, error)
-
-
-def _malformed_params(malformed: ValidationError) -> types.ErrorData:
-    """The error that names the first thing wrong with a request's params."""
-    first = malformed.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = shown(".".join(map(str, first["loc"])))
-    return types.ErrorData(code=types.INVALID_PARAMS, message=f"Invalid request parameters: {place}: {first['msg']}")
 
 
 def _is_enveloped(message: Message) -> bool:

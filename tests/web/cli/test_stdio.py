@@ -184,6 +184,26 @@ async def test_a_call_before_the_handshake_is_told_how_to_begin() -> None:
     assert "send 'initialize' first" in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("resources/read", {"uri": 5}),
+        ("prompts/get", {"name": "handoff", "arguments": {"to": 5}}),
+        ("tools/call", {"name": "whoami", "_meta": 5}),
+        ("tools/list", {"cursor": 5}),
+    ],
+)
+async def test_params_that_make_no_sense_are_named_as_over_http(
+    bus: Bus, token: str, method: str, params: dict[str, Any]
+) -> None:
+    async with started(LLM_BUS_URL=bus.url, LLM_BUS_TOKEN=token) as child:
+        await child.send({"jsonrpc": "2.0", "id": 2, "method": method, "params": params})
+        told = (await child.receive())["error"]
+    over_http = (await bus.ask(token, method, params, "2024-11-05")).json()["error"]
+    assert told == over_http
+    assert told["message"].startswith("Invalid request parameters: params.")
+
+
 async def test_without_a_token_the_tools_are_listed_and_a_call_tells_how_to_get_one() -> None:
     async with bridged("https://bus.example.com", None) as client:
         assert len((await client.list_tools()).tools) == len(TOOLS)
