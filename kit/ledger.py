@@ -45,7 +45,8 @@ class Ledger:
         if settings.project is not None and self.project != settings.project:
             raise Doubt(
                 f"this token is for project {line(self.project)}, and the repository belongs to project "
-                f"{line(settings.project)}: use a token of that project"
+                f"{line(settings.project)}: use a token of that project, or install the kit again with --project if it "
+                "was renamed"
             )
         self._sequences: dict[str, int] | None = None
         self._archived: set[str] = set()

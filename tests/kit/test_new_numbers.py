@@ -376,6 +376,7 @@ async def test_a_token_of_another_project_checks_nothing_and_says_so(bus: Bus, a
     ran = await alice.hook("--staged")
     assert ran.code == 0
     assert "this token is for project demo, and the repository belongs to project shop" in ran.err
+    assert "install the kit again with --project if it was renamed" in ran.err
     assert MINE in alice.log()
     assert alice.who.token is not None
     assert await bus.call(alice.who.token, "list_sequences") == {"sequences": []}
