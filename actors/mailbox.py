@@ -44,6 +44,7 @@ class Request(Struct, eq=False):
 
     `addressee`, `cursor` (where the caller's `whats_new` goes on) and `claim` are there if the command needs them.
     `since`: the ledger's last event when a call that waits was first decided. `patient`: the caller can wait.
+    `waiter` is the task that waits for the result; there is one at most.
     """
 
     caller: Principal
@@ -54,22 +55,33 @@ class Request(Struct, eq=False):
     since: int | None = None
     patient: bool = False
     stages: Stages = field(default_factory=Stages)
-    done: trio.Event = field(default_factory=trio.Event)
     result: Settled | ActorError | None = None
+    waiter: trio.lowlevel.Task | None = None
 
     def settle(self, result: Settled | ActorError) -> None:
         """Let the caller go on with this."""
         self.result = result
-        self.done.set()
+        if self.waiter is not None:
+            trio.lowlevel.reschedule(self.waiter)
+            self.waiter = None
+
+    async def done(self) -> None:
+        """Wait until there is a result."""
+        if self.result is None:
+            self.waiter = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._leave)
 
     async def settled(self) -> Settled:
         """Wait for the result. Raises it when it is an error."""
-        if self.result is None:
-            await self.done.wait()
+        await self.done()
         if isinstance(self.result, Settled):
             return self.result
-        assert self.result is not None  # noqa: S101 - settle() sets it before done
+        assert self.result is not None  # noqa: S101 - it is done
         raise self.result
+
+    def _leave(self, _: object) -> trio.lowlevel.Abort:
+        self.waiter = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 def refuse_all(requests: list[Request], error: ActorError) -> None:

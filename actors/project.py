@@ -54,7 +54,7 @@ Callers use `submit` and `changed` from their own tasks; `run` is the actor's li
 (`actors.directory`). Finding actors, waiting on behalf of callers, and restarts are not its business.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from datetime import datetime
 from functools import partial
 from math import inf
@@ -130,14 +130,14 @@ class ProjectActor:
 
     # What callers use.
 
-    async def submit(self, request: Request) -> Settled:
+    def submit(self, request: Request) -> Awaitable[Settled]:
         """Have one command decided and made durable.
 
         Cancelling the caller cancels its wait, not the accepted command. Raises `Busy` when the mailbox is full,
         `Passivated` when the actor is gone, `Unavailable` and `Crashed` when it failed.
         """
         self._accept(request)
-        return await request.settled()
+        return request.settled()
 
     async def submit_on_news(
         self, request: Request, topics: Collection[Topic], after: int, until: float

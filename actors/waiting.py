@@ -105,7 +105,7 @@ class News:
                     request.settle(refused)
 
         with trio.move_on_at(until), self._watched(topics, after, offer):
-            await request.done.wait()
+            await request.done()
         return await request.settled() if is_offered else None
 
     @contextmanager

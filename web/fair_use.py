@@ -73,6 +73,8 @@ class FairUse:
 
     def refuse_body(self, token: Hashable, body_bytes: int) -> tuple[Refusal, int] | None:
         """Count a long body, before it is read, as so many calls; or why not now, and the seconds to wait."""
+        if body_bytes < BODY_BYTES_PER_CALL:
+            return None
         if wait := ceil(self._calls.take(token, body_bytes // BODY_BYTES_PER_CALL)):
             self._calls_refused += 1
             rule = f"this token may make {self._calls_per_second} calls a second"

@@ -46,6 +46,9 @@ class ToolTime(Struct, frozen=True, kw_only=True):
     mean_seconds: float
 
 
+_FAILED = int(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
 class Metrics:
     """The numbers of this process, in a registry of their own."""
 
@@ -71,7 +74,7 @@ class Metrics:
         self._requests.counts[tool, outcome] += 1
         if not exchange.is_stream:
             self._requests.seconds[tool].observe(perf_counter() - exchange.started)
-        if outcome == "internal" or exchange.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        if outcome == "internal" or exchange.status == _FAILED:
             what = exchange.tool or exchange.request.path
             failure = Failure(at=datetime.now(UTC), request_id=exchange.request_id, what=what, status=exchange.status)
             self.failures.append(failure)

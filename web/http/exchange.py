@@ -7,10 +7,11 @@ and one observation. Nothing secret or private belongs in it: no token, no query
 import re
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from math import inf
 from secrets import token_hex
 from time import perf_counter
+
+from msgspec import Struct, field
 
 from actors import Stages
 from engine.identity import Principal
@@ -24,8 +25,7 @@ UNANSWERED = "aborted"
 _WELL_FORMED_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(Struct, eq=False):
     """What is known of a request so far.
 
     `outcome` is `ok`, a refusal's code, or a word for what the HTTP status alone does not tell. It counts only once
@@ -59,7 +59,7 @@ class Exchange:
     """When its answer is late, on the clock of `perf_counter`; the connection ends with the answer of `when_late`."""
     when_late: Callable[["Exchange"], Answer] | None = None
     """Called with this exchange. Bound to it, every request would be garbage that only a collection finds."""
-    held: list[Callable[[], object]] = field(default_factory=list)
+    held: list[Callable[[], object]] = []
     """Give back what the server lets only few requests have at a time. Each may be called once."""
     extra_headers: Headers = ()
     """Headers of the answer that do not depend on it."""

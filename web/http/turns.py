@@ -21,7 +21,7 @@ Only the beginning of a request is delayed here. How many requests a client may 
 
 from collections import Counter, deque
 from collections.abc import Callable, Hashable
-from time import thread_time
+from time import perf_counter, thread_time
 
 import trio
 
@@ -49,8 +49,11 @@ server, and one more request beside theirs would be felt."""
 class Turns:
     """Who may begin a request now. `run` moves the lines on."""
 
-    def __init__(self, processor_time: Callable[[], float] = thread_time) -> None:
+    def __init__(
+        self, processor_time: Callable[[], float] = thread_time, clock: Callable[[], float] = perf_counter
+    ) -> None:
         self._processor_time = processor_time
+        self._clock = clock
         self._begun: dict[Hashable, deque[tuple[float, Hashable]]] = {}
         """When each client began its last requests, and on which connections; who began the longest ago is first.
 
@@ -65,7 +68,7 @@ class Turns:
 
     async def take(self, client: Hashable, connection: Hashable) -> None:
         """Return when a request of this client may begin; ends with `end`. Cancelled, it leaves the line."""
-        now = trio.current_time()
+        now = self._clock()
         if client not in self._lines and (self._is_alone(client, now) or self._has_room(client, connection, now)):
             self._begin(client, now, connection)
             self._count_turn()
@@ -105,7 +108,7 @@ class Turns:
 
     def _move_on(self) -> None:
         self._others_turns = 0
-        now = trio.current_time()
+        now = self._clock()
         for client, line in list(self._lines.items()):
             if self._is_alone(client, now):
                 line.unpark_all()

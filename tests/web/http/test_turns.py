@@ -35,7 +35,7 @@ def processor() -> Processor:
 
 @pytest.fixture
 async def turns(processor: Processor, nursery: trio.Nursery) -> Turns:
-    turns = Turns(processor.time)
+    turns = Turns(processor.time, trio.current_time)
     nursery.start_soon(turns.run)
     return turns
 
