@@ -169,7 +169,7 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(error.exit_code, error.format_message())
     except (click.Abort, KeyboardInterrupt):
         return _fail(130, "interrupted.")
-    except (WebError, StoreError, OSError, BaseExceptionGroup) as error:
+    except (WebError, StoreError, OSError, UnicodeEncodeError, BaseExceptionGroup) as error:
         return _explain(error)
     return code if isinstance(code, int) else 0
 
@@ -200,10 +200,17 @@ def _answer(cause: BaseException) -> tuple[int, str] | None:
             return 1, str(cause)
         case OSError():
             return 1, _about_the_system(cause)
+        case UnicodeEncodeError() if _is_a_byte(cause.object[cause.start]):
+            return 2, "an argument or a variable of the environment is not UTF-8."
         case KeyboardInterrupt():
             return 130, "interrupted."
         case _:
             return None
+
+
+def _is_a_byte(character: str) -> bool:
+    """Whether it stands for a byte that is not UTF-8 (PEP 383), as in arguments and in the environment."""
+    return "\udc80" <= character <= "\udcff"
 
 
 def _about_the_system(error: OSError) -> str:

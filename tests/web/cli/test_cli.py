@@ -190,6 +190,27 @@ def test_what_is_no_address_is_refused_alike_by_every_command(
     fails(command(*arguments, address, *code), 2, "URL" if code else arguments[-1], reason)
 
 
+@pytest.mark.parametrize(
+    "arguments", [("doctor", "--database-url", "\udcff"), ("call", "whoami", "\udcff"), ("call", "\udcff")]
+)
+def test_bytes_that_are_not_utf_8_are_wrong_usage(
+    command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("LLM_BUS_TOKEN", "llmbus_made-up")
+    fails(command(*arguments), 2, "an argument or a variable of the environment is not UTF-8")
+
+
+def test_a_mistake_of_ours_in_text_shows_itself(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_BUS_TOKEN", "llmbus_made-up")
+    with pytest.raises(UnicodeEncodeError):
+        command("call", "whoami", "\ud800")  # no byte is read so
+
+
+def test_an_owner_whose_email_is_not_utf_8_is_wrong_usage(command: Command, database: str) -> None:
+    mint = [word if "@" not in word else "\udcff" for word in MINT]
+    fails(command(*mint, "--database-url", database), 2, "is not UTF-8")
+
+
 def test_an_audit_that_cannot_tell_ends_otherwise_than_one_that_finds_something(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
