@@ -1,4 +1,5 @@
 import pytest
+from msgspec import structs
 
 from engine.decision import Context
 from engine.errors import MissingAddressee
@@ -83,6 +84,7 @@ def test_a_short_name_is_found_without_its_accents_or_its_order(name: str, meant
 
 def test_the_ledger_writes_handle_and_label_or_the_bare_handle() -> None:
     assert (ada.actor, kim.actor) == ("kim/ada", "kim")
+    assert structs.replace(ada.principal, former_labels=("adah", "a")).former_names == ["kim/adah", "kim/a"]
 
 
 @pytest.mark.parametrize(
