@@ -1,8 +1,8 @@
 """What a field means to its readers, written on the field itself.
 
 A field's type carries its limits and, as msgspec metadata, a description for people, a hint for senders of a wrong
-value, and marks: names, what queries of the ledger show, and arguments that clients are not told of. The reference, the
-error texts and the ledger read them here.
+value, and marks: names, what queries of the ledger show, numbers whose 0 counts, and arguments that clients are not
+told of. The reference, the error texts and the ledger read them here.
 """
 
 from collections.abc import Iterator
@@ -45,6 +45,11 @@ def is_visible(annotation: Any) -> bool:
 def is_end(annotation: Any) -> bool:
     """Whether a time of this type ends something, so that a date alone means the end of its day."""
     return _extra(annotation, "end") is True
+
+
+def has_zero(annotation: Any) -> bool:
+    """Whether 0 means 0 where a call says nothing else, also from a client that fills what it does not give with 0."""
+    return _extra(annotation, "zero") is True
 
 
 def is_hidden(annotation: Any) -> bool:

@@ -49,7 +49,10 @@ class SeedSequence(Command, frozen=True, kw_only=True):
     sequence: terms.SequenceName
     current: Annotated[
         terms.Counter | None,
-        Meta(description="The last number that was used; the next claim gets the one after it. Left out, it stays."),
+        Meta(
+            description="The last number that was used; the next claim gets the one after it. Left out, it stays.",
+            extra={"zero": True},
+        ),
     ] = None
     prefix: terms.Prefix | None = None
     pad: terms.Pad | None = None

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Struct, inspect
 from pydantic import ValidationError
 
-from engine.fields import hint, is_end, is_hidden, is_name, is_visible
+from engine.fields import has_zero, hint, is_end, is_hidden, is_name, is_visible
 from engine.names import is_blank, is_text, says_nothing, tidied, unseen
 from engine.nearest import nearest
 from engine.refusals import Refusal, invalid
@@ -77,15 +77,19 @@ class Parser(Generic[Arguments]):
             if fault is not None:
                 faults[name] = fault
         if has_filler:  # a client that fills one argument fills them all, and numbers with 0
-            kept = {
-                name: value for name, value in kept.items() if value != 0 or not self._arguments[name].may_be_filler
-            }
+            kept = self._without_filler(kept)
         if not (faults or unknown):
             try:
                 return msgspec.convert(kept, self._type)
             except msgspec.ValidationError:
                 pass
         return invalid(self._in_words(kept, faults, unknown))
+
+    def _without_filler(self, kept: Mapping[str, Any]) -> dict[str, Any]:
+        said = {name: value for name, value in kept.items() if value != 0 or not self._arguments[name].may_be_filler}
+        if all(self._arguments[name].is_required for name in said):
+            said.update({name: value for name, value in kept.items() if self._arguments[name].has_zero})
+        return said
 
     def _in_words(self, kept: Mapping[str, Any], faults: Mapping[str, str], unknown: list[str]) -> str:
         sentences = [*self._all_faults(kept, faults), *self._told_unknown(unknown)]
@@ -128,6 +132,7 @@ def _argument(name: str, annotation: Any, *, is_required: bool) -> Argument:
         is_name=is_name(annotation),
         is_visible=is_name(annotation) or is_visible(annotation),
         is_end=is_end(annotation),
+        has_zero=has_zero(annotation),
         least=least,
         choices=tuple(_choices(annotation)),
     )

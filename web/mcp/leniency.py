@@ -10,6 +10,7 @@
 | `'"web"'`, `` "`web`" `` for anything but free text | clients that write JSON twice, and models | what is quoted |
 | `""`, blank text, `[]`, `{}`, null for an optional argument | clients that fill every argument | not given |
 | 0 for an optional number that is at least 1; any 0 for one in a call that has an empty value | the same | not given |
+| 0 for the number that a call is about (`current` of `seed_sequence`), all else being empty | the same | 0 |
 | an argument of `STRAYS`, or any for a tool without arguments | see there | nothing |
 | `arguments` as the JSON text of an object, perhaps twice | clients that pass on what the model wrote | the object |
 | `arguments` as blank text | clients that fill every argument | no arguments |
@@ -59,7 +60,8 @@ class Argument(Struct, frozen=True, kw_only=True):
     """One argument of a tool, as far as reading it goes.
 
     `least`: the smallest number that it takes; `choices`: the words that it takes. `is_visible`: a reader must see all
-    of its text, which holds for names, too. `is_end`: a date alone means the end of its day.
+    of its text, which holds for names, too. `is_end`: a date alone means the end of its day. `has_zero`: 0 counts where
+    nothing else is given but what the tool needs.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Argument(Struct, frozen=True, kw_only=True):
     is_name: bool = False
     is_visible: bool = False
     is_end: bool = False
+    has_zero: bool = False
     least: int | None = None
     choices: tuple[str, ...] = ()
 

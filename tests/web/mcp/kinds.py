@@ -62,6 +62,9 @@ NUMBERS: list[Row] = [
     ("task_ship", {"task_id": "0"}, "'task_id' must be at least 1."),
     ("lease", {"surface": "k/numbers", "ttl_seconds": "60"}, '"surface":"k/numbers"'),
     ("seed_sequence", {"sequence": "k-zero", "current": 0, "prefix": "", "pad": 4}, '"current":0'),
+    ("seed_sequence", {"sequence": "k-nought", "current": 0, "prefix": "", "pad": 0}, '"current":0'),
+    ("seed_sequence", {"sequence": "k-nought", "current": "0", "prefix": None, "pad": None}, '"current":0'),
+    ("seed_sequence", {"sequence": "k-nought", "prefix": "", "pad": 0}, "say what to set: current"),
 ]
 
 FLAGS: list[Row] = [
