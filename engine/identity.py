@@ -68,12 +68,13 @@ class Roster(Struct, frozen=True, kw_only=True):
         return Addressee(self.labels[label], f"{self.handle}/{label}", former)
 
 
-def resolve(name: str, roster: Roster) -> Addressee | Refusal:
+def resolve(name: str, roster: Roster, *, is_fresh: bool = True) -> Addressee | Refusal:
     """Find the participant that `name` means: `label`, `handle/label`, or the bare handle for the owner in person.
 
-    Handles are case-insensitive. A label is exact; failing that, it is the only one that looks the same. `@` before a
-    name is that of a mention. A label equal to the handle wins over the owner, who is then reached through the web
-    admin only.
+    Handles are case-insensitive. A label is exact; failing that, it is the only one that looks the same; failing that,
+    the only one that was this one before, as older posts have it (only where the roster is fresh: somebody else may
+    have got that label since). `@` before a name is that of a mention. A label equal to the handle wins over the owner,
+    who is then reached through the web admin only.
     """
     handle, slash, label = (part.strip() for part in name.rpartition("/"))
     if not label:
@@ -85,8 +86,10 @@ def resolve(name: str, roster: Roster) -> Addressee | Refusal:
     if not slash and likeness(label) == roster.handle.lower():
         return Addressee(OWNER, roster.handle)
     alike = [known for known in roster.labels if likeness(known) == likeness(label)]
-    if len(alike) == 1:
-        return roster.member(alike[0])
+    before = roster.former_labels.items() if is_fresh else ()
+    meant = alike or [known for known, former in before if label in former]
+    if len(meant) == 1:
+        return roster.member(meant[0])
     return no_participant(label, roster.labels)
 
 

@@ -82,6 +82,15 @@ def test_a_short_name_is_found_without_its_accents_or_its_order(name: str, meant
     assert f"perhaps you mean '{meant}';" in refusal.message
 
 
+def test_a_former_label_means_who_had_it_where_that_is_one_and_nobody_has_it_since() -> None:
+    roster = Roster(handle="kim", labels={"web": 5, "api": 6}, former_labels={"web": ("ui", "css"), "api": ("ui",)})
+    assert resolve("css", roster) == resolve("kim/css", roster) == roster.member("web")
+    for name, is_fresh in (("css", False), ("ui", True), ("CSS", True)):
+        refusal = resolve(name, roster, is_fresh=is_fresh)
+        assert isinstance(refusal, Refusal)
+        assert refusal.code == "not_found"
+
+
 def test_the_ledger_writes_handle_and_label_or_the_bare_handle() -> None:
     assert (ada.actor, kim.actor) == ("kim/ada", "kim")
     assert structs.replace(ada.principal, former_labels=("adah", "a")).former_names == ["kim/adah", "kim/a"]

@@ -27,7 +27,7 @@ class Rosters:
         """The participant that `name` means in this project, or a refusal; raises what the store raises."""
         known = self._rosters.get(project_id)
         if known is not None:
-            found = resolve(name, known)
+            found = resolve(name, known, is_fresh=False)
             if not isinstance(found, Refusal) or found.code != "not_found":
                 return found
         fresh = await self._rosters.load(project_id, self._find_roster, outdated=known)

@@ -70,3 +70,18 @@ async def test_unfinished_tasks_of_a_renamed_participant_are_found_by_its_name_a
     await bus.mint("scout")
     assert (await bus.call(token, "list_tasks", owner="scout"))["tasks"] == []
     assert len((await bus.call(token, "list_tasks", owner="ranger", status="assigned"))["tasks"]) == 1
+
+
+@pytest.mark.parametrize("name", ["scout", "ada/scout"])
+async def test_a_post_to_a_former_name_reaches_who_had_it_and_then_whoever_has_it_now(
+    bus: Bus, token: str, name: str
+) -> None:
+    await bus.mint("scout")
+    await bus.call(token, "post", to_actor="scout", body="the roster is known now")
+    await rename(bus, "scout", "ranger")
+    ranger = await bus.mint("ranger")
+    reply = (await bus.call(token, "post", to_actor=name, body="an answer"))["post_id"]
+    assert reply in [post["post_id"] for post in (await bus.call(ranger, "read_posts", to_me=True))["posts"]]
+    scout = await bus.mint("scout")
+    other = (await bus.call(token, "post", to_actor=name, body="to the newcomer"))["post_id"]
+    assert [post["post_id"] for post in (await bus.call(scout, "read_posts", to_me=True))["posts"]] == [other]
