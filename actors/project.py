@@ -366,8 +366,8 @@ class ProjectActor:
         for request, settled in work.answers:
             request.stages.answered, request.stages.wrote = now, wrote
             request.settle(settled)
-        if undecided := [request for request in self._batch if request.result is None]:
-            self._mailbox.put_back(undecided)
+        if len(work.answers) < len(self._batch):
+            self._mailbox.put_back([request for request in self._batch if request.result is None])
         self._batch.clear()
         self._wrote, self._active_at = bool(work.events), now
         self._totals.batches += 1
@@ -445,7 +445,8 @@ class ProjectActor:
             return None
         self._phases.enter(Phase.DECIDING)
         self._replica.begin()
-        return Deciding(state, now, self._replica.gap, self._readers.saw).run(self._drawn(moment), pace)
+        requests = self._drawn(moment) if self._mailbox else self._batch
+        return Deciding(state, now, self._replica.gap, self._readers.saw).run(requests, pace)
 
     def _drawn(self, now: float) -> Iterator[Request]:
         """The batch, filled as it is asked for: when the slice is spent, others still wait in the mailbox's order."""

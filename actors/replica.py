@@ -102,7 +102,7 @@ class Replica:
         """A batch is folded from now on; it is kept or taken back."""
         self.recording = True
         if self.state is not None:
-            self.state.begin()
+            self.state.undo.begin()
 
     def keep(self, events: Iterable[Event]) -> None:
         """The batch is durable, with these events."""
@@ -110,13 +110,13 @@ class Replica:
         for event in events:
             self.recent.add(event)
         if self.state is not None:
-            self.state.keep()
+            self.state.undo.keep()
 
     def take_back(self) -> None:
         """The batch is not durable: undo it, and read before the next one."""
         self.stale = True
         if self.state is not None and self.recording:
-            self.state.take_back()
+            self.state.undo.take_back()
         self.recording = False
 
     async def prove(self, *, just_read: bool) -> bool:

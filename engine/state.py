@@ -25,7 +25,7 @@ DAWN = datetime(1970, 1, 1, tzinfo=UTC)
 class State:
     """Everything that decides a project's next command. `seq` and `at` are of the last event folded.
 
-    Between `begin` and `keep`, the changes of a batch can be taken back: that costs what the batch changed.
+    The changes of a batch can be taken back by its `undo`: that costs what the batch changed.
     """
 
     __slots__ = (
@@ -43,18 +43,6 @@ class State:
         self.tasks = TaskBook(self.undo)
         self.keys = KeyBook(self.undo)
         self.seen: dict[int, Liveness] = {}
-
-    def begin(self) -> None:
-        """Let the events folded from now on be taken back."""
-        self.undo.begin()
-
-    def keep(self) -> None:
-        """The events folded since `begin` stand."""
-        self.undo.keep()
-
-    def take_back(self) -> None:
-        """Be as before `begin`."""
-        self.undo.take_back()
 
     def end_at(self, seq: int, at: datetime) -> None:
         """Note the last event folded."""

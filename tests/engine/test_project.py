@@ -129,11 +129,11 @@ def test_a_torn_snapshot_is_left_alone() -> None:
 
 def test_what_is_kept_is_not_taken_back() -> None:
     project = Project()
-    project.state.begin()
+    project.state.undo.begin()
     project.play(STORY)
-    project.state.keep()
+    project.state.undo.keep()
     kept = snapshot(project.state)
-    project.state.take_back()
+    project.state.undo.take_back()
     assert snapshot(project.state) == kept
 
 

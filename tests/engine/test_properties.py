@@ -189,9 +189,9 @@ def test_a_batch_that_is_taken_back_was_never_there(history: History, batch: His
     project = Project()
     play(project, history)
     before, seq, now = facts(project.state), len(project.events), project.now
-    project.state.begin()
+    project.state.undo.begin()
     play(project, batch)
-    project.state.take_back()
+    project.state.undo.take_back()
     del project.events[seq:]
     project.now = now
     assert facts(project.state) == before
