@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 BYTES_MAX = 4_000
 CLAIMS_MAX = 20
-NAMES_MAX = 3
-"""Names of the caller, the present one and the latest former ones: each costs a question."""
-
 NEAR_MAX = 5
 
 
@@ -76,13 +73,12 @@ def _tasks(ledger: Ledger) -> list[str]:
 
 def _numbers(ledger: Ledger, repository: Repository, settings: Settings) -> list[str]:
     """Numbers that the caller claimed lately and that no file here has."""
-    names = ledger.names[:NAMES_MAX]
-    answers = [ledger.bus.call("query_events", type="claim", actor=name, limit=CLAIMS_MAX) for name in names]
+    answer = ledger.bus.call("query_events", type="claim", actor=ledger.me, limit=CLAIMS_MAX)
     used = {str(file) for file in Numbering(settings.sequences, repository.tracked).of(repository.tracked)}
-    claimed = [event.get("payload") for answer in answers for event in rows_of(answer, "events")]
-    numbers = [f"{line(row.get('sequence'))} {row.get('number')}" for row in claimed if isinstance(row, dict)]
+    claimed = [event.get("payload") for event in rows_of(answer, "events")]
+    names = [f"{line(row.get('sequence'))} {row.get('number')}" for row in claimed if isinstance(row, dict)]
     counted = set(settings.sequences.values())
-    return [f"- {flat(name)}" for name in numbers if name not in used and name.rpartition(" ")[0] in counted]
+    return [f"- {flat(name)}" for name in names if name not in used and name.rpartition(" ")[0] in counted]
 
 
 def _awaiting(ledger: Ledger) -> list[str]:
