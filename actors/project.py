@@ -366,8 +366,9 @@ class ProjectActor:
         for request, settled in work.answers:
             request.stages.answered, request.stages.wrote = now, wrote
             request.settle(settled)
-        if len(work.answers) < len(self._batch):
-            self._mailbox.put_back([request for request in self._batch if request.result is None])
+        # Counting would not do: an answer may be of a request that was given up and has left the batch.
+        if undecided := [request for request in self._batch if request.result is None]:
+            self._mailbox.put_back(undecided)
         self._batch.clear()
         self._wrote, self._active_at = bool(work.events), now
         self._totals.batches += 1
