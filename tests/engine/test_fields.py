@@ -8,6 +8,7 @@ from msgspec import Meta
 from engine import fields, terms
 from engine.fields import Shown, described, hint, is_shown
 from engine.ledger import QueryEvents
+from engine.sequences import Claim, SeedSequence
 
 Named = Annotated[str, Meta(pattern="x", description="A name.", extra={"hint": "be an x"})]
 
@@ -60,3 +61,9 @@ def test_a_time_that_ends_something_says_so() -> None:
     of = get_type_hints(QueryEvents, include_extras=True)
     assert fields.is_end(of["until"])
     assert not fields.is_end(of["since"])
+
+
+def test_a_number_that_may_be_meant_as_0_says_so() -> None:
+    of = get_type_hints(SeedSequence, include_extras=True)
+    assert fields.has_zero(of["current"])
+    assert not fields.has_zero(get_type_hints(Claim, include_extras=True)["sequence"])
