@@ -156,7 +156,7 @@ class TaskQuery(Struct, frozen=True, kw_only=True):
     """Finished tasks of one project, newest first, that match every given field.
 
     `upto` bounds the number of the event that finished them; `above` and `below` the task's id (both exclusive).
-    `status` is `done` or `cancelled`.
+    `status` is `done` or `cancelled`. `former_names` are those of `owner`, whose tasks match as well.
     """
 
     upto: int
@@ -164,6 +164,7 @@ class TaskQuery(Struct, frozen=True, kw_only=True):
     below: int = ID_MAX + 1
     status: str | None = None
     owner: str | None = None
+    former_names: tuple[str, ...] = ()
     lane: str | None = None
     limit: int
 

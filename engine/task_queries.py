@@ -86,6 +86,7 @@ def list_tasks(
         below=ID_MAX + 1 if command.before is None else command.before,
         status=command.status,
         owner=command.owner,
+        former_names=() if context.addressee is None else context.addressee.former_names,
         lane=command.lane,
         limit=command.limit,
     )

@@ -41,7 +41,7 @@ def finished_tasks(events: Iterable[Event], query: TaskQuery) -> Found[FinishedT
         for task_id in sorted(finished, reverse=True)
         if query.above < task_id < query.below
         and query.status in {None, known[task_id].status}
-        and query.owner in {None, known[task_id].owner}
+        and (query.owner in {None, known[task_id].owner} or known[task_id].owner in query.former_names)
         and query.lane in {None, known[task_id].lane}
     ]
     return Found(found[: query.limit])

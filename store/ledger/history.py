@@ -35,6 +35,7 @@ from engine.lookups import (
     EventView,
     FinishedTask,
     Found,
+    Item,
     PostQuery,
     PostRecord,
     TaskQuery,
@@ -240,13 +241,19 @@ async def by_every_name(
     One search a name: no index has the events of several names in order.
     """
     each = [await search(replace(query, actor=name)) for name in (query.actor, *query.former_names)]
+    return _merged(each, "id", query.limit, oldest_first=query.oldest_first)
+
+
+def _merged(each: list[Found[Item]], number: str, limit: int, *, oldest_first: bool = False) -> Found[Item]:
+    """The results of searches that have none in common, in the order of their numbers."""
     if len(each) == 1:
         return each[0]
+    number_of = attrgetter(number)
     back_to = max((found.searched_back_to for found in each if found.searched_back_to is not None), default=None)
     # Older than where one of the searches ended, the others alone have found something.
-    every = [event for found in each for event in found if back_to is None or event.id >= back_to]
-    every.sort(key=attrgetter("id"), reverse=not query.oldest_first)
-    return Found(every[: query.limit], back_to if len(every) < query.limit else None)
+    every = [item for found in each for item in found if back_to is None or number_of(item) >= back_to]
+    every.sort(key=number_of, reverse=not oldest_first)
+    return Found(every[:limit], back_to if len(every) < limit else None)
 
 
 async def _find_events(connection: Connection, project_id: int, query: EventQuery) -> Found[EventView]:
@@ -344,7 +351,14 @@ async def find_claim(connection: Connection, project_id: int, sequence: str, num
 
 
 async def find_finished_tasks(connection: Connection, project_id: int, query: TaskQuery) -> Found[FinishedTask]:
-    """The finished tasks that match, newest first."""
+    """The finished tasks that match, newest first. As for events, one search a name."""
+    names = (query.owner, *query.former_names)
+    each = [await _find_finished_tasks(connection, project_id, replace(query, owner=name)) for name in names]
+    return _merged(each, "task_id", query.limit)
+
+
+async def _find_finished_tasks(connection: Connection, project_id: int, query: TaskQuery) -> Found[FinishedTask]:
+    """`find_finished_tasks` under the one name that the query has for the owner."""
     parameters = {"project": project_id, "walked_max": TASKS_WALKED_MAX, **msgspec.structs.asdict(query)}
     walked = await _walked_for_tasks(connection, query, parameters)
     condition, order = _FINISHED if walked is None else _TASK_FILTERS[walked]

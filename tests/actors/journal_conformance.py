@@ -526,6 +526,10 @@ TASK_QUERIES = {
     "below": (TaskQuery(upto=16, above=3, below=7, limit=9), [5, 4]),
     "owner": (TaskQuery(upto=16, owner="ann/bob", limit=9), [5, 4]),
     "owner, limit": (TaskQuery(upto=16, owner="ann/bob", limit=1), [5]),
+    "owner of several names": (
+        TaskQuery(upto=16, owner="ann/bob", former_names=("ann/al", "ann/alice"), limit=3),
+        [5, 4, 3],
+    ),
     "another owner": (TaskQuery(upto=16, owner="ann/alice", limit=9), [3, 1]),
     "lane": (TaskQuery(upto=16, lane="web", limit=9), [5, 4]),
     "cancelled in a lane": (TaskQuery(upto=16, lane="qa", status="cancelled", limit=9), [7]),

@@ -173,6 +173,7 @@ async def test_searches_of_shipped_tasks_walk_an_index(explaining: Explaining, c
 COMMON_TASKS: dict[str, dict[str, Any]] = {
     "an owner and a lane that never meet": {"owner": "ann/agent-30", "lane": "lane-3"},
     "an owner and a lane": {"owner": "ann/agent-3", "lane": "lane-3"},
+    "an owner of several names": {"owner": "ann/agent-3", "former_names": ("ann/agent-2",), "lane": "lane-3"},
     "an owner whose tasks others got": {"owner": "ann/agent-30"},
     "cancelled among very many": {"status": "cancelled"},
 }

@@ -72,6 +72,19 @@ async def test_unfinished_tasks_of_a_renamed_participant_are_found_by_its_name_a
     assert len((await bus.call(token, "list_tasks", owner="ranger", status="assigned"))["tasks"]) == 1
 
 
+@pytest.mark.parametrize("name", ["scout", "ranger"])
+async def test_tasks_finished_under_a_former_name_are_found_by_either_name(bus: Bus, token: str, name: str) -> None:
+    scout = await bus.mint("scout")
+    for task_id, title in ((1, "before"), (2, "after")):
+        await bus.call(token, "task_create", title=title, owner="scout" if task_id == 1 else "ranger")
+        await bus.call(scout, "task_start", task_id=task_id)
+        await bus.call(scout, "task_ship", task_id=task_id)
+        if task_id == 1:
+            await rename(bus, "scout", "ranger")
+    found = (await bus.call(token, "list_tasks", owner=name, status="done"))["tasks"]
+    assert [task["title"] for task in found] == ["after", "before"]
+
+
 @pytest.mark.parametrize("name", ["scout", "ada/scout"])
 async def test_a_post_to_a_former_name_reaches_who_had_it_and_then_whoever_has_it_now(
     bus: Bus, token: str, name: str
