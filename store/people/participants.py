@@ -76,8 +76,8 @@ select participation_id, count(*) from events where project_id = %(project)s and
 
 _LOCK_PARTICIPANT = "select label, kind from participants where owner_id = %s and id = %s for update"
 
-FORMER_LABELS_MAX = 20
-"""Former labels that a participant is still known by, the latest ones."""
+FORMER_LABELS_MAX = 5
+"""Former labels that a participant is still known by, the latest ones: each is one search more."""
 
 _CHANGE_PARTICIPANT = f"""
 update participants
@@ -86,6 +86,12 @@ update participants
                             else (label || array_remove(former_labels, %(label)s))[1:{FORMER_LABELS_MAX}] end
  where id = %(id)s
 """  # noqa: S608  # made of literals
+
+# A label means the last one who had it: one who had it before is not known by it again.
+_LEAVE_LABEL = """
+update participants set former_labels = array_remove(former_labels, %(label)s)
+ where owner_id = %(owner)s and id <> %(id)s and %(label)s = any(former_labels)
+"""
 
 _DELETE_PARTICIPANT = "delete from participants where id = %s"
 
@@ -245,6 +251,7 @@ async def change_participant(
         label = await new_label(connection, owner_id, label)
         if taken := [other for other, id_ in like.items() if id_ != participant_id]:
             raise NameTaken(f"you have a participant '{taken[0]}' already: choose another name.", field="label")
+        await _leave_label(connection, owner_id, participant_id, label_before)
     if (label, kind) != (label_before, kind_before):
         await connection.execute(_CHANGE_PARTICIPANT, {"label": label, "kind": kind, "id": participant_id})
         detail = {"participant": label, "kind": kind, "before": label_before}
@@ -258,6 +265,7 @@ async def delete_participant(connection: Connection, owner_id: int, participant_
     rows = await connection.fetch(_LOCK_PARTICIPANT, (owner_id, participant_id))
     if not rows:
         return False
+    await _leave_label(connection, owner_id, participant_id, rows[0][0])
     await connection.execute(_DELETE_PARTICIPANT, (participant_id,))
     await audit.record(connection, owner_id, None, by, "participant_delete", participant=rows[0][0])
     return True
@@ -285,6 +293,10 @@ async def change_member(
         detail = {"participant": label, "lane": lane, "is_admin": is_admin}
         await audit.record(connection, owner_id, project_id, by, "member_change", **detail)
     return await member(connection, owner_id, project_id, participation_id)
+
+
+async def _leave_label(connection: Connection, owner_id: int, participant_id: int, label: str) -> None:
+    await connection.execute(_LEAVE_LABEL, {"owner": owner_id, "id": participant_id, "label": label})
 
 
 def _person(rows: list[Row]) -> PersonRow:

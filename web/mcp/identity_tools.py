@@ -85,7 +85,7 @@ class OneInvite(Arguments, frozen=True, kw_only=True):
 class Self(Reply, frozen=True, kw_only=True):
     """The caller's identity.
 
-    `former_names` is there only for who was renamed: what these names did in the ledger is the caller's, too.
+    `former_names` is there only if the caller was renamed: what these names did in the ledger is the caller's, too.
     """
 
     actor: str

@@ -191,3 +191,27 @@ async def test_a_former_name_stays_known_unless_another_has_it_now(store: Store,
     for number in range(participants.FORMER_LABELS_MAX):
         await rename(ann.participant_id, f"name-{number}")
     assert len(await names()) == 1 + participants.FORMER_LABELS_MAX
+
+
+@pytest.mark.parametrize("goes", ["renamed", "deleted"])
+async def test_a_former_name_that_another_had_since_stays_theirs(store: Store, ann: Estate, goes: str) -> None:
+    # Otherwise what the second one claimed and leased would count as the first one's.
+    async def rename(participant_id: int, label: str) -> None:
+        await store.write(
+            participants.change_participant, ann.owner.id, participant_id, label=label, kind="agent", by="ann"
+        )
+
+    await rename(ann.participant_id, "boss")
+    second = (await store.write(minting.mint, "ann@example.com", "shop", "lead")).provisioned
+    known = await store.read(participants.persons, ann.owner.id)
+    second_id = next(person.id for person in known if person.label == "lead")
+    if goes == "renamed":
+        await rename(second_id, "other")
+        grant = await store.read(tokens.authenticate, digest(second.token))
+        assert grant is not None
+        assert grant.principal.former_names == ["ann/lead"]
+    else:
+        await store.write(participants.delete_participant, ann.owner.id, second_id, by="ann")
+    grant = await store.read(tokens.authenticate, digest(ann.token))
+    assert grant is not None
+    assert grant.principal.former_names == []
