@@ -55,7 +55,7 @@ class Addressee(Struct, frozen=True):
 class Roster(Struct, frozen=True, kw_only=True):
     """The members of a project: the owner's handle, and the participation id of every label.
 
-    `former_labels` are those of the labels that somebody was given later, the latest first.
+    `former_labels` has, by present label, those that a renamed member had before, the latest first.
     """
 
     handle: str
@@ -72,9 +72,9 @@ def resolve(name: str, roster: Roster, *, is_fresh: bool = True) -> Addressee | 
     """Find the participant that `name` means: `label`, `handle/label`, or the bare handle for the owner in person.
 
     Handles are case-insensitive. A label is exact; failing that, it is the only one that looks the same; failing that,
-    the only one that was this one before, as older posts have it (only where the roster is fresh: somebody else may
-    have got that label since). `@` before a name is that of a mention. A label equal to the handle wins over the owner,
-    who is then reached through the web admin only.
+    it is the former label of exactly one member, as older posts name it. An outdated roster (`is_fresh` is False) is
+    not asked for former labels: somebody else may have that label now. `@` before a name is that of a mention. A label
+    equal to the handle wins over the owner, who is then reached through the web admin only.
     """
     handle, slash, label = (part.strip() for part in name.rpartition("/"))
     if not label:
