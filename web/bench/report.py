@@ -68,7 +68,7 @@ _EXPLANATION = """\
 - **very many connections**: calls that wait in `whats_new` with `wait_seconds`, then one post to each of their
   projects; every post is news to all who wait there, and all of them are answered. Then claims on 2,000 connections,
   each one every four seconds, before and while another project claims on 64 connections as fast as it can, with the
-  limits that `llm-bus serve` has by default.
+  limits that `llm-bus serve` has by default; of the rounds, the one with the median ratio is shown.
 - **activation**: from the first question to a directory without an actor until its answer, with a snapshot that is as
   old as it can get.
 

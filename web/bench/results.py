@@ -325,9 +325,19 @@ def _waiting(found: Waiting) -> Iterator[Target]:
         yield _at_most(f"{where}, woken by a post to their project, p99 less a round trip", WOKEN_MS_MAX, late, " ms")
 
 
+def usual_flood(floods: Sequence[Flooded]) -> Flooded:
+    """The flood with the median ratio to its calm, and the disconnects of all: a few late answers decide on one."""
+    middle = sorted(floods, key=_slowed)[len(floods) // 2]
+    return msgspec.structs.replace(middle, disconnects=sum(found.disconnects for found in floods))
+
+
+def _slowed(found: Flooded) -> float:
+    return found.flooded_p99_ms / found.calm_p99_ms
+
+
 def _flooded(found: Flooded) -> Iterator[Target]:
     where = f"claims on {found.connections:,} connections in {found.projects} projects"
-    ratio = found.flooded_p99_ms / found.calm_p99_ms
+    ratio = _slowed(found)
     yield _at_most(f"{where} while one floods to before, p99", FLOODED_TO_CALM_MAX, ratio)
     yield _at_most(f"{where} while one floods, disconnects", 0, found.disconnects)
 

@@ -65,6 +65,7 @@ from web.bench.results import (
     Row,
     Sample,
     Waiting,
+    usual_flood,
 )
 from web.bench.seed import Project, database, open_session, seed, seeding, settle
 from web.errors import BenchFailed
@@ -122,7 +123,7 @@ class Plan(Struct, frozen=True, kw_only=True):
             "calls": self.rounds * (tools + curve + len(DASHBOARD_CONNECTIONS) + 7 + crowds),
             "attacks": len(ATTACKS),
             "holdings": 1,
-            "throngs": 3,
+            "throngs": 2 + self.rounds,
             "beside": self.rounds * len(TOOLS) * len(BESIDE_CONNECTIONS) if self.beside else 0,
         }
         return sum(of_part[part] for part in self.parts)
@@ -253,9 +254,11 @@ class Run:
         for projects in (max(2, round(THRONG_PROJECTS * plan.attack_scale)), 1):
             found.append(await waiting(conninfo, workspace, calls=calls, projects=projects, seconds=seconds))
             advance(1)
-        drowned = await flooded(conninfo, workspace, scale=plan.attack_scale, seconds=seconds)
-        advance(1)
-        return found, drowned
+        floods = []
+        for _ in range(plan.rounds):
+            floods.append(await flooded(conninfo, workspace, scale=plan.attack_scale, seconds=seconds))
+            advance(1)
+        return found, usual_flood(floods)
 
     @asynccontextmanager
     async def _servers(self) -> AsyncIterator[None]:

@@ -51,6 +51,7 @@ from web.bench.results import (
     Waiting,
     percentile,
     targets,
+    usual_flood,
 )
 from web.bench.run import SMALL_EVENTS, _check_claims
 from web.bench.seed import TAIL_EVENTS, Project, database, seed
@@ -322,3 +323,12 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
     assert percentile([1.0], 0.99) == 1.0
     assert percentile([1.0, 2.0, 3.0, 4.0], 0.5) == 3.0
     assert percentile(list(map(float, range(100))), 0.99) == 99.0
+
+
+def test_the_usual_flood_is_the_one_with_the_median_ratio_and_hides_no_disconnect() -> None:
+    floods = [
+        Flooded(connections=20, projects=5, calm_p99_ms=calm, flooded_p99_ms=3.0, disconnects=lost, calls=300, busy=200)
+        for calm, lost in ((1.0, 2), (3.0, 0), (2.0, 1))
+    ]
+    found = usual_flood(floods)
+    assert (found.calm_p99_ms, found.disconnects) == (2.0, 3)
