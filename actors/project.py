@@ -446,8 +446,7 @@ class ProjectActor:
             return None
         self._phases.enter(Phase.DECIDING)
         self._replica.begin()
-        requests = self._drawn(moment) if self._mailbox else self._batch
-        return Deciding(state, now, self._replica.gap, self._readers.saw).run(requests, pace)
+        return Deciding(state, now, self._replica.gap, self._readers.saw).run(self._drawn(moment), pace)
 
     def _drawn(self, now: float) -> Iterator[Request]:
         """The batch, filled as it is asked for: when the slice is spent, others still wait in the mailbox's order."""

@@ -47,6 +47,7 @@ class ToolTime(Struct, frozen=True, kw_only=True):
 
 
 _FAILED = int(HTTPStatus.INTERNAL_SERVER_ERROR)
+"""As a number: looking the member up takes a call of a function, and every request is compared with it."""
 
 
 class Metrics:
