@@ -40,6 +40,7 @@ _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
 _NUMBERS = {
+    "audit_days": 365,
     "keep_alive_seconds": 75,
     "calls_per_second": 100,
     "written_bytes_per_day": 1_000_000_000,
@@ -93,6 +94,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     oauth_redirect_base: str | None = None
     allowed_origins: tuple[str, ...] = ()
     webhook_private_addresses: bool = False
+    audit_days: int = _NUMBERS["audit_days"]
     keep_alive_seconds: int = _NUMBERS["keep_alive_seconds"]
     calls_per_second: int = _NUMBERS["calls_per_second"]
     written_bytes_per_day: int = _NUMBERS["written_bytes_per_day"]

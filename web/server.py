@@ -17,7 +17,7 @@ from store import Listener, Store, open_store
 from store.ledger.peers import TRUST_SECONDS
 from store.ledger.statistics import PublicCounter
 from store.opening import PATIENCE_SECONDS
-from store.people import grants, sessions, tokens
+from store.people import grants, retention, sessions, tokens
 from store.postgres.pool import POOL_SIZE_MAX
 from web.admin.blueprint import admin
 from web.admin.providers import ProvidersOf, providers_of
@@ -79,6 +79,9 @@ async def run_bus(
         nursery.start_soon(services.waits.run, partial(_still_admitted, store))
         nursery.start_soon(services.authenticator.note_uses, lambda hashes: store.write(tokens.note_use, hashes))
         nursery.start_soon(services.webhooks.run, look_seconds)
+        if settings.audit_days:
+            remove = partial(store.write, retention.remove_old, settings.audit_days)
+            nursery.start_soon(retention.keep_removing, remove)
         counts = LiveCounts(PublicCounter(store.pool).count) if settings.public_stats else None
         if counts is not None:
             nursery.start_soon(counts.run)

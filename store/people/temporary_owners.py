@@ -1,8 +1,9 @@
 """Removing temporary owners with their projects, ledgers and audit records.
 
-`doctor` and `demo` make them for themselves, with an email in a domain that cannot exist. A real owner's ledger and
-audit trail are history and are kept; nothing that serves requests calls this. A server that still holds such a project
-in memory may write a snapshot of it afterwards, which nothing refers to.
+`doctor` and `demo` make them for themselves, with an email in a domain that cannot exist. A real owner's ledger
+is history and is kept, and so is the audit trail (`store.people.retention` says how long); nothing that serves requests
+calls this. A server that still holds such a project in memory may write a snapshot of it afterwards, which nothing
+refers to.
 """
 
 from typing import LiteralString

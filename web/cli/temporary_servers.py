@@ -26,7 +26,9 @@ from web.server import run_bus
 async def own_server(settings: Settings, conninfo: str) -> AsyncIterator[str]:
     """A server on a migrated database as long as this is open; gives its URL. Leaving drains it."""
     listeners = await listen("127.0.0.1", 0)
-    private = msgspec.structs.replace(settings, host="127.0.0.1", public_url=None).bound_to(listeners[0].port)
+    # How long records are kept is for the servers of this database to say: a command's environment may be another.
+    private = msgspec.structs.replace(settings, host="127.0.0.1", public_url=None, audit_days=0)
+    private = private.bound_to(listeners[0].port)
     stopping, ready = trio.Event(), trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(run_bus, private, conninfo, listeners, stopping, ready=ready.set))

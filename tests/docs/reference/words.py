@@ -51,6 +51,8 @@ SETTINGS: Mapping[str, str] = {
     "commas between them. Pages of the server's own host names always may.",
     "WEBHOOK_PRIVATE_ADDRESSES": "`1` lets webhooks send to private, loopback and link-local addresses, and without "
     "TLS. Otherwise only public addresses are sent to.",
+    "AUDIT_DAYS": "For how many days audit records stay, and tokens and invites after they ended; the servers remove "
+    "older ones. `0` keeps all. Give all servers of a database the same.",
     "KEEP_ALIVE_SECONDS": "How long a connection may stay open between two requests. A proxy in front should close its "
     "own side earlier.",
     "CALLS_PER_SECOND": "Tool calls that each token may make a second, with a burst of ten times as many; each "

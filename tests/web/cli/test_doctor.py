@@ -22,6 +22,9 @@ from web.cli import doctor
 from web.cli.doctor import Finding, check_database, check_server
 
 LEDGER = ("events", "snapshots", "cursors", "liveness", "owners", "projects", "participants", "tokens", "audit")
+OLD_RECORD = """
+insert into audit (at, owner_id, actor, action, detail) values (now() - interval '400 days', 0, 'ann', 'grant', '{}')
+"""
 NOWHERE = "http://127.0.0.1:1"
 
 
@@ -80,6 +83,12 @@ def test_the_round_trip_leaves_nothing_behind(postgres: Server) -> None:
     assert found["round trip"] == "ok"
     assert rows(untouched) == {table: [(0,)] for table in LEDGER}
     postgres.drop_database(untouched)
+
+
+async def test_the_round_trip_removes_nothing_old(conninfo: str) -> None:
+    query(conninfo, OLD_RECORD)
+    assert examined("--database-url", conninfo, "--port", "1")[1]["round trip"] == "ok"
+    assert query(conninfo, "select actor from audit") == [("ann",)]
 
 
 def test_with_a_token_the_running_server_is_asked_and_nothing_is_written(server: Running, database: str) -> None:
