@@ -22,6 +22,7 @@ from store.errors import TransferRefused
 from store.ledger import named, pruned
 from store.ledger.pruned import Pruned
 from store.ledger.rows import READ_PAGE
+from store.people.tokens import FORMER_LABELS
 from store.postgres.connection import Connection
 from store.postgres.records import record
 from store.transfer import state_page
@@ -43,10 +44,10 @@ select j.id, o.handle, j.slug, j.name, j.liveness_window_seconds, j.created_at,
  where j.id = %s
 """
 
-_PARTICIPANTS = """
-select p.id, a.label, a.kind, p.lane, p.is_admin, p.created_at
+_PARTICIPANTS = f"""
+select p.id, a.label, a.kind, p.lane, p.is_admin, p.created_at, {FORMER_LABELS}
   from participations p join participants a on a.id = p.participant_id where p.project_id = %s
-"""
+"""  # noqa: S608  # made of literals
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -99,7 +100,8 @@ async def find_project(connection: Connection, wanted: str) -> Found:
     which = await named.find(connection, wanted)
     ((project_id, handle, slug, name, window, created_at, events),) = await connection.fetch(_FIND, (which.id,))
     rows = await connection.fetch(_PARTICIPANTS, (project_id,))
-    participants = sorted((record(ExportedParticipant, row) for row in rows), key=lambda row: row.id)
+    each = (record(ExportedParticipant, (*row, tuple(former))) for *row, former in rows)
+    participants = sorted(each, key=lambda row: row.id)
     project = ExportedProject(
         handle=handle,
         slug=slug,

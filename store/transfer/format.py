@@ -25,8 +25,11 @@ LINE_BYTES_MAX = 1 << 24
 LINE_BEGINS = b'{"seq":'
 
 
-class ExportedParticipant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A participant: `id` is what the ledger's events call `by`."""
+class ExportedParticipant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A participant: `id` is what the ledger's events call `by`.
+
+    `former_labels`, the latest first, are written only where there are any: earlier versions do not know the field.
+    """
 
     id: int
     label: str
@@ -34,6 +37,7 @@ class ExportedParticipant(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     lane: str | None
     is_admin: bool
     created_at: datetime
+    former_labels: tuple[str, ...] = ()
 
 
 class ExportedProject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -43,10 +43,11 @@ returning id
 _ADD_PARTICIPANTS = """
 with given as materialized (
     select * from jsonb_to_recordset(%(participants)s::jsonb)
-        as g (id bigint, label text, kind text, lane text, is_admin boolean, created_at timestamptz)
+        as g (id bigint, label text, kind text, lane text, is_admin boolean, created_at timestamptz,
+              former_labels text[])
 ), added as (
-    insert into participants (owner_id, label, kind, created_at)
-    select %(owner)s, label, kind, created_at from given order by id returning id, label
+    insert into participants (owner_id, label, kind, created_at, former_labels)
+    select %(owner)s, label, kind, created_at, coalesce(former_labels, '{}') from given order by id returning id, label
 )
 insert into participations (id, participant_id, project_id, lane, is_admin, created_at) overriding system value
 select given.id, added.id, %(project)s, given.lane, given.is_admin, given.created_at
@@ -90,7 +91,7 @@ def _checked(project: ExportedProject) -> ExportedProject:
     checked_liveness_window(project.liveness_window_seconds)
     participants = project.participants
     if checked_handle(project.handle) != project.handle or any(
-        kept_label(row.label) != row.label for row in participants
+        kept_label(label) != label for row in participants for label in (row.label, *row.former_labels)
     ):
         raise TransferRefused(f"{PROJECT_FILE} has a name with capitals or spaces where no name has them.")
     times = (project.created_at, *(row.created_at for row in participants))

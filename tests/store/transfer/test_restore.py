@@ -133,6 +133,29 @@ async def test_participants_keep_their_ids_and_newcomers_get_new_ones(
     assert not minted.owner.created
 
 
+async def test_participants_keep_their_former_names(store: Store, empty: Store, tmp_path: Path) -> None:
+    project_id = await people(store)
+    for participant_id, label in ((1, "eve"), (1, "ada-2"), (2, "old"), (2, "ben"), (3, "old")):
+        await store.write(participants.change_participant, 1, participant_id, label=label, kind="agent", by="kim")
+    await export_project(store.conninfo, "bus", tmp_path / "first", lambda _, __: None)
+    await bring(empty, tmp_path / "first")
+    former_labels = {"ada-2": ("eve", "ada"), "ben": (), "old": ("cay",)}
+    for where in (store, empty):
+        roster = await where.read(grants.roster, project_id)
+        assert roster is not None
+        assert {label: roster.former_labels.get(label, ()) for label in former_labels} == former_labels
+    await export_project(empty.conninfo, "bus", tmp_path / "second", lambda _, __: None)
+    assert contents(tmp_path / "second") == contents(tmp_path / "first")
+
+
+async def test_an_export_without_former_names_is_as_before_there_were_any(
+    refusing: Refusing, empty: Store, tmp_path: Path
+) -> None:
+    assert b"former" not in refusing.files["project.json"]
+    refusing.put(tmp_path)
+    assert (await bring(empty, tmp_path)).participants == 4
+
+
 async def test_nobody_can_call_until_a_token_is_minted_and_the_audit_trail_tells_of_it(
     store: Store, empty: Store, tmp_path: Path
 ) -> None:
@@ -213,6 +236,7 @@ async def test_a_line_that_export_did_not_write_is_named_and_nothing_is_imported
         (b'"id": 2', b'"id": 0'),
         (b'"id": 2', b'"id": 9223372036854775807'),
         (b'"ben"', b'" ben"'),
+        (b'"id": 2', b'"former_labels": ["a/b"], "id": 2'),
         (b'"kim"', b'"Kim"'),
         (b'Z"', b'"'),
         (b'"kim"', b'"-"'),
