@@ -148,12 +148,15 @@ def assign(book: TaskBook, command: TaskAssign, context: Context) -> Decision | 
 
 
 def start(book: TaskBook, command: TaskStart, task_id: int, context: Context) -> Decision | Refusal:
-    """Begin work, once everything the task depends on has finished. An open task becomes the caller's."""
+    """Begin work, once everything the task depends on has finished. An open task becomes the caller's.
+
+    One assigned to somebody else stays theirs, and the reply tells whose it is: it may be a mistake.
+    """
     if command.lane is not None:
         return invalid("task_id names the task to start: leave lane out, or leave task_id out to take one.")
     if task_id in book and book[task_id].status == "in_progress":
-        whose = "you" if book[task_id].owner_id == context.caller.id else book[task_id].owner
-        return conflict(f"task {task_id} is in progress already, by {whose}.")
+        whose = "yours" if book[task_id].owner_id == context.caller.id else f"{book[task_id].owner}'s"
+        return conflict(f"task {task_id} is in progress already: it is {whose}.")
     if task_id in book and book[task_id].status == "open":
         status: TaskStatus | Refusal = "in_progress"
     else:
@@ -165,7 +168,8 @@ def start(book: TaskBook, command: TaskStart, task_id: int, context: Context) ->
         return conflict(f"task {task_id} waits for {_names(unfinished)} to ship first.")
     if (refused := _taken_from(task, context)) is not None:
         return refused
-    return Decision(reply=TaskState(task_id=task_id, status=status), events=_begin(task, context))
+    others = task.owner if task.owner is not None and task.owner_id != context.caller.id else UNSET
+    return Decision(reply=TaskState(task_id=task_id, status=status, owner=others), events=_begin(task, context))
 
 
 def take(book: TaskBook, seen: Seen, command: TaskStart, context: Context) -> Decision | Pending | Refusal:

@@ -228,10 +228,14 @@ class TaskCancelled(TaskEventData, frozen=True, kw_only=True):
 
 
 class TaskState(Reply, frozen=True, kw_only=True):
-    """A task and where it stands now. A new one tells the lane that its own may be a misspelling of."""
+    """A task and where it stands now. `owner`: it is somebody else's, and the caller started it all the same.
+
+    `nearest_lane`: the lane that a new task's own may be a misspelling of.
+    """
 
     task_id: int
     status: TaskStatus
+    owner: str | UnsetType = UNSET
     nearest_lane: str | UnsetType = UNSET
 
 

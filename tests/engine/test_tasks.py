@@ -46,7 +46,7 @@ MOVES: dict[str, tuple[AnyCommand, EventData, dict[str, Any]]] = {
         TaskAssigned(task_id=1, owner="kim/cay", owner_id=cay.id),
         {"owner": "kim/cay"},
     ),
-    "task_start": (TaskStart(task_id=1), TaskStarted(task_id=1), {}),
+    "task_start": (TaskStart(task_id=1), TaskStarted(task_id=1), {"owner": "kim/ada"}),
     "task_block": (
         TaskBlock(task_id=1, reason="snow"),
         TaskBlocked(task_id=1, on=None, reason="snow"),
@@ -96,8 +96,8 @@ def test_a_task_moves_by_the_table_and_not_otherwise(status: TaskStatus, move: s
         mine = TaskAssigned(task_id=1, owner="kim/ben", owner_id=ben.id)
         check(REACHED[status], ben(command), {"task_id": 1, "status": "in_progress"}, mine, event)
     elif (status, move) == ("in_progress", "task_start"):
-        check(REACHED[status], ben(command), Refused("conflict", "task 1 is in progress already, by kim/ada."))
-        check(REACHED[status], ada(command), Refused("conflict", "task 1 is in progress already, by you."))
+        check(REACHED[status], ben(command), Refused("conflict", "task 1 is in progress already: it is kim/ada's."))
+        check(REACHED[status], ada(command), Refused("conflict", "task 1 is in progress already: it is yours."))
     elif after is None:
         needed = " or ".join(before for before, by in LEGAL if by == move)
         check(REACHED[status], ben(command), Refused("conflict", f"task 1 is {status}; {move} needs it {needed}."))

@@ -177,7 +177,7 @@ SHAPES: list[tuple[type[Struct], str]] = [
     (EndedLease, "lease_id surface holder"),
     (Leases, "leases"),
     (LeaseRow, "surface actor expires_at expires_in_seconds note mode"),
-    (TaskState, "task_id status nearest_lane"),
+    (TaskState, "task_id status owner nearest_lane"),
     (AssignedTask, "task_id owner status"),
     (Tasks, "tasks nearest_lane searched_back_to"),
     (TaskRow, "task_id title lane owner status blockers priority waits_for stale"),
