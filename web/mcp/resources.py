@@ -45,7 +45,7 @@ LIVE = (
         "read_posts",
         {"to_me": True, "unacked_only": True},
     ),
-    Live("bus://tasks", "Tasks", "The project's tasks, newest first.", "list_tasks", {"limit": 200}),
+    Live("bus://tasks", "Tasks", "The project's tasks, most urgent first.", "list_tasks", {"limit": 200}),
     Live("bus://leases", "Leases", "Who works on which paths now.", "who_holds", {}),
     Live("bus://presence", "Presence", "Who called lately, in which lane, doing what.", "who_is_active", {}),
 )

@@ -149,6 +149,7 @@ async def _surfaces_and_posts(teller: Teller) -> None:
     await say("web", "read_posts", thread=9)
     await say("web", "ack", post_id=8, note="mine")
     await say("web", "ack", post_id=9)
+    await say("web", "ack", post_ids=[8])
 
 
 async def _tasks(teller: Teller) -> None:
@@ -160,6 +161,7 @@ async def _tasks(teller: Teller) -> None:
     await say("lead", "task_assign", task_id=1, owner="api")
     await say("lead", "task_assign", task_id=2, owner="web")
     await say("lead", "task_assign", task_id=3, owner="nobody")
+    await say("web", "task_start", task_id=1)
     await say("api", "task_start", task_id=1)
     await say("web", "task_start", task_id=2)
     await say("api", "task_block", task_id=1, on=3, reason="needs the write-up of the key format")
@@ -174,6 +176,7 @@ async def _tasks(teller: Teller) -> None:
     await say("web", "task_start", lane="web")
     await say("lead", "task_cancel", task_id=4, reason="The banner of task 2 says it already.")
     await say("lead", "task_cancel", task_id=4, reason="Twice.")
+    await say("lead", "list_tasks", task_id=4)
 
 
 async def _looking_back(teller: Teller) -> None:

@@ -99,26 +99,34 @@ def _prompts() -> str:
 
 def _section(tool: Tool, calls: Sequence[Call]) -> str:
     mine = [call for call in calls if call.tool == tool.name]
-    shown = max((call for call in mine if call.shape is not None), key=_length, default=None)
-    if shown is None or shown.shape is None:
+    shapes = dict.fromkeys(call.shape for call in mine if call.shape is not None)
+    if not shapes:
         raise WordsMissing(f"the story has no answer of {tool.name}")
     arguments = [
         (code(field.name), _type_and_default(field), _meaning(tool, field))
         for field in msgspec.structs.fields(tool.arguments)
     ]
-    result = [(code(name), kind) for name, kind in fields_below(shown.shape)]
+    results = [_result(shape, max((call for call in mine if call.shape is shape), key=_length)) for shape in shapes]
     parts = [
         f"## {tool.name}",
         prose(tool.description),
         _traits(tool),
         table(["argument", "what it takes", "meaning"], arguments) or "It takes no arguments.",
-        f"**Result.** {first_line(shown.shape)}",
-        table(["field", "type"], result),
-        "With" if shown.arguments else "",
-        json_block(shown.arguments) if shown.arguments else "",
-        "it answered" if shown.arguments else "It answered",
-        json_block(shown.reply),
+        "\n\n**Or:** ".join(["**Result.** " + results[0], *results[1:]]),
         _refusals(mine),
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def _result(shape: type[Struct], call: Call) -> str:
+    """A shape that the tool's answers have, and one of them."""
+    parts = [
+        first_line(shape),
+        table(["field", "type"], [(code(name), kind) for name, kind in fields_below(shape)]),
+        "With" if call.arguments else "",
+        json_block(call.arguments) if call.arguments else "",
+        "it answered" if call.arguments else "It answered",
+        json_block(call.reply),
     ]
     return "\n\n".join(filter(None, parts))
 
