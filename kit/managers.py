@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from kit.client_files import Edit
 from kit.edits import FINDS_PYTHON, PROGRAM, Block, CannotEdit, Inserted
@@ -76,6 +78,42 @@ def _text(path: Path) -> str:
     return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
+# ---------------------------------------------------------------- YAML, by lines
+
+
+_ROW = re.compile(
+    r"""^\ufeff?(?P<indent>[ \t]*) (?![ \t]*(?:\#|\r?$))
+         (?: (?P<quote>["']?) (?P<key>[\w-]+) (?P=quote) [ ]* :(?=\s|$) )?
+         [ \t]* (?P<rest> (?:[^\s#]|(?<!\s)\#).*? )? (?:[ \t]+\#.*)? [ \t]*\r?$""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""A line that says something: its indentation, a simple key if it has one, and the rest without a comment."""
+
+
+def _section(text: str, key: str) -> tuple[re.Match[str] | None, list[re.Match[str]]]:
+    """The line of a key that is not indented, and the lines that belong to it; comments and blank lines are no lines.
+
+    A list may stand below its key without being indented.
+    """
+    rows = list(_ROW.finditer(text))
+    at = next((n for n, row in enumerate(rows) if row["key"] == key and not row["indent"]), None)
+    if at is None:
+        return None, []
+    return rows[at], list(takewhile(lambda row: row["indent"] or _is_item(row), rows[at + 1 :]))
+
+
+def _is_item(row: re.Match[str]) -> bool:
+    return row["key"] is None and re.match(r"-(?:\s|$)", row["rest"] or "") is not None
+
+
+def _below(text: str, row: re.Match[str]) -> int:
+    """Where the line after a row begins; raises `CannotEdit` where the row's own line has no end."""
+    end = text.find("\n", row.end())
+    if end < 0:
+        raise CannotEdit(f"its last line has no end; {_BY_HAND}")
+    return end + 1
+
+
 # ---------------------------------------------------------------- pre-commit
 
 
@@ -95,11 +133,12 @@ _PRE_COMMIT_HOOK = f"""\
 
 
 def _in_pre_commit(text: str) -> tuple[int, str]:
-    repos = re.search(r"^repos:[ \t]*(?:#.*)?\r?\n", text, re.MULTILINE)
-    if repos is None:
+    repos, inside = _section(text, "repos")
+    if repos is None or repos["rest"]:
         raise CannotEdit(f"it has no line 'repos:' with a list below it; {_BY_HAND}")
-    item = re.compile(r"^([ \t]*)- ", re.MULTILINE).search(text, repos.end())
-    return repos.end(), item.group(1) if item else ""
+    if inside and not _is_item(inside[0]):
+        raise CannotEdit(f"its 'repos:' is not a list of one line an item; {_BY_HAND}")
+    return _below(text, repos), inside[0]["indent"] if inside else ""
 
 
 # ---------------------------------------------------------------- lefthook
@@ -110,24 +149,21 @@ class _Lefthook:
     """A command among those of `pre-commit`, or a section of its own where there is none."""
 
     def add(self, text: str | None) -> str | None:
-        bare = self.remove(text)
-        if bare is None:
+        if text is None:
             return None
-        section = re.search(r"^pre-commit:[ \t]*(?:#.*)?\r?\n((?:[ \t]+.*\r?\n|[ \t]*\r?\n)*)", bare, re.MULTILINE)
+        bare = self.remove(text) or ""
+        section, inside = _section(bare, "pre-commit")
         if section is None:
-            if re.search(r"^pre-commit:", bare, re.MULTILINE):
-                raise CannotEdit(f"its 'pre-commit:' is not a block of lines; {_BY_HAND}")
             content = f"pre-commit:\n  commands:\n    llm-bus:\n      run: '{GUARD}'"
             return Block(content, BEGIN, END).add(bare)
-        inside = re.search(r"^([ \t]+)(commands|jobs):[ \t]*\r?\n([ \t]*)", section.group(1), re.MULTILINE)
-        if inside is None:
-            indent = (re.match(r"[ \t]+", section.group(1)) or re.match("  ", "  ")).group()  # type: ignore[union-attr]
+        if section["rest"] or any(_is_item(row) for row in inside[:1]):
+            raise CannotEdit(f"its 'pre-commit:' is not a block of lines; {_BY_HAND}")
+        indent = inside[0]["indent"] if inside else "  "
+        rows = [row for row in inside if row["indent"] == indent and row["key"] in ("commands", "jobs")]
+        if not rows:
             content = f"commands:\n  llm-bus:\n    run: '{GUARD}'"
-            return Inserted(content, BEGIN, END, lambda _: (section.start(1), indent)).add(bare)
-        at = section.start(1) + inside.start(3)
-        is_command = inside.group(2) == "commands"
-        content = f"llm-bus:\n  run: '{GUARD}'" if is_command else f"- name: llm-bus\n  run: '{GUARD}'"
-        return Inserted(content, BEGIN, END, lambda _: (at, inside.group(3))).add(bare)
+            return Inserted(content, BEGIN, END, lambda _: (_below(bare, section), indent)).add(bare)
+        return self._beside(bare, rows[0], inside[inside.index(rows[0]) + 1 :])
 
     def remove(self, text: str | None) -> str | None:
         if text is None:
@@ -136,6 +172,19 @@ class _Lefthook:
         if re.search(rf"^{re.escape(BEGIN)}\r?\npre-commit:", text, re.MULTILINE):
             return whole.remove(text)
         return Inserted("", BEGIN, END, lambda _: (0, "")).remove(text)
+
+    def _beside(self, bare: str, row: re.Match[str], after: list[re.Match[str]]) -> str:
+        """Ours before the other commands or jobs."""
+        is_command = row["key"] == "commands"
+        if any(other["key"] == "llm-bus" for other in after):
+            raise CannotEdit(f"it has an 'llm-bus' of its own; {_BY_HAND}")
+        first = next(iter(after), None)
+        has_others = first is not None and (len(first["indent"]) > len(row["indent"]) or _is_item(first))
+        if row["rest"] or (first is not None and has_others and is_command == _is_item(first)):
+            raise CannotEdit(f"its '{row['key']}:' is not a block of lines; {_BY_HAND}")
+        indent = first["indent"] if first is not None and has_others else f"{row['indent']}  "
+        content = f"llm-bus:\n  run: '{GUARD}'" if is_command else f"- name: llm-bus\n  run: '{GUARD}'"
+        return Inserted(content, BEGIN, END, lambda _: (_below(bare, row), indent)).add(bare)
 
 
 # ---------------------------------------------------------------- simple-git-hooks
@@ -155,20 +204,29 @@ class _SimpleGitHooks:
         opening = re.search(r"\{", bare) if self.is_whole else _SIMPLE.search(bare)
         if opening is None:
             raise CannotEdit(f"it has no hooks of simple-git-hooks; {_BY_HAND}")
-        closing = bare.find("}", opening.end())
-        existing = re.compile(r'"pre-commit"\s*:\s*"').search(
-            bare, opening.end(), closing if closing > 0 else len(bare)
-        )
-        if existing:
-            return f"{bare[: existing.end()]}{_PREFIX}{bare[existing.end() :]}"
+        existing = re.compile(r'"pre-commit"\s*:\s*"').search(bare, opening.end())
         rest = bare[opening.end() :]
         comma = "" if rest.lstrip().startswith("}") else ","
-        return f"{bare[: opening.end()]}{_ALONE}{comma}{rest}"
+        alone = f"{bare[: opening.end()]}{_ALONE}{comma}{rest}"
+        beside = f"{bare[: existing.end()]}{_PREFIX}{bare[existing.end() :]}" if existing else alone
+        try:
+            wanted = self._with_ours(json.loads(bare))
+            return next(edited for edited in (beside, alone) if json.loads(edited) == wanted)
+        except (ValueError, RecursionError, AttributeError, StopIteration):
+            told = f"its hooks are not a JSON object with a text for 'pre-commit'; {_BY_HAND}"
+            raise CannotEdit(told) from None
 
     def remove(self, text: str | None) -> str | None:
         if text is None:
             return None
         return re.sub(re.escape(_ALONE) + ",?", "", text).replace(_PREFIX, "")
+
+    def _with_ours(self, document: dict[str, Any]) -> dict[str, Any]:
+        """What the file is to say; text that merely looks like its hooks is told from them by that."""
+        hooks = document if self.is_whole else document["simple-git-hooks"]
+        theirs = hooks.get("pre-commit")
+        hooks["pre-commit"] = f"{GUARD} && {theirs}" if theirs else GUARD
+        return document
 
 
 _ESCAPED = json.dumps(GUARD)[1:-1]

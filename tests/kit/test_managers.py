@@ -1,6 +1,7 @@
 """Hook managers: our line is in their own configuration, and comes out again byte for byte."""
 
 import json
+import re
 import subprocess
 import venv
 from pathlib import Path
@@ -28,6 +29,7 @@ CONFIGS = {
     "simple, one": ("package.json", '{\n\t"name": "x",\n\t"simple-git-hooks": {\n\t\t"pre-commit": "npx lint"\n\t}\n}'),
     "simple, none": ("package.json", '{"simple-git-hooks": {"pre-push": "npx test"}, "x": 1}\n'),
     "simple, empty": ("package.json", '{"simple-git-hooks": {}}\n'),
+    "simple, braces": ("package.json", '{"simple-git-hooks": {"commit-msg": "echo ${1}", "pre-commit": "npx lint"}}\n'),
     "simple, file": (".simple-git-hooks.json", '{\n  "pre-commit": "npx lint"\n}\n'),
 }
 
@@ -54,9 +56,60 @@ async def test_our_line_goes_into_a_managers_config_and_out_again(tree: WorkTree
         assert (tree.path / name).read_bytes() == content.encode()
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), [(".pre-commit-config.yaml", "repos: []\n"), ("lefthook.yml", "pre-commit: {parallel: true}\n")]
-)
+PLACES = {
+    "a comment behind": "pre-commit:  # c\n  commands: # linters\n    HERE\n    lint:\n      run: x\n",
+    "a blank line": "pre-commit:\n  commands:\n    HERE\n\n    lint:\n      run: x\n",
+    "a comment elsewhere": "pre-commit:\n  commands:\n    HERE\n# c\n      # d\n    lint:\n      run: x\n",
+    "a comment before": "pre-commit:\n# c\n  parallel: true\n# d\n  commands:\n    HERE\n    lint:\n      run: x\n",
+    "comments only": "pre-commit:\n  HERE\n      # c\n  parallel: true\n",
+    "quotes": "'pre-commit' :\n  \"commands\":\n    HERE\n    lint:\n      run: x\n",
+    "a list at the left": "pre-commit:\n  jobs:\n  HERE\n\n  - run: x\n",
+    "a script of that name": "pre-commit:\n  HERE\n  scripts:\n    commands:\n      runner: sh\n",
+    "a byte order mark": "\ufeffpre-commit:\n  commands:\n    HERE\n    lint:\n      run: x\n",
+    "items below their dash": "repos:\n  HERE\n  -\n    repo: local\n    hooks: []\n",
+    "an old item": "repos:\nHERE\n    # - repo: old\n- repo: local\n  hooks: []\n",
+}
+"""A configuration with HERE where our lines go, at their indentation."""
+
+
+@pytest.mark.parametrize("kind", PLACES)
+async def test_our_line_is_indented_as_its_neighbours_wherever_comments_are(tree: WorkTree, kind: str) -> None:
+    before, after = re.split("(?m)^ *HERE\n", PLACES[kind])
+    indent = PLACES[kind].partition("HERE")[0].rpartition("\n")[2]
+    name = ".pre-commit-config.yaml" if "repos:" in before else "lefthook.yml"
+    tree.write(name, before + after)
+    assert install(tree.path, Wishes()).problems == []
+    text = (tree.path / name).read_text("utf-8")
+    assert text.startswith(f"{before}{indent}# llm-bus:begin")
+    assert text.endswith(f"{indent}# llm-bus:end\n{after}")
+
+
+async def test_an_empty_config_keeps_our_section_when_installed_again(tree: WorkTree) -> None:
+    tree.write("lefthook.yml", "")
+    install(tree.path, Wishes())
+    assert install(tree.path, Wishes()).changes == []
+    assert PROGRAM in (tree.path / "lefthook.yml").read_text()
+    uninstall(tree.path)
+    assert (tree.path / "lefthook.yml").read_bytes() == b""
+
+
+OTHER_STYLES = [
+    (".pre-commit-config.yaml", "repos: []\n"),
+    (".pre-commit-config.yaml", "repos:\n  [{repo: local, hooks: []}]\n"),
+    ("lefthook.yml", "pre-commit: {parallel: true}\n"),
+    ("lefthook.yml", "pre-commit:\n- run: x\n"),
+    ("lefthook.yml", "pre-commit:\n  commands: {lint: {run: x}}\n"),
+    ("lefthook.yml", "pre-commit:\n  jobs: &jobs\n  - run: x\n"),
+    ("lefthook.yml", "pre-commit:\n  commands:\n    llm-bus:\n      run: x\n"),
+    ("lefthook.yml", "pre-commit:\n  commands:"),
+    ("package.json", '{"simple-git-hooks": {"pre-commit": ["npx", "lint"]}}\n'),
+    ("package.json", '{"simple-git-hooks": {"pre-commit": ""}}\n'),
+    ("package.json", '{"a": {"simple-git-hooks": {"pre-commit": "a"}}, "simple-git-hooks": {"pre-commit": "b"}}\n'),
+    ("package.json", '{\n  // ours\n  "simple-git-hooks": {"pre-commit": "npx lint"}\n}\n'),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), OTHER_STYLES)
 async def test_a_config_of_another_style_is_left_alone_and_named(tree: WorkTree, name: str, text: str) -> None:
     tree.write(name, text)
     [problem] = install(tree.path, Wishes()).problems
