@@ -22,12 +22,10 @@ from web.cli.terminal import say, say_json, table
 from web.config import Settings, read_settings
 
 ANSWER_SECONDS_MAX = 3.0
-ACTIVE_SECONDS = 900
-"""A participant who called within this time is active."""
-
 _EPILOG = """\b
-Overdue is a handoff that nobody has acknowledged for --hours. 'llm-bus doctor' says what
-is wrong; this says what is going on.
+Active is who called within the project's liveness window; calls of the last 15 seconds may
+not count yet. Overdue is a handoff that nobody has acknowledged for --hours. 'llm-bus
+doctor' says what is wrong; this says what is going on.
 \b
   llm-bus status
   llm-bus status --json --hours 4
@@ -35,7 +33,7 @@ is wrong; this says what is going on.
 
 
 class ActiveParticipant(Struct, frozen=True, kw_only=True):
-    """One who called lately."""
+    """One who called lately, in the lane that it registered, or else in the one it was given."""
 
     project: str
     participant: str
@@ -89,7 +87,7 @@ async def _look(settings: Settings, patience: timedelta, store: Store) -> Status
     for which, row in projects:
         state = await read_state(store.journal, which.id)
         told.append(describe(which, row) | {"open_handoffs": len(state.posts)})
-        active += await _active(store, which, database.now)
+        active += await _active(store, which, state, database.now - timedelta(seconds=row.liveness_window_seconds))
         overdue += _overdue(which, state, database.now - patience)
     disk = {} if settings.disk is None else {"free_bytes": settings.disk.statistics().free_bytes}
     return Status(
@@ -111,11 +109,15 @@ async def _server(url: str) -> dict[str, object]:
     return {"url": url, "answers": True, "version": version, "ready": ready}
 
 
-async def _active(store: Store, which: NamedProject, now: datetime) -> list[ActiveParticipant]:
+async def _active(store: Store, which: NamedProject, state: State, since: datetime) -> list[ActiveParticipant]:
     rows = await store.read(participants.members, which.owner_id, which.id) or []
-    since = now - timedelta(seconds=ACTIVE_SECONDS)
     return [
-        ActiveParticipant(project=which.name, participant=row.name, lane=row.lane, last_seen=row.last_seen)
+        ActiveParticipant(
+            project=which.name,
+            participant=row.name,
+            lane=state.presence.lane_of(row.participation_id) or row.lane,
+            last_seen=row.last_seen,
+        )
         for row in rows
         if row.last_seen is not None and row.last_seen >= since
     ]

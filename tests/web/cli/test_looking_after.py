@@ -73,6 +73,30 @@ def test_status_shows_server_projects_who_is_active_and_what_is_overdue(
     assert "overdue" not in told.stdout
 
 
+def test_status_shows_the_lanes_of_those_who_called_within_the_project_s_liveness_window(
+    server: Running, database: str
+) -> None:
+    def minted(name: str) -> str:
+        dock = ("--owner", "ann@example.com", "--project", "dock", "--participant", name, "--lane", "quay")
+        token: str = json.loads(llm_bus("token", "mint", *dock, "--json", "--database-url", database).stdout)["token"]
+        return token
+
+    registered = llm_bus("call", "register", '{"lane": "crane"}', "--url", server.url, LLM_BUS_TOKEN=minted("mia"))
+    assert registered.returncode == 0, registered
+    minted("noa")
+    query(database, "update projects set liveness_window_seconds = 7200 where slug = 'dock'")
+    query(
+        database,
+        """insert into liveness (project_id, participation_id, actor, at)
+           select p.project_id, p.id, 'ann/' || a.label, now() - interval '1 hour'
+             from participations p join participants a on a.id = p.participant_id
+             join projects j on j.id = p.project_id and j.slug = 'dock'
+           on conflict do nothing""",
+    )
+    active = [row for row in asked(database, "status")["active"] if row["project"] == "ann/dock"]
+    assert {row["participant"]: row["lane"] for row in active} == {"mia": "crane", "noa": "quay"}
+
+
 def test_adherence_is_counted_by_participant_and_week(server: Running, database: str, token: str) -> None:
     (row,) = asked(database, "adherence", "shop")["adherence"]
     assert (row["participant"], row["sessions"], row["sessions_unregistered"]) == ("ann/ada", 1, 1)
