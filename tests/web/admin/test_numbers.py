@@ -20,8 +20,11 @@ async def numbers(bus: Bus, ada: AdminClient) -> str:
     return f"{await project_of(bus, ada)}/numbers"
 
 
-async def test_every_sequence_tells_its_last_and_next_number(ada: AdminClient, numbers: str) -> None:
-    assert "adr ADR-0233 ADR-0234 scout" in text_of(await ada.page(numbers))
+async def test_every_sequence_tells_its_last_and_next_number_and_its_last_claim(ada: AdminClient, numbers: str) -> None:
+    await ada.change(f"{numbers}/seed", sequence="migration", current=20)
+    page = text_of(await ada.page(numbers))
+    assert "adr ADR-0233 ADR-0234 ADR-0233 scout" in page
+    assert "migration 20 21 1 scout" in page
 
 
 @pytest.mark.parametrize("asked", ["0232", "232", "ADR-0232", "adr-232", " adr 232 "])
