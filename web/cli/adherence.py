@@ -16,16 +16,15 @@ from web.config import read_settings
 _EPILOG = """\b
 "3/5" is three of five. Numbers: new numbered files whose number was claimed before the
 commit. Paths: changed paths under a lease, and how many of them only because the hook took
-it. Acks: how long an acknowledgement took, in the middle. Expired: leases that were neither
-released nor renewed. Sessions end with a pause of two hours. Covered: commits that the
-guard looked at.
+it. Time to ack: the median. Expired: leases that were neither released nor renewed.
+Sessions end with a pause of two hours. Covered: commits that the guard looked at.
 \b
   llm-bus adherence shop
   llm-bus adherence shop --weeks 12 --json
 """
 
 _HEADINGS = (
-    *("week", "participant", "numbers claimed", "paths leased", "by the hook", "acks", "time to ack"),
+    *("week", "participant", "numbers claimed", "paths leased", "leased by hook", "acks", "time to ack"),
     *("overdue", "leases expired", "without register", "covered", "bypassed"),
 )
 
