@@ -14,7 +14,7 @@ from quart.typing import ResponseReturnValue
 
 from engine import task_queries, terms
 from engine.decision import Context
-from engine.identity import Principal
+from engine.identity import Addressee, Principal
 from engine.lookups import FinishedTask, Found, Recall, TaskQuery
 from engine.project import AnyCommand
 from engine.refusals import Refusal
@@ -228,7 +228,8 @@ async def _index_page(context: AdminContext, project: ProjectRow, form: forms.An
         values |= {"picture": task_picture.drawn(subgraph), "listing": None}
     else:
         caller = owner_in_person(project)
-        listing = await look(project.id, lambda state, now: _listing(state, now, caller, filters))
+        owner = None if filters.owner is None else await _meant(context, caller, filters.owner)
+        listing = await look(project.id, lambda state, now: _listing(state, now, caller, filters, owner))
         values["listing"] = listing
         shows_finished = filters.status in {None, "done", "cancelled"} and filters.priority in {None, 0, 1, 2}
         if shows_finished and listing.finished and not listing.more:
@@ -238,7 +239,8 @@ async def _index_page(context: AdminContext, project: ProjectRow, form: forms.An
                 upto=ID_MAX,
                 below=ID_MAX if rank is None or filters.status not in {"done", "cancelled"} else rank[1],
                 status=filters.status,
-                owner=filters.owner,
+                owner=owner.actor if isinstance(owner, Addressee) else owner,
+                former_names=owner.former_names if isinstance(owner, Addressee) else (),
                 lane=filters.lane,
                 limit=limit + 1,
             )
@@ -259,13 +261,24 @@ async def _index_page(context: AdminContext, project: ProjectRow, form: forms.An
     )
 
 
-def _listing(state: State, now: datetime, caller: Principal, filters: Filters) -> Listing:
-    """The unfinished tasks that the filters want; `caller` looks."""
+async def _meant(context: AdminContext, caller: Principal, name: str) -> Addressee | str:
+    """Whom a name means, present or former, as for the tools; or the name in the ledger, when nobody has it now."""
+    found = await context.services.rosters.resolve(name, caller.project_id)
+    if isinstance(found, Addressee):
+        return found
+    return name if "/" in name else f"{caller.handle}/{name}"
+
+
+def _listing(
+    state: State, now: datetime, caller: Principal, filters: Filters, owner: Addressee | str | None
+) -> Listing:
+    """The unfinished tasks that the filters want, of this owner if one is given; `caller` looks."""
     book = state.tasks
+    of_whom = owner.id if isinstance(owner, Addressee) else owner
     looking = Context(caller=caller, seq=state.seq, now=now, at=now, recall=Recall())
 
     def found(status: str | None, limit: int) -> list[Row]:
-        tasks = book.find(status, filters.owner, filters.lane, ready=False, limit=limit, below=filters.rank)
+        tasks = book.find(status, of_whom, filters.lane, ready=False, limit=limit, below=filters.rank)
         return [
             Row(
                 task=task,

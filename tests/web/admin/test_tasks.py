@@ -8,6 +8,7 @@ from store.ledger import history
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import links_of, text_of, wrong_in
 from tests.web.bus import Bus
+from tests.web.mcp.test_former_names import delete, rename
 
 TASKS = "/admin/projects/1/tasks"
 
@@ -83,6 +84,30 @@ async def test_the_board_and_the_table_show_what_the_filters_want(bus: Bus, ada:
         mine = text_of(await ada.page(TASKS, view=view, owner="ada/api", status="assigned"))
         assert re.findall(r"#\d", mine) == ["#4"]
     assert (await ada.get(TASKS, below="somewhere")).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["ada/ranger", "ranger", "ada/scout", "scout"])
+async def test_tasks_of_a_renamed_participant_are_found_by_either_name(
+    bus: Bus, ada: AdminClient, token: str, name: str
+) -> None:
+    scout = await bus.mint("scout", project="shop")
+    for task_id in (1, 2):
+        await bus.call(token, "task_create", title="t", owner="scout")
+        await bus.call(scout, "task_start", task_id=task_id)
+    await bus.call(scout, "task_ship", task_id=1)
+    await bus.call(token, "task_create", title="t", owner="api")
+    await rename(bus, "scout", "ranger")
+    for view in ("board", "table"):
+        said = text_of(await ada.page(TASKS, view=view, owner=name))
+        assert sorted(re.findall(r"#\d", said)) == ["#1", "#2"]
+
+
+async def test_tasks_of_a_deleted_participant_are_found_by_its_name(bus: Bus, ada: AdminClient, token: str) -> None:
+    await bus.mint("scout", project="shop")
+    await bus.call(token, "task_create", title="t", owner="scout")
+    await delete(bus, "scout")
+    for name in ("ada/scout", "scout"):
+        assert re.findall(r"#\d", text_of(await ada.page(TASKS, owner=name))) == ["#1"]
 
 
 async def test_a_search_that_looked_at_many_finished_tasks_goes_on_from_there(
