@@ -5,6 +5,7 @@ What was asked just before the end of the input is still answered, as in `echo â
 news.
 """
 
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO
 
 import anyio
 import mcp_types as types
+import msgspec
 import trio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.exceptions import MCPError
@@ -26,6 +28,18 @@ LINE_BYTES_MAX = 1_000_000
 
 LAST_ANSWERS_SECONDS_MAX = 1.0
 """How long the end of the input waits for the answers under way. Clients kill a program that does not end in two."""
+
+ENDS_BYTES = 10_000
+"""How much of the beginning and of the end of a longer line is searched for its id: clients write it as one of the
+first or the last members of the message."""
+
+_MEMBER = rb'\s*"\w+"\s*:\s*"[^"\\]*"\s*'
+_ID = rb'\s*"id"\s*:\s*(-?\d{1,20}|"(?:[^"\\]|\\.)*")\s*'
+_ID_AT_AN_END = (
+    re.compile(rb"\s*\{(?:" + _MEMBER + rb",)*" + _ID + rb","),
+    re.compile(rb"," + _ID + rb"(?:," + _MEMBER + rb")*\}\s*$"),
+)
+"""The id of the message itself. Inside the params it has a list or object before it, or after it."""
 
 _TOO_LONG = types.ErrorData(code=types.INVALID_REQUEST, message=f"Invalid request: over {LINE_BYTES_MAX} bytes")
 
@@ -101,12 +115,13 @@ async def _write(leaving: MemoryObjectReceiveStream[SessionMessage], stdout: Bin
 
 
 def _next_line(stdin: BinaryIO) -> bytes:
-    """One line; of one that is too long, just more than is taken, and the rest is dropped."""
+    """One line; of one that is too long, just more than is taken and its end, and the rest is dropped."""
     line = stdin.readline(LINE_BYTES_MAX + 1)
-    rest = line
+    rest, end = line, b""
     while len(rest) > LINE_BYTES_MAX and not rest.endswith(b"\n"):
         rest = stdin.readline(LINE_BYTES_MAX + 1)
-    return line
+        end = (end + rest)[-ENDS_BYTES:]
+    return line + end
 
 
 def _send(stdout: BinaryIO, line: bytes) -> None:
@@ -116,7 +131,8 @@ def _send(stdout: BinaryIO, line: bytes) -> None:
 
 def _message(line: bytes) -> types.JSONRPCRequest | types.JSONRPCNotification | types.JSONRPCError:
     """The message in a line, or the answer to a line that has none."""
-    read = jsonrpc.Unreadable(_TOO_LONG) if len(line) > LINE_BYTES_MAX else jsonrpc.read_message(line)
+    is_too_long = len(line) > LINE_BYTES_MAX
+    read = jsonrpc.Unreadable(_TOO_LONG, _id_of_long(line)) if is_too_long else jsonrpc.read_message(line)
     if isinstance(read, jsonrpc.Unreadable):
         return types.JSONRPCError(jsonrpc="2.0", id=read.id, error=read.error)
     if read.id is UNSET:
@@ -126,3 +142,13 @@ def _message(line: bytes) -> types.JSONRPCRequest | types.JSONRPCNotification | 
     except MCPError as refused:
         return types.JSONRPCError(jsonrpc="2.0", id=read.id, error=refused.error)
     return types.JSONRPCRequest(jsonrpc="2.0", id=read.id, method=read.method, params=params)
+
+
+def _id_of_long(line: bytes) -> str | int | None:
+    """The id of a message that is not read; None when neither of its ends has it."""
+    begins, ends = _ID_AT_AN_END
+    found = begins.match(line[:ENDS_BYTES]) or ends.search(line[-ENDS_BYTES:])
+    try:
+        return None if found is None else msgspec.json.decode(found[1], type=str | int)
+    except msgspec.DecodeError:
+        return None
