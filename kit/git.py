@@ -112,9 +112,14 @@ class Repository:
 
     def work_trees(self) -> list[str]:
         """The roots of all work trees of this repository, this one first."""
-        listed = _decoded(_git(self.root, "worktree", "list", "--porcelain", "-z") or b"").split("\0")
-        others = [row.partition(" ")[2] for row in listed if row.startswith("worktree ")]
-        return list(dict.fromkeys([str(self.root), *others]))
+        return list(dict.fromkeys([str(self.root), *(tree["worktree"] for tree in self._listed_work_trees())]))
+
+    def _listed_work_trees(self) -> Iterator[dict[str, str]]:
+        """What git tells of each work tree, by its name there: `worktree` (the path), `HEAD`, `branch`, `detached`."""
+        listed = _decoded(_git(self.root, "worktree", "list", "--porcelain", "-z") or b"")
+        for told in listed.split("\0\0"):
+            if told:
+                yield {name: value for name, _, value in (row.partition(" ") for row in told.split("\0"))}
 
     @property
     def own_state(self) -> Path:
@@ -221,9 +226,10 @@ class Repository:
         return bool(_git(self.root, "log", "-1", "--format=%H", "HEAD", "--", f":(literal,top){path}"))
 
     def names_on_branches(self, folder: str) -> Iterator[tuple[str, str]]:
-        """Each name that a branch has directly in a folder (with a slash at its end), with the branch.
+        """Each name that a branch has directly in a folder (with a slash at its end), with what to call the branch.
 
-        Not those of this branch's own former states, such as what was pushed before a commit was amended or rebased.
+        A work tree that is on no branch counts as one. Not those of this branch's own former states, such as what was
+        pushed before a commit was amended or rebased.
         """
         refs = {oid: name for oid, name in self._refs.items() if not name.startswith("refs/tags/")}
         branches = {oid: name for oid, name in refs.items() if oid not in self._own_former_states}
@@ -234,15 +240,23 @@ class Repository:
             if oid not in seen:
                 seen[oid] = None
                 for name in _names_in(tree, len(oid) // 2):
-                    yield _decoded(name), branch
+                    yield _decoded(name), branch.split("/", 2)[2]
 
     @cached_property
     def _refs(self) -> dict[str, str]:
-        """The commits of branches and tags, the most recent first, and one of the names of each."""
+        """The commits of branches, tags and work trees without a branch, and one of the names of each."""
         kinds = ("refs/heads", "refs/remotes", "refs/tags")
         form = "--format=%(objectname) %(refname)"
         listed = _git(self.root, "for-each-ref", "--sort=-creatordate", f"--count={REFS_MAX}", form, *kinds) or b""
-        return dict(reversed([row.split(" ", 1) for row in _decoded(listed).splitlines()]))
+        named = dict(reversed([row.split(" ", 1) for row in _decoded(listed).splitlines()]))
+        return {**self._detached(), **named}
+
+    def _detached(self) -> dict[str, str]:
+        """The commits of work trees that are on no branch, as several clients make one for each agent."""
+        if not (self.shared / "worktrees").is_dir():
+            return {}
+        trees = [tree for tree in self._listed_work_trees() if "detached" in tree and "prunable" not in tree]
+        return {tree["HEAD"]: f"refs/worktree/the work tree {tree['worktree']}" for tree in trees}
 
     @cached_property
     def _own_former_states(self) -> set[str]:

@@ -1,7 +1,8 @@
 """The numbers in names: which part of a path is its number, of which sequence, and what is a date instead.
 
 The number is in the file's name, or in the folder's when the file's name has none (`0001_users/up.sql`). A name may
-hold several runs of digits (`oauth2-0007.md`): the one that looks like the numbers of its neighbours is meant.
+hold several runs of digits (`oauth2-0007.md`): the one that looks like the numbers of its neighbours is meant, and a
+year only where nothing else can be (`2026-0007.md`).
 """
 
 from __future__ import annotations
@@ -109,7 +110,10 @@ class Numbering:
             return None
         segment, name, runs = found
         usual = self._usual(glob)
-        run = max(runs, key=lambda run: (usual[_shape(name, run)], _stands_alone(name, run), -run.start()))
+        run = max(
+            runs,
+            key=lambda run: (usual[_shape(name, run)], _stands_alone(name, run), not _is_year(run), -run.start()),
+        )
         begin = sum(len(part) + 1 for part in path.split("/")[:segment])
         if _is_no_number(run) or _is_date(path, begin, begin + run.start()):
             return None
@@ -157,6 +161,10 @@ def _lone_runs(name: str) -> list[re.Match[str]]:
     """The runs of digits that are alone in their word: versions and hashes (`1.10`, `9f86d0`) have several."""
     words = [list(_RUNS.finditer(name, *word.span())) for word in _WORDS.finditer(name)]
     return [runs[0] for runs in words if len(runs) == 1]
+
+
+def _is_year(run: re.Match[str]) -> bool:
+    return re.fullmatch(_YEAR, run.group()) is not None
 
 
 def _is_no_number(run: re.Match[str]) -> bool:

@@ -106,7 +106,7 @@ def _twin_on_a_branch(
         if other is None or (other.sequence, other.number) != (file.sequence, file.number) or other.stem == file.stem:
             continue
         if not repository.was_in_this_history(other.unit):
-            return other.unit, branch.partition("/")[2].partition("/")[2]
+            return other.unit, branch
     return None
 
 

@@ -1,5 +1,7 @@
 """What counts as a new number: files that come in from elsewhere, that move, that count on their own, and twins."""
 
+import shutil
+
 import pytest
 
 from kit.install import Wishes, install
@@ -116,6 +118,26 @@ async def test_two_subagents_in_two_worktrees_do_not_share_a_number(bus: Bus, al
     assert "docs/decisions/0002-b.md" in ran.err
 
 
+@pytest.mark.parametrize("is_left", [False, True], ids=["at work", "removed"])
+async def test_a_work_tree_without_a_branch_counts_while_it_is_there(
+    bus: Bus, alice: WorkTree, *, is_left: bool
+) -> None:
+    await claim(bus, alice)
+    await alice.stage("shared.txt")
+    await alice.git("commit", "--quiet", "--message", "base")
+    for name in ("second", "third"):
+        await alice.git("worktree", "add", "--quiet", "--detach", f"../{name}")
+    second, third = (WorkTree(alice.path.parent / name, alice.who) for name in ("second", "third"))
+    await second.stage("docs/decisions/0001-a.md")
+    await second.git("commit", "--quiet", "--message", "first")
+    if is_left:
+        shutil.rmtree(second.path)
+    await third.stage("docs/decisions/0001-b.md")
+    ran = await third.hook("--staged")
+    told = f"adr 1 is also the number of docs/decisions/0001-a.md on the work tree {second.path}"
+    assert (ran.code, told in ran.err) == ((0, False) if is_left else (1, True))
+
+
 async def test_a_branch_that_only_lags_behind_a_rename_is_no_twin(bus: Bus, alice: WorkTree) -> None:
     await claim(bus, alice)
     await alice.stage("docs/decisions/0001-a.md")
@@ -200,6 +222,9 @@ async def test_a_sequence_that_was_never_seeded_is_not_claimed_from(bus: Bus, al
         ("d/http-2-0007.md", ["d/login-0005.md", "d/tokens-0006.md"], 7),
         ("d/0007-2-factors.md", ["d/0006-x.md"], 7),
         ("d/ADR-0007-oauth2.md", ["d/ADR-0006-x.md"], 7),
+        ("d/2026-0007-x.md", ["d/2026-0006-y.md"], 7),
+        ("d/ADR-2026-7.md", [], 7),
+        ("d/0007-2038-problem.md", [], 7),
         ("d/V7__init.sql", [], 7),
         ("d/0007_users/up.sql", [], 7),
         ("d/0007_users/step2.sql", [], 2),
