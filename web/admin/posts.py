@@ -1,7 +1,6 @@
 """One post: its text, its thread, who acknowledged it and who still has to. The owner answers and acknowledges it.
 
-Readers who still have to are found in the ledger: the addressee, and all who were registered in the lane when the post
-was sent or registered there before the first acknowledgement (`engine.posts`).
+Readers are found by id, because they, and the owner's handle, may have other names now than when the post was sent.
 """
 
 from datetime import datetime
@@ -14,16 +13,18 @@ from quart import Blueprint, render_template
 from quart.typing import ResponseReturnValue
 
 from engine import posts, terms
-from engine.lookups import AckFact, EventQuery, EventView, PostQuery, PostRecord
+from engine.identity import OWNER
+from engine.lookups import AckFact, PostQuery, PostRecord
 from engine.refusals import Refusal
 from engine.terms import ID_MAX
 from store import Store
 from store.ledger.projects import ProjectRow
+from store.people import grants
 from web.admin import acting, forms
 from web.admin.context import AdminContext
 from web.admin.finding import found, the_project
 from web.admin.markdown import pieces, ref_address, rendered
-from web.admin.visitor import PREFIX, current_owner, see_other
+from web.admin.visitor import PREFIX, see_other
 
 THREAD_POSTS_MAX = 50
 
@@ -33,9 +34,6 @@ THREAD_PIECES_MAX = 3_000
 
 SUBJECT_LENGTH_MAX = 200
 
-REGISTRATIONS_MAX = 1000
-"""How many registrations before a post, and after it, are looked through for who was in its lane."""
-
 
 class Reply(Struct, frozen=True, kw_only=True):
     """An answer to a post."""
@@ -44,12 +42,17 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 
 class Post(Struct, frozen=True, kw_only=True):
-    """A post as its page shows it; its acknowledgements oldest first."""
+    """A post as its page shows it; its acknowledgements oldest first.
+
+    `by` and `to_id` are readers; `sender` and `to_actor` are the names that they had then.
+    """
 
     id: int
     at: datetime
+    by: int
     sender: str
     to_lane: str | None
+    to_id: int | None
     to_actor: str | None
     subject: str | None
     body: str
@@ -74,8 +77,7 @@ def post_pages(context: AdminContext) -> Blueprint:
         post = found(await _find(context.store, project_id, post_id))
         if form.fields is None:
             return await _post_page(context, project, post_id, form), 400
-        handle = current_owner().handle
-        answered = post.sender if post.sender != handle else post.to_actor
+        answered = await _answered(context.store, project_id, post)
         command = posts.Post(
             to_actor=answered,
             to_lane=post.to_lane if answered is None else None,
@@ -117,7 +119,7 @@ async def _post_page(context: AdminContext, project: ProjectRow, post_id: int, f
         post=post,
         thread=[(each, text) for each, text in zip(thread, await _texts(thread, post), strict=True)],
         is_cut=len(thread) >= THREAD_POSTS_MAX,
-        owing=await _owing(context.store, project.id, post),
+        owing=await _owing(context, project.id, post_id),
         refs={each.id: ref_address(project, each.ref) for each in thread},
         form=form,
     )
@@ -140,22 +142,6 @@ async def _texts(thread: list[Post], current: Post) -> list[Markup | None]:
     return texts
 
 
-def owing(post: Post, before: list[EventView], after: list[EventView]) -> list[str]:
-    """Readers who owe the post an acknowledgement, from the registrations before and after it, both oldest first."""
-    lanes = {event.actor: event.payload["lane"] for event in before}
-    delivered = {actor for actor, lane in lanes.items() if post.to_lane is not None and lane == post.to_lane}
-    answered_at = post.acks[0].at if post.acks else None
-    delivered |= {
-        event.actor
-        for event in after
-        if event.payload["lane"] == post.to_lane and (answered_at is None or event.ts <= answered_at)
-    }
-    delivered.discard(post.sender)
-    if post.to_actor is not None:
-        delivered.add(post.to_actor)
-    return sorted(delivered - {fact.actor for fact in post.acks})
-
-
 async def _find(store: Store, project_id: int, post_id: int) -> Post | None:
     if post_id > ID_MAX:
         return None
@@ -163,13 +149,27 @@ async def _find(store: Store, project_id: int, post_id: int) -> Post | None:
     return _post(records[0]) if records else None
 
 
-async def _owing(store: Store, project_id: int, post: Post) -> list[str]:
-    if post.to_lane is None:
-        return owing(post, [], [])
-    before = EventQuery(type="register", upto=post.id, limit=REGISTRATIONS_MAX)
-    after = EventQuery(type="register", after=post.id, upto=ID_MAX, oldest_first=True, limit=REGISTRATIONS_MAX)
-    earlier = await store.journal.events(project_id, before)
-    return owing(post, earlier[::-1], await store.journal.events(project_id, after))
+async def _owing(context: AdminContext, project_id: int, post_id: int) -> list[str]:
+    """The names of those who still have to acknowledge the post, as far as the project remembers."""
+    names = await _names(context.store, project_id)
+    owing = await context.services.directory.look(
+        project_id, lambda state, now: [reader for reader in names if state.posts.owes(reader, post_id)]
+    )
+    return sorted(names[reader] for reader in owing)
+
+
+async def _answered(store: Store, project_id: int, post: Post) -> str | None:
+    """Whom the owner's answer to a post is for: its sender, or, when that is the owner, its addressee, if any."""
+    names = await _names(store, project_id)
+    if post.by != OWNER:
+        return names.get(post.by, post.sender)
+    return post.to_actor if post.to_id is None else names.get(post.to_id, post.to_actor)
+
+
+async def _names(store: Store, project_id: int) -> dict[int, str]:
+    """What everybody in the project is called now, by reader; the owner first."""
+    roster = found(await store.read(grants.roster, project_id))
+    return {OWNER: roster.handle} | {reader: f"{roster.handle}/{label}" for label, reader in roster.labels.items()}
 
 
 def _post(record: PostRecord) -> Post:
@@ -177,8 +177,10 @@ def _post(record: PostRecord) -> Post:
     return Post(
         id=event.seq,
         at=event.at,
+        by=event.by,
         sender=event.actor,
         to_lane=data.to_lane,
+        to_id=data.to_id,
         to_actor=data.to_actor,
         subject=data.subject,
         body=data.body,

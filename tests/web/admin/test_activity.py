@@ -3,14 +3,13 @@
 import csv
 import io
 import json
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
 import trio
 
 from engine.events import EVENT_TYPES
-from engine.lookups import AckFact, EventView
+from engine.lookups import EventView
 from store.ledger import words
 from tests.bounds import HANG_SECONDS
 from tests.postgres import query
@@ -19,7 +18,6 @@ from tests.web.admin.reading import fields_of, links_of, text_of, wrong_in
 from tests.web.admin.test_projects import project_of
 from tests.web.bus import Bus
 from web.admin.activity import PAGE_EVENTS, as_csv, start_of_today
-from web.admin.posts import Post, owing
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -198,48 +196,6 @@ async def test_what_is_no_post_of_this_project_has_no_page(bus: Bus, ada: AdminC
     there = await project_of(bus, ada)
     for number in (0, 1, 2, 10**30):
         assert (await ada.get(f"{there}/posts/{number}")).status_code == 404
-
-
-def registered(seq: int, actor: str, lane: str) -> EventView:
-    payload: dict[str, Any] = {"lane": lane, "status": None}
-    return EventView(id=seq, ts=NOON + timedelta(seconds=seq), actor=actor, type="register", payload=payload)
-
-
-def posted(*acks: tuple[int, str], to_lane: str | None = "docs", to_actor: str | None = None) -> Post:
-    return Post(
-        id=10,
-        at=NOON + timedelta(seconds=10),
-        sender="ada/lead",
-        to_lane=to_lane,
-        to_actor=to_actor,
-        subject=None,
-        body="ready",
-        ref=None,
-        tag=None,
-        reply_to=None,
-        thread=10,
-        acks=tuple(AckFact(by=0, actor=actor, at=NOON + timedelta(seconds=seq)) for seq, actor in acks),
-    )
-
-
-def test_who_was_in_the_lane_owes_an_answer_and_its_author_does_not() -> None:
-    before = [registered(1, "ada/lead", "docs"), registered(2, "ada/scout", "docs"), registered(3, "ada/else", "core")]
-    assert owing(posted(), before, []) == ["ada/scout"]
-
-
-def test_who_left_the_lane_before_owes_nothing_and_who_left_it_after_still_does() -> None:
-    before = [registered(1, "ada/gone", "docs"), registered(2, "ada/gone", "core"), registered(3, "ada/scout", "docs")]
-    assert owing(posted(), before, [registered(11, "ada/scout", "core")]) == ["ada/scout"]
-
-
-def test_who_came_to_the_lane_before_the_first_answer_owes_one_and_who_came_later_does_not() -> None:
-    after = [registered(11, "ada/early", "docs"), registered(13, "ada/late", "docs")]
-    assert owing(posted((12, "ada/other")), [], after) == ["ada/early"]
-
-
-def test_who_is_addressed_in_person_owes_an_answer_until_they_give_it() -> None:
-    assert owing(posted(to_lane=None, to_actor="ada/scout"), [], []) == ["ada/scout"]
-    assert owing(posted((12, "ada/scout"), to_lane=None, to_actor="ada/scout"), [], []) == []
 
 
 @pytest.mark.parametrize("asked", ["rounding", "ROUND", "books half", "pr 218", "minor-unit", "tax table"])

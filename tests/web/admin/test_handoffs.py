@@ -46,6 +46,21 @@ async def test_a_post_to_the_owner_is_answered_and_acknowledged(bus: Bus, ada: A
     assert [ack["actor"] for ack in mine["acked_by"]] == ["ada"]
 
 
+async def test_a_post_to_the_owner_s_former_handle_is_answered_and_acknowledged(bus: Bus, ada: AdminClient) -> None:
+    token = await bus.mint("scout")
+    asked = await bus.call(token, "post", to_actor="ada", body="Which?")
+    post = f"{await project_of(bus, ada)}/posts/{asked['post_id']}"
+    await ada.change("/admin/account", handle="lovelace")
+    page = text_of(await ada.page(post))
+    assert "Waiting for lovelace" in page
+    assert "You do not have to" not in page
+    await ada.change(f"{post}/reply", body="The first.")
+    (answer,) = (await bus.call(token, "read_posts", to_me=True))["posts"]
+    assert (answer["to_actor"], answer["body"]) == ("lovelace/scout", "The first.")
+    await ada.change(f"{post}/ack")
+    assert "Waiting for" not in text_of(await ada.page(post))
+
+
 @pytest.mark.parametrize(
     ("typed", "status", "field"),
     [({"body": " "}, 400, "body"), ({"to_lane": "x" * 65}, 400, "to_lane"), ({"to_actor": "nobody-here"}, 404, None)],
