@@ -142,7 +142,11 @@ class VoidedNumber(Reply, frozen=True, kw_only=True):
 
 
 class SequenceRow(Struct, frozen=True, kw_only=True):
-    """One sequence and the number it gives next. `voids` counts the numbers that were voided, if there are any."""
+    """One sequence and the number it gives next. `voids` counts the numbers that were voided, if there are any.
+
+    `next` is also there when no claim gets it: the sequence is archived, or used up. Hooks of the kit that are
+    installed need a number in every row, and JavaScript reads 2**53, one more than `ID_MAX`, exactly.
+    """
 
     name: str
     prefix: str
@@ -202,6 +206,11 @@ class Sequence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     archived: bool = False
     voids: int = 0
     void_numbers: tuple[int, ...] = ()
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether no JSON reader could tell the next number from its neighbours."""
+        return self.current >= terms.ID_MAX
 
     def formatted(self, number: int) -> str:
         """How `number` looks in this sequence."""
@@ -320,9 +329,9 @@ def claim(book: SequenceBook, keys: KeyBook, command: Claim, context: Context) -
         return refused
     if sequence.archived:
         return _is_archived(sequence)
-    number = sequence.current + 1
-    if number > terms.ID_MAX:
+    if sequence.is_used_up:
         return conflict(f"sequence '{command.sequence}' is used up: no number after {terms.ID_MAX} fits a JSON reader.")
+    number = sequence.current + 1
     is_new = command.sequence not in book
     close = nearest(command.sequence, (each.name for each in book.in_use())) if is_new else None
     claimed = Claimed(

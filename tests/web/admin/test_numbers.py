@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.terms import ID_MAX
 from tests.web.admin.admin_client import AdminClient
 from tests.web.admin.reading import links_of, text_of, wrong_in
 from tests.web.admin.test_projects import project_of
@@ -25,6 +26,13 @@ async def test_every_sequence_tells_its_last_and_next_number_and_its_last_claim(
     page = text_of(await ada.page(numbers))
     assert "adr ADR-0233 ADR-0234 ADR-0233 scout" in page
     assert "migration 20 21 1 scout" in page
+
+
+async def test_a_sequence_that_gives_no_more_numbers_has_no_next_one(bus: Bus, ada: AdminClient, numbers: str) -> None:
+    await ada.change(f"{numbers}/seed", sequence="migration", current=ID_MAX)
+    assert f"migration {ID_MAX} none 1 scout" in text_of(await ada.page(numbers))
+    await ada.change(f"{numbers}/archive", sequence="adr", archived="true")
+    assert "adr archived ADR-0233 none ADR-0233 scout" in text_of(await ada.page(numbers))
 
 
 @pytest.mark.parametrize("asked", ["0232", "232", "ADR-0232", "adr-232", " adr 232 "])
