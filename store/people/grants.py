@@ -26,6 +26,8 @@ select j.id, j.owner_id, j.slug, j.name, o.handle, o.suspended_at is not null or
 # A change in a project keeps the project from being deleted until the transaction ends.
 _PROJECT_TO_CHANGE = f"{_PROJECT} for key share of j"
 
+_HANDLES = "select o.handle, o.former_handles from projects j join owners o on o.id = j.owner_id where j.id = %s"
+
 _ROSTER = """
 select a.label, p.id from participations p join participants a on a.id = p.participant_id where p.project_id = %s
 """
@@ -138,12 +140,13 @@ async def lock_project(connection: Connection, project_id: int) -> Project:
 
 async def roster(connection: Connection, project_id: int) -> Roster | None:
     """The members of a project; None when there is no such project."""
-    rows = await connection.fetch(_PROJECT, (project_id,))
+    rows = await connection.fetch(_HANDLES, (project_id,))
     if not rows:
         return None
+    handle, former_handles = rows[0]
     labels: dict[str, int] = dict(await connection.fetch(_ROSTER, (project_id,)))
     former_labels = {label: tuple(former) for label, former in await connection.fetch(_RENAMED, (project_id,))}
-    return Roster(handle=rows[0][4], labels=labels, former_labels=former_labels)
+    return Roster(handle=handle, labels=labels, former_handles=tuple(former_handles), former_labels=former_labels)
 
 
 async def list_participants(connection: Connection, project_id: int) -> list[ParticipantRow]:

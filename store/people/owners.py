@@ -31,9 +31,15 @@ _LOCK = "select from owners where id = %s for no key update"
 
 _LOCK_HANDLE = "select handle from owners where id = %s for update"
 
+FORMER_HANDLES_MAX = 1
+"""Former handles that an owner is still known by, the latest ones: each is one search more for each name of a label."""
+
 _RENAME = f"""
-update owners o set handle = %s, handle_confirmed_at = coalesce(handle_confirmed_at, now())
- where o.id = %s returning {COLUMNS}
+update owners o
+   set handle = %(handle)s, handle_confirmed_at = coalesce(handle_confirmed_at, now()),
+       former_handles = case when handle = %(handle)s then former_handles
+                             else (handle || array_remove(former_handles, %(handle)s))[1:{FORMER_HANDLES_MAX}] end
+ where o.id = %(id)s returning {COLUMNS}
 """  # noqa: S608  # made of literals
 
 _IS_OWNER = "select exists (select from owners where id = %s)"
@@ -92,7 +98,7 @@ async def rename(connection: Connection, owner_id: int, handle: str, *, by: str)
     handle = checked_handle(handle)
     ((before,),) = await connection.fetch(_LOCK_HANDLE, (owner_id,))
     try:
-        (row,) = await connection.fetch(_RENAME, (handle, owner_id))
+        (row,) = await connection.fetch(_RENAME, {"handle": handle, "id": owner_id})
     except UniqueTaken as taken:
         raise NameTaken(f"somebody has the handle '{handle}' already: choose another one.", field="handle") from taken
     if handle != before:

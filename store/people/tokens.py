@@ -38,7 +38,7 @@ array(select f.label from unnest(a.former_labels) with ordinality as f (label, p
 
 _AUTHENTICATE = f"""
 select p.id, p.project_id, o.handle, a.label, j.slug, p.is_admin, j.liveness_window_seconds, j.stale_after_seconds,
-       {FORMER_LABELS},
+       o.former_handles, {FORMER_LABELS},
        o.id, a.id, o.suspended_at is not null, j.archived_at is not null
   from tokens t
   join participations p on p.id = t.participation_id
@@ -120,8 +120,8 @@ async def authenticate(connection: Connection, token_hash: bytes) -> Grant | Non
     rows = await connection.fetch(_AUTHENTICATE, (token_hash,), prepare=True)
     if not rows:
         return None
-    participation_id, project_id, handle, label, slug, is_admin, window, stale_after, former, *of_whom = rows[0]
-    owner_id, participant_id, suspended, archived = of_whom
+    participation_id, project_id, handle, label, slug, is_admin, window, stale_after, *of_whom = rows[0]
+    former_handles, former_labels, owner_id, participant_id, suspended, archived = of_whom
     principal = Principal(
         id=participation_id,
         project_id=project_id,
@@ -131,7 +131,8 @@ async def authenticate(connection: Connection, token_hash: bytes) -> Grant | Non
         is_admin=is_admin,
         liveness_window_seconds=window,
         stale_after_seconds=stale_after,
-        former_labels=tuple(former),
+        former_handles=tuple(former_handles),
+        former_labels=tuple(former_labels),
     )
     return Grant(
         principal=principal,

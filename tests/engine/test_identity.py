@@ -91,9 +91,24 @@ def test_a_former_label_means_who_had_it_where_that_is_one_and_nobody_has_it_sin
         assert refusal.code == "not_found"
 
 
+def test_a_former_handle_means_the_present_one_and_labels_come_first() -> None:
+    former_labels = {"web": ("css",)}
+    roster = Roster(handle="kim", labels={"web": 5, "jo": 6}, former_handles=("kay", "jo"), former_labels=former_labels)
+    assert resolve("Kay/web", roster) == resolve("kay/css", roster) == resolve("web", roster)
+    assert roster.member("web").former_names == ("kim/css", "kay/web", "kay/css", "jo/web", "jo/css")
+    assert resolve("kay", roster) == resolve("kim", roster) == Addressee(OWNER, "kim", ("kay", "jo"))
+    assert resolve("jo", roster) == roster.member("jo")
+    outdated = resolve("kay", roster, is_fresh=False)
+    assert isinstance(outdated, Refusal)
+    assert outdated.code == "not_found"
+
+
 def test_the_ledger_writes_handle_and_label_or_the_bare_handle() -> None:
     assert (ada.actor, kim.actor) == ("kim/ada", "kim")
     assert structs.replace(ada.principal, former_labels=("adah", "a")).former_names == ["kim/adah", "kim/a"]
+    before = {"former_handles": ("kay",), "former_labels": ("a",)}
+    assert structs.replace(ada.principal, **before).former_names == ["kim/a", "kay/ada", "kay/a"]
+    assert structs.replace(kim.principal, **before).former_names == ["kay"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import trio
 from engine.history import Liveness
 from store import Store
 from store.ledger import overview, projects
-from store.people import grants, invites, minting, participants, tokens
+from store.people import grants, invites, minting, owners, participants, tokens
 from store.people.codes import digest
 from store.people.participants import MemberRow
 from tests.actors.journal_conformance import BEGAN
@@ -163,34 +163,46 @@ async def test_a_renamed_participant_keeps_its_count(store: Store, ann: Estate, 
     assert await events_of(store, ann) == {"boss": 2}
 
 
+async def names_of(store: Store, estate: Estate) -> list[str]:
+    """The names of the estate's participant, now and before, as its token and its project know them."""
+    grant = await store.read(tokens.authenticate, digest(estate.token))
+    roster = await store.read(grants.roster, estate.project_id)
+    assert grant is not None
+    assert roster is not None
+    member = roster.member(grant.principal.label or "")
+    found = [grant.principal.actor, *grant.principal.former_names]
+    assert [member.actor, *member.former_names] == found
+    return found
+
+
 async def test_a_former_name_stays_known_unless_another_has_it_now(store: Store, ann: Estate) -> None:
     async def rename(participant_id: int, label: str) -> None:
         await store.write(
             participants.change_participant, ann.owner.id, participant_id, label=label, kind="agent", by="ann"
         )
 
-    async def names() -> list[str]:
-        grant = await store.read(tokens.authenticate, digest(ann.token))
-        roster = await store.read(grants.roster, ann.project_id)
-        assert grant is not None
-        assert roster is not None
-        member = roster.member(grant.principal.label or "")
-        found = [grant.principal.actor, *grant.principal.former_names]
-        assert [member.actor, *member.former_names] == found
-        return found
-
-    assert await names() == ["ann/lead"]
+    assert await names_of(store, ann) == ["ann/lead"]
     await rename(ann.participant_id, "boss")
     await rename(ann.participant_id, "chief")
     await rename(ann.participant_id, "chief")
-    assert await names() == ["ann/chief", "ann/boss", "ann/lead"]
+    assert await names_of(store, ann) == ["ann/chief", "ann/boss", "ann/lead"]
     await rename(ann.participant_id, "boss")
-    assert await names() == ["ann/boss", "ann/chief", "ann/lead"]
+    assert await names_of(store, ann) == ["ann/boss", "ann/chief", "ann/lead"]
     await store.write(minting.mint, "ann@example.com", "elsewhere", "chief")
-    assert await names() == ["ann/boss", "ann/lead"]
+    assert await names_of(store, ann) == ["ann/boss", "ann/lead"]
     for number in range(participants.FORMER_LABELS_MAX):
         await rename(ann.participant_id, f"name-{number}")
-    assert len(await names()) == 1 + participants.FORMER_LABELS_MAX
+    assert len(await names_of(store, ann)) == 1 + participants.FORMER_LABELS_MAX
+
+
+async def test_a_former_handle_of_the_owner_stays_known(store: Store, ann: Estate) -> None:
+    for handle in ("ann-2", "ann-3", "ann-3"):
+        await store.write(owners.rename, ann.owner.id, handle, by="ann")
+    assert await names_of(store, ann) == ["ann-3/lead", "ann-2/lead"]
+    await store.write(
+        participants.change_participant, ann.owner.id, ann.participant_id, label="boss", kind="agent", by="ann"
+    )
+    assert await names_of(store, ann) == ["ann-3/boss", "ann-3/lead", "ann-2/boss", "ann-2/lead"]
 
 
 @pytest.mark.parametrize("goes", ["renamed", "deleted"])

@@ -32,9 +32,25 @@ async def test_a_deleted_participant_is_found_in_the_ledger(bus: Bus, token: str
     assert (await bus.refusal(token, "task_create", title="t", owner=name)).startswith("not_found: ")
 
 
-async def test_a_former_handle_is_found_in_the_ledger(bus: Bus, token: str) -> None:
+@pytest.mark.parametrize("name", ["lead", "ada/lead", "eve/lead"])
+async def test_a_former_handle_means_the_present_one(bus: Bus, token: str, name: str) -> None:
     await bus.call(token, "claim", sequence="adr")
+    await bus.call(token, "task_create", title="t")
+    await bus.call(token, "task_start", task_id=1)
+    await bus.call(token, "task_ship", task_id=1)
     await bus.store.write(owners.rename, await owner_of(bus), "eve", by="ada")
+    second = await bus.mint("second")
+    events = await bus.call(second, "query_events", actor=name, type="claim")
+    assert [event["actor"] for event in events["events"]] == ["ada/lead"]
+    assert len((await bus.call(second, "list_tasks", owner=name))["tasks"]) == 1
+    sent = [(await bus.call(second, "post", to_actor=to, body="an answer"))["post_id"] for to in (name, "ada")]
+    assert [post["post_id"] for post in (await bus.call(token, "read_posts", to_me=True))["posts"]] == sent[:1]
+
+
+async def test_the_handle_before_the_last_is_found_in_the_ledger(bus: Bus, token: str) -> None:
+    await bus.call(token, "claim", sequence="adr")
+    for handle in ("eve", "mallory"):
+        await bus.store.write(owners.rename, await owner_of(bus), handle, by="ada")
     events = await bus.call(await bus.mint("second"), "query_events", actor="ada/lead")
     assert [event["actor"] for event in events["events"]] == ["ada/lead"]
 
