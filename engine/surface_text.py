@@ -41,17 +41,22 @@ _ESCAPED_BETWEEN = re.compile(r"/.*\.\w+(?:\\[nrt])+\S*\.\w")  # src/a.py\nsrc/b
 _ESCAPED = re.compile(r"/.*\\[_#-]|^\\_|\\[_#-].*/")  # src/my\_file.py, as Markdown writes it
 
 _SOMETHING = r"(?:files?|paths?|folders?|director(?:y|ies)|dirs?|everything|anything|surface)"
+_DOING = (
+    r"(?:at|edit(?:ing)?|fix(?:ing)?|modify(?:ing)?|refactor(?:ing)?|(?:creat|delet|remov|renam|rewrit)(?:e|ing)"
+    r"|(?:add|chang|mov|review|touch|updat|work|writ)ing(?:[ ]on)?)"
+)
 _BEFORE = re.compile(
     rf"""^(?: (?:the|all|any|every|in|under|below|of|inside)[ ]+ )* {_SOMETHING} [ ]+
            (?: (?:in|under|below|of|inside)[ ]+ )* \S*[/.*]\S*$       # the file src/a.py
        | ^{_SOMETHING} \s* =                                         # path=src/a.py
        | ^(?: \+{{3}} | -{{3}} | diff[ ]--git | git[ ](?:add|rm|mv|restore) )[ ]
-       | ^(?: M{{1,2}} | AM | D | R )[ ]+ \S*[/.]\S*$          # as git status writes it
+       | ^{_DOING} [ ]+ (?:file[ ]+)? \S*/\S*$                       # fix src/a.py
+       | ^(?-i: \?\? | [MARC]?[MD] | AA | U[UAD] | [AD]U | R | A[ ] ) [ ]+ \S*[/.]\S*$  # as git status writes it
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _BEHIND = re.compile(
-    r"""\.[A-Za-z]\w* [ ]+ (?: \( | [\u2013\u2014\u2192\#-] | and[ ] | or[ ] | etc )[^/.]*$   # a.py (new)  a.py - login
+    r"""\.[A-Za-z]\w* [ ]+ (?: [(\[] | [\u2013\u2014\u2192\#-] | and[ ] | or[ ] | etc )[^/.]*$   # a.py (new)
       | [ ](?: directory | folder | dir | module | package )$
       | [ ]\( (?:all|whole|entire|every)\b .* \)$
       | (?:^|/)\*\*[ ]+\S                                            # src/** (all)
@@ -64,7 +69,7 @@ _WHOLE = re.compile(
     re.IGNORECASE,
 )
 _MARKS = re.compile(
-    r"""[<>`"“”„«»「」] | '/' | ^'.*'$
+    r"""[<>`"“”„«»「」\u2500-\u257f] | '/' | ^'.*'$
       | ^[(\[{][^)\]}/]*/.*[)\]}]$ | ^[(\[{][^)\]}]*$ | (?:^|/)[^/(\[{]*\.\w+[)\]}]$     # (src/a.py)
     """,
     re.VERBOSE,

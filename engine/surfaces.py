@@ -167,7 +167,7 @@ def _resolved(written: str) -> str | None:
         elif name not in {"", "."} and not (name == globs.ANY_PATH and segments[-1:] == [name]):
             segments.append(name)
     if segments:
-        segments[-1] = segments[-1].rstrip(". ")
+        segments[-1] = segments[-1].rstrip(". \u2026")
         if written.endswith("/") and globs.names_file(segments[-1]):
             segments.append(globs.ANY_PATH)
     return "/".join(segments) or ROOT

@@ -30,7 +30,9 @@ _ODD = re.compile(
       | [ ]\[[^/]*\d\]$ | [ ] (?= [(&+-] | and[ ] | or[ ] | etc | lines?[ ] | directory
            | folder | dir$ | module | package )
       | ^(?: the | all | any | every | in | under | below | of | inside | files? | paths? | folders? | director(?:y|ies)
-           | dirs? | everything | anything | surface | git | diff | whole | entire | repo\w* | root | mm? | am | d | r
+           | dirs? | everything | anything | surface | git | diff | whole | entire | repo\w* | root
+           | at | edit | fix | modify | refactor | create | delete | remove | rename | rewrite | \w+ing
+           | \?\? | [marc]?[md] | aa? | u[uad] | [ad]u | r
            | port | gpu | db | table | branch | device | queue | env | sim | \d+ )s?[ =]
       | ^([^/]+)/.*[ ]\1/ | ^(?:repo|root|file|path|surface)\w*=""",
     re.VERBOSE | re.IGNORECASE,

@@ -99,6 +99,15 @@ def test_a_leased_surface_covers_no_file_that_the_bus_says_it_misses(surface: st
         *("docs/report.final (copy).pdf", "docs/v.x - draft", "docs/a.md and others", "src/a|b.py", "src/<T>.cs"),
         *('src/"a".py', "(a/b.py)", "src/a.x[jt]s", "the file/a.py", "src/my src/a.py", "a and b", "M a.py", "?" * 30),
         *("src/a.ts(10)", "src/a.py L10", "src/a.py line:10", "docs/my line10"),
+        *(
+            "edit src/a.py",
+            "Working on/a.py",
+            "A  a.py",
+            "UU a/b.py",
+            "docs/a.md [new]",
+            "a.py\u2026",
+            "\u2514\u2500 a.py",
+        ),
     ],
 )
 def test_whatever_a_file_is_called_its_lease_is_granted_and_covers_it(path: str) -> None:
@@ -115,6 +124,9 @@ ODD_NAMES = st.lists(
             "a.py",
             "the ",
             "file ",
+            "edit ",
+            "adding on ",
+            "A  ",
             " and ",
             " lines 3",
             "[ab]",
