@@ -116,7 +116,7 @@ def read(
     return Decision(reply=_whole(task_id, task, waiting, stale=stale, upto=context.seq))
 
 
-def whole_after(book: TaskBook, task: Task, events: Sequence[EventData], context: Context) -> Lookup:
+def whole_after(task: Task, events: Sequence[EventData], context: Context) -> Lookup:
     """The task whole, as it is once the caller has started it by these events."""
     return _whole(task.id, None, [], stale=False, upto=context.seq + len(events))
 

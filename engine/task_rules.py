@@ -184,7 +184,7 @@ def take(book: TaskBook, seen: Seen, command: TaskStart, context: Context) -> De
         where = "" if command.lane is None else f" in lane '{command.lane}'"
         return not_found(f"no task is ready{where}: list_tasks shows what there is, wait_seconds waits for one.")
     events = _begin(best, context)
-    return Decision(reply=task_queries.whole_after(book, best, events, context), events=events)
+    return Decision(reply=task_queries.whole_after(best, events, context), events=events)
 
 
 def block(book: TaskBook, command: TaskBlock, context: Context) -> Decision | Refusal:
