@@ -41,7 +41,13 @@ def program() -> bytes:
 
 @lru_cache(maxsize=1)
 def compiled() -> bytes:
-    """The archive as it is installed: the sources, and each compiled for the interpreter that runs this."""
+    """The archive as it is installed: the sources, and each compiled for the interpreter that runs this.
+
+    It is the same from every process, so that installing again changes nothing: a text of one character is marked in
+    compiled code as interned or not, and without the first line that depends on which modules were imported before.
+    """
+    for character in map(chr, range(256)):
+        sys.intern(character)
     with zipfile.ZipFile(io.BytesIO(program())) as packed:
         files = {name: packed.read(name) for name in packed.namelist()}
     modules = {name: content for name, content in files.items() if name.endswith(".py")}

@@ -140,6 +140,16 @@ def test_the_program_is_the_same_every_time() -> None:
     assert sources_in(HOOK)["kit/hook.py"] == (KIT / "hook.py").read_bytes()
 
 
+def test_what_is_compiled_is_the_same_whatever_the_process_did_before() -> None:
+    says = "from hashlib import sha256; from kit.bundle import compiled; print(sha256(compiled()).hexdigest())"
+    before = ("pass", "import sys; kept = [sys.intern(chr(number)) for number in range(256)]", "import web.cli.entry")
+    ran = [
+        subprocess.run([sys.executable, "-c", f"{first}; {says}"], cwd=KIT.parent, capture_output=True, check=True)
+        for first in before
+    ]
+    assert len({each.stdout for each in ran}) == 1
+
+
 def test_what_is_compiled_runs_and_any_other_python_reads_the_sources(tmp_path: Path, old_python: str) -> None:
     installed = tmp_path / "kit.pyz"
     installed.write_bytes(compiled())
