@@ -190,4 +190,4 @@ def _greet_again(project: str | None = None) -> None:
     if project is not None:
         note("--project has no effect on existing data: 'llm-bus token mint' makes further projects.")
     # No names: this directory's may be another than the first run's, and minting creates what it does not find.
-    note("Another agent: 'llm-bus token mint --help' says how; give the owner and project of the first.")
+    note("Another agent: 'llm-bus token mint --help' says how; 'llm-bus owner list' and 'project list' say for whom.")
