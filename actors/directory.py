@@ -29,6 +29,7 @@ from actors.project import ProjectActor
 from actors.retrying import Backoff, doubled
 from actors.rounds import Rounds
 from actors.statistics import DirectoryStatistics, Figures, Totals, figures
+from actors.waiting import Patience
 from engine.decision import Context, Decision, Pending
 from engine.errors import JournalUnavailable, TooSlow
 from engine.identity import Addressee, Principal
@@ -105,11 +106,13 @@ class Directory:
         *,
         addressee: Addressee | None = None,
         stages: list[Stages] | None = None,
+        patience: Patience | None = None,
     ) -> Answer | Refusal:
         """Have a command decided, made durable and answered; waits up to the command's `wait_seconds` for news.
 
         `stages` is given the times of each time that it was decided: a wait asks again when there is news.
-        Cancelling cancels the wait, never a command that was accepted. Raises `Busy`, `Unavailable` or `Crashed`.
+        Cancelling cancels the wait, never a command that was accepted. Raises `Busy`, `Unavailable` or `Crashed`, and
+        `WaitEnded` when `patience` is over before there is news.
         """
         deadline = trio.current_time() + command.wait_seconds if command.wait_seconds else -inf
         answer: Answer | None = None
@@ -140,7 +143,7 @@ class Directory:
                                 return answer
                     # The cursor stays: any event that could move it further ends this wait.
                     request = Request(caller, command, addressee, cursor, claim, since, patient)
-                    settled = await actor.submit_on_news(request, outcome.awaits, settled.seq, until)
+                    settled = await actor.submit_on_news(request, outcome.awaits, settled.seq, until, patience)
             except Passivated:
                 continue
         return answer

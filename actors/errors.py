@@ -6,7 +6,8 @@
     ├── Unavailable  the environment's fault: the store did not answer within the retries, the ledger has a gap, or the
     │                server is stopping
     ├── Crashed      ours: the actor died of a bug while it held the command
-    └── Passivated   the actor has ended; its directory finds another one, and no caller sees it
+    ├── Passivated   the actor has ended; its directory finds another one, and no caller sees it
+    └── WaitEnded    the caller ended its own wait
 
 What a journal raises is declared in `engine.errors`; callers never see it.
 """
@@ -33,3 +34,7 @@ class Crashed(ActorError):
 
 class Passivated(ActorError):
     """The actor ended before it accepted the command; find it again."""
+
+
+class WaitEnded(ActorError):
+    """The caller ended its wait before there was news; it may ask again without waiting."""

@@ -79,7 +79,7 @@ from actors.retrying import Backoff
 from actors.rounds import Rounds
 from actors.snapshots import Snapshots
 from actors.statistics import Totals
-from actors.waiting import News
+from actors.waiting import News, Patience
 from engine.errors import Contended, JournalError
 from engine.history import Stored
 from engine.lookups import EventQuery, EventView, Found, PostQuery, PostRecord
@@ -139,16 +139,16 @@ class ProjectActor:
         self._accept(request)
         return request.settled()
 
-    async def submit_on_news(
-        self, request: Request, topics: Collection[Topic], after: int, until: float
-    ) -> Settled | None:
+    def submit_on_news(
+        self, request: Request, topics: Collection[Topic], after: int, until: float, patience: Patience | None
+    ) -> Awaitable[Settled | None]:
         """The same once an event above number `after` that has one of these topics is durable, or earlier.
 
-        None if there is none until `until`, in Trio's time.
+        None if there is none until `until`, in Trio's time. Raises `WaitEnded` when `patience` is over first.
         """
         if not self._hears_news():
-            return await self.submit(request)
-        return await self._news.submit(request, self._accept, topics, after, until)
+            return self.submit(request)
+        return self._news.submit(request, self._accept, topics, after, until=until, patience=patience)
 
     async def changed(self, topics: Collection[Topic], after: int) -> None:
         """Wait as `News.changed` says. Returns at once when the actor is closing."""

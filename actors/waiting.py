@@ -8,16 +8,32 @@ Only durable events are told here.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
+from typing import Protocol
 
 import trio
 
-from actors.errors import ActorError, Busy
+from actors.errors import ActorError, Busy, WaitEnded
 from actors.limits import Limits
 from actors.looking import Happening
 from actors.mailbox import Request, Settled
 from engine.vocabulary import Event, Topic
+
+Wake = Callable[[], object]
+"""Called for a wait when there may be news for it, perhaps several times."""
+
+
+class Patience(Protocol):
+    """A caller that may end its wait before its time."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended it."""
+        ...
+
+    def scope(self, deadline: float) -> trio.CancelScope:
+        """A scope for the wait, cancelled at the deadline (in Trio's time) or as soon as the caller ends it."""
+        ...
 
 
 class News:
@@ -25,7 +41,7 @@ class News:
 
     def __init__(self, limits: Limits) -> None:
         self._watchers_max = limits.watchers_max
-        self._watchers: dict[Topic, dict[Callable[[], object], None]] = {}
+        self._watchers: dict[Topic, dict[Wake, None]] = {}
         """In the order in which they began to wait: of those who wait for work, the first gets it."""
         self._count = 0
         self._recent: deque[Happening] = deque(maxlen=limits.news_kept_events)
@@ -75,8 +91,13 @@ class News:
         Raises `Busy` when too many wait already. Cancelled, it leaves nothing behind.
         """
         woken = trio.Event()
-        with self._watched(topics, after, woken.set):
+        if self._has_happened(topics, after):
+            return
+        self._watch(topics, woken.set)
+        try:
             await woken.wait()
+        finally:
+            self._unwatch(topics, woken.set)
 
     async def submit(
         self,
@@ -84,15 +105,21 @@ class News:
         accept: Callable[[Request], object],
         topics: Collection[Topic],
         after: int,
+        *,
         until: float,
+        patience: Patience | None,
     ) -> Settled | None:
         """Have `accept` take the request when `changed` would return, and wait until it is settled.
 
-        None if that has not happened until `until`, in Trio's time. Raises `Busy` as `changed` does, and what the
-        request is settled with. Cancelled, it leaves nothing behind but a request that was accepted.
+        None if that has not happened until `until`, in Trio's time. Raises `Busy` as `changed` does, `WaitEnded` when
+        `patience` is over first, and what the request is settled with. Cancelled, it leaves nothing behind but a
+        request that was accepted.
         """
         if trio.current_time() >= until:
             return None  # also where news comes all the time
+        if self._has_happened(topics, after):
+            accept(request)
+            return await request.settled()
         is_offered = False
 
         def offer() -> None:
@@ -104,30 +131,33 @@ class News:
                 except ActorError as refused:
                     request.settle(refused)
 
-        with trio.move_on_at(until), self._watched(topics, after, offer):
-            await request.done()
-        return await request.settled() if is_offered else None
+        # A thousand of these may be woken at once: one scope for everything that ends the wait, and no generators.
+        self._watch(topics, offer)
+        try:
+            with trio.CancelScope(deadline=until) if patience is None else patience.scope(until):
+                await request.done()
+        finally:
+            self._unwatch(topics, offer)
+        if is_offered:
+            return await request.settled()
+        if patience is not None and patience.is_over:
+            raise WaitEnded
+        return None
 
-    @contextmanager
-    def _watched(self, topics: Collection[Topic], after: int, wake: Callable[[], object]) -> Iterator[None]:
-        """Have `wake` called, perhaps several times, as `changed` says: at once if there is such an event."""
-        if self._has_happened(topics, after):
-            wake()
-            yield
-            return
+    def _watch(self, topics: Collection[Topic], wake: Wake) -> None:
+        """Have `wake` called when an event has one of these topics, until `_unwatch`."""
         if self._count >= self._watchers_max:
             raise Busy("too many calls wait for news of this project; try again in a moment.")
         self._count += 1
         for topic in topics:
             self._watchers.setdefault(topic, {})[wake] = None
-        try:
-            yield
-        finally:
-            self._count -= 1
-            for topic in topics:
-                self._watchers[topic].pop(wake, None)
-                if not self._watchers[topic]:
-                    del self._watchers[topic]
+
+    def _unwatch(self, topics: Collection[Topic], wake: Wake) -> None:
+        self._count -= 1
+        for topic in topics:
+            self._watchers[topic].pop(wake, None)
+            if not self._watchers[topic]:
+                del self._watchers[topic]
 
     def _has_happened(self, topics: Collection[Topic], after: int) -> bool:
         if after < self._complete_after:

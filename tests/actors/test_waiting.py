@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors import Answer, Directory, Limits, Unavailable
+from actors import Answer, Directory, Limits, Unavailable, WaitEnded
 from engine.errors import JournalUnavailable
 from engine.history import Liveness
 from engine.identity import Principal
@@ -136,6 +136,52 @@ async def test_a_cancelled_wait_leaves_nothing_behind(autojump_clock: MockClock,
         assert directory.statistics().waiting == 0
     await trio.sleep(60)
     assert directory.statistics().totals.commits == 1, "nobody leased for the one who left"
+
+
+class Leaving:
+    """A caller that ends its waits after some seconds, from which on it has no patience."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends_at = trio.current_time() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        return trio.current_time() >= self._ends_at
+
+    def scope(self, deadline: float) -> trio.CancelScope:
+        return trio.CancelScope(deadline=min(deadline, self._ends_at))
+
+
+async def test_a_wait_ends_with_its_callers_patience(autojump_clock: MockClock, directory: Directory) -> None:
+    await ask(directory, A, Lease(surface="src/a", ttl_seconds=600))
+    for command in (INBOX, Lease(surface="src/a", wait_seconds=30)):
+        for seconds in (5, 0):
+            began = trio.current_time()
+            with pytest.raises(WaitEnded):
+                await directory.ask(B, command, patience=Leaving(seconds))
+            assert trio.current_time() - began == pytest.approx(seconds, abs=0.1)
+            assert directory.statistics().waiting == 0
+    assert isinstance(await directory.ask(B, INBOX, patience=Leaving(60)), Answer), "its own time ends it first"
+    assert directory.statistics().totals.commits == 1, "nobody leased for the one who left"
+
+
+async def test_what_is_committed_for_a_wait_is_answered_though_its_caller_has_lost_patience(
+    autojump_clock: MockClock, directory: Directory, journal: BreakableJournal, nursery: trio.Nursery
+) -> None:
+    await ask(directory, A, Lease(surface="src/a", ttl_seconds=600))
+    answers = list[object]()
+
+    async def wait() -> None:
+        answers.append(await directory.ask(B, Lease(surface="src/a", wait_seconds=30), patience=Leaving(3)))
+
+    nursery.start_soon(wait)
+    await trio.sleep(2)
+    journal.before_append.extend([trio.lowlevel.checkpoint, partial(trio.sleep, 5)])
+    await ask(directory, A, Release(surface="src/a"))
+    await trio.sleep(10)
+    (answer,) = answers
+    assert isinstance(answer, Answer)
+    assert isinstance(answer.reply, GrantedLease)
 
 
 async def test_many_wait_for_one_event(autojump_clock: MockClock, directory: Directory, nursery: trio.Nursery) -> None:

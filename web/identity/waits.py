@@ -9,8 +9,7 @@ An owner's page that is open waits too, with the id of its session for a token (
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable
 from enum import Enum
 from math import inf
 
@@ -55,18 +54,24 @@ class Wait:
 
     def __init__(self, ending: Ending | None = None) -> None:
         self.ending = ending
-        self._scope = trio.CancelScope()
+        self._scope: trio.CancelScope | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it must end."""
+        return self.ending is not None
 
     def end(self, why: Ending) -> None:
         """End it. No other reason replaces `NOT_ADMITTED`."""
         if self.ending is not Ending.NOT_ADMITTED:
             self.ending = why
-        self._scope.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
 
     def scope(self, deadline: float = inf) -> trio.CancelScope:
         """A scope, one at a time, for what is cancelled at the deadline or as soon as the wait must end."""
         self._scope = trio.CancelScope(deadline=deadline)
-        if self.ending is not None:
+        if self.is_over:
             self._scope.cancel()
         return self._scope
 
@@ -81,24 +86,25 @@ class Waits:
         self._waits: dict[bytes, set[Wait]] = {}
         self._doubted = trio.Event()
 
-    @contextmanager
-    def parked(self, who: Hashable, token_hash: bytes, *, places_max: int = WAITS_MAX) -> Iterator[Wait | None]:
+    def parked(self, who: Hashable, token_hash: bytes, *, places_max: int = WAITS_MAX) -> "_Place":
         """Hold a place for one wait of `who` as long as this is open; None when they have no place left."""
+        return _Place(self, who, token_hash, places_max)
+
+    def _enter(self, who: Hashable, token_hash: bytes, places_max: int) -> Wait | None:
         if self._counts[who] >= places_max:
-            yield None
-            return
+            return None
         wait = Wait(Ending.SERVER_STOPS if self._stopping.is_set() else None)
         self._counts[who] += 1
         self._waits.setdefault(token_hash, set()).add(wait)
-        try:
-            yield wait
-        finally:
-            self._counts[who] -= 1
-            if not self._counts[who]:
-                del self._counts[who]
-            self._waits[token_hash].discard(wait)
-            if not self._waits[token_hash]:
-                del self._waits[token_hash]
+        return wait
+
+    def _leave(self, who: Hashable, token_hash: bytes, wait: Wait) -> None:
+        self._counts[who] -= 1
+        if not self._counts[who]:
+            del self._counts[who]
+        self._waits[token_hash].discard(wait)
+        if not self._waits[token_hash]:
+            del self._waits[token_hash]
 
     def end(self, token_hashes: Iterable[bytes], why: Ending = Ending.NOT_ADMITTED) -> None:
         """End the waits of these tokens now."""
@@ -139,3 +145,23 @@ class Waits:
     async def _recheck(self, still_valid: StillValid) -> None:
         if waiting := frozenset(self._waits):
             self.end(waiting - await still_valid(waiting))
+
+
+class _Place:
+    """A place for a wait, held for a block; a thousand may be left at once, which is slower with generators."""
+
+    __slots__ = ("_places_max", "_token_hash", "_wait", "_waits", "_who")
+
+    def __init__(self, waits: Waits, who: Hashable, token_hash: bytes, places_max: int) -> None:
+        self._waits = waits
+        self._who = who
+        self._token_hash = token_hash
+        self._places_max = places_max
+
+    def __enter__(self) -> Wait | None:
+        self._wait = self._waits._enter(self._who, self._token_hash, self._places_max)  # noqa: SLF001 - a part of it
+        return self._wait
+
+    def __exit__(self, *_: object) -> None:
+        if self._wait is not None:
+            self._waits._leave(self._who, self._token_hash, self._wait)  # noqa: SLF001 - a part of it

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from actors import Answer, Busy, Crashed, Unavailable
+from actors import Answer, Busy, Crashed, Unavailable, WaitEnded
 from engine.identity import Addressee, Principal
 from engine.ledger import Events, QueryEvents
 from engine.presence import Touch
@@ -22,7 +22,7 @@ from engine.tasks import ListTasks, Tasks
 from store.errors import InvalidName, QuotaReached, RightLost, StoreUnavailable
 from web.errors import Disconnected, NoLongerAdmitted
 from web.http.exchange import Exchange
-from web.identity.waits import TOO_MANY_WAITS, Ending, Wait
+from web.identity.waits import TOO_MANY_WAITS, Ending
 from web.services import Services
 
 log = structlog.get_logger(__name__)
@@ -66,12 +66,21 @@ async def send(services: Services, exchange: Exchange, caller: Principal, comman
             return TOO_MANY_WAITS
         exchange.give_back()
         await _look_again(services, exchange.token_hash)
-        asking = services.directory.ask(caller, command, addressee=addressee, stages=exchange.stages)
-        answer = await _unless_ended(exchange, wait, asking)
-    if answer is None:  # the server is stopping: what there is now is the answer
-        prompt = msgspec.structs.replace(command, wait_seconds=0)
-        return await services.directory.ask(caller, prompt, addressee=addressee)
-    return answer
+        with exchange.watched(partial(wait.end, Ending.CLIENT_LEFT)):
+            asking = services.directory.ask(caller, command, addressee=addressee, stages=exchange.stages, patience=wait)
+            try:
+                answer: Answer | Refusal | None = await asking
+            except WaitEnded:
+                answer = None
+    if wait.ending is Ending.NOT_ADMITTED:
+        raise NoLongerAdmitted
+    if answer is not None:
+        return answer
+    if wait.ending is Ending.CLIENT_LEFT:
+        raise Disconnected
+    # The server is stopping: what there is now is the answer.
+    prompt = msgspec.structs.replace(command, wait_seconds=0)
+    return await services.directory.ask(caller, prompt, addressee=addressee)
 
 
 async def addressed(services: Services, caller: Principal, command: AnyCommand) -> Addressee | Refusal | None:
@@ -153,18 +162,3 @@ async def _look_again(services: Services, token_hash: bytes) -> None:
     grant = await services.authenticator.authenticate(token_hash)
     if grant is None or not grant.admits:
         raise NoLongerAdmitted
-
-
-async def _unless_ended(exchange: Exchange, wait: Wait, asking: Awaitable[Answer | Refusal]) -> Answer | Refusal | None:
-    """The answer; None when the server stops first.
-
-    Raises `Disconnected` when the client leaves first, and `NoLongerAdmitted` when its token stops working.
-    """
-    answer = None
-    with exchange.watched(partial(wait.end, Ending.CLIENT_LEFT)), wait.scope():
-        answer = await asking
-    if wait.ending is Ending.NOT_ADMITTED:
-        raise NoLongerAdmitted
-    if wait.ending is Ending.CLIENT_LEFT and answer is None:
-        raise Disconnected
-    return answer
