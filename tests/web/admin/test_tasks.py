@@ -45,6 +45,17 @@ async def test_a_task_lives_by_the_owners_hand(bus: Bus, ada: AdminClient, token
     assert "cannot be changed any more" in said
 
 
+async def test_a_task_that_somebody_has_is_marked_as_started_and_stays_theirs(
+    bus: Bus, ada: AdminClient, token: str
+) -> None:
+    for number, owner, button in ((1, "", "Start it yourself"), (2, "ada", "Start it yourself"), (3, "api", "Mark as")):
+        there = (await ada.change(TASKS, title="Totals", owner=owner)).partition("?")[0]
+        assert there == f"{TASKS}/{number}"
+        assert button in text_of(await ada.page(there))
+    await ada.change(f"{TASKS}/3", do="start")
+    assert "in progress api" in text_of(await ada.page(f"{TASKS}/3"))
+
+
 async def test_a_refusal_is_shown_where_it_was_met(bus: Bus, ada: AdminClient, token: str) -> None:
     refused = await ada.post(TASKS, title="Totals", owner="nobody", depends_on="7")
     assert refused.status_code == 404
