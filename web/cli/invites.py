@@ -16,8 +16,13 @@ from web.cli.options import WholeNumber, data_options, json_option
 from web.cli.terminal import say, say_json, table
 from web.config import read_settings
 
+_EPILOG = """\b
+The web admin makes them, and so does a lead, with its token in LLM_BUS_TOKEN:
+  llm-bus call create_invite '{"uses": 3}'
+"""
 
-@click.group()
+
+@click.group(epilog=_EPILOG)
 def invite() -> None:
     """Invites, by which others join by themselves."""
 
