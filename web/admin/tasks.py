@@ -254,7 +254,6 @@ async def _index_page(context: AdminContext, project: ProjectRow, form: forms.An
         project=project,
         form=form,
         columns=COLUMNS,
-        priorities=PRIORITIES,
         finished=finished,
         **await _names(context, project),
         **values,
