@@ -65,11 +65,6 @@ class Bus:
         return self._running.pid
 
     @property
-    def open_files(self) -> int:
-        """How many files and sockets it has open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
-
-    @property
     def said(self) -> str:
         """Its log, of all its lives."""
         return self._log.read_text()

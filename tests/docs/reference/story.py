@@ -217,7 +217,3 @@ def _settled(reply: Reply) -> Any:
     if isinstance(reply, InviteCode | OpenInvites):
         text = re.sub(r'(?<="expires_at":")[^"]*', f"{end:%Y-%m-%dT%H:%M:%S}.000Z", text)
     return json.loads(re.sub(r"llmbus_[\w-]{52}", "llmbus_…", text))
-
-
-async def _no_body() -> dict[str, object]:
-    return {"type": "http.disconnect"}

@@ -22,8 +22,6 @@ from tests.postgres import Server, fresh_database, query
 from tests.store.histories import facts
 from tests.store.legacy_server import LegacyServer, Member, Row, small_world
 
-Source = tuple[LegacyServer, str]
-
 
 @pytest.fixture
 def old() -> LegacyServer:
