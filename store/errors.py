@@ -12,6 +12,7 @@
     │   ├── ClockUnsteady    PostgreSQL's clock jumped; nothing is decided until it is steady
     │   └── ConnectionLost   the connection went while a statement ran: it happened or it did not
     ├── SchemaTooNew         the environment: a newer version of this program migrated the database
+    ├── MigrationForbidden   the environment: the database's user may not create tables; the sentence says what to do
     ├── MigrationBlocked     the environment: another process holds the migrations' lock for too long
     ├── EncodingUnfit        the environment: the database cannot hold every text; the sentence says what to do
     ├── PoolerUnfit          the environment: a pooler in between shares sessions; the sentence says what to do
@@ -77,6 +78,10 @@ class ConnectionLost(StoreUnavailable):
 
 class SchemaTooNew(StoreError):
     """A newer version of this program migrated the database."""
+
+
+class MigrationForbidden(StoreError):
+    """Migrations are to be applied, and the database's user may not create tables; the sentence says what to do."""
 
 
 class MigrationBlocked(StoreError):

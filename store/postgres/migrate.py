@@ -12,7 +12,7 @@ from math import inf
 
 from msgspec import Struct
 
-from store.errors import LockTimeout, MigrationBlocked, SchemaTooNew
+from store.errors import LockTimeout, MigrationBlocked, MigrationForbidden, SchemaTooNew
 from store.postgres.advisory_locks import MIGRATIONS_LOCK
 from store.postgres.connection import Connection
 from store.postgres.poolers import check_sessions
@@ -34,7 +34,7 @@ select a.pid, a.application_name, coalesce(host(a.client_addr), 'this machine'),
 """
 
 _CREATE_RECORD = """
-create table if not exists schema_migrations (
+create table schema_migrations (
     number     integer     primary key,
     name       text        not null,
     applied_at timestamptz not null default now()
@@ -42,6 +42,11 @@ create table if not exists schema_migrations (
 """
 
 _HAS_RECORD = "select to_regclass('schema_migrations') is not null"
+
+_RIGHTS = """
+select current_user, current_schema(), coalesce(has_schema_privilege(current_schema(), 'create'), false),
+       current_setting('transaction_read_only') = 'on'
+"""
 
 _APPLIED = "select number, name from schema_migrations order by number"
 
@@ -69,6 +74,7 @@ async def migrate(conninfo: str, *, lock_seconds_max: float = LOCK_SECONDS_MAX) 
     Raises:
         StoreUnavailable: the database cannot be reached.
         SchemaTooNew: a newer version of the program has been here.
+        MigrationForbidden: the database's user may not create tables, and some are missing.
         MigrationBlocked: another process migrated for longer than `lock_seconds_max`.
         PoolerUnfit: a pooler in between does not leave us sessions of our own.
         EncodingUnfit: the database cannot hold every text.
@@ -79,8 +85,9 @@ async def migrate(conninfo: str, *, lock_seconds_max: float = LOCK_SECONDS_MAX) 
         await check_encoding(connection)
         async with connection.transaction():
             await _lock(connection, lock_seconds_max)
-            await connection.execute(_CREATE_RECORD)
             missing = await _missing(connection)
+            if missing and not await _has_record(connection):
+                await connection.execute(_CREATE_RECORD)
             for migration in missing:
                 await connection.run_script(migration.script)
                 await connection.execute(_RECORD, (migration.number, migration.name))
@@ -116,21 +123,50 @@ async def pending(conninfo: str) -> list[str]:
     """
     connection = await Connection.open(conninfo)
     try:
-        ((has_record,),) = await connection.fetch(_HAS_RECORD)
-        missing = await _missing(connection) if has_record else known()
-        return [migration.name for migration in missing]
+        return [migration.name for migration in await _missing(connection)]
     finally:
         connection.close()
 
 
+async def _has_record(connection: Connection) -> bool:
+    ((has_record,),) = await connection.fetch(_HAS_RECORD)
+    return bool(has_record)
+
+
 async def _missing(connection: Connection) -> list[Migration]:
-    applied: dict[int, str] = dict(await connection.fetch(_APPLIED))
+    """The migrations to apply; raises `MigrationForbidden` where they cannot be.
+
+    A user without that right is good enough where none is missing.
+    """
+    applied: dict[int, str] = dict(await connection.fetch(_APPLIED)) if await _has_record(connection) else {}
     if unknown := unknown_of(applied):
         raise SchemaTooNew(
             f"the database has migration {applied[max(unknown)]}, which this version does not know: "
             "a newer version of llm-bus has used it. Upgrade llm-bus, or give it another database."
         )
-    return [migration for migration in known() if migration.number not in applied]
+    missing = [migration for migration in known() if migration.number not in applied]
+    if missing:
+        await _check_rights(connection)
+    return missing
+
+
+async def _check_rights(connection: Connection) -> None:
+    ((user, schema, may_create, is_read_only),) = await connection.fetch(_RIGHTS)
+    if is_read_only:
+        raise MigrationForbidden(
+            "the database has no tables of this version yet, and takes no writes: name the primary server in "
+            "DATABASE_URL, or set default_transaction_read_only to off."
+        )
+    if schema is None:
+        raise MigrationForbidden(
+            f"no schema of {user}'s search_path exists: have an administrator run "
+            f"'create schema llm_bus authorization {user}' and 'alter role {user} set search_path = llm_bus'."
+        )
+    if not may_create:
+        raise MigrationForbidden(
+            f"{user} may not create tables in the schema {schema}: have an administrator run "
+            f"'grant create on schema {schema} to {user}', or 'llm-bus migrate' as a user who may."
+        )
 
 
 def unknown_of(applied: Iterable[int]) -> set[int]:

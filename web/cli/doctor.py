@@ -17,7 +17,14 @@ from msgspec import Struct
 from store import pending
 from store.embedded.cluster import has_cluster
 from store.embedded.disk import DiskStatistics
-from store.errors import EmbeddedUnavailable, EncodingUnfit, SchemaTooNew, StatementTimeout, StoreError
+from store.errors import (
+    EmbeddedUnavailable,
+    EncodingUnfit,
+    MigrationForbidden,
+    SchemaTooNew,
+    StatementTimeout,
+    StoreError,
+)
 from store.ledger import losses
 from store.ledger.repair import find_gaps
 from store.opening import affordable_pool_size
@@ -143,9 +150,14 @@ async def check_database(conninfo: str, report: Report) -> bool:
     report(_clock("the database", found.now - datetime.now(UTC)))
     if not await _check_pooler(conninfo, report) or not await _check_migrations(conninfo, report):
         return False
-    await _check_durability(conninfo, report)
-    await _check_names(conninfo, report)
-    await _check_ledgers(conninfo, report)
+    try:
+        await _check_durability(conninfo, report)
+        await _check_names(conninfo, report)
+        await _check_ledgers(conninfo, report)
+    except StoreError as error:
+        todo = "Grant the database's user select, insert, update and delete on all tables, or see PostgreSQL's log."
+        report(fail("tables", str(error), todo))
+        return False
     return not found.is_read_only
 
 
@@ -169,6 +181,9 @@ async def _check_migrations(conninfo: str, report: Report) -> bool:
         missing = await pending(conninfo)
     except SchemaTooNew as error:
         report(fail("migrations", str(error), "Run the llm-bus that migrated it, or a newer one."))
+        return False
+    except MigrationForbidden as error:
+        report(fail("migrations", str(error), "Then start the server: it makes its tables."))
         return False
     except StoreError as error:
         report(fail("migrations", str(error), "Give the database's user the right to read schema_migrations."))

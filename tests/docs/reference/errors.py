@@ -42,6 +42,7 @@ _ENDINGS = (
     "Busy",
     "Crashed",
     "Reached",
+    "Forbidden",
     "Taken",
     "Unfit",
     "Unsteady",

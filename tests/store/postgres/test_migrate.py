@@ -1,6 +1,6 @@
 """Migrations: applied once, by one of many, and never on a database that is ahead."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
 
 import pytest
@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 
 from store import migrate as apply
 from store import pending
-from store.errors import EncodingUnfit, MigrationBlocked, SchemaTooNew, StoreUnavailable
+from store.errors import EncodingUnfit, MigrationBlocked, MigrationForbidden, SchemaTooNew, StoreUnavailable
 from store.postgres.advisory_locks import MIGRATIONS_LOCK
 from store.postgres.connection import Connection
 from store.postgres.migrate import Migration, known
@@ -63,6 +63,44 @@ async def test_of_many_who_migrate_at_once_one_does_it_and_all_succeed(empty: st
         for _ in range(8):
             nursery.start_soon(one)
     assert sorted(done) == [[]] * 7 + [[migration.name for migration in known()]]
+
+
+@pytest.fixture
+def guest(postgres: Server) -> Iterator[str]:
+    """A user of PostgreSQL without any right."""
+    query(postgres.conninfo, "create role guest login")
+    yield "guest"
+    query(postgres.conninfo, "drop role guest")
+
+
+FORBIDDEN = {
+    "not its owner": ("revoke create on schema public from public", "'grant create on schema public to guest'"),
+    "no schema": ("alter database empty set search_path = nothing", "'create schema llm_bus authorization guest'"),
+    "no writes": ("alter database empty set default_transaction_read_only = on", "name the primary server"),
+}
+
+
+@pytest.mark.parametrize("kind", FORBIDDEN)
+async def test_a_user_who_may_not_create_tables_is_told_what_to_do(empty: str, guest: str, kind: str) -> None:
+    statement, remedy = FORBIDDEN[kind]
+    query(empty, statement)
+    conninfo = make_conninfo(empty, user=guest)
+    for task in (apply, pending):
+        with pytest.raises(MigrationForbidden, match=remedy):
+            await task(conninfo)
+    findings: list[Finding] = []
+    assert not await check_database(conninfo, findings.append)
+    assert findings[-1].verdict == "fail"
+    assert remedy in findings[-1].says
+
+
+async def test_a_user_who_may_not_create_tables_may_use_those_that_are_there(conninfo: str, guest: str) -> None:
+    query(conninfo, "grant select on schema_migrations to guest")
+    assert await apply(make_conninfo(conninfo, user=guest)) == []
+    findings: list[Finding] = []
+    assert not await check_database(make_conninfo(conninfo, user=guest), findings.append)
+    assert (findings[-1].check, findings[-1].verdict) == ("tables", "fail"), "and doctor tells what it may not read"
+    query(conninfo, "revoke all on schema_migrations from guest")
 
 
 async def test_a_database_from_the_future_is_refused_with_a_reason(conninfo: str) -> None:
