@@ -8,9 +8,9 @@ import re
 
 from engine.names import tidied
 
-_BULLET = re.compile(r"^(?:[-*+•]|\#{1,6}) +(?:\[[ xX]\] +)?")
-_AROUND = " \t\r\n`'\"<>“”„«»「」\u2018\u2019\u201a"
-_AFTER = ",;"
+_BULLET = re.compile(r"^(?:[-*+•]|\#{1,6}|(?:\(?\d{1,3}[.)]|[a-z]\))(?= +\S*/\S*$)) +(?:\[[ xX]\] +)?")  # not 1. intro.md
+_AROUND = " \t\r\n`'\"<>“”„«»「」『』\u2018\u2019\u201a\u2039\u203a"
+_AFTER = ",;。"
 _LIST_OF_ONE = re.compile(r"""^\[\s*(["'])([^"',]*)\1\s*\]$""")  # ["a.py"]
 _ESCAPED_END = re.compile(r"(\.\w+)(?:\\[nrt])+$")  # a line end as JSON writes it, behind an extension
 
@@ -20,11 +20,13 @@ _PLACE = re.compile(
           | \#L\d+ (?: C\d+ )? (?: -L\d+ (?: C\d+ )? )?              # a.py#L10-L20
           | \(\d+ , [ ]? \d+\)                                       # a.ts(10,5)
           | [ ]+ \[ (?: lines? [ ] )? \d+ (?: [-\u2013]\d+ )? \]             # a.py [10-20]
-          | ,? [ ]+ \(? lines? (?: [ ] | [ ]?:[ ]? ) \d+ (?: (?: [ ]?[-\u2013][ ]? | [ ]to[ ] )\d+ )? \)?
+          | ,? [ ]+ (?: (?:on|at|near) [ ] )? \(? lines? (?: [ ] | [ ]?:[ ]? ) \d+ (?: (?: [ ]?[-\u2013][ ]? | [ ]to[ ] )\d+ )? \)?
         )$""",
     re.VERBOSE,
 )
-_PART = re.compile(r"(\.\w+)(?:#[^/]*|::.*|\(\d+\)| L\d+(?:-L?\d+)?)$")  # a.md#install  a.py::test_it  a.ts(10)
+_PART = re.compile(  # a.md#install  a.py::test_it  a.ts(10)  a.py?plain=1  a.py@10  a.py +10
+    r"(\.\w+)(?:\?\w+=[^/]*|#[^/]*|::.*|\(\d+\)|(?: L|@| \+)\d+(?:-L?\d+)?|-\d+-)$"
+)
 
 _SEVERAL = re.compile(
     r"""[\r\n,;\uff0c\uff1b\u3001] | \S\u2192\S
@@ -38,38 +40,53 @@ _SEVERAL = re.compile(
     re.VERBOSE,
 )
 _ESCAPED_BETWEEN = re.compile(r"/.*\.\w+(?:\\[nrt])+\S*\.\w")  # src/a.py\nsrc/b.py, as JSON writes a line end
-_ESCAPED = re.compile(r"/.*\\[_#-]|^\\_|\\[_#-].*/")  # src/my\_file.py, as Markdown writes it
+_ESCAPED = re.compile(r"/.*\\[_#-]|/.*\w\\\.|^\\_|\\[_#-].*/|\\[dsw][+*]")  # src/my\_file.py, as Markdown and patterns write it
 
 _SOMETHING = r"(?:files?|paths?|folders?|director(?:y|ies)|dirs?|everything|anything|surface)"
 _DOING = (
-    r"(?:at|edit(?:ing)?|fix(?:ing)?|modify(?:ing)?|refactor(?:ing)?|(?:creat|delet|remov|renam|rewrit)(?:e|ing)"
-    r"|(?:add|chang|mov|review|touch|updat|work|writ)ing(?:[ ]on)?)"
+    r"(?:(?:edit|fix|modify|refactor|add|mov|review|touch|work|writ|chang|updat|creat|delet|remov|renam|rewrit"
+    r"|implement|read|test|debug|us|open|runn?)ing(?:[ ](?:on|in|with))?|at|edit|fix|modify|refactor|create|delete|remove"
+    r"|rename|rewrite|update|write|read|implement|see|just|only|auto-merging"
+    r"|(?-i:open|debug|run|from|to|in|within|inside|under|via|cat|less|nano|vim?|emacs|cd|ls|rm|mv|cp|mkdir|touch|chmod"
+    r"|sed|grep|rg|bash|python3?|node|deno|bun|ruby|php|perl|java|go|cargo|npx|npm|pnpm|yarn|pytest|jest|vitest|eslint"
+    r"|ruff|mypy|tsc|import|pass(?:ed)?|fail(?:ed)?|ok|PASSED|SKIPPED|XFAIL|XPASS|OK|WARNING))"
 )
+"""What people, shells, compilers and runners of tests write before a path."""
+
 _BEFORE = re.compile(
     rf"""^(?: (?:the|all|any|every|in|under|below|of|inside)[ ]+ )* {_SOMETHING} [ ]+
            (?: (?:in|under|below|of|inside)[ ]+ )* \S*[/.*]\S*$       # the file src/a.py
-       | ^{_SOMETHING} \s* =                                         # path=src/a.py
-       | ^(?: \+{{3}} | -{{3}} | diff[ ]--git | git[ ](?:add|rm|mv|restore) )[ ]
-       | ^{_DOING} [ ]+ (?:file[ ]+)? \S*/\S*$                       # fix src/a.py
-       | ^(?-i: \?\? | [MARC]?[MD] | AA | U[UAD] | [AD]U | R | A[ ] ) [ ]+ \S*[/.]\S*$  # as git status writes it
+       | ^\w*{_SOMETHING}\w* \s* =                                    # path=src/a.py
+       | ^(?: \+{{3}} | -{{3}} | diff[ ]--?\w+ | git[ ](?:add|rm|mv|restore|checkout|diff|show|blame|log) )[ ]
+       | ^(?: (?:rename|copy)[ ](?:from|to) | (?:create|delete)[ ]mode[ ]\d+ | Binary[ ]files? | [\d-]+[ ][\d-]+ | \+\d+ )
+           [ ]+ \S*[/.]                                              # as git show writes it, and as vim is called
+       | ^{_DOING} [ ]+ (?:-\w+[ ]+)? (?:file[ ]+)? \S*/\S*$          # fix src/a.py
+       | ^(?-i: PASS | FAIL | FAILED | ERROR ) [ ]+ \S*\.\S* (?:[ ].*)?$
+       | ^(?-i: [?!]{{2}} | [MARC]?[MDT] | AA | U[UAD] | [AD]U | [RCT] | A[ ] ) [ ]+ \S*[/.]\S*$  # as git status writes it
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _BEHIND = re.compile(
     r"""\.[A-Za-z]\w* [ ]+ (?: [(\[] | [\u2013\u2014\u2192\#-] | and[ ] | or[ ] | etc )[^/.]*$   # a.py (new)
-      | [ ](?: directory | folder | dir | module | package )$
-      | [ ]\( (?:all|whole|entire|every)\b .* \)$
+      | \.[A-Za-z]\w* ,? [ ]+ (?: only | please | [^\w/.(\[]+ | \w+ \.? [ ]* \d+ (?: [-\u2013]\d+ )? | lines?[ ][^/]* )$
+      | [*][^/\s]* [ ]+ \w+$                                   # *.py files
+      | [ ](?: directory | folder | dir | module | package | subtree | only | recursively | and[ ]below
+             | (?: and[ ]everything | except | excluding | but[ ]not )[ ] .* )$
+      | [ ]\( (?:all|whole|entire|every|recursive)\b .* \)$
       | (?:^|/)\*\*[ ]+\S                                            # src/** (all)
     """,
     re.VERBOSE,
 )
 _WHOLE = re.compile(
-    r"^(?:the )?(?:whole|entire) (?:repo(?:sitory)?|codebase|project|tree)$|^everything$|^all (?:the )?(?:files|code)$"
-    r"|^(?:the )?repo(?:sitory)? root$|^(?:the )?root of the repo(?:sitory)?$",
+    r"^(?:the )?(?:whole|entire) (?:repo(?:sitory)?|codebase|project|tree)$|^everything$|^all(?: (?:the )?(?:files|code))?$"
+    r"|^(?:the )?(?:repo(?:sitory)?|project) root$|^(?:the )?root of the repo(?:sitory)?$|^the (?:repo(?:sitory)?|codebase)$",
     re.IGNORECASE,
 )
 _MARKS = re.compile(
-    r"""[<>`"“”„«»「」\u2500-\u257f] | '/' | ^'.*'$
+    r"""[<>`"“”„«»「」\u2500-\u257f] | '/' | ^'.*'$ | ^[bfru]{1,2}' | ^\[object[ ]
+      | ^(?![\x00-\x7f])\W [^/]*?[ ] | ^(?: （.*） | 【.*】 | 《.*》 )$      # ✓ src/a.py
+      | ^(__?|~~|==)[^_~=].*\.[A-Za-z]+\1$                           # _src/a.py_
+      | ^[A-Za-z]\w*\( .*[/.'].* \)$                                # Path('src/a.py')  Edit(src/a.py)
       | ^[(\[{][^)\]}/]*/.*[)\]}]$ | ^[(\[{][^)\]}]*$ | (?:^|/)[^/(\[{]*\.\w+[)\]}]$     # (src/a.py)
     """,
     re.VERBOSE,
@@ -82,7 +99,11 @@ _CLASS = re.compile(
 )
 _REGEX = re.compile(r"^\^|[^/]\$$|\.[*+]/\.\w")  # ^src  a.py$  .*\.py
 _LIKE_ASCII = re.compile("[\uff0f\u2044\u2215\u29f8\uff3c\uff0a\u2217\uff5b\uff5d\uff0e\u2024]")
-_FORGE = re.compile(r"^(?:www\.)?git(?:hub|lab)\.com/[^/]+/[^/]+/(?:-/)?(?:blob|tree)/")
+_HOST = re.compile(
+    r"^(?:[\w-]+\.)*(?:git(?:hub|lab)\.com|githubusercontent\.com|bitbucket\.org|codeberg\.org|git\.sr\.ht|golang\.org"
+    r"|gopkg\.in|k8s\.io)(?:/|$)"
+)
+"""Where repositories are, on the web and in Go's import paths."""
 
 _ONE = "it names more than one: lease one surface a call"
 RELATIVE = "name it relative to the repository's root, such as src/a.py"
@@ -101,18 +122,18 @@ _FAULTS = (
     (_SEVERAL, f"{_ONE} {OR_ANY}"),
     (re.compile(r"^/|^~[\w.-]*(?:/|$)|^[A-Za-z]:(?!:)|://"), RELATIVE),
     (re.compile(rf"^{NO_NAMESPACE}:"), RELATIVE),
-    (_FORGE, RELATIVE),
+    (_HOST, f"{RELATIVE} {OR_ANY}"),
     (re.compile(r"^\$|^%\w+%|\$\{"), f"variables keep their name here; {RELATIVE} {OR_ANY}"),
     (re.compile(r"%[0-9A-Fa-f]{2}"), f"write the characters themselves, not their codes {OR_ANY}"),
     (re.compile(r"/ "), "write spaces as they are, and none beside '/'"),
-    (re.compile(r"^@"), f"leave the '@' out {OR_ANY}"),
+    (re.compile(r"^[@#]"), f"leave the '@' or '#' out {OR_ANY}"),
     (re.compile(r"\.[A-Za-z]\w*@[A-Za-z][\w/-]*$"), f"{_ALONE} '@' and what is behind it {OR_ANY}"),
     (re.compile(r"^!"), f"name what you work on, not what you leave out {OR_ANY}"),
     (re.compile(r"^\[[^]]*\]\(.+\)$"), f"{_ALONE} the link around it"),
     (re.compile(r"[:\uff1a]"), f"name the file or directory alone, without ':' {OR_ANY}"),
     (_BEFORE, f"{_ALONE} words before it {OR_ANY}"),
     (_BEHIND, f"{_ALONE} words behind it {OR_ANY}"),
-    (re.compile(r"\||[@!]\("), f"write alternatives with commas in braces, such as {{a,b}} {OR_ANY}"),
+    (re.compile(r"\||[@!*+]\("), f"write alternatives with commas in braces, such as {{a,b}} {OR_ANY}"),
     (re.compile(r"\{[^{}]*\.\.[^{}]*\}"), "write alternatives with commas, such as {1,2,3}"),
     (_MARKS, f"{_ALONE} marks around it {OR_ANY}"),
     (_CLASS, "write '?' for any one character, or alternatives such as {a,b}"),

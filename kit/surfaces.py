@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ALTERNATIVES_MAX = 8
 """How many paths the braces of one surface may stand for, as on the bus. More are read literally."""
 
-_MEANT = str.maketrans({"\\": "/", "\u2010": "-", "\u2011": "-"})
+_MEANT = str.maketrans({"\u2010": "-", "\u2011": "-"})
 """What looks like the hyphen of keyboards is one, as on the bus."""
 
 WILDCARDS = frozenset("*?{")
@@ -27,17 +27,15 @@ _WILD = re.compile(r"""[^\w/.()\[\]'&+= -]|^[('\[-]|['\])]$""")
 
 _ODD = re.compile(
     r"""\.[A-Za-z]\w*[ ] | \.\w*\[ | \.\w+[()\]] | '/' | '[ ] | [/][ ] | [ ]/ | ^[ ] | [ ]$ | ^\+ | \.\+/ | \[\w-\w
-      | [ ]\[[^/]*\d\]$ | [ ] (?= [(&+-] | and[ ] | or[ ] | etc | lines?[ ] | directory
-           | folder | dir$ | module | package )
-      | ^(?: the | all | any | every | in | under | below | of | inside | files? | paths? | folders? | director(?:y|ies)
-           | dirs? | everything | anything | surface | git | diff | whole | entire | repo\w* | root
-           | at | edit | fix | modify | refactor | create | delete | remove | rename | rewrite | \w+ing
-           | \?\? | [marc]?[md] | aa? | u[uad] | [ad]u | r
-           | port | gpu | db | table | branch | device | queue | env | sim | \d+ )s?[ =]
-      | ^([^/]+)/.*[ ]\1/ | ^(?:repo|root|file|path|surface)\w*=""",
+      | [ ]\[[^/]*\d\]$ | [ ] (?= [(&+-] | and[ ] | or[ ] | etc | lines?[ ] | except | excluding | but | (?-i:[a-z]+$) )
+      | ^[^/]*[ ] | ^\w+[(=] | ^= | ^\w{1,2}' | ^_.*\.\w+_$ | \+\( | \.\w+-\d+-$ | \.\w+\?\w+=
+      | ^([^/]+)/.*[ ]\1/""",
     re.VERBOSE | re.IGNORECASE,
 )
 """Where spaces, brackets and quotes could be read as words around a surface and not as part of it."""
+
+_HOST = re.compile(r"^[\w.-]+\.(?:com|org|ht|in|io)(?=/|$)")
+"""A folder that could be read as the place of another repository, as in Go's import paths."""
 
 _WILDCARDS_MAX = 16
 """Wildcards that the bus takes in one surface."""
@@ -48,7 +46,7 @@ def matches(glob: str, path: str) -> bool:
 
     It takes at most the product of the lengths, whatever the glob is.
     """
-    is_plain = path.isascii() and not path.endswith(("/", "\\", "."))
+    is_plain = path.isascii() and not path.endswith(("/", "."))
     if is_plain and not path.endswith(_endings(glob)):
         return False
     segments = _segments(path)
@@ -74,7 +72,8 @@ def as_surface(path: str) -> str:
     """How a file is named in a lease: what has a meaning in surfaces becomes `?`."""
     surface = _WILD.sub("?", unicodedata.normalize("NFC", path))
     if _ODD.search(surface):
-        surface = re.sub(r"[ ()\[\]'&+=]", "?", surface)
+        surface = re.sub(r"[ ()\[\]'&+=_-]", "?", surface)
+    surface = _HOST.sub(lambda host: host.group().replace(".", "?"), surface)
     return surface if surface.count("?") <= _WILDCARDS_MAX else re.sub(r"\?[^/]*\?", "*", surface)
 
 
@@ -85,6 +84,7 @@ def has_too_many_alternatives(glob: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _alternatives(glob: str) -> tuple[str, ...]:
+    glob = glob.replace("\\", "/")  # in paths of git, a backslash is a letter
     found = tuple(islice(_expanded(glob), ALTERNATIVES_MAX + 1))
     return found if len(found) <= ALTERNATIVES_MAX else (glob,)
 

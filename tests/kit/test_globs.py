@@ -27,6 +27,8 @@ PARTS = st.one_of(NAMES, st.just("**"), st.text("ab*?[", min_size=1, max_size=4)
         ("app/[id]/?.ts", "app/[id]/x.ts", True),
         ("app/[id]/?.ts", "app/i/x.ts", False),
         ("a**b/c", "a/b/c", False),
+        ("docs/*.md", "docs/a\\b.md", True),
+        ("docs\\*.md", "docs/a.md", True),
     ],
 )
 def test_a_glob_covers_what_it_says(glob: str, path: str, *, fits: bool) -> None:
@@ -108,6 +110,8 @@ def test_a_leased_surface_covers_no_file_that_the_bus_says_it_misses(surface: st
             "a.py\u2026",
             "\u2514\u2500 a.py",
         ),
+        *("1) a/b.py", "cat a/b.py", "\u2713 a.py", "_a/b.py_", "r'x/a.py", "==a.py==", "src/a.py-10-", "src/x.py?y=1"),
+        *("gopkg.in/yaml.v3/a.go", "f(x)/a.py", "x/y only", "x/+(a).py", "a except b/c", "src/a\\b.py", "docs/\\.md"),
     ],
 )
 def test_whatever_a_file_is_called_its_lease_is_granted_and_covers_it(path: str) -> None:
@@ -124,6 +128,11 @@ ODD_NAMES = st.lists(
             "a.py",
             "the ",
             "file ",
+            "1. ",
+            "\u2713 ",
+            "github.com/",
+            "\\",
+            " only",
             "edit ",
             "adding on ",
             "A  ",
