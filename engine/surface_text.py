@@ -8,7 +8,8 @@ import re
 
 from engine.names import tidied
 
-_BULLET = re.compile(r"^(?:[-*+•]|\#{1,6}|(?:\(?\d{1,3}[.)]|[a-z]\))(?= +\S*/\S*$)) +(?:\[[ xX]\] +)?")  # not 1. intro.md
+# Not 1. intro.md, which is the name of a file.
+_BULLET = re.compile(r"^(?:[-*+•]|\#{1,6}|(?:\(?\d{1,3}[.)]|[a-z]\))(?= +\S*/\S*$)) +(?:\[[ xX]\] +)?")
 _AROUND = " \t\r\n`'\"<>“”„«»「」『』\u2018\u2019\u201a\u2039\u203a"
 _AFTER = ",;。"
 _LIST_OF_ONE = re.compile(r"""^\[\s*(["'])([^"',]*)\1\s*\]$""")  # ["a.py"]
@@ -20,7 +21,8 @@ _PLACE = re.compile(
           | \#L\d+ (?: C\d+ )? (?: -L\d+ (?: C\d+ )? )?              # a.py#L10-L20
           | \(\d+ , [ ]? \d+\)                                       # a.ts(10,5)
           | [ ]+ \[ (?: lines? [ ] )? \d+ (?: [-\u2013]\d+ )? \]             # a.py [10-20]
-          | ,? [ ]+ (?: (?:on|at|near) [ ] )? \(? lines? (?: [ ] | [ ]?:[ ]? ) \d+ (?: (?: [ ]?[-\u2013][ ]? | [ ]to[ ] )\d+ )? \)?
+          | ,? [ ]+ (?: (?:on|at|near) [ ] )? \(? lines? (?: [ ] | [ ]?:[ ]? ) \d+
+               (?: (?: [ ]?[-\u2013][ ]? | [ ]to[ ] )\d+ )? \)?
         )$""",
     re.VERBOSE,
 )
@@ -40,12 +42,14 @@ _SEVERAL = re.compile(
     re.VERBOSE,
 )
 _ESCAPED_BETWEEN = re.compile(r"/.*\.\w+(?:\\[nrt])+\S*\.\w")  # src/a.py\nsrc/b.py, as JSON writes a line end
-_ESCAPED = re.compile(r"/.*\\[_#-]|/.*\w\\\.|^\\_|\\[_#-].*/|\\[dsw][+*]")  # src/my\_file.py, as Markdown and patterns write it
+# src/my\_file.py, as Markdown and regular expressions write it
+_ESCAPED = re.compile(r"/.*\\[_#-]|/.*\w\\\.|^\\_|\\[_#-].*/|\\[dsw][+*]")
 
 _SOMETHING = r"(?:files?|paths?|folders?|director(?:y|ies)|dirs?|everything|anything|surface)"
 _DOING = (
     r"(?:(?:edit|fix|modify|refactor|add|mov|review|touch|work|writ|chang|updat|creat|delet|remov|renam|rewrit"
-    r"|implement|read|test|debug|us|open|runn?)ing(?:[ ](?:on|in|with))?|at|edit|fix|modify|refactor|create|delete|remove"
+    r"|implement|read|test|debug|us|open|runn?)ing(?:[ ](?:on|in|with))?"
+    r"|at|edit|fix|modify|refactor|create|delete|remove"
     r"|rename|rewrite|update|write|read|implement|see|just|only|auto-merging"
     r"|(?-i:open|debug|run|from|to|in|within|inside|under|via|cat|less|nano|vim?|emacs|cd|ls|rm|mv|cp|mkdir|touch|chmod"
     r"|sed|grep|rg|bash|python3?|node|deno|bun|ruby|php|perl|java|go|cargo|npx|npm|pnpm|yarn|pytest|jest|vitest|eslint"
@@ -58,11 +62,11 @@ _BEFORE = re.compile(
            (?: (?:in|under|below|of|inside)[ ]+ )* \S*[/.*]\S*$       # the file src/a.py
        | ^\w*{_SOMETHING}\w* \s* =                                    # path=src/a.py
        | ^(?: \+{{3}} | -{{3}} | diff[ ]--?\w+ | git[ ](?:add|rm|mv|restore|checkout|diff|show|blame|log) )[ ]
-       | ^(?: (?:rename|copy)[ ](?:from|to) | (?:create|delete)[ ]mode[ ]\d+ | Binary[ ]files? | [\d-]+[ ][\d-]+ | \+\d+ )
-           [ ]+ \S*[/.]                                              # as git show writes it, and as vim is called
+       | ^(?: (?:rename|copy)[ ](?:from|to) | (?:create|delete)[ ]mode[ ]\d+ | Binary[ ]files?
+             | [\d-]+[ ][\d-]+ | \+\d+ ) [ ]+ \S*[/.]                                              # as git show writes it, and as vim is called
        | ^{_DOING} [ ]+ (?:-\w+[ ]+)? (?:file[ ]+)? \S*/\S*$          # fix src/a.py
        | ^(?-i: PASS | FAIL | FAILED | ERROR ) [ ]+ \S*\.\S* (?:[ ].*)?$
-       | ^(?-i: [?!]{{2}} | [MARC]?[MDT] | AA | U[UAD] | [AD]U | [RCT] | A[ ] ) [ ]+ \S*[/.]\S*$  # as git status writes it
+       | ^(?-i: [?!]{{2}} | [MARC]?[MDT] | AA | U[UAD] | [AD]U | [RCT] | A[ ] ) [ ]+ \S*[/.]\S*$  # git status
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -78,13 +82,14 @@ _BEHIND = re.compile(
     re.VERBOSE,
 )
 _WHOLE = re.compile(
-    r"^(?:the )?(?:whole|entire) (?:repo(?:sitory)?|codebase|project|tree)$|^everything$|^all(?: (?:the )?(?:files|code))?$"
-    r"|^(?:the )?(?:repo(?:sitory)?|project) root$|^(?:the )?root of the repo(?:sitory)?$|^the (?:repo(?:sitory)?|codebase)$",
+    r"^(?:the )?(?:whole|entire) (?:repo(?:sitory)?|codebase|project|tree)$|^everything$"
+    r"|^all(?: (?:the )?(?:files|code))?$|^(?:the )?(?:repo(?:sitory)?|project) root$"
+    r"|^(?:the )?root of the repo(?:sitory)?$|^the (?:repo(?:sitory)?|codebase)$",
     re.IGNORECASE,
 )
 _MARKS = re.compile(
     r"""[<>`"“”„«»「」\u2500-\u257f] | '/' | ^'.*'$ | ^[bfru]{1,2}' | ^\[object[ ]
-      | ^(?![\x00-\x7f])\W [^/]*?[ ] | ^(?: （.*） | 【.*】 | 《.*》 )$      # ✓ src/a.py
+      | ^(?![\x00-\x7f])\W [^/]*?[ ] | ^(?: \uff08.*\uff09 | 【.*】 | 《.*》 )$      # ✓ src/a.py
       | ^(__?|~~|==)[^_~=].*\.[A-Za-z]+\1$                           # _src/a.py_
       | ^[A-Za-z]\w*\( .*[/.'].* \)$                                # Path('src/a.py')  Edit(src/a.py)
       | ^[(\[{][^)\]}/]*/.*[)\]}]$ | ^[(\[{][^)\]}]*$ | (?:^|/)[^/(\[{]*\.\w+[)\]}]$     # (src/a.py)

@@ -147,7 +147,7 @@ READ_AS = {
     "Source Files/a.cpp": "Source Files/a.cpp",
     "Open Questions/a.md": "Open Questions/a.md",
     "docs/Release notes 2026.md": "docs/Release notes 2026.md",
-    "資料（最新）.md": "資料（最新）.md",
+    "資料\uff08最新\uff09.md": "資料\uff08最新\uff09.md",
     "__tests__/__init__.py": "__tests__/__init__.py",
     "vendor/github.com/acme/x": "vendor/github.com/acme/x",
     "app/@modal/(.)photo/[id]/page.tsx": "app/@modal/(.)photo/[id]/page.tsx",

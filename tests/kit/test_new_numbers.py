@@ -12,6 +12,7 @@ from tests.web.bus import Bus
 
 BOBS = "docs/decisions/0001-bobs.md"
 MINE = "docs/decisions/0001-mine.md"
+FOUR = ["d/0001-a.md", "d/0002-b.md", "d/0003-c.md", "d/0004-d.md"]
 
 
 async def claim(bus: Bus, who: WorkTree, count: int = 1, sequence: str = "adr") -> None:
@@ -251,12 +252,31 @@ async def test_a_sequence_that_was_never_seeded_is_not_claimed_from(bus: Bus, al
         ("d/0007b-x.md", [], 7),
         ("d/10/11/12.sql", [], 12),
         ("d/0007.up.sql", [], 7),
+        ("d/261127_x.sql", [], None),
+        ("d/000101_x.sql", [], 101),
+        ("d/m261127_101500_x.php", [], None),
+        ("d/27-11-2026-x.md", [], None),
+        ("d/11.27.2026-x.md", [], None),
+        ("d/27-nov-2026-x.md", [], None),
+        ("d/November-2026.md", [], None),
+        ("d/2026-Q4.md", [], None),
+        ("d/q4-2026-plan.md", [], None),
+        ("d/2026-W48-review.md", [], None),
+        ("d/V1_2__x.sql", [], None),
+        ("d/use-s3.md", FOUR, None),
+        ("d/oauth2.md", FOUR, None),
+        ("d/README-2.md", FOUR, None),
+        ("d/5-whys.md", FOUR, 5),
+        ("d/ADR-0005.md", FOUR, 5),
+        ("e/oauth2.md", FOUR, 2),
+        ("d/V10__x.sql", ["d/V8__x.sql", "d/V9__x.sql"], 10),
+        ("d/U9__x.sql", ["d/V8__x.sql", "d/V9__x.sql"], 9),
         ("d/0000-template.md", [], None),
         ("d/README.md", [], None),
     ],
 )
 def test_the_number_is_where_the_neighbours_have_theirs(path: str, neighbours: list[str], number: int | None) -> None:
-    found = Numbering({"d/**": "adr"}, neighbours).find(path)
+    found = Numbering({"{d,e}/**": "adr"}, [*neighbours, path]).find(path)
     assert (found and found.number) == number
 
 
@@ -318,6 +338,13 @@ async def test_a_line_break_in_a_path_is_checked(bus: Bus, alice: WorkTree, bob:
     ran = await alice.hook("--staged")
     assert ran.code == 1
     assert "adr 1 belongs to ada/bob, not to you: docs/decisions/0001-a b.md" in ran.err
+
+
+async def test_a_backslash_in_a_name_is_a_letter(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:
+    await claim(bus, bob)
+    await alice.stage("docs/decisions/0001-a\\b.md")
+    ran = await alice.hook("--staged")
+    assert (ran.code, "adr 1 belongs to ada/bob" in ran.err) == (1, True)
 
 
 async def test_a_line_break_in_the_way_to_the_repository_is_no_obstacle(alice: WorkTree) -> None:
