@@ -63,7 +63,7 @@ _BEFORE = re.compile(
        | ^\w*{_SOMETHING}\w* \s* =                                    # path=src/a.py
        | ^(?: \+{{3}} | -{{3}} | diff[ ]--?\w+ | git[ ](?:add|rm|mv|restore|checkout|diff|show|blame|log) )[ ]
        | ^(?: (?:rename|copy)[ ](?:from|to) | (?:create|delete)[ ]mode[ ]\d+ | Binary[ ]files?
-             | [\d-]+[ ][\d-]+ | \+\d+ ) [ ]+ \S*[/.]                                              # as git show writes it, and as vim is called
+             | [\d-]+[ ][\d-]+ | \+\d+ ) [ ]+ \S*[/.]                       # git show, vim +10 a.py
        | ^{_DOING} [ ]+ (?:-\w+[ ]+)? (?:file[ ]+)? \S*/\S*$          # fix src/a.py
        | ^(?-i: PASS | FAIL | FAILED | ERROR ) [ ]+ \S*\.\S* (?:[ ].*)?$
        | ^(?-i: [?!]{{2}} | [MARC]?[MDT] | AA | U[UAD] | [AD]U | [RCT] | A[ ] ) [ ]+ \S*[/.]\S*$  # git status
@@ -72,7 +72,8 @@ _BEFORE = re.compile(
 )
 _BEHIND = re.compile(
     r"""\.[A-Za-z]\w* [ ]+ (?: [(\[] | [\u2013\u2014\u2192\#-] | and[ ] | or[ ] | etc )[^/.]*$   # a.py (new)
-      | \.[A-Za-z]\w* ,? [ ]+ (?: only | please | [^\w/.(\[]+ | \w+ \.? [ ]* \d+ (?: [-\u2013]\d+ )? | lines?[ ][^/]* )$
+      | \.[A-Za-z]\w* ,? [ ]+ (?: only | please | [^\w\s/.(\[]+ | lines?[ ][^/]*
+             | \w+ \.? [ ]* \d+ (?: [-\u2013]\d+ )? )$                  # a.py l. 10
       | [*][^/\s]* [ ]+ \w+$                                   # *.py files
       | [ ](?: directory | folder | dir | module | package | subtree | only | recursively | and[ ]below
              | (?: and[ ]everything | except | excluding | but[ ]not )[ ] .* )$

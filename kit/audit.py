@@ -6,6 +6,7 @@ files have, that were claimed for another file, or that were voided, among the f
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from kit.telling import is_same
 from kit.words import flat, line
 
 SECONDS_MAX = 60
+
+_NO_COMMIT = re.compile(r"\^?0{40}(?:0{24})?(?:\.\.|$)")
+_SHALLOW = "this clone is shallow, fetch the whole history"
 
 
 @dataclass(frozen=True)
@@ -88,22 +92,28 @@ def _taken_from_another(claim: dict[str, Any], commit: str, committers: dict[str
 
 def _added(repository: Repository, commits: str) -> dict[str, str]:
     """The paths that a range of commits added, merges left out, each with the short hash of its commit."""
+    if _NO_COMMIT.match(commits):
+        raise Doubt(f"{commits} begins with no commit, as CI says for a new branch: name its base, as in main..HEAD")
+    shallow = repository.shallow()
     git = ["git", *SAFELY, *CONSTANTLY, "-C", str(repository.root)]
     command = [*git, "log", "--no-merges", "--no-renames", "--diff-filter=A", "-z"]
     ran = subprocess.run(  # noqa: S603 - git, no shell, and a revision that cannot be an option
-        [*command, "--format=%x01%h", "--name-only", "--end-of-options", commits, "--"],
+        [*command, "--format=%x01%h %H", "--name-only", "--end-of-options", commits, "--"],
         capture_output=True,
         check=False,
         timeout=SECONDS_MAX,
     )
     if ran.returncode != 0:
-        raise Doubt(line(ran.stderr.decode("utf-8", "replace") or "git does not know these commits"))
+        said = line(ran.stderr.decode("utf-8", "replace") or "git does not know these commits")
+        raise Doubt(f"{said}; {_SHALLOW}" if shallow else said)
     found: dict[str, str] = {}
     commit = ""
     for part in ran.stdout.decode("utf-8", "surrogateescape").split("\0"):
         name = part.lstrip("\n")
         if name.startswith("\x01"):
-            commit = name[1:]
+            commit, _, full = name[1:].partition(" ")
+            if full in shallow:
+                raise Doubt(f"{commit} seems to add every file: {_SHALLOW}")
         elif name:
             found.setdefault(name, commit)
     return found

@@ -225,6 +225,13 @@ class Repository:
         """Whether the current branch has, or had, this path."""
         return bool(_git(self.root, "log", "-1", "--format=%H", "HEAD", "--", f":(literal,top){path}"))
 
+    def shallow(self) -> set[str]:
+        """The commits whose parents were left out when this was cloned; git shows all their files as added."""
+        try:
+            return set(self.shared.joinpath("shallow").read_text("ascii").split())
+        except OSError:
+            return set()
+
     def names_on_branches(self, folder: str) -> Iterator[tuple[str, str]]:
         """Each name that a branch has directly in a folder (with a slash at its end), with what to call the branch.
 

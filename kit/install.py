@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from kit.edits import Block, Both, CannotEdit, JsonMember, Own, Retired, Seed
 from kit.git import CONFIG_NAME, STATE_NAME, Repository
 from kit.managers import generator_of, manager_edits
 from kit.receipt import Receipt
+from kit.replacing import beside, replace
 from kit.rules import repository_rules
 from kit.sequences import derived
 from kit.settings import TOKEN_VARIABLE, read_settings, travels_in_clear
@@ -456,6 +457,8 @@ class _Work:
                 place.rmdir()
 
     def _write(self, path: Path, current: str | None, wanted: str | None, receipt: Receipt) -> None:
+        with suppress(OSError):
+            beside(path).unlink()  # left by an installer that was killed
         if wanted == current:
             return
         verb = "removed" if wanted is None else "created" if current is None else "changed"
@@ -463,7 +466,7 @@ class _Work:
             path.unlink()
         else:
             receipt.make_folder(path.parent)
-            path.write_bytes(wanted.encode("utf-8", "surrogateescape"))
+            replace(path, wanted.encode("utf-8", "surrogateescape"))
         self.outcome.changes.append(f"{verb} {self._shown(path)}")
 
     def _shown(self, path: Path) -> str:

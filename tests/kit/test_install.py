@@ -73,7 +73,7 @@ async def test_a_killed_installer_is_forgotten_with_the_next(
     def write_and_die(path: Path, content: bytes) -> int:
         with path.open("wb") as file:
             written = file.write(content)
-        if path.name == last:
+        if path.name in (last, f"{last}.llm-bus-new"):
             stopped.setattr(Receipt, "save", lambda _: None)
             raise Killed
         return written
@@ -425,3 +425,21 @@ async def test_outside_of_git_nothing_is_done(tmp_path: Path) -> None:
     with pytest.raises(NotInGit, match="not a git repository"):
         install(tmp_path, Wishes())
     assert WorkTree(tmp_path, NOBODY).tree() == {}
+
+
+async def test_a_hook_that_starts_during_an_upgrade_reads_one_version(tree: WorkTree) -> None:
+    install(tree.path, Wishes())
+    program, hook, rules = (tree.path / name for name in (".git/llm-bus/kit.pyz", ".git/hooks/pre-commit", "AGENTS.md"))
+    former = [path.read_bytes().replace(b"LLM Bus", b"Old Bus") for path in (program, hook, rules)]
+    for path, text in zip((program, hook, rules), former, strict=True):
+        path.write_bytes(text.replace(b"llm_bus", b"old_bus"))
+    put_hook(hook, f"{hook.read_text()}true\n", 0o700)
+    os.link(rules, tree.path / "same.md")
+    with program.open("rb") as running:
+        assert install(tree.path, Wishes()).problems == []
+        assert running.read() == former[0].replace(b"llm_bus", b"old_bus")
+    assert stat.S_IMODE(hook.stat().st_mode) == 0o700
+    assert (tree.path / "same.md").samefile(rules)
+    tree.write("AGENTS.md.llm-bus-new")  # as an installer leaves it that was killed
+    uninstall(tree.path)
+    assert not [*tree.path.rglob("*.llm-bus-new")]

@@ -5,6 +5,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kit.install import Wishes, install
 from tests.kit.scratch import Identity, WorkTree, repository
 from tests.web.bus import Bus
@@ -136,6 +138,26 @@ async def test_the_audit_finds_what_no_hook_has_seen(bus: Bus, alice: WorkTree) 
     assert ran.code == 1
     assert "foreign: adr 1 in docs/decisions/0001-b.md, it was claimed for docs/decisions/0001-a.md" in ran.out
     assert (await alice.hook("audit", "nonsense")).code == 2
+
+
+@pytest.mark.parametrize(
+    ("commits", "told"),
+    [
+        (f"{'0' * 40}..HEAD", "begins with no commit, as CI says for a new branch: name its base"),
+        ("HEAD", "seems to add every file: this clone is shallow"),
+        ("main~5..HEAD", "this clone is shallow, fetch the whole history"),
+    ],
+)
+async def test_the_audit_names_what_ci_lacks(bus: Bus, alice: WorkTree, commits: str, told: str) -> None:
+    for number in range(4):
+        await alice.stage(f"{number}.txt")
+        await alice.git("commit", "--quiet", "--message", f"commit {number}")
+    await alice.git("clone", "--quiet", "--depth=2", f"file://{alice.path}", "../shallow")
+    clone = WorkTree(alice.path.parent / "shallow", alice.who)
+    clone.configure()
+    ran = await clone.hook("audit", commits)
+    assert (ran.code, told in ran.err) == (2, True), ran
+    assert (await clone.hook("audit", "HEAD~1..HEAD")).code == 0
 
 
 async def test_the_audit_finds_a_number_that_another_claimed(bus: Bus, alice: WorkTree, bob: WorkTree) -> None:

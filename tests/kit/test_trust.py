@@ -154,7 +154,7 @@ async def test_a_disk_that_fails_in_the_middle_is_told_with_what_was_done(
     written = Path.write_bytes
 
     def write(path: Path, content: bytes) -> int:
-        if path.name == "AGENTS.md":
+        if path.name == "AGENTS.md.llm-bus-new":
             raise OSError(28, "No space left on device")
         return written(path, content)
 
