@@ -43,7 +43,13 @@ def aside(hook: Path) -> Path:
 
 def block_for(hook: Path, *, puts_aside: bool = False) -> Block:
     """The lines of ours in a hook, with those that run the program that was or is to be put aside."""
-    check = f"{GUARD} || exit 1".replace("--staged", HOOKS[hook.name])
+    check = f"{GUARD} || exit 1"
+    if _has_other_names(hook):
+        asked = " ".join(f"{name}) llm_bus_asked={option};;" for name, option in HOOKS.items())
+        check = f'case "${{0##*/}}" in {asked} *) llm_bus_asked=;; esac\n[ -z "$llm_bus_asked" ] || {{ {check}; }}'
+        check = check.replace("--staged --exit", '"$llm_bus_asked" --exit')
+    else:
+        check = check.replace("--staged", HOOKS[hook.name])
     name = aside(hook).name
     chain = f'llm_bus_before=$(dirname -- "$0")/{name}\nif [ -x "$llm_bus_before" ]; then\n' + (
         '    "$llm_bus_before" "$@" || exit $?\nfi\n'
@@ -51,12 +57,17 @@ def block_for(hook: Path, *, puts_aside: bool = False) -> Block:
     return Block((chain if puts_aside or aside(hook).exists() else "") + check, BEGIN, END, first_line="#!/bin/sh\n")
 
 
+def _has_other_names(hook: Path) -> bool:
+    """Whether a hook is a link, as where one script runs for all of git's hooks and looks at its name."""
+    return hook.is_symlink() or (hook.is_file() and hook.stat().st_nlink > 1)
+
+
 def folder_in(root: Path) -> Path | None:
     """Where git looks for hooks: `core.hooksPath`, or what all work trees share. For husky, where husky looks."""
-    named = _git(root, "rev-parse", "--git-path", "hooks")
+    named = _git(root, "rev-parse", "--git-path", f"hooks/{GUARD_HOOK}")  # of an empty path git looks in /
     if not named:
         return None
-    hooks = Path(os.path.normpath(root / named))
+    hooks = Path(os.path.normpath(root / named)).parent
     return hooks.parent if runs_for_husky(hooks.parent) else hooks
 
 

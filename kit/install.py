@@ -328,11 +328,11 @@ def _hook_edits(repository: Repository, wishes: Wishes) -> _Hooks:
 
 
 def _is_own(repository: Repository, path: Path) -> bool:
-    """Whether a path is inside the work tree or the git directory, wherever links lead."""
+    """Whether a path is inside a work tree or the git directory, wherever links lead."""
     real = Path(os.path.realpath(path))
-    return any(
-        _is_inside(real, Path(os.path.realpath(place)))
-        for place in (repository.root, repository.shared, repository.git_dir)
+    places: list[Path | str] = [repository.root, repository.shared, repository.git_dir]
+    return any(_is_inside(real, Path(os.path.realpath(place))) for place in places) or any(
+        _is_inside(real, Path(os.path.realpath(place))) for place in repository.work_trees()
     )
 
 

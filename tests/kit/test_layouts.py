@@ -20,6 +20,10 @@ BARE = "git clone --quiet --bare . ../bare.git; git -C ../bare.git worktree add 
 OWN_HOOKS = "git config core.hooksPath $PWD/.githooks"
 SUBMODULE = """git clone --quiet . ../other
 git -c protocol.file.allow=always submodule --quiet add ../other sub; git commit --quiet --message sub"""
+ONE_FOR_ALL = """printf '#!/bin/sh\\ntrue\\n' > .git/hooks/all; chmod +x .git/hooks/all
+for name in pre-commit post-commit pre-merge-commit pre-applypatch pre-push; do LINK all .git/hooks/$name; done"""
+OTHERS_HOOKS = """mkdir .githooks; touch .githooks/x; git add --all; git commit --quiet --message hooks
+git config core.hooksPath $PWD/.githooks; git worktree add --quiet ../elsewhere"""
 ODD_CONFIG = """git config color.ui always; git config diff.noprefix true; git config diff.relative true
 git config diff.external /bin/false; git config diff.renames copies; git config log.showSignature true
 git config core.quotePath true; git config format.pretty oneline"""
@@ -35,6 +39,9 @@ LAYOUTS = {
     "submodule": ("work", PLAIN, SUBMODULE, "sub", ""),
     "own folder of hooks": ("work", PLAIN, OWN_HOOKS, ".", ""),
     "hooks by a link": ("work", PLAIN, "rm -r .git/hooks; mkdir hooks; ln -s ../hooks .git/hooks", ".", ""),
+    "one script for all hooks": ("work", PLAIN, ONE_FOR_ALL.replace("LINK", "ln -s"), ".", ""),
+    "one file of many names": ("work", PLAIN, ONE_FOR_ALL.replace("LINK all", "ln .git/hooks/all"), ".", ""),
+    "hooks of the main work tree": ("work", PLAIN, OTHERS_HOOKS, "../elsewhere", ""),
     "husky 4": ("work", PLAIN, HUSKY_4, ".", ""),
     "strict hook": ("work", PLAIN, STRICT_HOOK, ".", ""),
     "detached": ("work", PLAIN, "git checkout --quiet --detach", ".", ""),
@@ -74,3 +81,28 @@ def _files(tree: WorkTree) -> dict[str, tuple[int, bytes]]:
     """All files but those that git itself writes to."""
     own = ("index", "COMMIT_EDITMSG", "objects", "logs")
     return {name: file for name, file in tree.tree().items() if not set(own) & set(name.split("/"))}
+
+
+async def test_an_empty_path_of_hooks_is_not_the_root_of_the_work_tree(tmp_path: Path) -> None:
+    tree = WorkTree(tmp_path / "work", NOBODY)
+    tree.path.mkdir()
+    await tree.git("init", "--quiet")
+    await tree.git("config", "core.hooksPath", "")
+    before = tree.tree()
+    [problem] = install(tree.path, Wishes()).problems
+    assert "commits are not checked" in problem
+    assert not (tree.path / "pre-commit").exists()
+    uninstall(tree.path)
+    assert tree.tree() == before
+
+
+async def test_a_script_for_all_hooks_checks_at_each_what_is_to_be_checked_there(tmp_path: Path) -> None:
+    tree = WorkTree(tmp_path / "work", NOBODY)
+    tree.write(FIRST)
+    link = ONE_FOR_ALL.replace("LINK", "ln -s")
+    await tree.run("sh", "-ec", f"{PLAIN} .; git add --all; git commit --quiet --message one; {link}")
+    install(tree.path, Wishes())
+    tree.write(SECOND)
+    await tree.git("add", "--all")
+    codes = {name: (await tree.run(tree.path / ".git/hooks" / name)).code for name in ("pre-commit", "pre-push")}
+    assert codes == {"pre-commit": 1, "pre-push": 0}
