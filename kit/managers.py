@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.client_files import Edit
-from kit.edits import FINDS_PYTHON, PROGRAM, Block, CannotEdit, Inserted
+from kit.edits import FINDS_PYTHON, PROGRAM, Block, CannotEdit, Inserted, JsonMember
 
 GUARD = (
     f'llm_bus="$(git rev-parse --git-common-dir 2>/dev/null)/{PROGRAM}"; '
@@ -28,7 +28,11 @@ BEGIN, END = "# llm-bus:begin (llm-bus kit install --uninstall takes this away)"
 _BY_HAND = f"have it run this line before a commit: {GUARD}"
 
 _PRE_COMMIT_NAME = ".pre-commit-config.yaml"
-_LEFTHOOK_NAMES = tuple(f"{start}lefthook.{suffix}" for start in ("", ".", ".config/") for suffix in ("yml", "yaml"))
+_LEFTHOOK_NAMES = tuple(
+    f"{start}lefthook.{suffix}"
+    for start in ("", ".", ".config/")
+    for suffix in ("yml", "yaml", "json", "jsonc", "toml")
+)
 _SIMPLE = re.compile(r'"simple-git-hooks"\s*:\s*\{')
 _SIMPLE_NAMES = (".simple-git-hooks.json", "simple-git-hooks.json")
 
@@ -68,7 +72,7 @@ def manager_edits(root: Path) -> dict[Path, Edit]:
     if (config := root / _PRE_COMMIT_NAME).is_file():
         found[config] = Inserted(_PRE_COMMIT_HOOK, BEGIN, END, _in_pre_commit)
     if (config := next((root / name for name in _LEFTHOOK_NAMES if (root / name).is_file()), root)).is_file():
-        found[config] = _Lefthook()
+        found[config] = _LEFTHOOK_EDITS.get(config.suffix, _Lefthook())
     for name in ("package.json", *_SIMPLE_NAMES):
         if (config := root / name).is_file() and (name in _SIMPLE_NAMES or _SIMPLE.search(_text(config))):
             found[config] = _SimpleGitHooks(is_whole=name in _SIMPLE_NAMES)
@@ -97,6 +101,12 @@ def _section(text: str, key: str) -> tuple[re.Match[str] | None, list[re.Match[s
     A list may stand below its key without being indented.
     """
     rows = list(_ROW.finditer(text))
+    while rows and rows[0]["rest"] and re.match(r"%|---$", rows[0]["rest"]):
+        del rows[0]
+    if any(not (row["indent"] or row["key"] or _is_item(row)) for row in rows) or any(
+        row["indent"] for row in rows[:1]
+    ):
+        raise CannotEdit(f"it is not one block of YAML that begins at the left; {_BY_HAND}")
     at = next((n for n, row in enumerate(rows) if row["key"] == key and not row["indent"]), None)
     if at is None:
         return None, []
@@ -186,6 +196,29 @@ class _Lefthook:
         indent = first["indent"] if first is not None and has_others else f"{row['indent']}  "
         content = f"llm-bus:\n  run: '{GUARD}'" if is_command else f"- name: llm-bus\n  run: '{GUARD}'"
         return Inserted(content, BEGIN, END, lambda _: (_below(bare, row), indent)).add(bare)
+
+
+@dataclass(frozen=True)
+class _LefthookToml:
+    """A table of ours at the end."""
+
+    def add(self, text: str | None) -> str | None:
+        if text is None:
+            return None
+        bare = _TOML.remove(text) or ""
+        if re.search(
+            r"""^[ \t]*["']?(?:pre-commit|commands)["']?[ \t]*[.=]|^[ \t]*\[.*\bllm-bus\b""", bare, re.MULTILINE
+        ):
+            raise CannotEdit(f"its 'pre-commit' is not in tables of its own; {_BY_HAND}")
+        return _TOML.add(bare)
+
+    def remove(self, text: str | None) -> str | None:
+        return None if text is None else _TOML.remove(text) or ""
+
+
+_TOML = Block(f"[pre-commit.commands.llm-bus]\nrun = '{GUARD}'", BEGIN, END)
+_LEFTHOOK_JSON = JsonMember(("pre-commit", "commands", "llm-bus"), {"run": GUARD})
+_LEFTHOOK_EDITS: dict[str, Edit] = {".json": _LEFTHOOK_JSON, ".jsonc": _LEFTHOOK_JSON, ".toml": _LefthookToml()}
 
 
 # ---------------------------------------------------------------- simple-git-hooks

@@ -26,6 +26,9 @@ CONFIGS = {
     "lefthook, commands": ("lefthook.yml", "pre-commit:\n  parallel: true\n  commands:\n    lint:\n      run: true\n"),
     "lefthook, jobs": (".lefthook.yaml", "pre-commit:\n    jobs:\n        - run: true\n"),
     "lefthook, other": ("lefthook.yml", "pre-commit:\n  parallel: true\npre-push:\n  jobs: []\n"),
+    "lefthook, TOML": ("lefthook.toml", "[pre-commit]\nparallel = true\n\n[[pre-commit.jobs]]\nrun = 'x'\n"),
+    "lefthook, empty TOML": (".lefthook.toml", ""),
+    "lefthook, JSON": ("lefthook.json", '{\n\t"pre-commit": {\n\t\t"parallel": true\n\t}\n}\n'),
     "simple, one": ("package.json", '{\n\t"name": "x",\n\t"simple-git-hooks": {\n\t\t"pre-commit": "npx lint"\n\t}\n}'),
     "simple, none": ("package.json", '{"simple-git-hooks": {"pre-push": "npx test"}, "x": 1}\n'),
     "simple, empty": ("package.json", '{"simple-git-hooks": {}}\n'),
@@ -67,6 +70,7 @@ PLACES = {
     "a script of that name": "pre-commit:\n  HERE\n  scripts:\n    commands:\n      runner: sh\n",
     "a byte order mark": "\ufeffpre-commit:\n  commands:\n    HERE\n    lint:\n      run: x\n",
     "items below their dash": "repos:\n  HERE\n  -\n    repo: local\n    hooks: []\n",
+    "a document's beginning": "%YAML 1.2\n--- # c\npre-commit:\n  commands:\n    HERE\n    lint:\n      run: x\n",
     "an old item": "repos:\nHERE\n    # - repo: old\n- repo: local\n  hooks: []\n",
 }
 """A configuration with HERE where our lines go, at their indentation."""
@@ -96,6 +100,14 @@ async def test_an_empty_config_keeps_our_section_when_installed_again(tree: Work
 OTHER_STYLES = [
     (".pre-commit-config.yaml", "repos: []\n"),
     (".pre-commit-config.yaml", "repos:\n  [{repo: local, hooks: []}]\n"),
+    (".pre-commit-config.yaml", "{repos: [],\nfail_fast: true}\n"),
+    ("lefthook.yml", "pre-push:\n  parallel: true\n...\n"),
+    ("lefthook.yml", "pre-push:\n  parallel: true\n---\npre-commit:\n  parallel: true\n"),
+    ("lefthook.yml", "  pre-push:\n    parallel: true\n"),
+    ("lefthook.yml", '{"pre-push": {"parallel": true}}\n'),
+    ("lefthook.yml", "? pre-commit\n:\n  parallel: true\n"),
+    ("lefthook.toml", "pre-commit = { parallel = true }\n"),
+    ("lefthook.toml", "[pre-commit.commands.llm-bus]\nrun = 'x'\n"),
     ("lefthook.yml", "pre-commit: {parallel: true}\n"),
     ("lefthook.yml", "pre-commit:\n- run: x\n"),
     ("lefthook.yml", "pre-commit:\n  commands: {lint: {run: x}}\n"),
@@ -119,10 +131,10 @@ async def test_a_config_of_another_style_is_left_alone_and_named(tree: WorkTree,
 
 
 async def test_a_manager_whose_config_cannot_be_edited_is_named(tree: WorkTree) -> None:
-    tree.write("lefthook.toml", "[pre-commit.commands.ours]\nrun = 'true'\n")
-    tree.write(".git/hooks/pre-commit", "#!/bin/sh\ncall_lefthook run pre-commit\n").chmod(0o755)
+    tree.write("prek.toml", "[[repos]]\nrepo = 'local'\n")
+    tree.write(".git/hooks/pre-commit", f"#!/bin/sh\n{GENERATED['prek'][2]}\n").chmod(0o755)
     [problem] = install(tree.path, Wishes()).problems
-    assert problem.startswith("commits are not checked: lefthook writes the hook, and lefthook.yml is not there")
+    assert problem.startswith("commits are not checked: prek writes the hook, and .pre-commit-config.yaml is not there")
     assert missing_guard(Repository.around(tree.path)) is not None
 
 
