@@ -38,6 +38,23 @@ async def test_text_is_utf_8_whatever_the_database_and_the_address_say(conninfo:
         connection.close()
 
 
+LIMITS = ("idle_session_timeout = '1ms'", "transaction_timeout = '1ms'", "client_min_messages = 'debug1'")
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+async def test_limits_of_the_database_for_people_do_not_end_a_session(conninfo: str, limit: str) -> None:
+    name = limit.partition(" ")[0]
+    if not query(conninfo, "select from pg_settings where name = %s", (name,)):
+        pytest.skip(f"this PostgreSQL has no {name}")
+    query(conninfo, f"alter database {conninfo_to_dict(conninfo)['dbname']} set {limit}")
+    connection = await Connection.open(conninfo)
+    async with connection.transaction():
+        await connection.fetch("select pg_sleep(0.01)")
+    ((value,),) = await connection.fetch("select current_setting(%s)", (name,))
+    assert value in ("0", "warning")
+    connection.close()
+
+
 async def test_a_unique_violation_leaves_the_session_usable(conninfo: str) -> None:
     connection = await Connection.open(conninfo)
     await connection.execute(INSERT_CURSOR, (1,))
