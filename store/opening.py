@@ -144,11 +144,16 @@ async def open_store(
     """
     clock = Clock()
     peers = Peers(conninfo, clock, poll_seconds=trust_seconds / 2, trust_seconds=trust_seconds)
+    beside: list[Pool] = []
     async with (
-        Pool(conninfo, clock=clock, size_max=pool_size_max) as pool,
-        Pool(conninfo, clock=clock, size_max=TURNS_MAX) as turns,
+        Pool(conninfo, clock=clock, size_max=pool_size_max, beside=beside) as pool,
+        Pool(conninfo, clock=clock, size_max=TURNS_MAX, beside=beside) as turns,
         Pool(
-            conninfo, clock=clock, size_max=HISTORY_SESSIONS_MAX, statement_timeout_seconds=HISTORY_SECONDS_MAX
+            conninfo,
+            clock=clock,
+            size_max=HISTORY_SESSIONS_MAX,
+            statement_timeout_seconds=HISTORY_SECONDS_MAX,
+            beside=beside,
         ) as history,
     ):
         journal = PostgresJournal(pool, turns, history, clock=clock, peers=peers)

@@ -7,6 +7,9 @@ again. When a session failed in a way that the others share (silence, read-only,
 closed too: sixteen dead sessions cost one wait, not sixteen. They are closed so that a pooler gives up the sessions
 behind them; else it would lend them again.
 
+Where PostgreSQL has no further session for us, as with a connection limit, those that there are serve: a task waits for
+one to come back, and a pool with fewer is given room by the largest of the pools beside it.
+
 Invariant: at most `size_max` sessions exist, each lent to one task.
 """
 
@@ -27,6 +30,9 @@ ACQUIRE_TIMEOUT_SECONDS = 5.0
 
 RETRY_SECONDS = 0.1
 """Pause before a server that refused is tried again."""
+
+RETRY_WITH_SESSIONS_SECONDS = 1.0
+"""The same while the pool has sessions, one of which may come back sooner: each try costs PostgreSQL a process."""
 
 REST_SECONDS = 1.0
 """A session that was idle for longer is probed before it is lent."""
@@ -49,6 +55,8 @@ class PoolStatistics(Struct, frozen=True, kw_only=True):
 class Pool:
     """At most `size_max` sessions with the PostgreSQL of `conninfo`, lent by `connection`.
 
+    Pools with the same list of pools `beside` share what PostgreSQL gives them all.
+
     An async context manager: leaving it closes the idle sessions, and lent ones as they come back.
     """
 
@@ -61,6 +69,7 @@ class Pool:
         acquire_timeout_seconds: float = ACQUIRE_TIMEOUT_SECONDS,
         connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
         statement_timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
+        beside: "list[Pool] | None" = None,
     ) -> None:
         self._conninfo = conninfo
         self._clock = clock
@@ -73,6 +82,10 @@ class Pool:
         self._opened = 0
         self._discarded = 0
         self._closed = False
+        self._returned = trio.lowlevel.ParkingLot()
+        self._owes = False  # a session to the pools beside this one
+        self._beside = [] if beside is None else beside
+        self._beside.append(self)
 
     @property
     def size_max(self) -> int:
@@ -112,6 +125,18 @@ class Pool:
             discarded=self._discarded,
         )
 
+    @property
+    def held(self) -> int:
+        """How many sessions are open, idle or lent."""
+        return self._opened - self._discarded
+
+    def give_up_one(self) -> None:
+        """Close a session for a pool beside this one: an idle one, or the next that comes back."""
+        if self._idle:
+            self._discard(self._idle.pop(0)[0])
+        else:
+            self._owes = True
+
     async def _acquire(self, within_seconds: float) -> Connection:
         if (fresh := self._take_fresh()) is not None:
             return fresh
@@ -125,7 +150,9 @@ class Pool:
                         return await self._take_idle() or await self._open()
                     except StoreUnavailable as error:
                         refusal = str(error)
-                    await trio.sleep(RETRY_SECONDS)
+                    self._ask_for_room()
+                    with trio.move_on_after(RETRY_WITH_SESSIONS_SECONDS if self.held else RETRY_SECONDS):
+                        await self._returned.park()
             except BaseException:
                 self._free.release()
                 raise
@@ -174,11 +201,20 @@ class Pool:
         return connection
 
     def _give_back(self, connection: Connection) -> None:
-        if connection.idle and not self._closed:
+        if connection.idle and not self._closed and not self._owes:
             self._idle.append((connection, trio.current_time()))
         else:
+            self._owes = False
             self._discard(connection)
         self._free.release()
+        if self._returned:
+            self._returned.unpark()
+
+    def _ask_for_room(self) -> None:
+        """Have the largest pool give up a session, its last one to a pool without any: they take turns then."""
+        largest = max(self._beside, key=lambda pool: pool.held)
+        if largest.held >= (self.held + 2 if self.held else 1):
+            largest.give_up_one()
 
     def _discard(self, connection: Connection) -> None:
         connection.close()

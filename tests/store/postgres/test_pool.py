@@ -1,5 +1,7 @@
 """The pool: bounded, patient for so long, and never lending a dead session."""
 
+from collections.abc import Iterator
+
 import pytest
 import trio
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -9,6 +11,7 @@ from store.errors import ConnectionLost, StoreUnavailable
 from store.opening import open_store
 from store.postgres.connection import Connection
 from store.postgres.pool import Pool
+from tests.bounds import HANG_SECONDS
 from tests.postgres import query
 
 pytestmark = pytest.mark.usefixtures("bounded")
@@ -117,6 +120,62 @@ async def test_a_server_that_refuses_is_tried_again_until_it_accepts(conninfo: s
         assert not served.is_set()
         query(elsewhere, f"alter database {database} allow_connections true")
         await served.wait()
+
+
+@pytest.fixture
+def limited(conninfo: str) -> Iterator[str]:
+    """The conninfo of a role that may have one session."""
+    query(conninfo, "drop role if exists limited")
+    query(conninfo, "create role limited login connection limit 1")
+    yield make_conninfo(conninfo, user="limited")
+    query(conninfo, "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'limited'")
+    query(conninfo, "drop role limited")
+
+
+async def test_pools_beside_each_other_take_turns_with_the_only_session_there_is(limited: str) -> None:
+    beside: list[Pool] = []
+    async with Pool(limited, beside=beside) as pool, Pool(limited, beside=beside) as history:
+        for each in (pool, history, pool):
+            async with each.connection(within_seconds=HANG_SECONDS) as connection:
+                assert await connection.fetch("select 1") == [(1,)]
+
+
+async def test_a_pool_in_use_gives_its_only_session_to_the_one_beside_it(limited: str) -> None:
+    beside: list[Pool] = []
+    async with (
+        Pool(limited, beside=beside) as pool,
+        Pool(limited, beside=beside) as history,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def keep_using() -> None:
+            while True:
+                async with pool.connection(within_seconds=HANG_SECONDS) as connection:
+                    await connection.fetch("select 1")
+
+        for _ in range(3):
+            nursery.start_soon(keep_using)
+        while not pool.statistics().opened:
+            await trio.lowlevel.checkpoint()
+        async with history.connection(within_seconds=HANG_SECONDS) as connection:
+            assert await connection.fetch("select 1") == [(1,)]
+        nursery.cancel_scope.cancel()
+
+
+async def test_tasks_wait_for_the_only_session_to_come_back(limited: str) -> None:
+    served = 0
+
+    async def use(pool: Pool) -> None:
+        nonlocal served
+        async with pool.connection(within_seconds=HANG_SECONDS) as connection:
+            await connection.fetch("select 1")
+            served += 1
+
+    async with Pool(limited) as pool:
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(use, pool)
+        assert (served, pool.statistics().opened) == (10, 1)
 
 
 async def test_a_server_that_goes_on_refusing_is_named_in_the_end(conninfo: str) -> None:
