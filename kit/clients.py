@@ -25,18 +25,20 @@ COPILOT_HOOKS = ".github/hooks/llm-bus.json"
 
 _PATCH = re.compile(r"^\*\*\* (?:Add File|Update File|Delete File|Move to): (.+)$", re.MULTILINE)
 _IS_PATCH = "*** Begin Patch"
-_PATHS = ("file_path", "notebook_path", "filePath", "path", "absolute_path")
+_PATHS = ("file_path", "notebook_path", "filePath", "path", "absolute_path", "relative_path", "target_file")
+_MOVED = ("source", "destination")
 _SHELLS = re.compile(r"shell|bash|exec_command|terminal", re.IGNORECASE)
 _COMMANDS = ("command", "cmd", "text")
-_FOLDERS = ("workdir", "directory", "dir_path")
-_EDITS = re.compile(r"write|edit|patch|replace|create|insert", re.IGNORECASE)
+_FOLDERS = ("workdir", "directory", "dir_path", "cwd", "working_directory")
+_EDITS = re.compile(r"write|edit|patch|replace|create|insert|append|delete|remove|move|rename", re.IGNORECASE)
 _LOOKS = "view"
 """The command with which a tool that edits files only shows one."""
 
 
 def _paths_in(tool: str, given: Mapping[str, Any]) -> Iterator[str]:
     """The paths that a tool has changed: named, in the text of a patch (which shells get, too), or in a command."""
-    for text in given.values():
+    named = [given[name] for name in _PATHS if isinstance(given.get(name), str)][:1]
+    for text in () if named else given.values():  # a file with a name may have a patch in its text
         if isinstance(text, str) and _IS_PATCH in text:
             yield from (path.strip() for path in _PATCH.findall(text))
             return
@@ -45,7 +47,7 @@ def _paths_in(tool: str, given: Mapping[str, Any]) -> Iterator[str]:
         folder = next((given[name] for name in _FOLDERS if isinstance(given.get(name), str)), "")
         yield from (posixpath.join(folder, path) for path in changed_paths(command))
     elif (not tool or _EDITS.search(tool)) and given.get("command") != _LOOKS:
-        yield from [given[name] for name in _PATHS if isinstance(given.get(name), str)][:1]
+        yield from named or [given[name] for name in _MOVED if isinstance(given.get(name), str)]
 
 
 def _line_of(command: list[Any]) -> str:

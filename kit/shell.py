@@ -53,6 +53,8 @@ def changed_paths(command: str) -> list[str]:
     is_elsewhere = False
     for words, targets in _simple_commands(alone):
         program, arguments = _program(words)
+        if program == "[[":  # there, '>' compares
+            continue
         for path in (*targets, *_changed(program, arguments)):
             if path and not _UNTOLD.search(path) and (path.startswith("/") or not is_elsewhere):
                 found[path] = None
@@ -81,7 +83,8 @@ def _simple_commands(command: str) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def _is_output(marks: str, name: str) -> bool:
-    return ">" in marks and not set(marks) & set("<(") and not (marks.endswith("&") and name.isdigit())
+    # A number is a file descriptor, or is compared in $((…)).
+    return ">" in marks and not set(marks) & set("<(") and not name.isdigit()
 
 
 def _tokens(command: str) -> Iterator[tuple[bool, str]]:
@@ -122,7 +125,8 @@ def _program(words: list[str]) -> tuple[str, list[str]]:
 def _changed(program: str, arguments: list[str]) -> list[str]:
     if program in _EDITS_IN_PLACE:
         return _edited_in_place(_EDITS_IN_PLACE[program], arguments)
-    named = [word for word in arguments if not word.startswith("-")]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    named = [*(word for word in arguments[:end] if not word.startswith("-")), *arguments[end + 1 :]]
     if program in _CHANGES_ALL:
         return named
     if program in ("mv", "cp") and len(named) > 1:
@@ -146,6 +150,7 @@ def _edited_in_place(option: re.Pattern[str], arguments: list[str]) -> list[str]
     for word in rest:
         if word.startswith("--"):
             in_place = in_place or word.startswith("--in-place")
+            has_script = has_script or word.startswith(("--expression=", "--file="))
         elif word.startswith("-") and len(word) > 1:
             in_place = in_place or option.match(word) is not None
             if word.endswith(("e", "f")):

@@ -137,6 +137,31 @@ def test_the_paths_of_an_edit_are_told_from_those_of_a_look() -> None:
         assert paths("PostToolUse", {"tool_name": tool, "tool_input": given}) == []
 
 
+@pytest.mark.parametrize(
+    ("client", "tool", "given", "changed"),
+    [
+        ("claude-code", "Write", {"file_path": "a.md", "content": "*** Begin Patch\n*** Add File: b.py\n"}, ["a.md"]),
+        ("claude-code", "mcp__fs__move_file", {"source": "a.py", "destination": "b.py"}, ["a.py", "b.py"]),
+        ("claude-code", "mcp__serena__create_text_file", {"relative_path": "a.py"}, ["a.py"]),
+        ("cursor", "Delete", {"path": "a.py"}, ["a.py"]),
+        ("cursor", "edit_file", {"target_file": "a.py", "code_edit": "x"}, ["a.py"]),
+        ("cursor", "Shell", {"command": "rm a.py", "cwd": "src"}, ["src/a.py"]),
+        ("claude-code", "Read", {"file_path": "a.py"}, []),
+        (
+            "codex",
+            "apply_patch",
+            {"input": "*** Begin Patch\n*** Update File: a.py\n*** Move to: b.py\n"},
+            ["a.py", "b.py"],
+        ),
+    ],
+)
+def test_tools_name_what_they_change_in_many_ways(
+    client: str, tool: str, given: dict[str, str], changed: list[str]
+) -> None:
+    event = "postToolUse" if client == "cursor" else "PostToolUse"
+    assert CLIENTS[client].paths(event, {"tool_name": tool, "tool_input": given}) == changed
+
+
 async def test_what_is_written_through_a_link_is_leased_where_it_is(bus: Bus, alice: WorkTree) -> None:
     alice.write("src/a.py")
     (alice.path / "a.py").symlink_to("src/a.py")

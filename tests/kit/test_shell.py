@@ -42,6 +42,10 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("FOO=1 rm -rf build/a", ["build/a"]),
     ("git restore a.py && git status", ["a.py"]),
     ("git commit -m 'rm a.py'", []),
+    ("rm -f -- -a.py b.py", ["-a.py", "b.py"]),
+    ("sed -i --expression=s/a/b/ a.py", ["a.py"]),
+    ("[[ a > b ]] && touch c", ["c"]),
+    ("echo $((1>2)) > c.txt", ["c.txt"]),
     # several commands, and words
     ("if true; then touch a; fi; for i in 1 2; do rm b; done", ["a", "b"]),
     ("touch a \\\n  b", ["a", "b"]),
