@@ -62,11 +62,14 @@ _LAST_WORDS = {"FATAL", "PANIC"}
 # burst of writes, PostgreSQL would instead collect half a ledger in a bitmap, sort it, and compile the plan.
 # Limits and messages that a database or role sets for people at a prompt would end our sessions between two statements,
 # and be read as news by what waits for some. PostgreSQL before 17 has no `transaction_timeout`.
+# A longer limit for idle transactions stays: it ends those of a server that is frozen.
 _SETTINGS = """
 select clock_timestamp(), pg_backend_pid(),
        case when current_setting('transaction_timeout', true) is not null
             then set_config('transaction_timeout', '0', false) end,
        set_config('idle_session_timeout', '0', false),
+       case when current_setting('idle_in_transaction_session_timeout')::interval between '1ms' and '15s'
+            then set_config('idle_in_transaction_session_timeout', '15s', false) end,
        set_config('client_min_messages', 'warning', false),
        set_config('TimeZone', 'UTC', false),
        set_config('statement_timeout', %s, false),

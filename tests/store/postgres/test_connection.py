@@ -38,7 +38,12 @@ async def test_text_is_utf_8_whatever_the_database_and_the_address_say(conninfo:
         connection.close()
 
 
-LIMITS = ("idle_session_timeout = '1ms'", "transaction_timeout = '1ms'", "client_min_messages = 'debug1'")
+LIMITS = (
+    "idle_session_timeout = '1ms'",
+    "idle_in_transaction_session_timeout = '1ms'",
+    "transaction_timeout = '1ms'",
+    "client_min_messages = 'debug1'",
+)
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -50,8 +55,17 @@ async def test_limits_of_the_database_for_people_do_not_end_a_session(conninfo: 
     connection = await Connection.open(conninfo)
     async with connection.transaction():
         await connection.fetch("select pg_sleep(0.01)")
+        await trio.sleep(0.01)  # longer than the limit
     ((value,),) = await connection.fetch("select current_setting(%s)", (name,))
-    assert value in ("0", "warning")
+    assert value in ("0", "15s", "warning")
+    connection.close()
+
+
+async def test_a_long_limit_of_the_database_for_idle_transactions_stays(conninfo: str) -> None:
+    name = conninfo_to_dict(conninfo)["dbname"]
+    query(conninfo, f"alter database {name} set idle_in_transaction_session_timeout = '5min'")
+    connection = await Connection.open(conninfo)
+    assert await connection.fetch("select current_setting('idle_in_transaction_session_timeout')") == [("5min",)]
     connection.close()
 
 
