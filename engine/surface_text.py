@@ -50,7 +50,8 @@ _DOING = (
     r"(?:(?:edit|fix|modify|refactor|add|mov|review|touch|work|writ|chang|updat|creat|delet|remov|renam|rewrit"
     r"|implement|read|test|debug|us|open|runn?)ing(?:[ ](?:on|in|with))?"
     r"|at|edit|fix|modify|refactor|create|delete|remove"
-    r"|rename|rewrite|update|write|read|implement|see|just|only|auto-merging"
+    r"|rename|rewrite|update|write|read|implement|see|just|only|auto-merging|new"
+    r"|(?:add|delet|modifi|renam|chang|edit|creat|updat)ed"
     r"|(?-i:open|debug|run|from|to|in|within|inside|under|via|cat|less|nano|vim?|emacs|cd|ls|rm|mv|cp|mkdir|touch|chmod"
     r"|sed|grep|rg|bash|python3?|node|deno|bun|ruby|php|perl|java|go|cargo|npx|npm|pnpm|yarn|pytest|jest|vitest|eslint"
     r"|ruff|mypy|tsc|import|pass(?:ed)?|fail(?:ed)?|ok|PASSED|SKIPPED|XFAIL|XPASS|OK|WARNING))"
@@ -64,6 +65,10 @@ _BEFORE = re.compile(
        | ^(?: \+{{3}} | -{{3}} | diff[ ]--?\w+ | git[ ](?:add|rm|mv|restore|checkout|diff|show|blame|log) )[ ]
        | ^(?: (?:rename|copy)[ ](?:from|to) | (?:create|delete)[ ]mode[ ]\d+ | Binary[ ]files?
              | [\d-]+[ ][\d-]+ | \+\d+ ) [ ]+ \S*[/.]                       # git show, vim +10 a.py
+       | ^(?: all[ ]of | whole | entire | everything[ ](?:in|under|below|of) ) [ ]
+       | ^-{{1,2}}[a-z][a-z-]* (?:=|[ ]+) \S*[/.] | ^(?: \|__ | \+?-- | ~ ) [ ] | ^[dl-][rwxst-]{{9}}[ ]
+       | ^[+-]\w\S*/ | ^[(\[] [\w ]* [)\]] [ ]+ \S*[/.]\S*$  # [x] src/a.py
+       | ^(?: (?:class|function|method)[ ]\S+ | \w+\(\) ) [ ]in[ ]  # main() in src/a.py
        | ^{_DOING} [ ]+ (?:-\w+[ ]+)? (?:file[ ]+)? \S*/\S*$          # fix src/a.py
        | ^(?-i: PASS | FAIL | FAILED | ERROR ) [ ]+ \S*\.\S* (?:[ ].*)?$
        | ^(?-i: [?!]{{2}} | [MARC]?[MDT] | AA | U[UAD] | [AD]U | [RCT] | A[ ] ) [ ]+ \S*[/.]\S*$  # git status
@@ -71,7 +76,8 @@ _BEFORE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _BEHIND = re.compile(
-    r"""\.[A-Za-z]\w* [ ]+ (?: [(\[] | [\u2013\u2014\u2192\#-] | and[ ] | or[ ] | etc )[^/.]*$   # a.py (new)
+    r"""\.[A-Za-z]\w* [ ]+ (?: [(\[] | [\u2013\u2014\u2192\#-] | and[ ] | or[ ] | etc
+             | [&+@%][ ] | with[ ] | for[ ] | in[ ] | \w*\(\) | [\d.]+[ ]?(?:%|[KMG]?B)$ )[^/.]*$   # a.py (new)
       | \.[A-Za-z]\w* ,? [ ]+ (?: only | please | [^\w\s/.(\[]+ | lines?[ ][^/]*
              | \w+ \.? [ ]* \d+ (?: [-\u2013]\d+ )? )$                  # a.py l. 10
       | [*][^/\s]* [ ]+ \w+$                                   # *.py files
@@ -90,7 +96,7 @@ _WHOLE = re.compile(
 )
 _MARKS = re.compile(
     r"""[<>`"“”„«»「」\u2500-\u257f] | '/' | ^'.*'$ | ^[bfru]{1,2}' | ^\[object[ ]
-      | ^(?![\x00-\x7f])\W [^/]*?[ ] | ^(?: \uff08.*\uff09 | 【.*】 | 《.*》 )$      # ✓ src/a.py
+      | ^(?![\x00-\x7f])\W [^/]*?[ ] | [ ](?![\x00-\x7f])\W[ ] | ^(?: \uff08.*\uff09 | 【.*】 | 《.*》 )$ # ✓ a.py
       | ^(__?|~~|==)[^_~=].*\.[A-Za-z]+\1$                           # _src/a.py_
       | ^[A-Za-z]\w*\( .*[/.'].* \)$                                # Path('src/a.py')  Edit(src/a.py)
       | ^[(\[{][^)\]}/]*/.*[)\]}]$ | ^[(\[{][^)\]}]*$ | (?:^|/)[^/(\[{]*\.\w+[)\]}]$     # (src/a.py)

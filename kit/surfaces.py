@@ -26,7 +26,7 @@ _WILD = re.compile(r"""[^\w/.()\[\]'&+= -]|^[('\[-]|['\])]$""")
 """What has a meaning in surfaces, or is refused there. `?` stands for it, as for any one character."""
 
 _ODD = re.compile(
-    r"""\.[A-Za-z]\w*[ ] | \.\w*\[ | \.\w+[()\]] | '/' | '[ ] | [/][ ] | [ ]/ | ^[ ] | [ ]$ | ^\+ | \.\+/ | \[\w-\w
+    r"""\.[A-Za-z]\w*[ ] | \.\w*\[ | \.\w+[()\]] | '/' | '[ ] | [/][ ] | [ ]/ | ^[ ] | [ ]$ | ^[+-] | \.\+/ | \[\w-\w
       | [ ]\[[^/]*\d\]$ | [ ] (?= [(&+-] | and[ ] | or[ ] | etc | lines?[ ] | except | excluding | but | (?-i:[a-z]+$) )
       | ^[^/]*[ ] | ^\w+[(=] | ^= | ^\w{1,2}' | ^_.*\.\w+_$ | \+\( | \.\w+-\d+-$ | \.\w+\?\w+=
       | ^([^/]+)/.*[ ]\1/""",

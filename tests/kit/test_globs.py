@@ -111,7 +111,18 @@ def test_a_leased_surface_covers_no_file_that_the_bus_says_it_misses(surface: st
             "\u2514\u2500 a.py",
         ),
         *("1) a/b.py", "cat a/b.py", "\u2713 a.py", "_a/b.py_", "r'x/a.py", "==a.py==", "src/a.py-10-", "src/x.py?y=1"),
-        *("gopkg.in/yaml.v3/a.go", "f(x)/a.py", "x/y only", "x/+(a).py", "a except b/c", "src/a\\b.py", "docs/\\.md"),
+        *(
+            "gopkg.in/yaml.v3/a.go",
+            "f(x)/a.py",
+            "x/y only",
+            "x/+(a).py",
+            "a except b/c",
+            "-x/a.py",
+            "[x] a.py",
+            "a in b/c.py",
+            "src/a\\b.py",
+            "docs/\\.md",
+        ),
     ],
 )
 def test_whatever_a_file_is_called_its_lease_is_granted_and_covers_it(path: str) -> None:
