@@ -6,7 +6,7 @@ export, so participants are restored without; an owner's email is not either, so
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import inf
 from pathlib import Path
 
@@ -19,7 +19,14 @@ from engine.tasks import TaskAssigned, TaskCreated
 from engine.vocabulary import Event
 from store.errors import TransferRefused
 from store.people import audit
-from store.people.names import checked_email, checked_handle, checked_liveness_window, checked_slug, kept_label
+from store.people.names import (
+    LANE_LENGTH_MAX,
+    checked_email,
+    checked_handle,
+    checked_liveness_window,
+    checked_slug,
+    kept_label,
+)
 from store.postgres.connection import Connection
 from store.transfer.export import Progress
 from store.transfer.format import LEDGER_FILE, LINE_BYTES_MAX, PROJECT_FILE, ExportedProject, from_file, from_line
@@ -32,6 +39,10 @@ TELL_EVERY_EVENTS = 1_000
 
 ID_MAX = 1 << 53
 """No database has given so many ids; a greater one would leave none for newcomers."""
+
+AHEAD_MAX = timedelta(days=1)
+"""How far ahead of PostgreSQL's clock an event may be: no event is earlier than the one before, so the project's time
+would stand still until then."""
 
 _ADD_OWNER = "insert into owners (email, handle) values (%s, %s) returning id"
 
@@ -94,6 +105,8 @@ def _checked(project: ExportedProject) -> ExportedProject:
         kept_label(label) != label for row in participants for label in (row.label, *row.former_labels)
     ):
         raise TransferRefused(f"{PROJECT_FILE} has a name with capitals or spaces where no name has them.")
+    if any(len(row.lane or "") > LANE_LENGTH_MAX for row in participants):
+        raise TransferRefused(f"{PROJECT_FILE} has a lane of more than {LANE_LENGTH_MAX} characters.")
     times = (project.created_at, *(row.created_at for row in participants))
     if any(at.utcoffset() != timedelta(0) for at in times):
         raise TransferRefused(f"{PROJECT_FILE} has a time that is not in UTC.")
@@ -124,9 +137,10 @@ async def _add_ledger(
 ) -> int:
     writer = LedgerWriter(connection, project_id)
     reader_max = max((row.id for row in project.participants), default=0)
+    ((now,),) = await connection.fetch("select clock_timestamp()")
     done, total = 0, path.stat().st_size  # noqa: ASYNC240 - an import does nothing else meanwhile
     for line in _lines(path):
-        event = _read(line, writer.state, path)
+        event = _read(line, writer.state, path, latest=now + AHEAD_MAX)
         await writer.add(event)
         reader_max = max(reader_max, *_readers(event))
         done += len(line)
@@ -138,15 +152,15 @@ async def _add_ledger(
     return writer.state.seq
 
 
-def _read(line: bytes, state: State, path: Path) -> Event:
+def _read(line: bytes, state: State, path: Path, *, latest: datetime) -> Event:
     """The next event; raises `TransferRefused` with the place and what is wrong there."""
     try:
-        return _next(line, state)
+        return _next(line, state, latest)
     except TransferRefused as wrong:
         raise TransferRefused(f"{path}, line {state.seq + 1}: {wrong}.") from wrong
 
 
-def _next(line: bytes, state: State) -> Event:
+def _next(line: bytes, state: State, latest: datetime) -> Event:
     if not line.endswith(b"\n"):
         raise TransferRefused("it is cut off; export again")
     event = from_line(line)
@@ -154,6 +168,8 @@ def _next(line: bytes, state: State) -> Event:
         raise TransferRefused(f"it is event {event.seq}")
     if event.at < state.at:
         raise TransferRefused("it happened before the event above it")
+    if event.at > latest:
+        raise TransferRefused(f"its time {event.at:%Y-%m-%d %H:%M} is in the future")
     if not all(0 <= reader < ID_MAX for reader in _readers(event)):
         raise TransferRefused("it names somebody by an id that cannot be")
     return event

@@ -200,6 +200,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         "UTC",
     ),
     "back in time": (lambda lines: [*lines, _next(lines, "ack", '{"post_id":1}', "2001-01-01T00:00:00Z")], "happened"),
+    "in the future": (lambda lines: [*lines, _next(lines, "ack", '{"post_id":1}', "9998-01-01T00:00:00Z")], "future"),
     "an impossible move": (lambda lines: [*lines, _next(lines, "task_ship", '{"task_id":9999}')], "does not follow"),
     "a nul": (lambda lines: [*lines, _next(lines, "release", '{"surface":"\\u0000"}')], "cannot be kept"),
     "a number too large": (lambda lines: [*lines, _next(lines, "ack", f'{{"post_id":{10**30}}}')], "cannot be kept"),
@@ -209,7 +210,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
 }
 
 
-def _next(lines: list[bytes], type_name: str, data: str, at: str = "2050-01-01T00:00:00Z", by: int = 0) -> bytes:
+def _next(lines: list[bytes], type_name: str, data: str, at: str = "2026-02-01T00:00:00Z", by: int = 0) -> bytes:
     line = f'{{"seq":{len(lines) + 1},"at":"{at}","actor":"kim","by":{by},"type":"{type_name}","data":{data}}}\n'
     return line.encode()
 
@@ -242,6 +243,7 @@ async def test_a_line_that_export_did_not_write_is_named_and_nothing_is_imported
         (b'"kim"', b'"-"'),
         (b'"bus"', b'"Big Bus"'),
         (b"900", b"0"),
+        (b'"is_admin"', b'"lane": "' + b"x" * 65 + b'", "is_admin"'),
         (b'"handle"', b'"hand"'),
         (b"llm-bus export 1", b"llm-bus export 2"),
     ],
