@@ -32,6 +32,9 @@ ALTERNATIVES_MAX = 8
 WILDCARDS_MAX = 16
 """Wildcards of a surface, of all its alternatives together: far more than people write."""
 
+_LAYERS_MAX = 8
+"""Marks around a path that are taken off, one layer after the other: a hundred would take milliseconds."""
+
 _PARSED_MAX = 4096
 """How many surfaces are kept ready to be compared: more than a busy project has leases."""
 
@@ -48,9 +51,11 @@ _SPACES_IN_GROUP = re.compile(r"(?<=[{,]) +| +(?=[,}])")
 def parse(text: str) -> str | Refusal:
     """The one spelling of a surface, or what is wrong with it; what was parsed is its own spelling."""
     surface = _read(text)
-    while isinstance(surface, str) and (again := _read(surface)) != surface:
+    for _ in range(_LAYERS_MAX):
+        if isinstance(surface, Refusal) or (again := _read(surface)) == surface:
+            return surface
         surface = again  # what was at its end was hidden by what has been taken off
-    return surface
+    return _refused(text, f"write it without marks around it {OR_ANY}")
 
 
 def _read(text: str) -> str | Refusal:

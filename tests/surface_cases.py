@@ -155,6 +155,7 @@ READ_AS = {
     "vendor/github.com/acme/x": "vendor/github.com/acme/x",
     "app/@modal/(.)photo/[id]/page.tsx": "app/@modal/(.)photo/[id]/page.tsx",
     "routes/(app)/+layout.svelte": "routes/(app)/+layout.svelte",
+    "- - - src/a.py": "src/a.py",
 }
 """A surface as written, and as it is read, stored and shown."""
 
@@ -386,6 +387,7 @@ REFUSED = {
     "src/a}.py": "brace",
     "{a,b}{c,d}{e,f}{g,h}{i,j}": "at most",
     "*/" * 20 + "a": "wildcards",
+    "- " * 30 + "src/a.py": "without marks around it",
 }
 """A surface that nobody else's could meet, and a word of what its author is told."""
 
