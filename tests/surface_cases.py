@@ -155,7 +155,6 @@ READ_AS = {
     "vendor/github.com/acme/x": "vendor/github.com/acme/x",
     "app/@modal/(.)photo/[id]/page.tsx": "app/@modal/(.)photo/[id]/page.tsx",
     "routes/(app)/+layout.svelte": "routes/(app)/+layout.svelte",
-    "- - - src/a.py": "src/a.py",
 }
 """A surface as written, and as it is read, stored and shown."""
 
