@@ -141,7 +141,7 @@ async def _of_a_former_name(
 ) -> Answer | Refusal:
     """What the ledger has under a name that nobody has any more; the refusal when it has nothing.
 
-    Deleting a participant and changing the handle leave names in the ledger that are in no roster.
+    Deleting a participant and changing the handle more than once leave names in the ledger that are in no roster.
     """
     if refusal.code != "not_found":
         return refusal
