@@ -115,8 +115,10 @@ class News:
         `patience` is over first, and what the request is settled with. Cancelled, it leaves nothing behind but a
         request that was accepted.
         """
+        if patience is not None and patience.is_over:
+            raise WaitEnded  # also where news comes all the time, as below
         if trio.current_time() >= until:
-            return None  # also where news comes all the time
+            return None
         if self._has_happened(topics, after):
             accept(request)
             return await request.settled()

@@ -1,12 +1,15 @@
 """Waiting for news: ends on the event, at the deadline, or with the process; never by polling, and leaves nothing."""
 
 from functools import partial
+from math import inf
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import Answer, Directory, Limits, Unavailable, WaitEnded
+from actors.mailbox import Request
+from actors.waiting import News
 from engine.errors import JournalUnavailable
 from engine.history import Liveness
 from engine.identity import Principal
@@ -16,7 +19,7 @@ from engine.posts import Post, Posted, Posts, ReadPosts
 from engine.presence import Active, Register, WhoIsActive
 from engine.project import AnyCommand
 from engine.sequences import Claim
-from engine.vocabulary import Event, Reply
+from engine.vocabulary import ANY, Event, Reply
 from tests.actors.breakable_journal import BreakableJournal
 from tests.actors.conftest import DAWN, PROJECT, A, Asked, B, C, OpenDirectory, ask
 from tests.actors.memory_journal import MemoryJournal
@@ -163,6 +166,16 @@ async def test_a_wait_ends_with_its_callers_patience(autojump_clock: MockClock, 
             assert directory.statistics().waiting == 0
     assert isinstance(await directory.ask(B, INBOX, patience=Leaving(60)), Answer), "its own time ends it first"
     assert directory.statistics().totals.commits == 1, "nobody leased for the one who left"
+
+
+async def test_where_news_comes_all_the_time_nothing_is_decided_for_a_caller_that_has_left(
+    autojump_clock: MockClock,
+) -> None:
+    news, accepted = News(Limits()), list[Request]()
+    news.begin(2)  # what came before may have been news
+    with pytest.raises(WaitEnded), trio.fail_after(60):
+        await news.submit(Request(B, INBOX), accepted.append, [ANY], after=1, until=inf, patience=Leaving(0))
+    assert accepted == []
 
 
 async def test_what_is_committed_for_a_wait_is_answered_though_its_caller_has_lost_patience(
